@@ -1,0 +1,130 @@
+"""What every verb of the command line shares: the socket, the output, the exit status.
+
+Responsible for `--socket` and `--json` (accepted before and after the verb), for turning errors into one sentence
+and an exit status, and for keeping control bytes out of the terminal. Knows nothing of any verb.
+
+Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers;
+every error is one sentence on stderr, never a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from lbapp.config.values import duration_s
+from lbapp.control.client import ControlClient
+from lbapp.control.paths import default_socket
+from lbapp.model.errors import ConfigurationError, EngineUnreachable, LbappError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 3
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass
+class Settings:
+    """What the options say. They stand before the verb or behind it."""
+
+    socket: Path | None = None
+    as_json: bool = False
+
+    @property
+    def socket_path(self) -> Path:
+        """The control socket to use."""
+        return self.socket or default_socket()
+
+
+def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value:
+            setattr(context.ensure_object(Settings), name, value)
+        return value
+
+    return callback
+
+
+def socket_option(command: _Command) -> _Command:
+    """Give a command `--socket PATH`."""
+    return click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        callback=_store("socket"),
+        expose_value=False,
+        help="The engine's control socket (or $LBAPP_SOCKET).",
+    )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """Give a command `--json`."""
+    return click.option("--json", is_flag=True, callback=_store("as_json"), expose_value=False, help="Print JSON.")(
+        command
+    )
+
+
+def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that gives a command an option such as `--timeout 5m`; the command gets seconds."""
+
+    def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+        try:
+            return None if value is None else duration_s(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return click.option(name, metavar="DURATION", callback=seconds, help=help_text)
+
+
+def printable(text: str) -> str:
+    """Return `text` with every character that a terminal might obey replaced."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def say(text: str) -> None:
+    """Print lines made of our own words and of strings from outside."""
+    click.echo("\n".join(printable(line) for line in text.split("\n")))
+
+
+def say_json(value: object) -> None:
+    """Print one JSON value on one line, in ASCII."""
+    click.echo(json.dumps(value))
+
+
+def complain(error: LbappError) -> None:
+    """Print an error as one sentence on stderr."""
+    click.echo(printable(f"lbapp: {error}"), err=True)
+
+
+def has_terminal() -> bool:
+    """Say whether the console can be opened: it reads standard input and draws on standard error."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn errors into a sentence on stderr and the exit status that goes with them."""
+    try:
+        yield
+    except ConfigurationError as error:
+        click.echo("\n".join(printable(str(problem)) for problem in error.problems), err=True)
+        sys.exit(EXIT_USAGE)
+    except LbappError as error:
+        complain(error)
+        sys.exit(EXIT_UNREACHABLE if isinstance(error, EngineUnreachable) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        click.echo("lbapp: interrupted", err=True)
+        sys.exit(EXIT_FAILED)
+
+
+@contextmanager
+def engine(settings: Settings) -> Iterator[ControlClient]:
+    """Open a client to the engine; what goes wrong is reported."""
+    with reporting(), ControlClient(settings.socket_path) as client:
+        yield client

@@ -1,0 +1,1 @@
+"""`lbapp demo`: sample servers, an engine and traffic on loopback."""

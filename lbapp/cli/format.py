@@ -1,0 +1,82 @@
+"""Figures and tables as the command line prints them.
+
+Responsible for the width, unit and absence of a figure. Knows nothing of where figures come from. Invariant: what is
+unknown is printed as `-`, never as 0; what the operator wants and what checks found stay two words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lbapp.control.messages import ServerStatus
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency, given in milliseconds, with its unit."""
+    if value is None:
+        return "-"
+    if value < 10:
+        return f"{value:.1f}ms"
+    return f"{value:.0f}ms" if value < 10_000 else f"{value / 1000:.0f}s"
+
+
+def count(value: float) -> str:
+    """Return a count or rate in at most five characters."""
+    if value >= 9_999_500:
+        return f"{value / 1_000_000:.0f}M"
+    if value >= 99_999.5:
+        return f"{value / 1000:.0f}K"
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share of 1 as per cent."""
+    if value is None:
+        return "-"
+    return f"{value * 100:.0f}%" if value in (0.0, 1.0) else f"{value * 100:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def admin(server: ServerStatus) -> str:
+    """Return what the operator wants of a server, with how far its drain is."""
+    drain = server["drain"]
+    if server["admin"] != "drain" or drain is None:
+        return server["admin"].upper()
+    if drain["phase"] == "draining":
+        return f"DRAIN {duration(drain['remaining_s'])}"
+    return drain["phase"].upper()
+
+
+def note(server: ServerStatus) -> str:
+    """Return why a server is not simply up with the weight of its file; empty when it is."""
+    parts = []
+    if server["health"] == "down":
+        parts.append(server["health_reason"] or "down")
+    if server["weight"] != server["configured_weight"]:
+        parts.append(f"weight {server['configured_weight']} in file")
+    return "; ".join(parts)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> str:
+    """Return aligned lines; the columns in `right` are flush right."""
+    every = [header, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
+    lines = []
+    for row in every:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(" ".join(cells).rstrip())
+    return "\n".join(lines)

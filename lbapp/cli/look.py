@@ -1,0 +1,125 @@
+"""The verbs that look: status, events.
+
+Responsible for what they print: plain tables that fit 80 columns and are the same in a pipe. Knows nothing of how
+figures are made. Invariant: they change nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import click
+
+from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
+from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
+from lbapp.model.errors import RequestRefused
+from lbapp.model.limits import EVENTS_MAX
+
+_SERVERS = ("SERVER", "ADMIN", "HEALTH", "WEIGHT", "CONN", "INFL", "REQ/S", "ERR", "P50", "P99", "NOTE")
+_SERVERS_RIGHT = frozenset(range(3, 10))
+_LISTENERS = ("LISTENER", "STATE", "BIND", "POOL", "CONN", "REQ/S", "ERR", "P50", "P99")
+_LISTENERS_RIGHT = frozenset(range(4, 9))
+
+
+@click.command()
+@click.argument("pool", required=False)
+@json_option
+@socket_option
+@click.pass_obj
+def status(settings: Settings, pool: str | None) -> None:
+    """Show listeners, pools and servers with states and rates."""
+    with engine(settings) as client:
+        found = client.status()
+        if pool is not None:
+            chosen = [each for each in found["pools"] if each["name"] == pool]
+            if not chosen:
+                names = ", ".join(each["name"] for each in found["pools"])
+                raise RequestRefused("unknown_pool", f"there is no pool {pool}", f"Pools: {names}")
+            found["pools"] = chosen
+        if settings.as_json:
+            say_json(found)
+        else:
+            say(_status(found, with_listeners=pool is None))
+
+
+def _status(found: Status, *, with_listeners: bool) -> str:
+    node = found["engine"]
+    serving = sum(worker["phase"] == "serving" for worker in node["workers"])
+    parts = [
+        f"lbapp {node['version']} on {node['node']}: {node['phase']}, up {duration(node['uptime_s'])}, "
+        f"{serving} of {len(node['workers'])} workers, pid {node['pid']}"
+    ]
+    if with_listeners:
+        parts.append(table(_LISTENERS, [_listener(each) for each in found["listeners"]], _LISTENERS_RIGHT))
+    parts += [_pool(each) for each in found["pools"]]
+    return "\n\n".join(parts)
+
+
+def _listener(each: ListenerStatus) -> tuple[str, ...]:
+    return (
+        each["name"],
+        each["state"].upper(),
+        ",".join(each["bind"]),
+        each["pool"] or "-",
+        count(each["connections"]),
+        *_rates(each),
+    )
+
+
+def _rates(each: Traffic) -> tuple[str, str, str, str]:
+    total = each["latency"]["total"]
+    return (
+        count(each["requests_per_s"]),
+        share(each["error_rate"]),
+        milliseconds(total["p50"]),
+        milliseconds(total["p99"]),
+    )
+
+
+def _pool(each: PoolStatus) -> str:
+    rows = [
+        (
+            server["id"],
+            admin(server),
+            server["health"].upper(),
+            str(server["weight"]),
+            count(server["connections"]),
+            count(server["in_flight"]),
+            *_rates(server),
+            note(server),
+        )
+        for server in each["servers"]
+    ]
+    head = f"pool {each['name']} ({each['algorithm']}): {each['eligible']} of {each['total']} eligible"
+    return head + "\n" + table(_SERVERS, rows, _SERVERS_RIGHT)
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with events as they happen, until Ctrl-C.")
+@click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, EVENTS_MAX), help="How many.")
+@json_option
+@socket_option
+@click.pass_obj
+def events(settings: Settings, follow: bool, limit: int) -> None:
+    """Show what happened: state changes, operators' actions."""
+    with engine(settings) as client:
+        last = 0
+        for event in client.events(limit=limit):
+            _say_event(event, settings.as_json)
+            last = event["seq"]
+        if follow:
+            with suppress(KeyboardInterrupt):
+                for event in client.follow_events(after=last):
+                    _say_event(event, settings.as_json)
+
+
+def _say_event(event: Event, as_json: bool) -> None:
+    if as_json:
+        say_json(event)
+        return
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["at"]))
+    actor = event["actor"]
+    by = f" by {actor['user']}" if actor is not None and actor["uid"] is not None else ""
+    say(f"{at} {event['kind']:22} {event['subject']:20} {event['message']}{by}")

@@ -1,0 +1,90 @@
+"""The `lbapp` command.
+
+Responsible for the list of verbs and for starting engine, TUI and demo, which are imported only when asked for.
+Knows nothing of what a verb does. Invariant: what stands in the contract stands here, and nothing is offered that is
+not there yet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from lbapp import __version__
+from lbapp.cli.change import drain, maint, ready, weight
+from lbapp.cli.check import check
+from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
+from lbapp.cli.look import events, status
+from lbapp.cli.stop import stop
+from lbapp.control.paths import ENVIRONMENT
+from lbapp.model.errors import LbappError
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="lbapp")
+@json_option
+@socket_option
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """A load balancer run from the terminal. Without a verb: its console.
+
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers.
+    """
+    context.ensure_object(Settings)
+    if context.invoked_subcommand is None:
+        context.invoke(tui)
+
+
+@cli.command()
+@click.option("--read-only", is_flag=True, help="Look only: the keys that change something do not exist.")
+@socket_option
+@click.pass_obj
+def tui(settings: Settings, read_only: bool) -> None:
+    """Open the console: servers, health and traffic, live."""
+    with engine(settings) as client:
+        client.status()
+        if not has_terminal():
+            raise LbappError("the console needs a terminal", "Without one there is: lbapp status")
+    from lbapp.tui.app import run_console
+
+    with reporting():
+        sys.exit(run_console(settings.socket_path, read_only=read_only))
+
+
+@cli.command()
+@click.option("-c", "--config", required=True, type=click.Path(path_type=Path), help="The configuration file.")
+@socket_option
+@click.pass_obj
+def run(settings: Settings, config: Path) -> None:
+    """Run the engine in the foreground, until SIGTERM or `lbapp stop`."""
+    from lbapp.engine.main import run_engine
+
+    named = os.environ.get(ENVIRONMENT)
+    with reporting():
+        sys.exit(run_engine(config, settings.socket or (Path(named) if named else None)))
+
+
+@cli.command()
+@click.option("--headless", is_flag=True, help="Without the console, as when there is no terminal.")
+@click.option("--duration", type=click.FloatRange(min=0.1), metavar="SECONDS", help="End after this.")
+def demo(headless: bool, duration: float | None) -> None:
+    """Show it all on loopback: sample servers, an engine, traffic, the console."""
+    from lbapp.cli.demo.run import run_demo
+
+    with reporting():
+        sys.exit(run_demo(headless=headless, duration_s=duration))
+
+
+for command in (status, events, ready, drain, maint, weight, stop, check):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(obj=Settings(), prog_name="lbapp")

@@ -1,0 +1,1 @@
+"""From the operator's TOML to the model, with every error at once."""

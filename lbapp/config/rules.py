@@ -1,0 +1,101 @@
+"""The rules that span tables: names that are unique, pools that exist, addresses taken once.
+
+Responsible for what no table can know of itself. Works on the data as TOML gives it, whatever is wrong with it, so that
+these problems are found in the same run as the schema's. Knows nothing of files or lines, and leaves wrong types to the schema.
+
+Invariant: data of any shape has an answer; one mistake is named by the schema or here, not by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from lbapp.config import values
+from lbapp.config.lines import Path
+from lbapp.config.sentences import Found, suggestion
+from lbapp.model.entities import Protocol
+
+_Table = dict[str, Any]
+_Placed = tuple[Path, _Table]
+
+
+def rules(data: _Table) -> Iterator[Found]:
+    """Yield the key path and the sentence of everything that does not hold between tables."""
+    listeners, pools = list(_tables(data, (), "listener")), list(_tables(data, (), "pool"))
+    if data.get("listener", []) == []:
+        yield ("listener",), "there is no listener; allowed: one or more, each under [[listener]]"
+    yield from _unique_names(listeners)
+    yield from _unique_names(pools)
+    for path, pool in pools:
+        yield from _unique_names(_tables(pool, path, "server"))
+    yield from _binds_taken_once(listeners)
+    names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
+    for path, listener in listeners:
+        yield from _where_traffic_goes(path, listener, names)
+
+
+def _tables(table: _Table, path: Path, key: str) -> Iterator[_Placed]:
+    value = table.get(key)
+    for at, each in enumerate(value if isinstance(value, list) else []):
+        if isinstance(each, dict):
+            yield (*path, key, at), each
+
+
+def _unique_names(placed: Iterable[_Placed]) -> Iterator[Found]:
+    seen: dict[str, Path] = {}
+    for path, table in placed:
+        name = table.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield (
+                (*path, "name"),
+                f"the name {values.quoted(name)} is taken already by {dotted(seen[name])}; choose another",
+            )
+        seen.setdefault(name, path)
+
+
+def _binds_taken_once(listeners: Iterable[_Placed]) -> Iterator[Found]:
+    seen: dict[str, str] = {}
+    for path, listener in listeners:
+        value = listener.get("bind")
+        is_list = isinstance(value, list)
+        for at, text in enumerate(value if isinstance(value, list) else [value]):
+            try:
+                bind = values.bind(text)
+            except ValueError:
+                continue
+            if str(bind) in seen and (bind.port or bind.path):
+                here = (*path, "bind", at) if is_list else (*path, "bind")
+                yield here, f"{bind} is taken by listener {seen[str(bind)]} already; choose another"
+            seen.setdefault(str(bind), str(listener.get("name", dotted(path))))
+
+
+def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Iterator[Found]:
+    is_tcp = listener.get("protocol") == Protocol.TCP.value
+    if "pool" in listener:
+        yield from _known_pool((*path, "pool"), listener["pool"], pools)
+    elif is_tcp or not listener.get("route"):
+        yield path, "the listener has no pool; name one, or give it routes (http only)"
+    if is_tcp and listener.get("route"):
+        yield (*path, "route"), "a tcp listener has no routes; remove them"
+    for route_path, route in _tables(listener, path, "route"):
+        if "pool" in route:
+            yield from _known_pool((*route_path, "pool"), route["pool"], pools)
+
+
+def _known_pool(path: Path, name: object, pools: list[str]) -> Iterator[Found]:
+    if isinstance(name, str) and name not in pools:
+        yield path, f"there is no pool {values.quoted(name)}; {suggestion(name, pools, 'defined')}"
+
+
+def dotted(path: Path) -> str:
+    """Return a key path as it is shown, such as `pool[0].server[1].weight`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f"{'.' if text else ''}{part if values.is_bare_key(part) else values.quoted(part)}"
+    return text

@@ -1,0 +1,187 @@
+"""The configuration file as a schema: every key, its type, its default.
+
+Responsible for what may stand in the TOML and for turning a valid document into the model. Knows nothing of files or lines.
+Keys carry no unit in their name, their values do; `[limits]` names each field of `model.limits.Limits` that way.
+
+Invariant: what stands here and nothing else is accepted; every default is the model's. What spans tables is in rules.py.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from lbapp.config import values
+from lbapp.model import entities
+from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
+from lbapp.model.limits import Limits
+from lbapp.model.states import WEIGHT_MAX
+
+Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
+Size = Annotated[int, BeforeValidator(values.size_bytes)]
+HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
+Name = Annotated[str, BeforeValidator(values.name)]
+Address = Annotated[tuple[str, int], BeforeValidator(values.host_and_port)]
+Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
+Path = Annotated[str, BeforeValidator(values.path_prefix)]
+Count = Annotated[int, BeforeValidator(values.whole_number(1, 1_000_000))]
+CountOrNone = Annotated[int, BeforeValidator(values.whole_number(0, 100_000))]
+Probes = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
+Weight = Annotated[int, BeforeValidator(values.whole_number(0, WEIGHT_MAX))]
+Workers = Annotated[int, BeforeValidator(values.whole_number(1, 256))]
+
+_DEFAULTS = Limits()
+_CHECK = entities.HealthCheck()
+_POOL = entities.Pool("", ())
+_SERVER = entities.Server("", "", "", 1)
+
+
+class Table(BaseModel):
+    """A table of the file. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class EngineTable(Table):
+    """`[engine]`."""
+
+    workers: Workers = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    control_socket: Annotated[str, BeforeValidator(values.socket_path)] | None = None
+    state_dir: Annotated[str, BeforeValidator(values.file_path)] | None = None
+
+
+class LimitsTable(Table):
+    """`[limits]`: the fields of `model.limits.Limits`, without units in their names.
+
+    A field X_s is the key X, X_bytes_max is X_size_max, any other has its own name.
+    """
+
+    head_size_max: HeadSize = _DEFAULTS.head_bytes_max
+    fields_max: Count = _DEFAULTS.fields_max
+    request_body_size_max: Size = _DEFAULTS.request_body_bytes_max
+    connections_max: Count = _DEFAULTS.connections_max
+    client_idle_timeout: Duration = _DEFAULTS.client_idle_timeout_s
+    request_head_timeout: Duration = _DEFAULTS.request_head_timeout_s
+    body_idle_timeout: Duration = _DEFAULTS.body_idle_timeout_s
+    connect_timeout: Duration = _DEFAULTS.connect_timeout_s
+    response_timeout: Duration = _DEFAULTS.response_timeout_s
+    tunnel_idle_timeout: Duration = _DEFAULTS.tunnel_idle_timeout_s
+    idle_connections_max: CountOrNone = _DEFAULTS.idle_connections_max
+    idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
+    idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
+    stop_timeout: Duration = _DEFAULTS.stop_timeout_s
+
+    def to_model(self) -> Limits:
+        """Return the limits under the model's names."""
+        values: dict[str, Any] = {}
+        for key, value in self:
+            if isinstance(value, float):
+                values[f"{key}_s"] = value
+            else:
+                values[key.replace("_size_max", "_bytes_max")] = value
+        return Limits(**values)
+
+
+class RouteTable(Table):
+    """`[[listener.route]]`."""
+
+    pool: str
+    host: Annotated[str, BeforeValidator(values.route_host)] | None = None
+    path: Path | None = None
+    method: Annotated[str, BeforeValidator(values.method)] | None = None
+    headers: Annotated[dict[str, str], BeforeValidator(values.route_headers)] = Field(default_factory=dict)
+
+
+class ListenerTable(Table):
+    """`[[listener]]`."""
+
+    name: Name
+    bind: Binds
+    protocol: Annotated[Protocol, BeforeValidator(values.word_of(Protocol))] = Protocol.HTTP
+    pool: str | None = None
+    route: list[RouteTable] = Field(default_factory=list)
+
+
+class HealthCheckTable(Table):
+    """`[pool.health_check]`."""
+
+    type: Annotated[CheckType, BeforeValidator(values.word_of(CheckType))] = _CHECK.type
+    path: Path = _CHECK.path
+    interval: Duration = _CHECK.interval_s
+    timeout: Duration = _CHECK.timeout_s
+    fall: Probes = _CHECK.fall
+    rise: Probes = _CHECK.rise
+
+
+class DrainTable(Table):
+    """`[pool.drain]`."""
+
+    timeout: Duration = _POOL.drain_timeout_s
+
+
+class ServerTable(Table):
+    """`[[pool.server]]`."""
+
+    name: Name
+    address: Address
+    weight: Weight = _SERVER.weight
+
+
+class PoolTable(Table):
+    """`[[pool]]`."""
+
+    name: Name
+    algorithm: Annotated[AlgorithmName, BeforeValidator(values.word_of(AlgorithmName))] = _POOL.algorithm
+    health_check: HealthCheckTable = Field(default_factory=HealthCheckTable)
+    drain: DrainTable = Field(default_factory=DrainTable)
+    server: list[ServerTable] = Field(default_factory=list)
+
+
+class Document(Table):
+    """The whole file."""
+
+    engine: EngineTable = Field(default_factory=EngineTable)
+    limits: LimitsTable = Field(default_factory=LimitsTable)
+    listener: list[ListenerTable] = Field(default_factory=list)
+    pool: list[PoolTable] = Field(default_factory=list)
+
+    def to_model(self) -> entities.Configuration:
+        """Return the configuration. The rules that span tables have to hold."""
+        return entities.Configuration(
+            engine=entities.EngineSettings(self.engine.workers, self.engine.control_socket, self.engine.state_dir),
+            listeners=tuple(_listener(each) for each in self.listener),
+            pools=tuple(_pool(each) for each in self.pool),
+            limits=self.limits.to_model(),
+        )
+
+
+def _listener(table: ListenerTable) -> entities.Listener:
+    routes = tuple(
+        entities.Route(
+            pool=each.pool,
+            host=each.host,
+            path=each.path,
+            method=each.method,
+            headers=tuple(each.headers.items()),
+        )
+        for each in table.route
+    )
+    return entities.Listener(table.name, tuple(table.bind), table.protocol, table.pool, routes)
+
+
+def _pool(table: PoolTable) -> entities.Pool:
+    check = table.health_check
+    return entities.Pool(
+        name=table.name,
+        servers=tuple(
+            entities.Server(table.name, each.name, each.address[0], each.address[1], each.weight)
+            for each in table.server
+        ),
+        algorithm=table.algorithm,
+        health_check=entities.HealthCheck(
+            check.type, check.path, check.interval, check.timeout, check.fall, check.rise
+        ),
+        drain_timeout_s=table.drain.timeout,
+    )

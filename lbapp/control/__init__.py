@@ -1,0 +1,1 @@
+"""The public contract between engine, command line and TUI."""

@@ -1,0 +1,176 @@
+"""Talking to an engine over its control socket.
+
+Responsible for the calls of the control API as methods, and for turning what goes wrong into errors with a sentence. Knows
+nothing of how answers are shown. httpx is imported when a client is made: the command line starts without it.
+
+Invariant: every method returns a whole message of `control.messages` or raises EngineUnreachable or RequestRefused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote
+
+from lbapp.control.messages import Event, Events, PoolStatus, ServerChange, ServerPatch, Status
+from lbapp.model.errors import EngineUnreachable, RequestRefused
+
+if TYPE_CHECKING:
+    import httpx
+
+_BASE: Final = "http://lbapp"
+_TIMEOUT_S: Final = 10.0
+_SILENCE_S: Final = 5.0  # a watch sends a line every half second
+_START: Final = "Start one with: lbapp run -c FILE"
+
+
+@contextmanager
+def _reaching(socket: Path) -> Iterator[None]:
+    import httpx
+
+    try:
+        yield
+    except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
+        if _is_forbidden(error):
+            hint = "Run this as the user that runs the engine, or as root"
+            raise EngineUnreachable(f"you may not use the control socket {socket}", hint) from error
+        raise EngineUnreachable(f"no engine answers on {socket}", _START) from error
+
+
+def _is_forbidden(error: BaseException | None) -> bool:
+    """Say whether a refused permission lies behind an error; httpx wraps what the socket said twice."""
+    while error is not None and not isinstance(error, PermissionError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.is_success:
+        return response.json()
+    try:
+        detail = response.json()["error"]
+        code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
+    except (ValueError, KeyError, TypeError):
+        code, message, hint = "unexpected", f"the engine answered {response.status_code}", ""
+    raise RequestRefused(code, message, hint, response.status_code)
+
+
+def _server_path(pool: str, server: str) -> str:
+    return f"/v1/pools/{quote(pool, safe='')}/servers/{quote(server, safe='')}"
+
+
+class ControlClient:
+    """The calls of the control API, one after the other."""
+
+    def __init__(self, socket: Path) -> None:
+        import httpx
+
+        self._socket = socket
+        # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
+        transport = httpx.HTTPTransport(uds=str(socket), verify=False)
+        self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        with _reaching(self._socket):
+            return _answer(self._http.request(method, path, **options))
+
+    def status(self) -> Status:
+        """Return the whole status. Raises EngineUnreachable."""
+        return cast(Status, self._call("GET", "/v1/status"))
+
+    def pools(self) -> list[PoolStatus]:
+        """Return every pool with its servers. Raises EngineUnreachable."""
+        return cast(list[PoolStatus], self._call("GET", "/v1/pools")["pools"])
+
+    def watch(self) -> Iterator[Status]:
+        """Yield the status as it changes, until the engine ends. Raises EngineUnreachable when it goes silent."""
+        return self._lines("/v1/watch", {}, _SILENCE_S)
+
+    def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
+        """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
+        return cast(ServerChange, self._call("PATCH", _server_path(pool, server), json=patch))
+
+    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
+        """Return the newest events behind `after`, oldest first."""
+        answer = cast(Events, self._call("GET", "/v1/events", params={"after": after, "limit": limit}))
+        return answer["events"]
+
+    def follow_events(self, after: int = 0) -> Iterator[Event]:
+        """Yield events as they happen, until the engine stops."""
+        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+
+    def _lines(self, path: str, params: dict[str, int], silence_s: float | None) -> Iterator[Any]:
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        with (
+            _reaching(self._socket),
+            self._http.stream("GET", path, params=params, timeout=timeout) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                _answer(answer)
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Have the engine drain and stop."""
+        self._call("POST", "/v1/stop", json={} if timeout_s is None else {"timeout_s": timeout_s})
+
+
+class AsyncControlClient:
+    """The same for an event loop: what the TUI uses."""
+
+    def __init__(self, socket: Path) -> None:
+        import httpx
+
+        from lbapp.control.unix_transport import UnixTransport
+
+        self._socket = socket
+        self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def watch(self) -> AsyncIterator[Status]:
+        """Yield the status as it changes. Raises EngineUnreachable when the engine ends or goes silent."""
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
+        with _reaching(self._socket):
+            async with self._http.stream("GET", "/v1/watch", timeout=timeout) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _answer(answer)
+                async for line in answer.aiter_lines():
+                    if line:
+                        yield json.loads(line)
+        raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
+
+    async def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
+        """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
+        with _reaching(self._socket):
+            return cast(
+                ServerChange,
+                _answer(await self._http.request("PATCH", _server_path(pool, server), json=patch)),
+            )
+
+    async def events(self, after: int = 0, limit: int = 100) -> list[Event]:
+        """Return the newest events behind `after`, oldest first."""
+        with _reaching(self._socket):
+            answer = _answer(await self._http.get("/v1/events", params={"after": after, "limit": limit}))
+        return cast(Events, answer)["events"]

@@ -1,0 +1,210 @@
+"""The public contract of the control API: the JSON that engine, command line and TUI exchange.
+
+Responsible for the names and types of every field. Knows nothing of HTTP, sockets or how the figures are made.
+Plain TypedDicts: a message is what `json.loads` gives, so neither side pays for a model class.
+
+Invariants: fields are added, never renamed or given another meaning. Times are Unix seconds, durations seconds, latencies
+milliseconds; an unknown figure is null, never 0. States are lower-case words: see the Literals below.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+AdminWord = Literal["ready", "drain", "maint"]
+HealthWord = Literal["unknown", "up", "down"]
+PhaseWord = Literal["starting", "serving", "draining", "gone"]
+
+
+class Percentiles(TypedDict):
+    """Latencies in milliseconds over the last `window_s`; null where nothing was measured in it."""
+
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    p999: float | None
+
+
+class Latency(TypedDict):
+    """Where the time went. `connect`: new upstream connections only. `first_byte`: request sent to response head."""
+
+    window_s: float
+    connect: Percentiles
+    first_byte: Percentiles
+    total: Percentiles
+
+
+class Traffic(TypedDict):
+    """What a listener, pool or server carried. `_total` fields count since the engine started and never go back."""
+
+    connections: int  # open now: downstream ones of a listener, upstream ones of a pool or server
+    connections_total: int
+    in_flight: int  # exchanges (HTTP) and relayed connections (TCP) now
+    requests_total: int
+    requests_per_s: float
+    responses: dict[str, int]  # "1xx" .. "5xx": totals
+    errors_total: int  # 5xx answers and exchanges that ended without a whole response
+    error_rate: float | None  # share of the exchanges of the last 10 s, 0.0 .. 1.0; null without traffic
+    bytes_in_total: int  # from clients
+    bytes_out_total: int  # to clients
+    retries_total: int
+    failures: dict[str, int]  # kind -> total, such as "connect_refused"
+    outcomes: dict[str, int]  # how exchanges ended -> total, such as "completed"
+    latency: Latency
+
+
+class DrainStatus(TypedDict):
+    """A drain under way. `phase`: draining, drained (nothing in flight) or overdue (being closed by force)."""
+
+    phase: Literal["draining", "drained", "overdue"]
+    since: float
+    timeout_s: float
+    remaining_s: float
+    in_flight: int
+
+
+class Actor(TypedDict):
+    """Who changed something, by the peer credentials of the control socket; `engine` for lbapp itself."""
+
+    uid: int | None
+    user: str
+    pid: int | None
+
+
+class ServerStatus(Traffic):
+    """One server of one pool."""
+
+    id: str  # "pool/server"
+    pool: str
+    name: str
+    address: str
+    admin: AdminWord
+    health: HealthWord
+    health_reason: str  # of the last probe, such as "HTTP 503" or "connection refused"
+    health_since: float
+    is_eligible: bool
+    weight: int
+    configured_weight: int
+    idle_connections: int
+    drain: DrainStatus | None
+    changed_at: float | None  # the operator's last change while running
+    changed_by: Actor | None
+
+
+class PoolStatus(Traffic):
+    """One pool and its servers, in the order of the configuration."""
+
+    name: str
+    algorithm: str
+    eligible: int
+    total: int
+    servers: list[ServerStatus]
+
+
+class ListenerStatus(Traffic):
+    """One listener. `state` follows the node: serving or draining."""
+
+    name: str
+    protocol: Literal["http", "tcp"]
+    bind: list[str]
+    pool: str | None
+    state: Literal["serving", "draining"]
+
+
+class WorkerStatus(TypedDict):
+    """One worker process."""
+
+    slot: int
+    pid: int
+    phase: PhaseWord
+    generation: int
+    heartbeat_age_s: float
+    connections: int
+    restarts_total: int
+
+
+class EngineStatus(TypedDict):
+    """The node itself."""
+
+    version: str
+    node: str
+    pid: int
+    phase: Literal["starting", "serving", "draining"]
+    started_at: float
+    uptime_s: float
+    generation: int
+    configuration_path: str
+    workers: list[WorkerStatus]
+    cpu_percent: float | None  # of all engine processes, 100 = one core
+    memory_bytes: int | None
+
+
+class Status(TypedDict):
+    """`GET /v1/status`, and each line of `GET /v1/watch`."""
+
+    at: float
+    revision: int  # grows with every change of a state or weight
+    engine: EngineStatus
+    listeners: list[ListenerStatus]
+    pools: list[PoolStatus]
+
+
+class Event(TypedDict):
+    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&limit=N`."""
+
+    seq: int
+    at: float
+    kind: str  # past tense: server_went_down, server_came_up, admin_state_changed, weight_changed, worker_died, ...
+    subject: str  # "pool/server", "worker 0", "node"
+    message: str  # one sentence for people
+    actor: Actor | None
+    before: str | int | None
+    after: str | int | None
+
+
+class Events(TypedDict):
+    """`GET /v1/events`. With `follow=1` the answer is one Event a line, as they happen."""
+
+    events: list[Event]
+
+
+class ServerPatch(TypedDict):
+    """`PATCH /v1/pools/P/servers/S`: any of the fields.
+
+    Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
+    `expect_revision` is given and the server changed since.
+    """
+
+    state: NotRequired[AdminWord]
+    weight: NotRequired[int]
+    drain_timeout_s: NotRequired[float]
+    expect_revision: NotRequired[int]
+
+
+class ServerChange(TypedDict):
+    """What a PATCH did: the server after it, and what was there before."""
+
+    server: ServerStatus
+    before: dict[str, str | int]
+    after: dict[str, str | int]
+    event_seqs: list[int]
+
+
+class StopRequest(TypedDict):
+    """`POST /v1/stop`: drain the node, then stop. Answers {"accepted": true} at once."""
+
+    timeout_s: NotRequired[float]
+
+
+class ErrorDetail(TypedDict):
+    """The one shape of every error."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class ErrorAnswer(TypedDict):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorDetail

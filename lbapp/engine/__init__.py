@@ -1,0 +1,1 @@
+"""The headless engine: one supervisor, N workers."""

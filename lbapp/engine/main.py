@@ -1,0 +1,51 @@
+"""`lbapp run`: the headless engine in the foreground.
+
+Responsible for reading the configuration, for the log, and for turning errors into sentences and exit
+statuses. Knows nothing of how the engine works. Invariant: 0 after a clean stop, 1 when it could not start, 2
+for an invalid configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import anyio
+
+from lbapp.config.load import load_configuration
+from lbapp.control.paths import default_socket
+from lbapp.engine.supervisor.run import run
+from lbapp.model.entities import Configuration
+from lbapp.model.errors import ConfigurationError, StartError
+
+
+def run_engine(path: Path, socket_override: Path | None) -> int:
+    """Run the engine until it is stopped.
+
+    Return the exit status. `socket_override` goes before what the file says.
+    """
+    logging.basicConfig(
+        stream=sys.stderr,
+        format="lbapp[%(process)d] %(levelname)s %(message)s",
+        level=logging.INFO,
+        force=True,
+    )
+    try:
+        configuration = load_configuration(path)
+        anyio.run(run, path.absolute(), configuration, _control_path(configuration, socket_override))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except StartError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _control_path(configuration: Configuration, socket_override: Path | None) -> Path:
+    if socket_override is not None:
+        return socket_override
+    if configuration.engine.control_socket:
+        return Path(configuration.engine.control_socket)
+    return default_socket()

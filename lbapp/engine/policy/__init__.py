@@ -1,0 +1,1 @@
+"""Decisions as plain functions and small state machines, without I/O or clock."""

@@ -1,0 +1,1 @@
+"""The balancing algorithms, one file each."""

@@ -1,0 +1,63 @@
+"""What every balancing algorithm is given and has to answer.
+
+Responsible for the interface between a pool and its algorithm. Knows nothing of health, persistence or retries: a server
+is eligible or not when it gets here. Invariant: `choose_server` returns an eligible server that is not excluded, or None
+when there is none.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server as the scoreboard shows it. `index` is its row there; `weight` 0..256."""
+
+    index: int
+    id: str
+    weight: int
+    is_eligible: bool
+
+
+class LoadReader(Protocol):
+    """Knows what is in flight at each server, over all workers of the node."""
+
+    def in_flight(self, indexes: Sequence[int]) -> list[int]:
+        """Return the counts for ascending `indexes`, in the same order."""
+
+
+class Algorithm(ABC):
+    """Orders the eligible servers of one pool; for one pick, names the first."""
+
+    observes: ClassVar[bool] = False
+
+    def __init__(self, load: LoadReader, random: Random) -> None:
+        self._load = load
+        self._random = random
+
+    @abstractmethod
+    def update(self, servers: Sequence[ServerState], now_s: float) -> None:
+        """Take over new states or weights, in force at the next pick. Servers come in ascending order of index."""
+
+    @abstractmethod
+    def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
+        """Return the index of the server for a new exchange. `client_key`: the client's packed IP address."""
+
+    def choose_lowest(self, servers: Sequence[int], scores: Sequence[float]) -> int:
+        """Return the server with the lowest score, at random among equals. Both are as long, and not empty."""
+        lowest = min(scores)
+        equals = scores.count(lowest)
+        if equals == 1:
+            return servers[scores.index(lowest)]
+        chosen = int(self._random.random() * equals)
+        if equals == len(servers):
+            return servers[chosen]
+        return [index for index, score in zip(servers, scores, strict=True) if score == lowest][chosen]
+
+    def observe(self, index: int, latency_us: int, is_failure: bool, now_s: float) -> None:
+        """Learn from an attempt. Only algorithms with `observes` are told."""

@@ -1,0 +1,1 @@
+"""Shared memory between supervisor and workers: layout, segment, cells, totals."""

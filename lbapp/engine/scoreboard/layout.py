@@ -1,0 +1,129 @@
+"""Where every cell of the scoreboard lies.
+
+Responsible for the map from (slot, server, counter) to the index of an 8-byte cell. Knows nothing of memory, files or what
+the figures mean. All indexes count cells, not bytes.
+
+    header          magic, version, capacities                          written by the supervisor
+    worker blocks   one per slot                                        written by the worker in that slot
+    server states   one per server: admin, health, weight, limits       written by the supervisor
+    pool versions   one per pool: grows when a server of it changes     written by the supervisor
+    in flight       one row of servers per slot, side by side           written by the worker in that slot
+    listeners       one block per (slot, listener)                      written by the worker in that slot
+    pools           one block per (slot, pool)                          written by the worker in that slot
+    servers         one block per (slot, server) with three histograms  written by the worker in that slot
+
+Invariants: every cell has exactly one writer; every block starts on a cell, so every cell is 8-byte aligned; the map
+depends on the four capacities alone, so whoever has those four numbers agrees about all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lbapp.model.histogram import BUCKETS
+from lbapp.model.outcomes import FailureKind, Outcome
+
+MAGIC: Final = 0x6C62617070  # "lbapp"
+VERSION: Final = 1
+
+# header
+HEADER_MAGIC: Final = 0
+HEADER_VERSION: Final = 1
+HEADER_SLOTS: Final = 2
+HEADER_LISTENERS: Final = 3
+HEADER_POOLS: Final = 4
+HEADER_SERVERS: Final = 5
+HEADER_CELLS: Final = 8
+
+# one worker block per slot
+WORKER_PID: Final = 0
+WORKER_GENERATION: Final = 1
+WORKER_PHASE: Final = 2
+WORKER_HEARTBEAT_NS: Final = 3  # time.monotonic_ns, the same clock in every process of a machine
+WORKER_CONNECTIONS: Final = 4  # downstream connections open now
+WORKER_FAULTS: Final = 5  # connection tasks that ended with an error nobody foresaw
+WORKER_CELLS: Final = 8
+
+# one state block per server
+STATE_ADMIN: Final = 0
+STATE_HEALTH: Final = 1
+STATE_WEIGHT: Final = 2
+STATE_CLOSE_COUNT: Final = 3  # grows when every connection to the server is to be closed by force
+STATE_CELLS: Final = 4
+
+# one block per (slot, listener)
+LISTENER_CONNECTIONS: Final = 0  # open now
+LISTENER_CONNECTIONS_TOTAL: Final = 1
+LISTENER_IN_FLIGHT: Final = 2
+LISTENER_REQUESTS: Final = 3
+LISTENER_BYTES_IN: Final = 4
+LISTENER_BYTES_OUT: Final = 5
+LISTENER_RETRIES: Final = 6
+LISTENER_RESPONSES: Final = 7  # five cells: 1xx .. 5xx
+LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5
+LISTENER_TOTAL: Final = LISTENER_OUTCOMES + len(Outcome)  # histogram
+LISTENER_CELLS: Final = LISTENER_TOTAL + BUCKETS
+
+# one block per (slot, pool): what can be said of no single server
+POOL_OUTCOMES: Final = 0
+POOL_CELLS: Final = POOL_OUTCOMES + len(Outcome)
+
+# one block per (slot, server)
+SERVER_CONNECTIONS: Final = 0  # upstream connections open now, idle ones included
+SERVER_CONNECTIONS_TOTAL: Final = 1
+SERVER_IDLE: Final = 2
+SERVER_REQUESTS: Final = 3
+SERVER_BYTES_IN: Final = 4  # from clients to the server
+SERVER_BYTES_OUT: Final = 5  # from the server to clients
+SERVER_RETRIES: Final = 6  # attempts at this server that repeat an earlier one
+SERVER_RESPONSES: Final = 7  # five cells: 1xx .. 5xx
+SERVER_FAILURES: Final = SERVER_RESPONSES + 5
+SERVER_OUTCOMES: Final = SERVER_FAILURES + len(FailureKind)
+SERVER_CONNECT: Final = SERVER_OUTCOMES + len(Outcome)  # histogram
+SERVER_FIRST_BYTE: Final = SERVER_CONNECT + BUCKETS  # histogram
+SERVER_TOTAL: Final = SERVER_FIRST_BYTE + BUCKETS  # histogram
+SERVER_CELLS: Final = SERVER_TOTAL + BUCKETS
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The map of a segment with room for so many slots, listeners, pools and servers."""
+
+    slots: int
+    listeners: int
+    pools: int
+    servers: int
+
+    @property
+    def cells(self) -> int:
+        """The size of the whole segment in cells."""
+        return self.server(self.slots, 0)
+
+    def worker(self, slot: int) -> int:
+        """Return the first cell of the worker block of `slot`."""
+        return HEADER_CELLS + slot * WORKER_CELLS
+
+    def state(self, server: int) -> int:
+        """Return the first cell of a server's state block."""
+        return self.worker(self.slots) + server * STATE_CELLS
+
+    def pool_version(self, pool: int) -> int:
+        """Return the cell that grows whenever a server of the pool changes."""
+        return self.state(self.servers) + pool
+
+    def in_flight(self, slot: int) -> int:
+        """Return the first cell of a slot's row of in-flight counts; server `i` is `i` cells further."""
+        return self.pool_version(self.pools) + slot * self.servers
+
+    def listener(self, slot: int, listener: int) -> int:
+        """Return the first cell of the block of (slot, listener)."""
+        return self.in_flight(self.slots) + (slot * self.listeners + listener) * LISTENER_CELLS
+
+    def pool(self, slot: int, pool: int) -> int:
+        """Return the first cell of the block of (slot, pool)."""
+        return self.listener(self.slots, 0) + (slot * self.pools + pool) * POOL_CELLS
+
+    def server(self, slot: int, server: int) -> int:
+        """Return the first cell of the block of (slot, server)."""
+        return self.pool(self.slots, 0) + (slot * self.servers + server) * SERVER_CELLS

@@ -1,0 +1,128 @@
+"""What all workers counted, added up.
+
+Responsible for reading the rows of every slot and adding them: counters, gauges and histograms. Knows nothing of rates,
+windows or names. Invariant: a total is the exact sum over the slots, those of dead workers included, so it never goes back;
+gauges are the sum over the slots of living workers, as each worker clears its own on taking a slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.scoreboard.segment import Segment
+from lbapp.model import histogram
+from lbapp.model.outcomes import FailureKind, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTotals:
+    """One listener over all slots. `total` is a histogram sum (see `histogram.percentiles`)."""
+
+    connections: int
+    connections_total: int
+    in_flight: int
+    requests: int
+    bytes_in: int
+    bytes_out: int
+    retries: int
+    responses: tuple[int, ...]
+    outcomes: tuple[int, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTotals:
+    """One server over all slots. `connect`, `first_byte` and `total` are histogram sums."""
+
+    connections: int
+    connections_total: int
+    idle: int
+    in_flight: int
+    requests: int
+    bytes_in: int
+    bytes_out: int
+    retries: int
+    responses: tuple[int, ...]
+    failures: tuple[int, ...]
+    outcomes: tuple[int, ...]
+    connect: int
+    first_byte: int
+    total: int
+
+
+def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
+    """Add up the blocks of one listener."""
+    layout = segment.layout
+    bases = [layout.listener(slot, listener) for slot in range(layout.slots)]
+    row = _added(segment, bases, at.LISTENER_TOTAL)
+    return ListenerTotals(
+        connections=row[at.LISTENER_CONNECTIONS],
+        connections_total=row[at.LISTENER_CONNECTIONS_TOTAL],
+        in_flight=row[at.LISTENER_IN_FLIGHT],
+        requests=row[at.LISTENER_REQUESTS],
+        bytes_in=row[at.LISTENER_BYTES_IN],
+        bytes_out=row[at.LISTENER_BYTES_OUT],
+        retries=row[at.LISTENER_RETRIES],
+        responses=tuple(row[at.LISTENER_RESPONSES : at.LISTENER_RESPONSES + 5]),
+        outcomes=tuple(row[at.LISTENER_OUTCOMES : at.LISTENER_OUTCOMES + len(Outcome)]),
+        total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
+    )
+
+
+def pool_outcomes(segment: Segment, pool: int) -> tuple[int, ...]:
+    """Add up how exchanges of a pool ended that reached no server of it."""
+    layout = segment.layout
+    bases = [layout.pool(slot, pool) for slot in range(layout.slots)]
+    return tuple(_added(segment, bases, at.POOL_CELLS)[at.POOL_OUTCOMES : at.POOL_OUTCOMES + len(Outcome)])
+
+
+def server_totals(segment: Segment, server: int) -> ServerTotals:
+    """Add up the blocks of one server."""
+    layout = segment.layout
+    bases = [layout.server(slot, server) for slot in range(layout.slots)]
+    row = _added(segment, bases, at.SERVER_CONNECT)
+
+    def added_histogram(offset: int) -> int:
+        return histogram.add(segment.histogram(base + offset) for base in bases)
+
+    return ServerTotals(
+        connections=row[at.SERVER_CONNECTIONS],
+        connections_total=row[at.SERVER_CONNECTIONS_TOTAL],
+        idle=row[at.SERVER_IDLE],
+        in_flight=in_flight(segment, server),
+        requests=row[at.SERVER_REQUESTS],
+        bytes_in=row[at.SERVER_BYTES_IN],
+        bytes_out=row[at.SERVER_BYTES_OUT],
+        retries=row[at.SERVER_RETRIES],
+        responses=tuple(row[at.SERVER_RESPONSES : at.SERVER_RESPONSES + 5]),
+        failures=tuple(row[at.SERVER_FAILURES : at.SERVER_FAILURES + len(FailureKind)]),
+        outcomes=tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)]),
+        connect=added_histogram(at.SERVER_CONNECT),
+        first_byte=added_histogram(at.SERVER_FIRST_BYTE),
+        total=added_histogram(at.SERVER_TOTAL),
+    )
+
+
+def in_flight(segment: Segment, server: int) -> int:
+    """Return what is in flight at a server over all slots."""
+    layout = segment.layout
+    return sum(segment.cells[layout.in_flight(slot) + server] for slot in range(layout.slots))
+
+
+def clear_gauges(segment: Segment, slot: int) -> None:
+    """Set the gauges of a slot to zero: what its new worker does first, as the one before may have died with work open."""
+    layout, cells = segment.layout, segment.cells
+    cells[layout.worker(slot) + at.WORKER_CONNECTIONS] = 0
+    for listener in range(layout.listeners):
+        cells[layout.listener(slot, listener) + at.LISTENER_CONNECTIONS] = 0
+        cells[layout.listener(slot, listener) + at.LISTENER_IN_FLIGHT] = 0
+    for server in range(layout.servers):
+        cells[layout.in_flight(slot) + server] = 0
+        cells[layout.server(slot, server) + at.SERVER_CONNECTIONS] = 0
+        cells[layout.server(slot, server) + at.SERVER_IDLE] = 0
+
+
+def _added(segment: Segment, bases: list[int], width: int) -> list[int]:
+    rows = [segment.cells[base : base + width].tolist() for base in bases]
+    return [sum(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,209 @@
+"""The control API: HTTP paths onto readings and commands.
+
+Responsible for routes, query fields, body sizes, streams and the one shape of errors. Knows nothing of how a
+status is made or what a change does. Invariants: every answer that is not 2xx is {"error": {code, message,
+hint}}; no error in one request reaches another; a stream ends when the engine leaves, and their number is
+bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.commands import Commands, ask_stop
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.state import ServerStates
+from lbapp.model.errors import RequestRefused
+from lbapp.model.limits import CONTROL_BODY_BYTES_MAX, EVENTS_MAX, READING_INTERVAL_S, WATCHES_MAX
+
+_WATCH_GAP_S: Final = 0.05  # changes so close together go out as one line
+_WATCH_INTERVAL_S_MAX: Final = 2.0  # with very many servers, so that watching costs a fifth of a core at most
+_LINES: Final = "application/x-ndjson"
+_CODES: Final = {
+    404: ("not_found", "there is nothing at {path}", "GET /v1/status is where to start"),
+    405: ("method_not_allowed", "{path} does not answer {method}", ""),
+}
+
+_log = logging.getLogger("lbapp")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class Api:
+    """The handlers. `close` ends all streams."""
+
+    reader: StatusReader
+    commands: Commands
+    states: ServerStates
+    events: Events
+    life: Life
+    faults: int = 0
+    _streams: int = 0
+    _closed: anyio.Event = field(default_factory=anyio.Event)
+
+    def app(self) -> Starlette:
+        """Return the ASGI application."""
+        routes = [
+            Route("/v1/status", self._guarded(self._status)),
+            Route("/v1/workers", self._guarded(self._workers)),
+            Route("/v1/pools", self._guarded(self._pools)),
+            Route("/v1/pools/{pool}", self._guarded(self._pool)),
+            Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/watch", self._guarded(self._watch)),
+            Route("/v1/events", self._guarded(self._events)),
+            Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
+            Route("/metrics", self._guarded(self._metrics)),
+        ]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+
+    def close(self) -> None:
+        """End every stream after what it has to say."""
+        self._closed.set()
+        self.states.changed.fire()
+        self.events.close()
+
+    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except RequestRefused as refused:
+                return _error(refused.status, refused.code, refused.message, refused.hint)
+            except ClientDisconnect:
+                return _error(400, "bad_request", "the request ended before its body", "")
+            except Exception:  # noqa: BLE001 - a control command
+                self.faults += 1
+                _log.exception("%s %s failed in lbapp itself", request.method, request.url.path)
+                return _error(500, "internal", "lbapp failed to answer this", "The engine's log has the details")
+
+        return guarded
+
+    async def _status(self, _request: Request) -> Response:
+        return JSONResponse(self.reader.status())
+
+    async def _workers(self, _request: Request) -> Response:
+        return JSONResponse({"workers": self.reader.worker_statuses()})
+
+    async def _pools(self, _request: Request) -> Response:
+        return JSONResponse({"pools": self.reader.status()["pools"]})
+
+    async def _pool(self, request: Request) -> Response:
+        return JSONResponse(self.reader.pool(self.commands.find_pool(request.path_params["pool"])))
+
+    async def _server(self, request: Request) -> Response:
+        state = self.commands.find_server(request.path_params["pool"], request.path_params["server"])
+        if request.method != "PATCH":
+            return JSONResponse(self.reader.server(state))
+        body = await _json_body(request)
+        return JSONResponse(self.commands.change_server(state, body, _actor(request)))
+
+    async def _stop(self, request: Request) -> Response:
+        ask_stop(self.life, self.events, await _json_body(request), _actor(request))
+        return JSONResponse({"accepted": True})
+
+    async def _metrics(self, _request: Request) -> Response:
+        families = collect(self.reader, self.states)
+        text = await anyio.to_thread.run_sync(render, families)  # the most of it, with many servers
+        return Response(text, media_type=CONTENT_TYPE)
+
+    async def _watch(self, request: Request) -> Response:
+        return self._stream(request, self._statuses())
+
+    async def _events(self, request: Request) -> Response:
+        after = _number(request, "after", 0)
+        limit = _number(request, "limit", EVENTS_MAX)
+        if request.query_params.get("follow", "0") in ("", "0"):
+            return JSONResponse({"events": self.events.after(after, limit)})
+        return self._stream(request, self.events.follow(after))
+
+    def _stream(self, request: Request, messages: AsyncIterator[Any]) -> Response:
+        if request.method == "HEAD":
+            return Response(media_type=_LINES)
+        if self._streams >= WATCHES_MAX:
+            message = f"there are {WATCHES_MAX} watches already"
+            raise RequestRefused("too_many_watches", message, "End one of them first", 503)
+        return StreamingResponse(self._lines(messages), media_type=_LINES)
+
+    async def _lines(self, messages: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            async for message in messages:
+                yield json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        finally:
+            self._streams -= 1
+
+    async def _statuses(self) -> AsyncIterator[Any]:
+        while True:
+            started_s = time.monotonic()
+            status = self.reader.status()
+            cost_s = time.monotonic() - started_s
+            yield status
+            if self._closed.is_set():
+                return
+            if status["revision"] == self.states.revision:
+                with anyio.move_on_after(max(READING_INTERVAL_S, min(_WATCH_INTERVAL_S_MAX, 5 * cost_s))):
+                    await self.states.changed.wait()
+            await anyio.sleep(_WATCH_GAP_S)
+
+
+async def _json_body(request: Request) -> object:
+    """Return the decoded body, None when there is none.
+
+    Raises RequestRefused 413 body_too_large, 422 invalid_body.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > CONTROL_BODY_BYTES_MAX:
+            message = f"the body has more than {CONTROL_BODY_BYTES_MAX} bytes"
+            raise RequestRefused("body_too_large", message, "A change needs a few dozen", 413)
+    if not body:
+        return None
+    try:
+        return json.loads(bytes(body))
+    except (ValueError, RecursionError) as error:
+        message = "the body is not valid JSON"
+        raise RequestRefused("invalid_body", message, 'Send an object such as {"state": "drain"}', 422) from error
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    value = request.query_params.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 19):
+        raise RequestRefused("invalid_query", f"{name}={value} is no whole number", f"Such as {name}=100", 422)
+    return int(value)
+
+
+def _actor(request: Request) -> Actor:
+    actor: Actor = request.state.actor
+    return actor
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code, message, hint = _CODES.get(status, ("refused", "{path} refused {method}", ""))
+    path = request.url.path
+    return _error(status, code, message.format(path=path, method=request.method), hint)
+
+
+def _error(status: int, code: str, message: str, hint: str) -> Response:
+    headers = {"Connection": "close"} if status == 413 else None
+    error = {"error": {"code": code, "message": message, "hint": hint}}
+    return JSONResponse(error, status_code=status, headers=headers)

@@ -1,0 +1,130 @@
+"""The control socket and the HTTP server behind it.
+
+Responsible for the socket's file, for who may open it, for knowing the caller by its peer credentials, and
+for running uvicorn inside the supervisor's own event loop. Knows nothing of what is asked.
+
+Invariants: the file is mode 0600 from the first moment, in a folder that others cannot enter when lbapp made
+it; a socket that another engine answers on is never taken; signals stay the supervisor's; what HTTP itself
+refuses has the shape of every other error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import pwd
+import socket
+import struct
+from asyncio import BaseTransport, Transport
+from collections.abc import Generator
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
+from lbapp.model.errors import StartError
+from lbapp.model.limits import CONTROL_CONNECTIONS_MAX
+
+_FOLDER_MODE: Final = 0o750
+_MODE: Final = 0o600
+_CLOSING_S: Final = 1  # for answers under way when the engine leaves
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+
+class ControlSocket:
+    """The open control socket; `close` removes its file if it is still ours."""
+
+    def __init__(self, path: Path, listening: socket.socket, inode: int) -> None:
+        self.path = path
+        self.socket = listening
+        self._inode = inode
+
+    @classmethod
+    def open(cls, path: Path) -> ControlSocket:
+        """Make the folder where needed and listen. Raises StartError."""
+        try:
+            path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            return cls(path, *open_unix(path, _MODE))
+        except OSError as error:
+            hint = "Name another with --socket PATH or control_socket in the [engine] table"
+            if error.errno == errno.EADDRINUSE:
+                reason = "another engine answers there, or a file is in the way"
+                hint = f"Stop it with: lbapp --socket {path} stop. {hint}"
+            else:
+                reason = (error.strerror or str(error)).lower()
+            raise StartError(f"cannot open the control socket {path}: {reason}", hint) from error
+
+    def close(self) -> None:
+        """Remove the file and stop listening."""
+        remove_if_ours(self.path, self._inode)
+        self.socket.close()
+
+
+class ControlServer(uvicorn.Server):
+    """uvicorn as one task of the supervisor: `serve_on` runs until `should_exit` is set."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        config = uvicorn.Config(
+            app,
+            http=PeerProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSING_S,
+        )
+        super().__init__(config)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave the signals to the supervisor."""
+        yield
+
+    async def serve_on(self, control: ControlSocket) -> None:
+        """Serve on a socket that stays its owner's."""
+        await self.serve(sockets=[control.socket.dup()])
+
+
+class PeerProtocol(H11Protocol):
+    """HTTP/1.1 that puts the caller into `request.state.actor`."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Take the peer's credentials; refuse one connection too many."""
+        super().connection_made(cast(Transport, transport))
+        self.app_state = {**self.app_state, "actor": peer_of(transport.get_extra_info("socket"))}
+        if len(self.connections) > CONTROL_CONNECTIONS_MAX:
+            self._refuse(503, "too_many_connections", "the control socket has too many connections", "")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the shape of every other error."""
+        self._refuse(400, "bad_request", "the request is no valid HTTP/1.1", msg)
+
+    def _refuse(self, status: int, code: str, message: str, hint: str) -> None:
+        body = json.dumps({"error": {"code": code, "message": message, "hint": hint}}).encode()
+        reason = {400: "Bad Request", 503: "Service Unavailable"}[status]
+        head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        self.transport.close()
+
+
+def peer_of(connection: socket.socket) -> Actor:
+    """Return who is at the other end of a Unix connection (SO_PEERCRED, unix(7))."""
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return {"uid": uid, "user": _user_name(uid), "pid": pid}
+
+
+@lru_cache(maxsize=256)
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,101 @@
+"""Drains under way: servers that finish what they have.
+
+Responsible for each drain's deadline, for closing by force what is left then, and for saying once that a
+server has nothing in flight any more. Knows nothing of HTTP or of how a worker closes. Invariants: a server
+has a drain exactly while it is in DRAIN; a drain closes by force at most once; `server_drained` and
+`drain_timed_out` are each said at most once in a drain.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from lbapp.control.messages import DrainStatus
+from lbapp.engine.channel import CloseServer
+from lbapp.engine.policy.drain import DrainPhase, drain_progress
+from lbapp.engine.scoreboard import totals
+from lbapp.engine.scoreboard.segment import Segment
+from lbapp.engine.supervisor.events import Events, Signal
+from lbapp.engine.supervisor.running import Tell
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+
+_LOOK_INTERVAL_S: Final = 0.2
+
+
+@dataclass(slots=True)
+class Drain:
+    """One server's drain. `since` in Unix seconds, `started_s` on the monotonic clock."""
+
+    state: ServerState
+    timeout_s: float
+    since: float
+    started_s: float
+    has_drained: bool = False
+    has_closed: bool = False
+
+
+class Drains:
+    """All drains, by server id."""
+
+    def __init__(self, segment: Segment, states: ServerStates, events: Events, tell: Tell) -> None:
+        self._segment = segment
+        self._states = states
+        self._events = events
+        self._tell = tell
+        self._drains: dict[str, Drain] = {}
+        self._begun = Signal()
+
+    def begin(self, state: ServerState, timeout_s: float | None) -> None:
+        """Start a server's drain, or give the one under way another timeout, counted from now."""
+        seconds = state.pool.drain_timeout_s if timeout_s is None else timeout_s
+        self._drains[state.server.id] = Drain(state, seconds, time.time(), time.monotonic())
+        self._begun.fire()
+
+    def cancel(self, state: ServerState) -> None:
+        """Forget a server's drain, if there is one."""
+        self._drains.pop(state.server.id, None)
+
+    def status(self, state: ServerState) -> DrainStatus | None:
+        """Return how far a server's drain is; None when it has none."""
+        drain = self._drains.get(state.server.id)
+        if drain is None:
+            return None
+        in_flight = totals.in_flight(self._segment, state.row)
+        progress = drain_progress(drain.started_s, drain.timeout_s, in_flight, time.monotonic())
+        return {
+            "phase": progress.phase.value,
+            "since": drain.since,
+            "timeout_s": drain.timeout_s,
+            "remaining_s": round(progress.remaining_s, 3),
+            "in_flight": in_flight,
+        }
+
+    async def run(self) -> None:
+        """Look after all drains, until cancelled."""
+        while True:
+            if all(drain.has_drained for drain in self._drains.values()):
+                await self._begun.wait()
+            await anyio.sleep(_LOOK_INTERVAL_S)  # also the time in which workers see that the server drains
+            for drain in list(self._drains.values()):
+                self._look_after(drain)
+
+    def _look_after(self, drain: Drain) -> None:
+        server = drain.state.server
+        in_flight = totals.in_flight(self._segment, drain.state.row)
+        progress = drain_progress(drain.started_s, drain.timeout_s, in_flight, time.monotonic())
+        if progress.phase is DrainPhase.DRAINED and not drain.has_drained:
+            drain.has_drained = True
+            took_s = time.monotonic() - drain.started_s
+            self._events.add("server_drained", server.id, f"{server.id} has nothing in flight after {took_s:.1f} s")
+            self._states.changed.fire()
+        elif progress.phase is DrainPhase.OVERDUE and not drain.has_closed:
+            drain.has_closed = True
+            self._states.count_close(drain.state)
+            self._tell(CloseServer(drain.state.row))
+            message = f"{server.id} still has {in_flight} in flight after {drain.timeout_s:g} s: closed by force"
+            self._events.add("drain_timed_out", server.id, message)
+            self._states.changed.fire()

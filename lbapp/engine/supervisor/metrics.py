@@ -1,0 +1,200 @@
+"""The Prometheus exposition of one engine.
+
+Responsible for names, labels and help texts of the metrics. Knows nothing of HTTP or of how figures are
+counted. Each help text ends with how values of several nodes are merged: sum, max or last.
+
+Histogram bounds are powers of four from 256 us: each is also a bound of the scoreboard's own buckets, so the
+counts are exact. Sums are made from the buckets' middles and are at most 3.2 % off.
+
+Invariants: counters never go back while the engine lives; a series exists from the start, also before its
+first event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.core import (
+    CollectorRegistry,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from lbapp import __version__
+from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
+from lbapp.model.histogram import BUCKETS, bucket_bounds, bucket_of, counts
+from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.states import AdminState, HealthState
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+_BOUNDS_US: Final = tuple(4**power for power in range(4, 14))  # 256 us .. 67 s
+_BOUND_BUCKETS: Final = tuple(bucket_of(bound - 1) for bound in _BOUNDS_US)
+_MIDDLES_US: Final = tuple(sum(bucket_bounds(bucket)) / 2 for bucket in range(BUCKETS))
+_CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+_EMPTY: Final = ([*((str(bound / 1e6), 0.0) for bound in _BOUNDS_US), ("+Inf", 0.0)], 0.0)
+Labelled = Sequence[tuple[list[str], Figures]]
+
+
+def collect(reader: StatusReader, states: ServerStates) -> list[Metric]:
+    """Read everything that is exposed, at one moment."""
+    return list(_Readings(reader, states).collect())
+
+
+def render(families: list[Metric]) -> bytes:
+    """Return the text format 0.0.4. Needs nothing of the engine, so that a thread may do it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(families))
+    return generate_latest(registry)
+
+
+class _Collected(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
+class _Readings:
+    def __init__(self, reader: StatusReader, states: ServerStates) -> None:
+        self._reader = reader
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        reading, pools = self._reader.figures()
+        rows = self._reader.running.rows
+        listeners = [([name], of_listener(reading.listeners[row])) for name, row in rows.listeners.items()]
+        states = list(self._states.by_id.values())
+        servers = [([state.server.pool, state.server.name], of_server(reading.servers[state.row])) for state in states]
+        unserved = {pool.name: reading.pools[rows.pools[pool.name]] for pool, _ in pools}
+        yield from self._engine()
+        yield from _traffic("listener", ["listener"], listeners, "of clients")
+        yield _histogram("listener_request_seconds", "Whole exchanges", ["listener"], listeners, "total")
+        yield from _traffic("server", ["pool", "server"], servers, "to servers")
+        yield from _server_only(servers)
+        yield from _states_of(states)
+        yield _outcomes(
+            "pool_unserved_total",
+            "Exchanges that reached no server",
+            ["pool"],
+            [([n], o) for n, o in unserved.items()],
+        )
+
+    def _engine(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("lbapp_build_info", "Version (merge: last)", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+        started = GaugeMetricFamily("lbapp_start_time_seconds", "Start in Unix seconds (merge: max)")
+        started.add_metric([], self._reader.running.started_at)
+        yield started
+        workers = self._reader.worker_statuses()
+        restarts = CounterMetricFamily("lbapp_worker_restarts_total", "Replaced workers (merge: sum)", labels=["slot"])
+        ages = GaugeMetricFamily("lbapp_worker_heartbeat_age_seconds", "Silence (merge: max)", labels=["slot"])
+        for worker in workers:
+            restarts.add_metric([str(worker["slot"])], worker["restarts_total"])
+            ages.add_metric([str(worker["slot"])], worker["heartbeat_age_s"])
+        yield restarts
+        yield ages
+
+
+def _traffic(subject: str, labels: list[str], entities: Labelled, whose: str) -> Iterator[Metric]:
+    gauges = (
+        ("connections", f"Open connections {whose}", "connections"),
+        ("in_flight", "Exchanges and relayed connections now", "in_flight"),
+    )
+    counters = (
+        ("connections_total", f"Connections {whose}", "connections_total"),
+        ("requests_total", "Exchanges ended", "requests"),
+        ("bytes_in_total", "Bytes from clients", "bytes_in"),
+        ("bytes_out_total", "Bytes to clients", "bytes_out"),
+        ("retries_total", "Repeated attempts", "retries"),
+        ("errors_total", "5xx answers and exchanges without a whole response", "errors"),
+    )
+    for name, help_text, attribute in gauges:
+        gauge = GaugeMetricFamily(f"lbapp_{subject}_{name}", f"{help_text} (merge: sum)", labels=labels)
+        for values, figures in entities:
+            gauge.add_metric(values, getattr(figures, attribute))
+        yield gauge
+    for name, help_text, attribute in counters:
+        counter = CounterMetricFamily(f"lbapp_{subject}_{name}", f"{help_text} (merge: sum)", labels=labels)
+        for values, figures in entities:
+            counter.add_metric(values, getattr(figures, attribute))
+        yield counter
+    responses = CounterMetricFamily(
+        f"lbapp_{subject}_responses_total", "Responses by class (merge: sum)", labels=[*labels, "class"]
+    )
+    for values, figures in entities:
+        for word, count in zip(_CLASSES, figures.responses, strict=True):
+            responses.add_metric([*values, word], count)
+    yield responses
+    ended = [(values, figures.outcomes) for values, figures in entities]
+    yield _outcomes(f"{subject}_outcomes_total", "How exchanges ended", labels, ended)
+
+
+def _outcomes(
+    name: str, help_text: str, labels: list[str], entities: Sequence[tuple[list[str], tuple[int, ...]]]
+) -> Metric:
+    metric = CounterMetricFamily(f"lbapp_{name}", f"{help_text} (merge: sum)", labels=[*labels, "outcome"])
+    for values, outcomes in entities:
+        for outcome in Outcome:
+            metric.add_metric([*values, outcome.name.lower()], outcomes[outcome])
+    return metric
+
+
+def _server_only(servers: Labelled) -> Iterator[Metric]:
+    labels = ["pool", "server"]
+    failures = CounterMetricFamily(
+        "lbapp_server_failures_total", "Failed attempts by kind (merge: sum)", labels=[*labels, "kind"]
+    )
+    for values, figures in servers:
+        for kind in FailureKind:
+            failures.add_metric([*values, kind.name.lower()], figures.failures[kind])
+    yield failures
+    yield _histogram("server_connect_seconds", "New connections", labels, servers, "connect")
+    yield _histogram("server_first_byte_seconds", "Request sent to response head", labels, servers, "first_byte")
+    yield _histogram("server_request_seconds", "Whole exchanges", labels, servers, "total")
+
+
+def _states_of(states: Sequence[ServerState]) -> Iterator[Metric]:
+    labels = ["pool", "server"]
+    weights = GaugeMetricFamily("lbapp_server_weight", "Weight (merge: last)", labels=labels)
+    eligible = GaugeMetricFamily("lbapp_server_eligible", "1: may get new clients (merge: sum)", labels=labels)
+    health = GaugeMetricFamily("lbapp_server_health", "1 for the present one (merge: last)", labels=[*labels, "health"])
+    admin = GaugeMetricFamily("lbapp_server_admin", "1 for the present one (merge: last)", labels=[*labels, "admin"])
+    for state in states:
+        values = [state.server.pool, state.server.name]
+        weights.add_metric(values, state.weight)
+        eligible.add_metric(values, state.is_eligible)
+        for one in HealthState:
+            health.add_metric([*values, one.name.lower()], state.health is one)
+        for wish in AdminState:
+            admin.add_metric([*values, wish.name.lower()], state.admin is wish)
+    yield from (weights, eligible, health, admin)
+
+
+def _histogram(name: str, help_text: str, labels: list[str], entities: Labelled, attribute: str) -> Metric:
+    metric = HistogramMetricFamily(f"lbapp_{name}", f"{help_text} (merge: sum)", labels=labels)
+    for values, figures in entities:
+        buckets, total_s = _cumulative(getattr(figures, attribute))
+        metric.add_metric(values, buckets, total_s)
+    return metric
+
+
+def _cumulative(total: int) -> tuple[list[tuple[str, float]], float]:
+    if not total:
+        return _EMPTY
+    row = counts(total)
+    running = list(accumulate(row))
+    buckets = [
+        (str(bound / 1e6), float(running[bucket])) for bound, bucket in zip(_BOUNDS_US, _BOUND_BUCKETS, strict=True)
+    ]
+    sum_us = sum(count * middle for count, middle in zip(row, _MIDDLES_US, strict=True) if count)
+    return [*buckets, ("+Inf", float(running[-1]))], sum_us / 1e6

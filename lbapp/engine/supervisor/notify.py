@@ -1,0 +1,28 @@
+"""Telling the service manager how the engine is doing (sd_notify).
+
+Responsible for one datagram to the socket named by NOTIFY_SOCKET. Knows nothing of what the words cause.
+Invariant: never fails and never waits: an engine without a service manager, or with one that does not listen,
+runs all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+
+def notify(state: str) -> bool:
+    """Send `state`, such as `READY=1`; say whether it was sent. A leading @ names an abstract socket."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address or address[0] not in "/@":
+        return False
+    if address[0] == "@":
+        address = "\0" + address[1:]
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender,
+    ):
+        sender.sendto(state.encode(), address)
+        return True
+    return False

@@ -1,0 +1,132 @@
+"""One run of a health check against one server.
+
+Responsible for the TCP connection, the HTTP request and the words for what was found. Knows nothing of
+thresholds, states or when to probe. Invariants: a probe ends within its timeout, whatever the server does; it
+never raises for anything a server can do; 2xx and 3xx are successes, all else is a failure with its reason.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import h11
+
+from lbapp import __version__
+from lbapp.engine.channel import SocketAddress
+from lbapp.engine.policy.health import ProbeResult
+from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.limits import PROBE_BODY_BYTES_MAX
+
+_RECEIVE_BYTES: Final = 16 * 1024
+_REASONS: Final = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ETIMEDOUT: "connection timed out",
+    errno.EMFILE: "lbapp has too many open files",
+}
+
+
+async def probe(check: HealthCheck, addresses: Sequence[SocketAddress], authority: str) -> ProbeResult:
+    """Run `check` once.
+
+    `authority` is the Host field; of several addresses the first that connects is asked.
+    """
+    started = time.monotonic()
+    is_success, reason = False, f"no answer within {check.timeout_s:g}s"
+    with anyio.move_on_after(check.timeout_s):
+        try:
+            is_success, reason = await _probe(check, addresses, authority)
+        except OSError as error:
+            reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        except h11.RemoteProtocolError:
+            reason = "no valid HTTP response"
+    return ProbeResult(is_success, reason, time.monotonic() - started)
+
+
+async def _probe(check: HealthCheck, addresses: Sequence[SocketAddress], authority: str) -> tuple[bool, str]:
+    if not addresses:
+        return False, "name not resolved"
+    connection = await _connect_first(addresses)
+    with connection:
+        if check.type is CheckType.TCP:
+            return True, "connected"
+        return await _ask(connection, check.path, authority)
+
+
+async def _connect_first(addresses: Sequence[SocketAddress]) -> socket.socket:
+    for position, address in enumerate(addresses, 1):
+        try:
+            return await _connect(address)
+        except OSError:
+            if position == len(addresses):
+                raise
+    raise AssertionError("no address")
+
+
+async def _connect(address: SocketAddress) -> socket.socket:
+    family, ip, port = address
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        number = connection.connect_ex((ip, port))
+        if number == errno.EINPROGRESS:
+            await anyio.wait_writable(connection)
+            number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _ask(connection: socket.socket, path: str, authority: str) -> tuple[bool, str]:
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=PROBE_BODY_BYTES_MAX)
+    headers = [
+        ("Host", authority),
+        ("User-Agent", f"lbapp/{__version__} health-check"),
+        ("Accept", "*/*"),
+        ("Connection", "close"),
+    ]
+    request = http.send(h11.Request(method="GET", target=path, headers=headers)) or b""
+    await _send(connection, request + (http.send(h11.EndOfMessage()) or b""))
+    status, body_bytes = 0, 0
+    while True:
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            http.receive_data(await _receive(connection))
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body_bytes += len(event.data)
+            if body_bytes > PROBE_BODY_BYTES_MAX:
+                break
+        elif not isinstance(event, h11.InformationalResponse):
+            break
+    if not status:
+        return False, "closed without a response"
+    return 200 <= status < 400, f"HTTP {status}"
+
+
+async def _send(connection: socket.socket, data: bytes) -> None:
+    while data:
+        try:
+            data = data[connection.send(data) :]
+        except BlockingIOError:
+            await anyio.wait_writable(connection)
+
+
+async def _receive(connection: socket.socket) -> bytes:
+    while True:
+        try:
+            return connection.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            await anyio.wait_readable(connection)

@@ -1,0 +1,172 @@
+"""What the engine looks like now: the Status of the control API.
+
+Responsible for putting figures, states, drains and workers together under their names. Knows nothing of HTTP,
+and changes nothing. Invariant: one Status is made from one reading of the scoreboard, so its figures belong
+together.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from lbapp import __version__
+from lbapp.control.messages import (
+    AdminWord,
+    EngineStatus,
+    HealthWord,
+    ListenerStatus,
+    PhaseWord,
+    PoolStatus,
+    ServerStatus,
+    Status,
+    WorkerStatus,
+)
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.history import History, Reading
+from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.processes import ProcessFigures
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.sockets import Listening
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_server, traffic
+from lbapp.engine.supervisor.workers import Workers
+from lbapp.model.entities import Listener, Pool
+from lbapp.model.states import WorkerPhase
+
+STATUS_AGE_MAX_S: Final = 0.1  # several watches get the same Status
+
+
+@dataclass(slots=True)
+class StatusReader:
+    """Makes Status values of one engine."""
+
+    running: Running
+    life: Life
+    listening: Listening
+    states: ServerStates
+    drains: Drains
+    workers: Workers
+    history: History
+    _processes: ProcessFigures = field(default_factory=ProcessFigures)
+    _last: tuple[object, float, Status] | None = None
+
+    def status(self) -> Status:
+        """Return everything as it is now, or was at most STATUS_AGE_MAX_S ago when nothing changed since."""
+        key = (self.states.revision, self.life.phase)
+        now_s = time.monotonic()
+        if self._last and self._last[0] == key and now_s - self._last[1] < STATUS_AGE_MAX_S:
+            return self._last[2]
+        now, earlier = self.history.now(), self.history.earlier()
+        configuration = self.running.configuration
+        status: Status = {
+            "at": time.time(),
+            "revision": self.states.revision,
+            "engine": self._engine(),
+            "listeners": [self._listener(listener, now, earlier) for listener in configuration.listeners],
+            "pools": [self._pool(pool, now, earlier) for pool in configuration.pools],
+        }
+        self._last = (key, now_s, status)
+        return status
+
+    def pool(self, pool: Pool) -> PoolStatus:
+        """Return one pool as it is now."""
+        return self._pool(pool, self.history.now(), self.history.earlier())
+
+    def server(self, state: ServerState) -> ServerStatus:
+        """Return one server as it is now."""
+        return self._server(state, self.history.now(), self.history.earlier())
+
+    def figures(self) -> tuple[Reading, list[tuple[Pool, Figures]]]:
+        """Return a reading, and the totals of each pool in it (for the metrics)."""
+        now = self.history.now()
+        return now, [(pool, self._pool_figures(pool, now)) for pool in self.running.configuration.pools]
+
+    def worker_statuses(self) -> list[WorkerStatus]:
+        """Return every worker slot that is in use."""
+        return [self._worker(slot) for slot in range(len(self.workers.restarts))]
+
+    def _engine(self) -> EngineStatus:
+        running = self.running
+        self._processes.look([running.pid, *self.workers.pids])
+        return {
+            "version": __version__,
+            "node": socket.gethostname(),
+            "pid": running.pid,
+            "phase": self.life.phase,
+            "started_at": running.started_at,
+            "uptime_s": round(time.time() - running.started_at, 3),
+            "generation": running.generation,
+            "configuration_path": str(running.path),
+            "workers": self.worker_statuses(),
+            "cpu_percent": self._processes.cpu_percent,
+            "memory_bytes": self._processes.memory_bytes,
+        }
+
+    def _worker(self, slot: int) -> WorkerStatus:
+        cells = self.running.segment.cells
+        block = self.running.segment.layout.worker(slot)
+        beat_ns = cells[block + at.WORKER_HEARTBEAT_NS]
+        phase = WorkerPhase(cells[block + at.WORKER_PHASE])
+        return {
+            "slot": slot,
+            "pid": cells[block + at.WORKER_PID],
+            "phase": cast(PhaseWord, phase.name.lower()),
+            "generation": cells[block + at.WORKER_GENERATION],
+            "heartbeat_age_s": round(max(0, time.monotonic_ns() - beat_ns) / 1e9, 3) if beat_ns else 0.0,
+            "connections": cells[block + at.WORKER_CONNECTIONS],
+            "restarts_total": self.workers.restarts[slot],
+        }
+
+    def _listener(self, listener: Listener, now: Reading, earlier: Reading) -> ListenerStatus:
+        row = self.running.rows.listeners[listener.name]
+        seconds = now.at_s - earlier.at_s
+        return {
+            **traffic(of_listener(now.listeners[row]), of_listener(earlier.listeners[row]), seconds),
+            "name": listener.name,
+            "protocol": listener.protocol.value,
+            "bind": [str(bind) for bind in self.listening.binds[listener.name]],
+            "pool": listener.pool,
+            "state": "draining" if self.life.phase == "draining" else "serving",
+        }
+
+    def _pool(self, pool: Pool, now: Reading, earlier: Reading) -> PoolStatus:
+        seconds = now.at_s - earlier.at_s
+        members = [self.states.by_id[server.id] for server in pool.servers]
+        return {
+            **traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), seconds),
+            "name": pool.name,
+            "algorithm": pool.algorithm.value,
+            "eligible": sum(member.is_eligible for member in members),
+            "total": len(members),
+            "servers": [self._server(member, now, earlier) for member in members],
+        }
+
+    def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
+        rows = self.running.rows
+        servers = [of_server(reading.servers[rows.servers[server.id]]) for server in pool.servers]
+        return of_pool(servers, reading.pools[rows.pools[pool.name]])
+
+    def _server(self, state: ServerState, now: Reading, earlier: Reading) -> ServerStatus:
+        server, row = state.server, state.row
+        return {
+            **traffic(of_server(now.servers[row]), of_server(earlier.servers[row]), now.at_s - earlier.at_s),
+            "id": server.id,
+            "pool": server.pool,
+            "name": server.name,
+            "address": server.address,
+            "admin": cast(AdminWord, state.admin.name.lower()),
+            "health": cast(HealthWord, state.health.name.lower()),
+            "health_reason": state.health_reason,
+            "health_since": state.health_since,
+            "is_eligible": state.is_eligible,
+            "weight": state.weight,
+            "configured_weight": server.weight,
+            "idle_connections": now.servers[row].idle,
+            "drain": self.drains.status(state),
+            "changed_at": state.changed_at,
+            "changed_by": state.changed_by,
+        }

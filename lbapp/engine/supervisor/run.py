@@ -1,0 +1,176 @@
+"""The whole life of an engine: open, start, serve, drain, leave.
+
+Responsible for the order of things and for who owns what: everything opened here is closed here, on every way
+out. Knows nothing of how any part does its work.
+
+Invariants: never a partial start: clients are served by all workers, or nothing is left behind; at the end no
+worker, no socket file and no shared memory remains; a second signal does not wait for what is in flight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+from pathlib import Path
+
+import anyio
+
+from lbapp.engine.supervisor.api import Api
+from lbapp.engine.supervisor.checks import Checks
+from lbapp.engine.supervisor.commands import Commands
+from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
+from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.resolve import Resolver
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.sockets import Listening, raise_open_files_limit
+from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.workers import Workers
+from lbapp.model.entities import Configuration
+from lbapp.model.errors import StartError
+
+_LAST_ANSWERS_S = 2.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # SIGHUP: the terminal has gone
+
+_log = logging.getLogger("lbapp")
+
+
+async def run(path: Path, configuration: Configuration, control_path: Path) -> None:
+    """Run the engine until it is told to stop.
+
+    `path` is where the configuration came from. Raises StartError.
+    """
+    raise_open_files_limit()
+    with contextlib.ExitStack() as owned:
+        control = ControlSocket.open(control_path)
+        owned.callback(control.close)
+        listening = Listening.open(configuration.listeners, configuration.engine.workers)
+        owned.callback(listening.close)
+        running = Running.create(path, configuration)
+        owned.callback(running.segment.close)
+        engine = Engine(running, listening, control)
+        await engine.run()
+
+
+class Engine:
+    """The parts of one supervisor, wired together."""
+
+    def __init__(self, running: Running, listening: Listening, control: ControlSocket) -> None:
+        self.running = running
+        self.listening = listening
+        self.control = control
+        self.life = Life(running.configuration.limits.stop_timeout_s)
+        self.events = Events()
+        self.resolver = Resolver(running, self.events)
+        self.states = ServerStates(running, self.events)
+        self.workers = Workers(running, listening, self.events, lambda: self.resolver.addresses)
+        self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
+        self.history = History(running.segment)
+        reader = StatusReader(running, self.life, listening, self.states, self.drains, self.workers, self.history)
+        commands = Commands(running, self.states, self.drains, reader)
+        self.api = Api(reader, commands, self.states, self.events, self.life)
+        self._control_ended = anyio.Event()
+        self.server = ControlServer(self.api.app())
+
+    async def run(self) -> None:
+        """Live. Raises StartError when the workers do not come up."""
+        failure: StartError | None = None
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._obey_signals)
+            try:
+                if await self._start(tasks):
+                    await self.life.stop_asked()
+                    await self._drain(tasks)
+            except StartError as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure:
+            raise failure
+        _log.info("stopped after %.1f s", time.time() - self.running.started_at)
+
+    async def _start(self, tasks: anyio.abc.TaskGroup) -> bool:
+        """Start everything; say whether it serves (not when a stop came first). Raises StartError."""
+        has_started = False
+        async with anyio.create_task_group() as starting:
+            starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
+            await self.resolver.resolve()
+            failure = await self._start_workers(tasks)
+            has_started = failure is None
+            starting.cancel_scope.cancel()
+        if not has_started:
+            if not self.life.is_stopping and failure is not None:
+                raise failure
+            return False
+        for part in (self.history.run, self.drains.run, Checks(self.states, self.resolver).run):
+            tasks.start_soon(part)
+        tasks.start_soon(self.resolver.run, self.workers.tell)
+        tasks.start_soon(self._serve_control)
+        self.life.phase = "serving"
+        notify("READY=1")
+        self._say_serving()
+        return True
+
+    async def _start_workers(self, tasks: anyio.abc.TaskGroup) -> StartError | None:
+        try:
+            await self.workers.start(tasks)
+        except StartError as error:
+            return error
+        return None
+
+    async def _give_up_when_stopped(self, scope: anyio.CancelScope) -> None:
+        await self.life.stop_asked()
+        scope.cancel()
+
+    async def _drain(self, tasks: anyio.abc.TaskGroup) -> None:
+        timeout_s = self.life.timeout_s
+        self.life.phase = "draining"
+        notify("STOPPING=1")
+        self.events.add("node_draining", "node", f"serving what is there for at most {timeout_s:g} s, then leaving")
+        self.states.changed.fire()
+        tasks.start_soon(self._kill_when_told)
+        await self.workers.stop(timeout_s)
+        self.events.add("node_stopped", "node", "all workers have left")
+        self.api.close()
+        self.server.should_exit = True
+        with anyio.move_on_after(_LAST_ANSWERS_S):
+            await self._control_ended.wait()
+
+    async def _serve_control(self) -> None:
+        try:
+            await self.server.serve_on(self.control)
+        finally:
+            self._control_ended.set()
+
+    async def _kill_when_told(self) -> None:
+        await self.life.stop_now_asked()
+        self.workers.kill()
+
+    async def _obey_signals(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        with anyio.open_signal_receiver(*_SIGNALS) as received:
+            task_status.started()
+            async for number in received:
+                if self.life.is_stopping:
+                    _log.warning("%s again: not waiting for what is in flight", signal.Signals(number).name)
+                    self.life.stop_now()
+                else:
+                    _log.info("%s: stopping", signal.Signals(number).name)
+                    self.life.stop()
+
+    def _say_serving(self) -> None:
+        configuration = self.running.configuration
+        parts = [
+            f"{listener.name} {listener.protocol.value} {bind} -> {listener.pool or 'routes'}"
+            for listener in configuration.listeners
+            for bind in self.listening.binds[listener.name]
+        ]
+        count = configuration.engine.workers
+        parts.append(f"{count} worker{'s' if count != 1 else ''}")
+        parts.append(f"control socket {self.control.path}")
+        parts.append(f"pid {self.running.pid}")
+        _log.info("serving: %s", "; ".join(parts))

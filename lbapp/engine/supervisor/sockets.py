@@ -1,0 +1,205 @@
+"""Every socket that clients connect to.
+
+Responsible for opening all of them before the first worker starts, one SO_REUSEPORT socket per (address,
+worker) for TCP and one shared socket per Unix path, and for saying in one sentence why one cannot be opened.
+Knows nothing of workers or requests.
+
+A Unix listener's file gets mode 0666, as everybody on the machine may also connect to a port; who wants it
+narrower narrows the folder. A file left behind by a dead process is replaced; one that somebody answers on is
+not.
+
+Invariants: all sockets are open or none is; the supervisor keeps each open for as long as it lives, so the
+clients queued at a dead worker's socket are served by its successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import socket
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lbapp.model.entities import Bind, Listener
+from lbapp.model.errors import StartError
+from lbapp.model.limits import LISTEN_BACKLOG
+
+_UNIX_MODE: Final = 0o666
+_REASONS: Final = {
+    errno.EADDRINUSE: "address already in use",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.ENOENT: "no such folder",
+    errno.EMFILE: "too many open files",
+}
+
+
+@dataclass(slots=True)
+class Listening:
+    """All listening sockets of the engine.
+
+    `binds` has the real addresses, with the port that was found for port 0.
+    """
+
+    binds: dict[str, tuple[Bind, ...]] = field(default_factory=dict)
+    _by_worker: list[list[tuple[str, socket.socket]]] = field(default_factory=list)
+    _owned: list[socket.socket] = field(default_factory=list)
+    _files: list[tuple[Path, int]] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, listeners: Sequence[Listener], workers: int) -> Listening:
+        """Open every socket for so many workers. Raises StartError, and leaves nothing open then."""
+        listening = cls(_by_worker=[[] for _ in range(workers)])
+        try:
+            for listener in listeners:
+                listening.binds[listener.name] = tuple(
+                    listening._open_bind(listener.name, bind) for bind in listener.binds
+                )
+        except BaseException:
+            listening.close()
+            raise
+        return listening
+
+    def of_worker(self, slot: int) -> list[tuple[str, int]]:
+        """Return (listener, descriptor) of every socket that the worker in `slot` accepts from."""
+        return [(name, opened.fileno()) for name, opened in self._by_worker[slot % len(self._by_worker)]]
+
+    def close(self) -> None:
+        """Close every socket and remove the files of Unix listeners that are still ours."""
+        for path, inode in self._files:
+            remove_if_ours(path, inode)
+        for opened in self._owned:
+            opened.close()
+        self._owned.clear()
+        self._files.clear()
+        self._by_worker = [[] for _ in self._by_worker]
+
+    def _open_bind(self, name: str, bind: Bind) -> Bind:
+        try:
+            return self._open_unix(name, bind) if bind.path else self._open_tcp(name, bind)
+        except OSError as error:
+            raise refusal(f"cannot listen on {bind} (listener {name})", bind, error) from error
+
+    def _open_tcp(self, name: str, bind: Bind) -> Bind:
+        family, address = _resolved(bind)
+        if bind.port:
+            _check_unused(family, address)
+        for of_worker in self._by_worker:
+            opened = _tcp_socket(family)
+            self._owned.append(opened)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+            opened.bind(address)
+            opened.listen(LISTEN_BACKLOG)
+            of_worker.append((name, opened))
+            address = opened.getsockname()  # from now on the port that was found for port 0
+        return Bind(host=bind.host, port=int(address[1]))
+
+    def _open_unix(self, name: str, bind: Bind) -> Bind:
+        path = Path(bind.path)
+        opened, inode = open_unix(path, _UNIX_MODE)
+        self._owned.append(opened)
+        self._files.append((path, inode))
+        for of_worker in self._by_worker:
+            of_worker.append((name, opened))
+        return bind
+
+
+def open_unix(path: Path, mode: int) -> tuple[socket.socket, int]:
+    """Listen on a Unix path whose file gets `mode`; return the socket and the file's inode.
+
+    A stale file is replaced. Raises OSError, with EADDRINUSE when somebody answers there or when it is no
+    socket.
+    """
+    _remove_stale(path)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        before = os.umask(0o777 & ~mode)  # so that the file never has a wider mode, not even for a moment
+        try:
+            opened.bind(str(path))
+        finally:
+            os.umask(before)
+        path.chmod(mode)
+        opened.listen(LISTEN_BACKLOG)
+        return opened, path.stat().st_ino
+    except OSError:
+        opened.close()
+        raise
+
+
+def remove_if_ours(path: Path, inode: int) -> None:
+    """Remove a socket's file unless another has taken its place. To be called while the socket is still open: until then
+    its inode cannot be given to another file.
+    """
+    with contextlib.suppress(OSError):
+        if path.stat().st_ino == inode:
+            path.unlink()
+
+
+def raise_open_files_limit() -> int:
+    """Raise the soft limit of open files to the hard one; workers inherit it. Return the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def refusal(what: str, bind: Bind, error: OSError) -> StartError:
+    """Return the sentence for a socket that could not be opened, with a hint where there is one to give."""
+    number = error.errno or 0
+    if isinstance(error, socket.gaierror):
+        return StartError(f"{what}: the name {bind.host} cannot be resolved", "Use an address of this machine")
+    hints = {
+        errno.EADDRINUSE: f"See who holds it: ss -ltnp 'sport = :{bind.port}'" if bind.port else "",
+        errno.EADDRNOTAVAIL: "See its addresses: ip address",
+        errno.ENOENT: f"Create {Path(bind.path).parent} first" if bind.path else "",
+    }
+    hint = hints.get(number, "")
+    if number in (errno.EACCES, errno.EPERM) and 0 < bind.port < 1024:
+        hint = "Ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+    return StartError(f"{what}: {_REASONS.get(number, error.strerror or str(error))}", hint)
+
+
+def _resolved(bind: Bind) -> tuple[int, Any]:
+    found = socket.getaddrinfo(bind.host or "0.0.0.0", bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return found[0][0], found[0][4]
+
+
+def _tcp_socket(family: int) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return opened
+
+
+def _check_unused(family: int, address: Any) -> None:
+    """Bind once without SO_REUSEPORT: with it, the kernel would let us share the port of another engine."""
+    with _tcp_socket(family) as probe:
+        probe.bind(address)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(errno.EADDRINUSE, "a file that is no socket is in the way")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except FileNotFoundError:
+            return
+        except TimeoutError:
+            pass  # somebody holds it, only too busy to accept
+    raise OSError(errno.EADDRINUSE, "address already in use")

@@ -1,0 +1,181 @@
+"""The worker processes of this node: one in each slot, always.
+
+Responsible for starting them with what they need, replacing one that dies or hangs within a second,
+broadcasting to them, and ending them when the node stops. Knows nothing of requests, servers' health or who
+asked.
+
+A slot's cells belong to its worker. When the worker is gone (reaped, so it cannot write any more) they belong
+to the supervisor, which marks the block GONE and clears the gauges, and gives them away with the next start.
+
+Invariants: at most one live worker per slot; a worker that dies again and again is started ever more slowly,
+but never given up; after `stop` no worker is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from lbapp.engine.channel import Assignment, Drain, Message, SocketAddress
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.scoreboard import totals
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.sockets import Listening
+from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
+from lbapp.model.errors import StartError
+from lbapp.model.limits import RESTART_DELAY_MAX_S, WORKER_START_TIMEOUT_S
+from lbapp.model.states import WorkerPhase
+
+STABLE_S: Final = 10.0  # a worker that served for so long died by chance, not because it cannot run
+_FIRST_DELAY_S: Final = 0.25
+_KILL_MARGIN_S: Final = 2.0  # beyond the drain's timeout, before SIGKILL
+
+Addresses = Callable[[], dict[int, tuple[SocketAddress, ...]]]
+
+
+class Workers:
+    """All workers of the node. `addresses` gives the servers' addresses as known when a worker starts."""
+
+    def __init__(self, running: Running, listening: Listening, events: Events, addresses: Addresses) -> None:
+        self.restarts = [0] * running.configuration.engine.workers
+        self._running = running
+        self._listening = listening
+        self._events = events
+        self._addresses = addresses
+        self._live: dict[int, WorkerProcess] = {}
+        self._stopping = False
+        self._started = False
+        self._left = anyio.Event()
+
+    @property
+    def pids(self) -> list[int]:
+        """The live worker processes, by slot."""
+        return [self._live[slot].pid for slot in sorted(self._live)]
+
+    async def start(self, tasks: TaskGroup) -> None:
+        """Start every worker and wait until all serve. Raises StartError; the workers are ended then."""
+        first: list[WorkerProcess] = []
+        try:
+            for slot in range(len(self.restarts)):
+                first.append(self._start_one(slot))
+                tasks.start_soon(self._keep, first[-1])
+            with anyio.fail_after(WORKER_START_TIMEOUT_S):
+                for worker in first:
+                    await worker.serving.wait()
+                    if worker.served_at is None:
+                        raise StartError(f"worker {worker.slot} ended before it served", "Its error stands above")
+        except TimeoutError as error:
+            raise StartError(f"the workers do not serve after {WORKER_START_TIMEOUT_S:g} s") from error
+        except OSError as error:
+            raise StartError(f"cannot start a worker: {error.strerror or error}") from error
+        self._started = True
+
+    def tell(self, message: Message) -> None:
+        """Send a message to every live worker."""
+        for worker in list(self._live.values()):
+            worker.tell(message)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let every worker serve what it has and leave.
+
+        Kill those that are still there after `timeout_s` + 2 s.
+        """
+        self._stopping = True
+        self.tell(Drain(timeout_s))
+        with anyio.move_on_after(timeout_s + _KILL_MARGIN_S):
+            await self._all_left()
+        self.kill()
+        await self._all_left()
+
+    def kill(self) -> None:
+        """End every worker at once and start no other."""
+        self._stopping = True
+        for worker in list(self._live.values()):
+            worker.kill()
+
+    async def _all_left(self) -> None:
+        while self._live:
+            await self._left.wait()
+
+    async def _keep(self, worker: WorkerProcess) -> None:
+        slot, delay_s = worker.slot, 0.0
+        while True:
+            status = await self._watch(worker)
+            has_served = worker.served_at is not None
+            if self._stopping or not (has_served or self._started):
+                return  # a first start that fails is reported by `start`
+            self._report(worker, status)
+            if worker.served_at is not None and time.monotonic() - worker.served_at >= STABLE_S:
+                delay_s = 0.0
+            if await self._told_to_stop_within(delay_s):
+                return
+            delay_s = min(max(delay_s * 2, _FIRST_DELAY_S), RESTART_DELAY_MAX_S)
+            self.restarts[slot] += 1
+            successor = await self._start_again(slot)
+            if successor is None:
+                return
+            worker = successor
+
+    async def _start_again(self, slot: int) -> WorkerProcess | None:
+        """Start a successor, however often that takes; None when the node stops meanwhile."""
+        while True:
+            try:
+                return self._start_one(slot)
+            except OSError as error:  # no memory or process to be had: there may be soon
+                message = f"cannot start worker {slot}: {error.strerror or error}"
+                self._events.add("worker_not_started", f"worker {slot}", message)
+            if await self._told_to_stop_within(RESTART_DELAY_MAX_S):
+                return None
+
+    async def _told_to_stop_within(self, seconds: float) -> bool:
+        await anyio.sleep(seconds)
+        return self._stopping
+
+    async def _watch(self, worker: WorkerProcess) -> int:
+        try:
+            return await worker.watch()
+        finally:
+            self._live.pop(worker.slot, None)
+            self._reset(worker.slot)
+            worker.serving.set()  # wakes `start`; `served_at` tells whether it ever served
+            self._left.set()
+            self._left = anyio.Event()
+
+    def _start_one(self, slot: int) -> WorkerProcess:
+        running = self._running
+        sockets = self._listening.of_worker(slot)
+        worker = WorkerProcess(slot, running.segment, self._report_serving)
+        self._live[slot] = worker
+        worker.assign(
+            Assignment(
+                slot=slot,
+                generation=running.generation,
+                configuration=running.configuration,
+                rows=running.rows,
+                addresses=self._addresses(),
+                listening=tuple(name for name, _ in sockets),
+            ),
+            [fd for _, fd in sockets],
+        )
+        return worker
+
+    def _reset(self, slot: int) -> None:
+        segment = self._running.segment
+        block = segment.layout.worker(slot)
+        segment.cells[block + at.WORKER_PHASE] = WorkerPhase.GONE
+        segment.cells[block + at.WORKER_PID] = 0
+        segment.cells[block + at.WORKER_HEARTBEAT_NS] = 0
+        totals.clear_gauges(segment, slot)
+
+    def _report_serving(self, worker: WorkerProcess) -> None:
+        self._events.add("worker_started", f"worker {worker.slot}", f"worker {worker.slot} (pid {worker.pid}) serves")
+
+    def _report(self, worker: WorkerProcess, status: int) -> None:
+        kind = "worker_hung" if worker.hung else "worker_died"
+        message = f"worker {worker.slot} (pid {worker.pid}) {describe_status(status)}; another takes its place"
+        self._events.add(kind, f"worker {worker.slot}", message)

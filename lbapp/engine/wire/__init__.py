@@ -1,0 +1,1 @@
+"""Protocol bytes to heads and back, without I/O."""

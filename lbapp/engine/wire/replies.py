@@ -1,0 +1,38 @@
+"""lbapp's own answers: what a client gets when no server's answer can be passed on.
+
+Responsible for one small text that names lbapp, the status and the reason. Knows nothing of when it is sent.
+Invariant: nothing that a client or a server sent reaches the text unless it is printable ASCII.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+# Lines that a status calls for (RFC 9110 sections 15.5.6 and 10.2.3).
+_LINES_OF: Final = {
+    HTTPStatus.METHOD_NOT_ALLOWED: "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After: 1\r\n",
+}
+
+
+def status_phrase(status: int) -> str:
+    """Return the standard phrase of a status, such as `Bad Gateway`."""
+    return HTTPStatus(status).phrase
+
+
+def build_reply(status: int, reason: str, *, close: bool, head_only: bool = False) -> bytes:
+    """Return a whole answer as bytes: `lbapp: 503 Service Unavailable: REASON` as plain text.
+
+    `head_only` leaves the body away, for HEAD; its length is stated all the same (RFC 9110 section 9.3.2).
+    """
+    safe = "".join(letter if " " <= letter <= "~" else "?" for letter in reason)
+    body = f"lbapp: {status} {status_phrase(status)}: {safe}\n"
+    head = (
+        f"HTTP/1.1 {status} {status_phrase(status)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n"
+        + _LINES_OF.get(HTTPStatus(status), "")
+        + ("Connection: close\r\n" if close else "")
+        + "\r\n"
+    )
+    return (head if head_only else head + body).encode("ascii")

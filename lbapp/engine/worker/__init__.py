@@ -1,0 +1,1 @@
+"""A data-plane process: accepts, relays, records."""

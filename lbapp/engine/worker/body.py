@@ -1,0 +1,114 @@
+"""A request body on its way to the server, while the response may already be coming back.
+
+Responsible for reading the body off the client's connection, for checking its framing and size, and for framing it anew.
+Knows nothing of responses. It runs as a coroutine of its own beside the exchange, because either side may come first.
+
+Invariants: not a byte behind the body is taken from the client but what came in the same read, which stays in
+`Downstream.buffer`; what is refused interrupts the exchange, which answers; after `stop` nothing more is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lbapp.engine.wire.chunked import ChunkedDecoder, ChunkError, encode_chunk, encode_last_chunk
+from lbapp.engine.wire.heads import BadRequest, RequestHead
+from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, Endpoint, PeerGone
+from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.downstream import Downstream
+
+
+class RequestBody:
+    """The body of one request: `is_done` when the server has been given all of it; `error` is why it never will be."""
+
+    __slots__ = (
+        "_client", "_decoder", "_is_stopped", "_left", "_upstream", "bytes_relayed", "error", "has_started", "is_done",
+        "response_timeout_s",
+    )  # fmt: skip
+
+    def __init__(self, client: Downstream, head: RequestHead) -> None:
+        self._client = client
+        self._decoder = ChunkedDecoder() if head.is_chunked else None
+        self._left = head.content_length
+        self._is_stopped = False
+        self._upstream: Endpoint | None = None
+        self.bytes_relayed = 0
+        self.has_started = False
+        self.is_done = False
+        self.error: Exception | None = None
+        self.response_timeout_s = 0.0
+
+    def take_buffered(self) -> bytes:
+        """Return, framed for the server, what has arrived together with the head. Raises BadRequest."""
+        data, self._client.buffer = self._client.buffer, b""
+        if not data:
+            return b""
+        self.has_started = True
+        return self._framed(data)
+
+    def _framed(self, data: bytes) -> bytes:
+        if self._decoder is None:
+            part = data[: self._left]
+            self._client.buffer = data[self._left :]
+            self._left -= len(part)
+            self.bytes_relayed += len(part)
+            self.is_done = not self._left
+            return part
+        try:
+            parts = self._decoder.feed(data)
+        except ChunkError as error:
+            raise BadRequest(400, f"the request body: {error}") from error
+        self.bytes_relayed += sum(map(len, parts))
+        limit = self._client.limits.request_body_bytes_max
+        if limit and self.bytes_relayed > limit:
+            raise BadRequest(413, f"the request body is larger than {limit} bytes")
+        framed = b"".join(map(encode_chunk, parts))
+        if self._decoder.is_done:
+            self.is_done = True
+            self._client.buffer = self._decoder.rest
+            framed += encode_last_chunk(self._decoder.trailers)
+        return framed
+
+    async def pump(self, upstream: Endpoint) -> None:
+        """Relay the rest of the body. Never raises: what goes wrong at the client interrupts the exchange."""
+        self._upstream = upstream
+        try:
+            await self._relay(upstream)
+        except (SinkGone, Aborted):
+            return  # the server takes no more, or the exchange is over: its response decides
+        except (BadRequest, SourceEnded, DeadlinePassed, PeerGone) as error:
+            if not self._is_stopped:
+                self.error = error
+                upstream.interrupt(PeerGone())
+            return
+        if self.response_timeout_s and not self._is_stopped:
+            upstream.read_deadline = upstream.reactor.now + self.response_timeout_s
+
+    async def _relay(self, upstream: Endpoint) -> None:
+        client = self._client
+        idle_timeout_s = client.limits.body_idle_timeout_s
+        if self._decoder is None:
+            self.has_started = True
+            left = self._left
+            await relay_exactly(client, upstream, left, client.worker.pipes, idle_timeout_s)
+            self.bytes_relayed += left
+            self._left = 0
+            self.is_done = True
+            return
+        while not self.is_done:
+            data = await receive(client, client.reactor.now + idle_timeout_s)
+            if not data:
+                raise SourceEnded
+            self.has_started = True
+            framed = self._framed(data)
+            if framed:
+                await send_all(upstream, framed, idle_timeout_s)
+
+    def stop(self) -> None:
+        """End a pump under way: the exchange is over."""
+        self._is_stopped = True
+        if not self.is_done and self._upstream is not None:
+            self._client.interrupt(Aborted())
+            self._upstream.interrupt_writer(Aborted())

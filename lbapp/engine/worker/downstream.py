@@ -1,0 +1,329 @@
+"""A client's connection: accepted, read request by request, closed.
+
+Responsible for the life of downstream connections, HTTP and TCP. Knows nothing of servers but through the exchange.
+
+Invariants: requests of one connection are answered in their order, one at a time; a connection is counted as open from its
+accept to its close and at no other time; whatever ends a connection, its socket leaves the reactor.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from lbapp.engine.policy.retry import may_try_another_server
+from lbapp.engine.policy.routing import Router
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.wire.heads import BadRequest, RequestHead
+from lbapp.engine.wire.http1 import parse_request_head
+from lbapp.engine.wire.replies import build_reply
+from lbapp.engine.worker.body import RequestBody
+from lbapp.engine.worker.exchange import Exchange
+from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
+from lbapp.engine.worker.record import ListenerCells, count_latency
+from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, Tunnel, send_all
+from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamPool, UpstreamServer
+from lbapp.model.entities import Listener
+from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, LINGER_S, RECEIVE_BYTES, Limits
+from lbapp.model.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.run import Worker
+
+_IPV6_MAPPED: Final = "::ffff:"
+
+
+class ListenerRuntime:
+    """One listener as this worker serves it."""
+
+    def __init__(
+        self, listener: Listener, cells: ListenerCells, router: Router, pools: dict[str, UpstreamPool]
+    ) -> None:
+        self.name = listener.name
+        self.protocol = listener.protocol
+        self.cells = cells
+        self.router = router
+        self.pools = pools
+        self.pool = pools[listener.pool] if listener.pool is not None else None
+
+
+class Downstream(Endpoint):
+    """One connection of a client."""
+
+    __slots__ = (
+        "buffer",
+        "bytes_in",
+        "forwarded",
+        "is_idle",
+        "is_to_close",
+        "key",
+        "limits",
+        "listener",
+        "upgraded",
+        "worker",
+    )
+
+    def __init__(self, worker: Worker, listener: ListenerRuntime, sock: socket.socket, peer: object) -> None:
+        super().__init__(worker.reactor, sock)
+        self.worker = worker
+        self.listener = listener
+        self.limits: Limits = worker.limits
+        self.buffer = b""
+        self.bytes_in = 0
+        self.is_idle = True
+        self.is_to_close = worker.is_draining
+        self.upgraded: Upstream | None = None
+        self.key, self.forwarded = _client(peer)
+        listener.cells.connection_opened()
+        worker.connections.add(self)
+
+    def close(self) -> None:
+        """Close the connection and take it off the counts."""
+        if self.fd >= 0:
+            self.listener.cells.connection_closed()
+            self.worker.connection_closed(self)
+        super().close()
+
+    # -- HTTP --------------------------------------------------------------------------------------------------------
+
+    async def serve_http(self) -> None:
+        """Answer requests until either side ends the connection."""
+        try:
+            while True:
+                head = await self._next_head()
+                if head is None:
+                    break
+                self.is_idle = False
+                pool = self.listener.pool
+                if pool is None or self.listener.router.has_routes or head.content_length or head.is_chunked:
+                    is_to_go_on = await self._answer(head)
+                else:
+                    is_to_go_on = await Exchange(self, head, pool, None).run()
+                if self.upgraded is not None:
+                    return
+                if not is_to_go_on:
+                    await self._linger()
+                    break
+                self.is_idle = True
+        except (SourceEnded, SinkGone, PeerGone, Aborted, OSError):
+            pass  # the client is gone, or was told to go
+        finally:
+            if self.upgraded is None:
+                self.close()
+
+    async def _next_head(self) -> RequestHead | None:  # noqa: C901  # hot: see docs/performance.md
+        """Read the next request head; None when there is none to answer any more."""
+        limits = self.limits
+        data = self.buffer
+        deadline = self.reactor.now + limits.client_idle_timeout_s
+        try:
+            while True:
+                if data:
+                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max)
+                    if parsed is not None:
+                        head, end = parsed
+                        self.buffer = data[end:]
+                        self.bytes_in = end
+                        return head
+                    if not self.buffer:
+                        self.buffer = data
+                        deadline = self.reactor.now + limits.request_head_timeout_s
+                await self.readable(deadline)
+                try:
+                    more = self.recv(RECEIVE_BYTES)
+                except BlockingIOError:
+                    continue
+                if not more:
+                    return None
+                if len(more) == RECEIVE_BYTES:
+                    self.ready |= READ_AGAIN
+                data = data + more if data else more
+        except BadRequest as refused:
+            self.listener.cells.exchange_refused(Outcome.CLIENT_BAD_REQUEST, refused.status)
+            await self._refuse(refused.status, refused.reason)
+        except DeadlinePassed:
+            if data:
+                self.listener.cells.exchange_refused(Outcome.CLIENT_TIMEOUT, 408)
+                await self._refuse(408, "the request head did not arrive in time")
+        return None
+
+    async def _answer(self, head: RequestHead) -> bool:
+        pool = self.listener.pool
+        if self.listener.router.has_routes:
+            name = self.listener.router.choose_pool(head.host, head.target, head.method, head.fields)
+            pool = self.listener.pools[name] if name is not None else None
+        if pool is None:
+            self.listener.cells.exchange_refused(Outcome.NO_ROUTE, 404)
+            await self._refuse(404, "no route matches, and the listener has no pool", head)
+            return False
+        limit = self.limits.request_body_bytes_max
+        if limit and head.content_length > limit:
+            self.listener.cells.exchange_refused(Outcome.BODY_TOO_LARGE, 413)
+            await self._refuse(413, f"the request body is larger than {limit} bytes", head)
+            return False
+        body = RequestBody(self, head) if head.is_chunked or head.content_length else None
+        return await Exchange(self, head, pool, body).run()
+
+    async def _refuse(self, status: int, reason: str, head: RequestHead | None = None) -> None:
+        head_only = head is not None and head.method == b"HEAD"
+        await send_all(
+            self,
+            build_reply(status, reason, close=True, head_only=head_only),
+            self.limits.body_idle_timeout_s,
+        )
+        if head is None:
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """Read on for a while after the last answer: closing on unread bytes would reset it away from the client."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+            deadline = self.reactor.now + LINGER_S
+            while self.reactor.now < deadline:
+                try:
+                    if not self.recv(RECEIVE_BYTES):
+                        return
+                except BlockingIOError:
+                    await self.readable(deadline)
+        except (OSError, DeadlinePassed, Aborted):
+            return
+
+    def finish(self) -> None:
+        """End the connection as soon as its exchange allows: at once where it is idle."""
+        self.is_to_close = True
+        if self.is_idle:
+            self.interrupt(Aborted())
+
+    # -- tunnels -----------------------------------------------------------------------------------------------------
+
+    def upgrade(self, upstream: Upstream, first_bytes: bytes) -> None:
+        """Turn the connection into a tunnel after a 101; `first_bytes` go to the client before all else."""
+        self.upgraded = upstream
+        early, self.buffer = self.buffer, b""
+        self.reactor.start(self._tunnel_after_upgrade(upstream, first_bytes, early))
+
+    async def _tunnel_after_upgrade(self, upstream: Upstream, down: bytes, up: bytes) -> None:
+        timeout_s = self.limits.tunnel_idle_timeout_s
+        try:
+            await send_all(self, down, timeout_s)
+            if up:
+                await send_all(upstream, up, timeout_s)
+        except (SinkGone, DeadlinePassed, Aborted, PeerGone):
+            upstream.close()
+            self.close()
+            return
+        self._start_tunnel(upstream, lambda _up, _down, _is_clean: None)
+
+    def _start_tunnel(self, upstream: Upstream, record: Callable[[int, int, bool], None]) -> None:
+        cells = upstream.server.cells
+        cells.cells[cells.in_flight] += 1
+
+        def finished(bytes_up: int, bytes_down: int, is_clean: bool) -> None:
+            cells.cells[cells.in_flight] -= 1
+            for counter, listener_counter, count in (
+                (at.SERVER_BYTES_IN, at.LISTENER_BYTES_IN, bytes_up),
+                (at.SERVER_BYTES_OUT, at.LISTENER_BYTES_OUT, bytes_down),
+            ):
+                cells.add(counter, count)
+                self.listener.cells.cells[self.listener.cells.base + listener_counter] += count
+            record(bytes_up, bytes_down, is_clean)
+            upstream.close()
+            self.close()
+
+        self.is_idle = False
+        tunnel = Tunnel(self, upstream, self.worker.pipes, self.limits.tunnel_idle_timeout_s, finished)
+        upstream.cut = tunnel.break_off
+        tunnel.start(self.reactor)
+
+    async def serve_tcp(self) -> None:
+        """Relay a TCP connection to a server of the listener's pool."""
+        pool = self.listener.pool
+        assert pool is not None, "a TCP listener has a pool: the configuration sees to it"
+        self.is_idle = False
+        started = monotonic()
+        server: UpstreamServer | None = None
+        outcome = Outcome.NO_SERVER
+        tried: tuple[int, ...] = ()
+        try:
+            while True:
+                server = pool.choose(self.key, monotonic(), tried)
+                if server is None:
+                    break
+                try:
+                    upstream = await server.dial()
+                except AttemptFailed as failed:
+                    server.cells.count_failure(failed.kind)
+                    outcome = Outcome.CONNECT_FAILED
+                    tried += (server.cells.index,)
+                    if not may_try_another_server(failed.kind, len(tried)):
+                        break
+                    server.cells.add(at.SERVER_RETRIES, 1)
+                    continue
+                self._start_tunnel(
+                    upstream,
+                    partial(self._record_tcp, server, started),
+                )
+                return
+        except (Aborted, PeerGone):
+            outcome = Outcome.ABORTED
+        self.listener.cells.exchange_refused(outcome, 0)
+        if server is not None:
+            server.cells.count_outcome(outcome)
+        else:
+            pool.cells.count_outcome(outcome)
+        self.close()
+
+    def _record_tcp(self, server: UpstreamServer, started: float, _up: int, _down: int, is_clean: bool) -> None:
+        outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
+        total_us = int((monotonic() - started) * 1e6)
+        self.listener.cells.exchange_refused(outcome, 0)
+        count_latency(self.listener.cells.cells, self.listener.cells.total, total_us)
+        server.cells.add(at.SERVER_REQUESTS, 1)
+        server.cells.count_outcome(outcome)
+        count_latency(server.cells.cells, server.cells.total, total_us)
+
+
+def _client(peer: object) -> tuple[bytes, bytes]:
+    """Return (packed address, ready-made forwarding lines) of a peer as `accept` gives it."""
+    host = peer[0] if isinstance(peer, tuple) else ""
+    if host.startswith(_IPV6_MAPPED):
+        host = host[len(_IPV6_MAPPED) :]
+    if not host:
+        return b"\x7f\x00\x00\x01", b"X-Forwarded-For: unix:\r\nX-Forwarded-Proto: http\r\n"
+    host = host.partition("%")[0]
+    return ip_address(host).packed, f"X-Forwarded-For: {host}\r\nX-Forwarded-Proto: http\r\n".encode("ascii")
+
+
+class Acceptor:
+    """Accepts the clients of one listening socket."""
+
+    def __init__(self, worker: Worker, listener: ListenerRuntime, sock: socket.socket) -> None:
+        self._worker = worker
+        self._listener = listener
+        self.socket = sock
+
+    def accept(self) -> None:
+        """Take the clients that are waiting, up to a limit, and start serving them."""
+        worker, listener = self._worker, self._listener
+        reactor: Reactor = worker.reactor
+        for _ in range(ACCEPTS_PER_EVENT_MAX):
+            if len(worker.connections) >= worker.limits.connections_max:
+                worker.pause_accepting()
+                return
+            try:
+                sock, peer = self.socket.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                worker.pause_accepting()  # descriptors or memory are short: those being served go first
+                return
+            sock.setblocking(False)
+            client = Downstream(worker, listener, sock, peer)
+            reactor.start(client.serve_http() if listener.protocol.value == "http" else client.serve_tcp())
+
+
+__all__ = ["Acceptor", "Downstream", "ListenerRuntime", "Pipes"]

@@ -1,0 +1,223 @@
+"""Moving bytes between the two sides.
+
+Responsible for writing all of something, for relaying a known number of bytes, and for relaying both ways until both sides
+have ended (TCP listeners, upgraded connections). Knows nothing of heads, pools or counters.
+
+Bulk bytes never enter Python: they go from socket to socket through a kernel pipe (splice). Short remainders are copied.
+
+Invariants: at most one pipe, or one read, of a body is held in memory, so a slow reader slows its writer down; a pipe goes
+back to the stock only when it is empty.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor, next_turn
+from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
+
+_UNTIL_THE_END: Final = 1 << 62
+
+
+class SourceEnded(Exception):
+    """The sending side ended or broke before all that was promised had come."""
+
+
+class SinkGone(Exception):
+    """The receiving side takes no more."""
+
+
+class Pipes:
+    """A stock of kernel pipes, so that a body does not cost one."""
+
+    def __init__(self) -> None:
+        self._idle: list[tuple[int, int]] = []
+
+    def take(self) -> tuple[int, int]:
+        """Return (read end, write end) of an empty pipe."""
+        if self._idle:
+            return self._idle.pop()
+        ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        except OSError:
+            pass  # over the user's share of pipe memory: the default size carries the same bytes in more rounds
+        return ends
+
+    def give_back(self, ends: tuple[int, int], is_empty: bool) -> None:
+        """Keep an empty pipe for the next body; close any other."""
+        if is_empty and len(self._idle) < PIPES_IDLE_MAX:
+            self._idle.append(ends)
+        else:
+            os.close(ends[0])
+            os.close(ends[1])
+
+
+async def send_all(sink: Endpoint, data: bytes, idle_timeout_s: float) -> None:
+    """Write all of `data`. Raises SinkGone; DeadlinePassed when the sink takes nothing for `idle_timeout_s`."""
+    view = memoryview(data)
+    while True:
+        try:
+            sent = sink.send(view)
+        except BlockingIOError:
+            await sink.writable(sink.reactor.now + idle_timeout_s)
+            continue
+        except OSError as error:
+            raise SinkGone from error
+        if sent == len(view):
+            return
+        view = view[sent:]
+
+
+async def receive(source: Endpoint, deadline: float) -> bytes:
+    """Wait for bytes and return them; empty at the end of the stream. Raises SourceEnded when the stream broke."""
+    while True:
+        await source.readable(deadline)
+        try:
+            data = source.recv(RECEIVE_BYTES)
+            if len(data) == RECEIVE_BYTES:
+                source.ready |= READ_AGAIN
+            return data
+        except BlockingIOError:
+            continue
+        except OSError as error:
+            raise SourceEnded from error
+
+
+async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pipes, idle_timeout_s: float) -> None:
+    """Relay `count` bytes. Raises SourceEnded, SinkGone, DeadlinePassed (no progress for `idle_timeout_s`)."""
+    if count >= SPLICE_BYTES_MIN:
+        await splice(source, sink, count, pipes, idle_timeout_s)
+        return
+    while count > 0:
+        data = await receive(source, source.reactor.now + idle_timeout_s)
+        if not data:
+            raise SourceEnded
+        # More than was promised never belongs to this body; the caller closes a connection that sends it.
+        data = data[:count]
+        await send_all(sink, data, idle_timeout_s)
+        count -= len(data)
+
+
+async def splice(  # noqa: PLR0913
+    source: Endpoint,
+    sink: Endpoint,
+    count: int,
+    pipes: Pipes,
+    idle_timeout_s: float,
+    *,
+    relayed: Callable[[int], None] | None = None,
+) -> None:
+    """Relay `count` bytes through a kernel pipe; `relayed` is told of each part. Raises as `relay_exactly` does."""
+    ends = pipes.take()
+    held, rounds = 0, 0
+    try:
+        while count > 0:
+            try:
+                held = os.splice(source.fd, ends[1], min(count, PIPE_BYTES))
+            except BlockingIOError:
+                await source.readable(source.reactor.now + idle_timeout_s)
+                continue
+            except OSError as error:
+                raise SourceEnded from error
+            if held == 0:
+                raise SourceEnded
+            count -= held
+            if relayed is not None:
+                relayed(held)
+            while held:
+                try:
+                    held -= os.splice(ends[0], sink.fd, held)
+                except BlockingIOError:
+                    await _writable(sink, idle_timeout_s)
+                except OSError as error:
+                    raise SinkGone from error
+            rounds += 1
+            if rounds % RELAY_ROUNDS_MAX == 0:
+                await next_turn()
+    finally:
+        pipes.give_back(ends, held == 0)
+
+
+async def _writable(sink: Endpoint, idle_timeout_s: float) -> None:
+    # What a pipe holds when its sink is too slow is lost: to the caller that is a sink gone, not a wait to try again.
+    try:
+        await sink.writable(sink.reactor.now + idle_timeout_s)
+    except DeadlinePassed as error:
+        raise SinkGone from error
+
+
+class Tunnel:
+    """Two endpoints relayed both ways, with half-close, until both sides ended, one broke, or nothing moved for too long.
+
+    `finished(bytes_up, bytes_down, is_clean)` is called once, after both coroutines have ended; whoever made the tunnel
+    closes the endpoints there.
+    """
+
+    def __init__(
+        self,
+        client: Endpoint,
+        server: Endpoint,
+        pipes: Pipes,
+        idle_timeout_s: float,
+        finished: Callable[[int, int, bool], None],
+    ) -> None:
+        self._client = client
+        self._server = server
+        self._pipes = pipes
+        self._idle_timeout_s = idle_timeout_s
+        self._finished = finished
+        self._last_moved_at = client.reactor.now
+        self._bytes = [0, 0]
+        self._open = 2
+        self._is_clean = True
+
+    def start(self, reactor: Reactor) -> None:
+        """Relay both ways from now on."""
+        reactor.start(self._one_way(self._client, self._server, 0))
+        reactor.start(self._one_way(self._server, self._client, 1))
+
+    def break_off(self) -> None:
+        """End both directions at once, whatever is under way."""
+        self._is_clean = False
+        for endpoint in (self._client, self._server):
+            # A coroutine between two rounds waits for nothing and cannot be interrupted; its next read sees this.
+            _shut_down(endpoint, socket.SHUT_RDWR)
+            endpoint.interrupt(Aborted())
+            endpoint.interrupt_writer(Aborted())
+
+    async def _one_way(self, source: Endpoint, sink: Endpoint, direction: int) -> None:
+        def relayed(count: int) -> None:
+            self._bytes[direction] += count
+            self._last_moved_at = source.reactor.now
+
+        try:
+            while True:
+                try:
+                    await splice(source, sink, _UNTIL_THE_END, self._pipes, self._idle_timeout_s, relayed=relayed)
+                except DeadlinePassed:
+                    # The other direction may have been busy all the time.
+                    if source.reactor.now - self._last_moved_at >= self._idle_timeout_s:
+                        raise
+        except SourceEnded as ended:
+            if ended.__cause__ is None:
+                _shut_down(sink, socket.SHUT_WR)
+            else:
+                self.break_off()
+        except (SinkGone, DeadlinePassed, PeerGone, Aborted):
+            self.break_off()
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._finished(self._bytes[0], self._bytes[1], self._is_clean)
+
+
+def _shut_down(endpoint: Endpoint, how: int) -> None:
+    try:
+        endpoint.socket.shutdown(how)
+    except OSError:
+        pass  # already gone: its own direction will see it

@@ -1,0 +1,247 @@
+"""A worker process: told what to serve, serves it, leaves when told.
+
+Responsible for the worker's life and for what its parts share. Knows nothing of configuration files or of the other
+workers. Started by the supervisor as `python -m lbapp.engine.worker.run FD`, where FD is its end of the channel.
+
+Invariants: the worker writes only the cells of its own slot; when the supervisor is gone the worker drains and leaves; it
+leaves no later than its drain's timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from time import monotonic, monotonic_ns
+
+import anyio
+from anyio.abc import TaskGroup
+
+from lbapp.engine.channel import (
+    AddressesChanged,
+    Assignment,
+    Channel,
+    ChannelClosed,
+    CloseServer,
+    Drain,
+    ListeningSockets,
+    Serving,
+    SocketAddress,
+)
+from lbapp.engine.policy.routing import compile_routes
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.scoreboard.segment import Segment
+from lbapp.engine.scoreboard.totals import clear_gauges
+from lbapp.engine.worker.downstream import Acceptor, Downstream, ListenerRuntime
+from lbapp.engine.worker.reactor import Aborted, Reactor
+from lbapp.engine.worker.record import InFlightReader, ListenerCells, PoolCells, ServerCells
+from lbapp.engine.worker.relay import Pipes
+from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
+from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
+from lbapp.model.states import WorkerPhase
+
+_IDLE_GRACE_S = 1.0  # a client idle at the drain may already have sent its next request
+log = logging.getLogger("lbapp.worker")
+
+
+@dataclass
+class Worker:
+    """What the connections of one worker share."""
+
+    reactor: Reactor
+    limits: Limits
+    segment: Segment
+    block: int  # the first cell of the worker's own block
+    pipes: Pipes = field(default_factory=Pipes)
+    connections: set[Downstream] = field(default_factory=set)
+    acceptors: list[Acceptor] = field(default_factory=list)
+    servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    is_draining: bool = False
+    is_accepting: bool = False
+
+    def start_accepting(self) -> None:
+        """Accept on every listening socket."""
+        self.is_accepting = True
+        for acceptor in self.acceptors:
+            self.reactor.accept_with(acceptor.socket.fileno(), acceptor.accept)
+
+    def pause_accepting(self) -> None:
+        """Leave new clients in the kernel's queue until connections have gone (see `sweep`)."""
+        self.is_accepting = False
+        for acceptor in self.acceptors:
+            self.reactor.stop_accepting(acceptor.socket.fileno())
+
+    def connection_closed(self, client: Downstream) -> None:
+        """Forget a downstream connection."""
+        self.connections.discard(client)
+
+    def sweep(self) -> None:
+        """Look after deadlines, idle connections and a pause in accepting."""
+        self.reactor.sweep()
+        for server in self.servers.values():
+            server.close_idle(self.limits.idle_connection_timeout_s)
+        if not self.is_accepting and not self.is_draining and len(self.connections) < self.limits.connections_max:
+            self.start_accepting()
+        cells = self.segment.cells
+        cells[self.block + at.WORKER_CONNECTIONS] = len(self.connections)
+        cells[self.block + at.WORKER_FAULTS] = self.reactor.faults
+
+
+def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, listening: list[int]) -> Worker:
+    """Put a worker together from what it was assigned. `listening`: descriptors, in the order of `assignment.listening`."""
+    slot, rows, configuration = assignment.slot, assignment.rows, assignment.configuration
+    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot))
+    load = InFlightReader(segment)
+    pools: dict[str, UpstreamPool] = {}
+    for pool in configuration.pools:
+        members = {
+            rows.servers[server.id]: UpstreamServer(
+                reactor, server, ServerCells(segment, slot, rows.servers[server.id]), configuration.limits
+            )
+            for server in pool.servers
+        }
+        worker.servers.update(members)
+        pools[pool.name] = UpstreamPool(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+    runtimes = {
+        listener.name: ListenerRuntime(
+            listener,
+            ListenerCells(segment, slot, rows.listeners[listener.name]),
+            compile_routes(listener),
+            pools,
+        )
+        for listener in configuration.listeners
+    }
+    set_addresses(worker, assignment.addresses)
+    for name, fd in zip(assignment.listening, listening, strict=True):
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        worker.acceptors.append(Acceptor(worker, runtimes[name], sock))
+    return worker
+
+
+def set_addresses(worker: Worker, addresses: dict[int, tuple[SocketAddress, ...]]) -> None:
+    """Take over where each server can be reached."""
+    for row, server in worker.servers.items():
+        server.addresses = addresses.get(row, ())
+
+
+async def _receive_assignment(channel: Channel) -> tuple[Assignment, Segment, list[int]]:
+    message, fds = await channel.receive()
+    if not isinstance(message, Assignment):
+        raise ChannelClosed(f"{type(message).__name__} before the assignment")
+    while len(fds) < 1 + len(message.listening):
+        more, more_fds = await channel.receive()
+        if not isinstance(more, ListeningSockets):
+            raise ChannelClosed(f"{type(more).__name__} before the last listening socket")
+        fds += more_fds
+    return message, Segment.attach(fds[0]), fds[1:]
+
+
+async def _beat(worker: Worker) -> None:
+    while True:
+        worker.segment.cells[worker.block + at.WORKER_HEARTBEAT_NS] = monotonic_ns()
+        await anyio.sleep(HEARTBEAT_INTERVAL_S)
+
+
+async def _sweep(worker: Worker) -> None:
+    while True:
+        await anyio.sleep(SWEEP_INTERVAL_S)
+        worker.sweep()
+
+
+async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
+    """Serve what is there and nothing new; then end the process's task group."""
+    cells = worker.segment.cells
+    cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
+    for acceptor in worker.acceptors:
+        acceptor.accept()  # who is in the queue already was promised an answer
+    worker.is_draining = True
+    worker.pause_accepting()
+    deadline = monotonic() + timeout_s
+    for client in list(worker.connections):
+        client.is_to_close = True
+    grace_ends = min(deadline, monotonic() + _IDLE_GRACE_S)
+    while worker.connections and monotonic() < grace_ends:
+        await anyio.sleep(0.02)
+    for client in list(worker.connections):
+        client.finish()
+    while worker.connections and monotonic() < deadline:
+        await anyio.sleep(0.02)
+    for server in worker.servers.values():
+        server.close_all()
+    for client in list(worker.connections):
+        client.interrupt(Aborted())
+        client.interrupt_writer(Aborted())
+    tasks.cancel_scope.cancel()
+
+
+async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
+    """Carry out what the supervisor says, until it says or shows that the end has come."""
+    try:
+        while True:
+            message, _ = await channel.receive()
+            if isinstance(message, AddressesChanged):
+                set_addresses(worker, message.addresses)
+            elif isinstance(message, CloseServer):
+                worker.servers[message.server].close_all()
+            elif isinstance(message, Drain):
+                tasks.start_soon(_drain, worker, message.timeout_s, tasks)
+    except ChannelClosed:
+        if not worker.is_draining:
+            log.error("worker %d: the supervisor is gone; draining", os.getpid())
+            await _drain(worker, worker.limits.stop_timeout_s, tasks)
+
+
+async def serve(channel: Channel, reactor: Reactor) -> None:
+    """Live a worker's life: from the assignment to the end of the drain."""
+    assignment, segment, listening = await _receive_assignment(channel)
+    block = segment.layout.worker(assignment.slot)
+    clear_gauges(segment, assignment.slot)
+    segment.cells[block + at.WORKER_PID] = os.getpid()
+    segment.cells[block + at.WORKER_GENERATION] = assignment.generation
+    segment.cells[block + at.WORKER_PHASE] = WorkerPhase.STARTING
+    segment.cells[block + at.WORKER_HEARTBEAT_NS] = monotonic_ns()
+    worker = build_worker(reactor, segment, assignment, listening)
+    # What exists now lives as long as the worker: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_beat, worker)
+        tasks.start_soon(_sweep, worker)
+        worker.start_accepting()
+        segment.cells[block + at.WORKER_PHASE] = WorkerPhase.SERVING
+        await channel.send(Serving(os.getpid()))
+        tasks.start_soon(_obey, worker, channel, tasks)
+    for client in list(worker.connections):
+        client.close()
+    segment.cells[block + at.WORKER_PHASE] = WorkerPhase.GONE
+
+
+def main() -> int:
+    """Run the worker whose end of the channel is the descriptor named on the command line."""
+    logging.basicConfig(stream=sys.stderr, format="lbapp[%(process)d] %(levelname)s %(message)s", level=logging.INFO)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    reactor = Reactor(monotonic)
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        anyio.run(
+            serve,
+            channel,
+            reactor,
+            backend="asyncio",
+            backend_options={"loop_factory": lambda: asyncio.SelectorEventLoop(reactor)},
+        )
+    except ChannelClosed:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""Connections to servers: dialled, kept idle, taken again, closed.
+
+Responsible for every upstream connection of this worker, and for the pools' view of which servers are eligible. Knows
+nothing of HTTP.
+
+Invariants: an idle connection has no waiter and nothing to read; it is used again only if it is young enough and silent;
+last in, first out, so that surplus connections age and go. Every open connection is in `open`, so that it can be closed by
+force. The pool's picture of its servers is as old as the version cell it was read at, which is compared at every pick.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from random import Random
+from time import monotonic
+from typing import Final
+
+from lbapp.engine.channel import SocketAddress
+from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.factory import build_algorithm
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
+from lbapp.engine.worker.record import PoolCells, ServerCells, count_latency
+from lbapp.model.entities import Pool, Server
+from lbapp.model.limits import Limits
+from lbapp.model.outcomes import FailureKind
+from lbapp.model.states import is_eligible
+
+_REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
+
+
+class AttemptFailed(Exception):
+    """One attempt at one server came to nothing."""
+
+    def __init__(self, kind: FailureKind) -> None:
+        super().__init__(kind.name)
+        self.kind = kind
+
+
+class Upstream(Endpoint):
+    """One connection to a server. `cut` is called when it is closed by force while something else than a read waits."""
+
+    __slots__ = ("cut", "idle_since", "opened_at", "server")
+
+    def __init__(self, reactor: Reactor, sock: socket.socket, server: UpstreamServer) -> None:
+        super().__init__(reactor, sock)
+        self.server = server
+        self.opened_at = reactor.now
+        self.idle_since = 0.0
+        self.cut: Callable[[], None] | None = None
+        server.open.add(self)
+        server.cells.add(at.SERVER_CONNECTIONS, 1)
+
+    def close(self) -> None:
+        """Close the connection and take it off the server's counts."""
+        if self.fd >= 0:
+            self.server.open.discard(self)
+            self.server.cells.add(at.SERVER_CONNECTIONS, -1)
+            self.cut = None
+        super().close()
+
+
+class UpstreamServer:
+    """One server as this worker reaches it."""
+
+    def __init__(self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits) -> None:
+        self.reactor = reactor
+        self.id = server.id
+        self.address = server.address.encode()
+        self.cells = cells
+        self.addresses: tuple[SocketAddress, ...] = ()
+        self.idle: list[Upstream] = []
+        self.open: set[Upstream] = set()
+        self.may_keep_idle = True
+        self.limits = limits
+
+    def take_idle(self, *, is_to_be_checked: bool) -> Upstream | None:
+        """Return the idle connection used last, or None. `is_to_be_checked`: ask the kernel too, not only past events."""
+        idle, now = self.idle, self.reactor.now
+        while idle:
+            upstream = idle.pop()
+            upstream.on_event = None
+            self.cells.add(at.SERVER_IDLE, -1)
+            if now - upstream.opened_at < self.limits.idle_connection_age_s and (
+                not (upstream.ready & READ or is_to_be_checked) or _is_silent(upstream)
+            ):
+                return upstream
+            upstream.close()
+        return None
+
+    def give_back(self, upstream: Upstream) -> None:
+        """Keep a connection whose exchange is complete on both sides, if there is room."""
+        upstream.partner = None
+        if not self.may_keep_idle or len(self.idle) >= self.limits.idle_connections_max:
+            upstream.close()
+            return
+        upstream.idle_since = self.reactor.now
+        upstream.on_event = self._idle_event
+        self.idle.append(upstream)
+        self.cells.add(at.SERVER_IDLE, 1)
+
+    def _idle_event(self, upstream: Upstream) -> None:
+        if upstream.ready & READ and not _is_silent(upstream):
+            self.idle.remove(upstream)
+            self.cells.add(at.SERVER_IDLE, -1)
+            upstream.close()
+
+    def close_idle(self, idle_timeout_s: float = 0.0) -> None:
+        """Close what has been idle for longer; the oldest stand first."""
+        before = self.reactor.now - idle_timeout_s
+        while self.idle and self.idle[0].idle_since <= before:
+            self.idle.pop(0).close()
+            self.cells.add(at.SERVER_IDLE, -1)
+
+    def close_all(self) -> None:
+        """Close every connection at once; what is in flight on them fails."""
+        self.close_idle()
+        for upstream in list(self.open):
+            if upstream.cut is not None:
+                upstream.cut()
+            else:
+                upstream.interrupt(Aborted())
+                upstream.interrupt_writer(Aborted())
+
+    async def dial(self) -> Upstream:
+        """Open a new connection, trying each address in turn. Raises AttemptFailed."""
+        if not self.addresses:
+            raise AttemptFailed(FailureKind.NAME_NOT_RESOLVED)
+        kind = FailureKind.CONNECT_UNREACHABLE
+        started = monotonic()
+        deadline = started + self.limits.connect_timeout_s
+        for family, host, port in self.addresses:
+            try:
+                upstream = await self._connect(family, host, port, deadline)
+            except AttemptFailed as failed:
+                kind = failed.kind
+                if monotonic() >= deadline:
+                    break
+                continue
+            self.cells.add(at.SERVER_CONNECTIONS_TOTAL, 1)
+            count_latency(self.cells.cells, self.cells.connect, int((monotonic() - started) * 1e6))
+            return upstream
+        raise AttemptFailed(kind)
+
+    async def _connect(self, family: int, host: str, port: int, deadline: float) -> Upstream:
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex((host, port))
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            raise AttemptFailed(_kind_of(code))
+        upstream = Upstream(self.reactor, sock, self)
+        try:
+            if code == errno.EINPROGRESS:
+                await upstream.writable(deadline)
+                code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except DeadlinePassed:
+            upstream.close()
+            raise AttemptFailed(FailureKind.CONNECT_TIMEOUT) from None
+        except (Aborted, PeerGone):
+            upstream.close()
+            raise
+        if code:
+            upstream.close()
+            raise AttemptFailed(_kind_of(code))
+        return upstream
+
+
+def _kind_of(code: int) -> FailureKind:
+    if code in _REFUSED:
+        return FailureKind.CONNECT_REFUSED
+    return FailureKind.CONNECT_TIMEOUT if code == errno.ETIMEDOUT else FailureKind.CONNECT_UNREACHABLE
+
+
+def _is_silent(upstream: Upstream) -> bool:
+    """Say whether nothing is to be read; a server's bytes or its end on an idle connection make it useless."""
+    try:
+        upstream.socket.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        upstream.ready &= ~READ
+        return True
+    except OSError:
+        return False
+    return False
+
+
+class UpstreamPool:
+    """One pool as this worker chooses from it."""
+
+    def __init__(self, pool: Pool, cells: PoolCells, servers: dict[int, UpstreamServer], load: LoadReader) -> None:
+        self.name = pool.name
+        self.cells = cells
+        self.servers = servers
+        self._seen = -1
+        self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
+        self.observe = self._algorithm.observe if self._algorithm.observes else None
+
+    def choose(self, client_key: bytes, now_s: float, tried: tuple[int, ...] = ()) -> UpstreamServer | None:
+        """Return the server for a new exchange, as the scoreboard stands now; None when no server is eligible."""
+        cells = self.cells
+        version = cells.cells[cells.version]
+        if version != self._seen:
+            self._seen = version
+            self._algorithm.update(self._states(), now_s)
+        index = self._algorithm.choose_server(client_key, now_s, tried)
+        return None if index is None else self.servers[index]
+
+    def _states(self) -> list[ServerState]:
+        states = []
+        for index, server in self.servers.items():
+            cells, state = server.cells.cells, server.cells.state
+            admin, health, weight = (
+                cells[state + at.STATE_ADMIN],
+                cells[state + at.STATE_HEALTH],
+                cells[state + at.STATE_WEIGHT],
+            )
+            eligible = is_eligible(admin, health, weight)
+            states.append(ServerState(index=index, id=server.id, weight=weight, is_eligible=eligible))
+            server.may_keep_idle = eligible
+            if not eligible:
+                server.close_idle()
+        return states

@@ -1,0 +1,68 @@
+"""Every limit of lbapp, each under one name.
+
+Responsible for the defaults of what an operator may set (`Limits`, the `[limits]` table of the configuration) and for
+the fixed bounds of the engine itself. Knows nothing of who enforces them.
+
+Invariant: every queue, buffer, wait and retry in lbapp is bounded by a name that stands here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator may set in `[limits]`. Seconds end in `_s`, bytes in `_bytes_max`, counts in `_max`.
+
+    In the configuration the unit is part of the value, so the keys there go without it: `connect_timeout = "3s"`.
+    """
+
+    head_bytes_max: int = 16 * KIB  # request line and fields; beyond it 431, from a server 502
+    fields_max: int = 100  # field lines in a head; beyond it 431, from a server 502
+    request_body_bytes_max: int = 0  # 0: no limit; beyond it 413
+    connections_max: int = 20_000  # downstream connections of one worker; beyond it accepting waits
+    client_idle_timeout_s: float = 60.0  # between two requests of a client
+    request_head_timeout_s: float = 10.0  # from the first byte of a head to its last; 408
+    body_idle_timeout_s: float = 30.0  # without progress while a body is relayed, either side
+    connect_timeout_s: float = 3.0  # to a server; then the next server, or 504
+    response_timeout_s: float = 30.0  # from the request sent to the response head; 504
+    tunnel_idle_timeout_s: float = 3600.0  # without a byte either way, in TCP and after an upgrade
+    idle_connections_max: int = 64  # kept open to each server by each worker
+    idle_connection_timeout_s: float = 30.0  # an upstream connection kept idle longer is closed
+    idle_connection_age_s: float = 600.0  # an upstream connection older than this is not used again
+    stop_timeout_s: float = 30.0  # the node's own drain, on SIGTERM or `lbapp stop`
+
+
+# The worker.
+RECEIVE_BYTES: Final = 64 * KIB  # one read of a socket
+SPLICE_BYTES_MIN: Final = 64 * KIB  # a body with less to go than this is copied, not spliced
+PIPE_BYTES: Final = 1 * MIB  # the pipe that spliced bytes go through
+PIPES_IDLE_MAX: Final = 16  # pipes a worker keeps for the next body
+ACCEPTS_PER_EVENT_MAX: Final = 64  # so that a flood of clients does not starve those being served
+RELAY_ROUNDS_MAX: Final = 16  # reads of one busy connection before the others get their turn
+CONNECT_ATTEMPTS_MAX: Final = 2  # servers tried when connecting fails
+CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
+INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
+SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
+LINGER_S: Final = 2.0  # how long a connection closed early is still read, so that the client sees the answer
+LISTEN_BACKLOG: Final = 4096
+
+# The supervisor.
+HEARTBEAT_INTERVAL_S: Final = 0.5
+HEARTBEAT_AGE_MAX_S: Final = 10.0  # a worker silent for longer is killed and replaced
+WORKER_START_TIMEOUT_S: Final = 15.0
+RESTART_DELAY_MAX_S: Final = 5.0  # between two starts of a worker that dies again and again
+EVENTS_MAX: Final = 2_000  # kept in memory
+READING_INTERVAL_S: Final = 0.5
+RATE_WINDOW_S: Final = 10.0
+PROBE_BODY_BYTES_MAX: Final = 64 * KIB
+RESOLVE_INTERVAL_S: Final = 10.0
+RESOLVE_TIMEOUT_S: Final = 5.0
+CONTROL_BODY_BYTES_MAX: Final = 1 * MIB
+CONTROL_CONNECTIONS_MAX: Final = 64
+WATCHES_MAX: Final = 32

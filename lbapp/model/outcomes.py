@@ -1,0 +1,56 @@
+"""How exchanges end, and how attempts at a server fail.
+
+Responsible for the one list of each: their numbers index scoreboard cells, their words stand in the API, the log and
+the docs. Knows nothing of who decides. Invariant: an exchange has exactly one Outcome; an attempt has at most one
+FailureKind; numbers are consecutive from 0 and keep their meaning.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class FailureKind(IntEnum):
+    """What went wrong in one attempt at one server."""
+
+    CONNECT_REFUSED = 0
+    CONNECT_TIMEOUT = 1
+    CONNECT_UNREACHABLE = 2
+    NAME_NOT_RESOLVED = 3
+    RESPONSE_TIMEOUT = 4
+    RESPONSE_BROKEN = 5  # bytes that are no HTTP response
+    UPSTREAM_CLOSED = 6  # before a whole response
+
+
+class Outcome(IntEnum):
+    """How one exchange (or one relayed TCP connection) ended."""
+
+    COMPLETED = 0
+    CLIENT_BAD_REQUEST = 1
+    CLIENT_TIMEOUT = 2
+    CLIENT_GONE = 3
+    BODY_TOO_LARGE = 4
+    NO_ROUTE = 5
+    NO_SERVER = 6
+    CONNECT_FAILED = 7
+    CONNECT_TIMEOUT = 8
+    RESPONSE_TIMEOUT = 9
+    RESPONSE_BROKEN = 10
+    SERVER_CLOSED = 11
+    ABORTED = 12  # by the operator, or because the node stops
+
+
+OUTCOME_STATUS: Final[dict[Outcome, int]] = {
+    Outcome.CLIENT_BAD_REQUEST: 400,
+    Outcome.CLIENT_TIMEOUT: 408,
+    Outcome.BODY_TOO_LARGE: 413,
+    Outcome.NO_ROUTE: 404,
+    Outcome.NO_SERVER: 503,
+    Outcome.CONNECT_FAILED: 502,
+    Outcome.CONNECT_TIMEOUT: 504,
+    Outcome.RESPONSE_TIMEOUT: 504,
+    Outcome.RESPONSE_BROKEN: 502,
+    Outcome.SERVER_CLOSED: 502,
+    Outcome.ABORTED: 503,
+}

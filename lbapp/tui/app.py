@@ -1,0 +1,62 @@
+"""The console as an application: wiring only.
+
+Responsible for putting feed, changes, symbols and the main screen together. Knows nothing of figures or of what a key
+does. Invariant: the console changes nothing that the engine has not answered for, and with `read_only` nothing at all.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.feed import Feed
+from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.screens.main import MainScreen
+
+
+class LbappConsole(App[None]):
+    """The operator's console for the engine on one control socket."""
+
+    TITLE = "lbapp"
+    CSS_PATH = "lbapp.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Quit", show=False, priority=True)]
+
+    def __init__(self, socket_path: Path, *, read_only: bool = False) -> None:
+        super().__init__()
+        # Its colours are the terminal's own, so they hold on the eight of a Linux console too.
+        self.theme = "ansi-dark"
+        self.animation_level = "none"
+        self.feed = Feed(socket_path, self._changed)
+        changes = None if read_only else Changes(self.feed, self._told)
+        self.main = MainScreen(self.feed, changes, glyphs_for(os.environ))
+
+    def on_mount(self) -> None:
+        """Show the main screen and begin to follow the engine."""
+        self.push_screen(self.main)
+        self.run_worker(self.feed.run(), group="feed", exclusive=True)
+
+    def _changed(self) -> None:
+        if self.main.is_mounted and not self._is_behind():
+            self.main.show()
+
+    def _told(self, outcome: Outcome) -> None:
+        self.main.tell(outcome.message, is_refused=outcome.is_refused)
+
+    def _is_behind(self) -> bool:
+        """Say whether the terminal has not taken the last frame yet: painting more would show it old figures."""
+        writer = getattr(self._driver, "_writer_thread", None)
+        queue = getattr(writer, "_queue", None)
+        return queue is not None and queue.qsize() > 0
+
+
+def run_console(socket_path: Path, *, read_only: bool = False) -> int:
+    """Run the console until it is left; return the exit status."""
+    console = LbappConsole(socket_path, read_only=read_only)
+    console.run()
+    return console.return_code or 0

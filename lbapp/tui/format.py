@@ -1,0 +1,77 @@
+"""Figures as the console prints them.
+
+Responsible for the width, unit and absence of a figure, and for making text from the outside harmless. Knows nothing of
+where figures come from or of colours.
+
+Invariant: what is unknown is printed as `-`, never as 0; cleaned text has only printable characters and one line.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+UNPRINTABLE: Final = "·"
+
+
+def clean(text: str) -> str:
+    """Return `text` with every character a terminal might act on replaced by `·`."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else UNPRINTABLE for character in text)
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency, given in milliseconds, in at most five characters."""
+    if value is None:
+        return "-"
+    if value < 9.95:
+        return f"{value:.1f}ms"
+    if value < 999.5:
+        return f"{value:.0f}ms"
+    return f"{value / 1000:.1f}s" if value < 99_950 else f"{value / 1000:.0f}s"
+
+
+def count(value: float) -> str:
+    """Return a count or rate in at most five characters."""
+    if value >= 9_999_500:
+        return f"{value / 1_000_000:.0f}M"
+    if value >= 99_999.5:
+        return f"{value / 1000:.0f}K"
+    return f"{value:.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
+
+
+def share(value: float | None) -> str:
+    """Return a share of 1 as per cent, in at most five characters."""
+    if value is None:
+        return "-"
+    return f"{value * 100:.0f}%" if value in (0.0, 1.0) else f"{value * 100:.1f}%"
+
+
+def size(value: int | None) -> str:
+    """Return a number of bytes with a binary unit."""
+    if value is None:
+        return "-"
+    amount = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1023.5:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
+
+
+def clock(at: float) -> str:
+    """Return the local time of day of a Unix time."""
+    return datetime.fromtimestamp(at).strftime("%H:%M:%S")

@@ -1,0 +1,73 @@
+"""Every symbol the console draws, in two sets: for terminals with a full font, and for the Linux console's own font.
+
+Responsible for which symbol and word stand for a server's state, and for sparklines as text. Knows nothing of colours
+beyond the name of a tone. Invariant: a state is a symbol and a word, so it reads without colour; the set for the Linux
+console draws only what its built-in font has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lbapp.control.messages import ServerStatus
+from lbapp.tui.format import duration
+
+Tone = Literal["plain", "good", "bad", "warn", "calm", "quiet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The symbols of one kind of terminal. `spark`: levels from low to high."""
+
+    up: str = "▲"
+    down: str = "▼"
+    drain: str = "▶"
+    maint: str = "■"
+    unknown: str = "·"
+    over: str = "!"
+    spark: str = "▁▂▃▄▅▆▇█"
+
+
+FULL = Glyphs()
+LINUX_CONSOLE = Glyphs(spark="·░▒█")
+
+
+def glyphs_for(environment: Mapping[str, str]) -> Glyphs:
+    """Return the set for the terminal that the environment names."""
+    return LINUX_CONSOLE if is_linux_console(environment) else FULL
+
+
+def is_linux_console(environment: Mapping[str, str]) -> bool:
+    """Say whether the terminal draws with the kernel's font and eight colours."""
+    return environment.get("TERM", "") in ("linux", "ansi") or environment.get("TERM", "").startswith("vt")
+
+
+def state_of(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
+    """Return symbol and word of a server's state, and its tone. The operator's wish stands before what checks found."""
+    drain = server["drain"]
+    if server["admin"] == "maint":
+        return f"{glyphs.maint} MAINT", "calm"
+    if server["admin"] == "drain":
+        if drain is None:
+            return f"{glyphs.drain} DRAIN", "warn"
+        if drain["phase"] == "draining":
+            return f"{glyphs.drain} DRAIN {duration(drain['remaining_s'])}", "warn"
+        symbol = glyphs.over if drain["phase"] == "overdue" else glyphs.drain
+        return f"{symbol} {drain['phase'].upper()}", "bad" if drain["phase"] == "overdue" else "warn"
+    if server["health"] == "down":
+        return f"{glyphs.down} DOWN", "bad"
+    if server["health"] == "up":
+        return f"{glyphs.up} UP", "good"
+    return f"{glyphs.unknown} UNKNOWN", "plain"
+
+
+def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:
+    """Return the newest `width` values as one character each, right-aligned; the highest of them is the full one."""
+    shown = values[-width:] if width > 0 else ()
+    highest = max(shown, default=0.0)
+    if highest <= 0:
+        return (glyphs.spark[0] * len(shown)).rjust(width)
+    top = len(glyphs.spark) - 1
+    return "".join(glyphs.spark[round(value / highest * top)] for value in shown).rjust(width)

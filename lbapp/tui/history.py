@@ -1,0 +1,32 @@
+"""The short past of every pool and server, for sparklines.
+
+Responsible for keeping the last readings of one figure per name. Knows nothing of where they come from or how they are
+drawn. Invariant: each name has at most `length` readings, and names that are gone from the newest reading are forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+LENGTH: Final = 60  # readings; two a second
+
+
+class History:
+    """The last readings by name."""
+
+    def __init__(self, length: int = LENGTH) -> None:
+        self._length = length
+        self._readings: dict[str, deque[float]] = {}
+
+    def add(self, reading: Mapping[str, float]) -> None:
+        """Append one value per name."""
+        kept = {name: self._readings.get(name) for name in reading}
+        self._readings = {name: past or deque(maxlen=self._length) for name, past in kept.items()}
+        for name, value in reading.items():
+            self._readings[name].append(value)
+
+    def of(self, name: str) -> Sequence[float]:
+        """Return what is known of a name, oldest first; empty when nothing is."""
+        return tuple(self._readings.get(name, ()))

@@ -1,0 +1,103 @@
+"""Sentences and pages in plain text: the detail of a server, the effect of a change, the keys.
+
+Responsible for what the operator reads before and after deciding. Knows nothing of widgets. Invariant: an effect is given
+in numbers of now; what is unknown is `-`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lbapp.control.messages import PoolStatus, ServerStatus
+from lbapp.tui.format import count, duration, milliseconds, share, size
+from lbapp.tui.glyphs import Glyphs, state_of
+
+
+def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
+    """Return all figures of one server; `now` is Unix seconds."""
+    if server is None:
+        return "This server is not there any more."
+    rows = [
+        ("state", _state(server, glyphs)),
+        (
+            "health",
+            f"{server['health']} for {duration(now - server['health_since'])}, {server['health_reason'] or '-'}",
+        ),
+        ("address", server["address"]),
+        ("weight", f"{server['weight']} ({server['configured_weight']} in the file)"),
+        ("changed", _changed(server, now)),
+        (
+            "connections",
+            f"{server['connections']} open, {server['idle_connections']} idle, "
+            f"{count(server['connections_total'])} in all",
+        ),
+        ("in flight", str(server["in_flight"])),
+        (
+            "requests",
+            f"{count(server['requests_per_s'])} /s, {count(server['requests_total'])} in all, "
+            f"{count(server['retries_total'])} retried",
+        ),
+        ("errors", f"{share(server['error_rate'])} of the last 10 s, {count(server['errors_total'])} in all"),
+        ("bytes", f"{size(server['bytes_in_total'])} in, {size(server['bytes_out_total'])} out"),
+        ("responses", _counts(server["responses"])),
+        ("failures", _counts(server["failures"])),
+        ("outcomes", _counts(server["outcomes"])),
+    ]
+    lines = [f"{name:<12}{text}" for name, text in rows]
+    return "\n".join([*lines, *_latency(server)])
+
+
+def _state(server: ServerStatus, glyphs: Glyphs) -> str:
+    words = state_of(server, glyphs)[0]
+    drain = server["drain"]
+    if drain is None:
+        return words if server["is_eligible"] else f"{words}, takes no new clients"
+    rest = f"{drain['in_flight']} in flight, closed by force in {duration(drain['remaining_s'])}"
+    return f"{words}, {rest}" if drain["phase"] == "draining" else f"{words}, {drain['in_flight']} in flight"
+
+
+def _changed(server: ServerStatus, now: float) -> str:
+    if server["changed_at"] is None:
+        return "not while running"
+    who = server["changed_by"]
+    return f"{duration(now - server['changed_at'])} ago by {who['user'] if who else '-'}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in counts.items() if number) or "none"
+
+
+def _latency(server: ServerStatus) -> list[str]:
+    latency = server["latency"]
+    window = f"last {duration(latency['window_s'])}"
+    lines = [f"{window:<12}{'p50':>8}{'p90':>8}{'p99':>8}{'p99.9':>8}"]
+    for name, figures in (
+        ("connect", latency["connect"]),
+        ("first byte", latency["first_byte"]),
+        ("total", latency["total"]),
+    ):
+        cells = (figures["p50"], figures["p90"], figures["p99"], figures["p999"])
+        lines.append(f"{name:<12}" + "".join(f"{milliseconds(value):>8}" for value in cells))
+    return lines
+
+
+def effect_of(verb: str, server: ServerStatus, pool: PoolStatus | None) -> str:
+    """Return what taking a server's clients away means now. `verb`: drain, maint or weight 0."""
+    told = {
+        "drain": "takes no new clients; those it has may finish until the drain's timeout",
+        "maint": "takes no clients at all and is no longer checked",
+        "weight 0": "takes no new clients; those it remembers may come back",
+    }
+    now = f"Now: {server['in_flight']} in flight, {count(server['requests_per_s'])} req/s."
+    lines = [f"It {told[verb]}.", now]
+    if pool is not None:
+        left = pool["eligible"] - (1 if server["is_eligible"] else 0)
+        lines.append(f"{left} of {pool['total']} servers of {pool['name']} stay for new clients.")
+        if left == 0:
+            lines.append("! NONE stays: new clients would get 503.")
+    return "\n".join(lines)
+
+
+def keys_page(keys: Iterable[tuple[str, str]]) -> str:
+    """Return one line for each (keys, what they do)."""
+    return "\n".join(f"{key:<14}{does}" for key, does in keys)

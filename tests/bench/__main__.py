@@ -1,0 +1,46 @@
+"""`python -m tests.bench http|bulk|connections|picks`.
+
+Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
+Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
+stays behind.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from tests.bench import bulk, connections, http
+from tests.bench.options import parse
+from tests.bench.process import BenchError
+
+_BENCHES = {"http": http.run, "bulk": bulk.run, "connections": connections.run}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one benchmark. Returns 0 done, 1 failed, 130 interrupted."""
+    if argv and argv[0] == "picks":
+        # Imported late: the peers can be measured while lbapp itself cannot be imported.
+        from tests.bench import picks
+
+        return picks.main(list(argv[1:]))
+    options = parse(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _BENCHES[options.bench](options)
+    except BenchError as error:
+        print(f"! {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("! stopped; nothing was left running", file=sys.stderr)
+        return 130
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,74 @@
+"""The benchmarks run and give figures.
+
+Responsible for one short run of each kind that a test can afford. Knows nothing of what good figures are.
+Invariant: no time is ever asserted here, only that requests were answered and none failed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.heads import request_heads
+from tests.bench.table import Spread, format_table
+
+REPOSITORY = Path(__file__).parents[2]
+NEEDED = {"wrk": "wrk", "nginx": "nginx-core"}
+
+pytestmark = pytest.mark.system
+
+
+def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.bench", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
+    missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"the HTTP benchmark needs: apt-get install {' '.join(missing)}")
+    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    figures = tmp_path / "figures.json"
+    done = _bench("http", "--rounds", "1", "--seconds", "1", "--only", ",".join(peers), "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert sorted(results) == sorted(peers)
+    for rounds in results.values():
+        for each in rounds:
+            assert each["load"]["requests"] > 0
+            assert each["load"]["statuses"] == each["load"]["breaks"] == 0
+            assert each["cpu_us_per_request"] > 0
+
+
+def test_picks_bench_gives_figures() -> None:
+    done = _bench("picks")
+    assert done.returncode == 0, done.stderr
+    assert any(character.isdigit() for character in done.stdout)
+
+
+def test_unknown_peer_is_refused_with_the_known_ones() -> None:
+    done = _bench("http", "--only", "squid")
+    assert done.returncode == 2
+    assert "unknown peer squid; known: lbapp, haproxy" in done.stderr
+
+
+def test_request_heads_are_all_different_and_carry_eleven_headers() -> None:
+    heads = request_heads(2_000)
+    assert len(set(heads)) == len(heads)
+    assert {head.count(b"\r\n") for head in heads} == {13}
+    assert all(head.endswith(b"\r\n\r\n") for head in heads)
+
+
+def test_table_aligns_columns_and_shows_the_spread() -> None:
+    table = format_table(("proxy", "cost"), [("lbapp", Spread((3.0, 1.0, 2.0)).show()), ("x", "-")])
+    assert table.splitlines() == [
+        "| proxy |          cost |",
+        "| ----- | ------------: |",
+        "| lbapp | 2.0 [1.0-3.0] |",
+        "| x     |             - |",
+    ]

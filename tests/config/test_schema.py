@@ -1,0 +1,118 @@
+"""The schema beside the reference configuration and the page about it: neither leaves a key out or shows another default."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from lbapp.config.load import load_configuration, parse_configuration
+from lbapp.config.schema import (
+    Document,
+    DrainTable,
+    EngineTable,
+    HealthCheckTable,
+    LimitsTable,
+    ListenerTable,
+    PoolTable,
+    RouteTable,
+    ServerTable,
+    Table,
+)
+from lbapp.model.limits import Limits
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "conf/lbapp.reference.toml"
+MINIMAL = '[[listener]]\nname="l"\nbind="127.0.0.1:0"\npool="app"\n[[pool]]\nname="app"\n'
+# What has no default that would stand as a value: where it runs decides, or leaving it out means something.
+EXAMPLES = {
+    "engine.workers",
+    "engine.control_socket",
+    "engine.state_dir",
+    "listener.pool",
+    *(f"listener.route.{key}" for key in ("host", "path", "method", "headers")),
+}
+SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"7KiB"'}
+TABLES: dict[str, type[Table]] = {
+    "engine": EngineTable,
+    "limits": LimitsTable,
+    "listener": ListenerTable,
+    "listener.route": RouteTable,
+    "pool": PoolTable,
+    "pool.health_check": HealthCheckTable,
+    "pool.drain": DrainTable,
+    "pool.server": ServerTable,
+}
+
+
+def shown(dotted: str) -> Any:
+    """Return what the reference shows at `dotted`; of a list of tables the first."""
+    value: Any = tomllib.loads(REFERENCE.read_text())
+    for part in dotted.split("."):
+        value = value[part]
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = value[0]
+    return value
+
+
+def keys() -> Iterator[tuple[str, type[Table], str, FieldInfo]]:
+    for path, table in TABLES.items():
+        for key, field in table.model_fields.items():
+            if f"{path}.{key}" not in TABLES:
+                yield f"{path}.{key}", table, key, field
+
+
+def test_every_table_of_the_schema_is_looked_at() -> None:
+    assert set(Table.__subclasses__()) == {*TABLES.values(), Document}
+    assert set(Document.model_fields) == {path for path in TABLES if "." not in path}
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_reference_shows_every_key_of_a_table_and_no_other(path: str) -> None:
+    assert set(shown(path)) == set(TABLES[path].model_fields)
+
+
+def test_every_default_in_the_reference_is_the_schemas() -> None:
+    required = {"name", "bind", "address", "pool"}
+    for dotted, table, key, field in keys():
+        if field.is_required():
+            assert key in required, dotted
+        elif dotted not in EXAMPLES:
+            others = {name: shown(f"{dotted.rpartition('.')[0]}.{name}") for name in required & set(table.model_fields)}
+            read = table.model_validate({**others, key: shown(dotted)})
+            assert getattr(read, key) == field.get_default(call_default_factory=True), dotted
+
+
+def test_examples_are_keys() -> None:
+    assert not EXAMPLES - {dotted for dotted, *_ in keys()}
+
+
+def test_limits_have_a_key_for_every_field_and_their_defaults() -> None:
+    assert len(LimitsTable.model_fields) == len(fields(Limits))
+    assert parse_configuration(MINIMAL, "minimal").limits == Limits() == load_configuration(REFERENCE).limits
+
+
+def test_each_limit_reaches_its_own_field() -> None:
+    for key in LimitsTable.model_fields:
+        value = next((each for part, each in SAMPLES.items() if part in key), "7")
+        limits = asdict(parse_configuration(f"limits.{key} = {value}\n{MINIMAL}", "f").limits)
+        changed = [name for name, default in asdict(Limits()).items() if limits[name] != default]
+        assert changed == [f"{key}_s" if value == SAMPLES["_timeout"] else key.replace("_size_", "_bytes_")]
+
+
+def test_page_about_the_configuration_names_every_key() -> None:
+    page = (ROOT / "docs/configuration.md").read_text()
+    for dotted, *_ in keys():
+        assert re.search(rf"`{dotted.rpartition('.')[2]}`", page), dotted
+    for path in TABLES:
+        assert f"[{path}]" in page, path
+
+
+def test_smallest_configuration_is_valid() -> None:
+    assert load_configuration(ROOT / "conf/lbapp.toml").servers

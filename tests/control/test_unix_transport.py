@@ -1,0 +1,87 @@
+"""The connection under the asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from lbapp.control.unix_transport import UnixTransport
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> tuple[socket.socket, Path]:
+    path = tmp_path / "s"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    return server, path
+
+
+def answer_once(server: socket.socket, answer: bytes) -> None:
+    def run() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+async def test_request_and_answer_cross_the_socket(listening: tuple[socket.socket, Path]) -> None:
+    server, path = listening
+    answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+    with server:
+        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+            assert (await client.get("http://lbapp/")).text == "hi"
+
+
+async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket.socket, Path]) -> None:
+    server, path = listening
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+    async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+        asking = asyncio.create_task(client.get("http://lbapp/"))
+        connection, _ = await anyio.to_thread.run_sync(server.accept)
+        await anyio.to_thread.run_sync(connection.recv, 65536)
+        await anyio.wait_all_tasks_blocked()
+        # Readable and cancelled in one turn of the loop.
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        loop.call_soon(asking.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    connection.close()
+    server.close()
+    assert complaints == []
+
+
+async def test_silence_and_a_cut_answer_are_errors_of_httpx(listening: tuple[socket.socket, Path]) -> None:
+    server, path = listening
+    with server:
+        async with httpx.AsyncClient(transport=UnixTransport(path), timeout=0.05) as client:
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get("http://lbapp/")
+        server.accept()[0].close()
+        answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
+        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get("http://lbapp/")
+
+
+async def test_path_that_nobody_answers_on_is_a_connect_error(tmp_path: Path) -> None:
+    async with httpx.AsyncClient(transport=UnixTransport(tmp_path / "none")) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://lbapp/")

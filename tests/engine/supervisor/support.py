@@ -1,0 +1,260 @@
+"""A supervisor's parts on a real scoreboard, a whole engine as a process, and a small HTTP server to stand behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import anyio
+import httpx
+
+from lbapp.engine.channel import Message
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.sockets import Listening
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.workers import Workers
+from lbapp.model.entities import (
+    Bind,
+    CheckType,
+    Configuration,
+    EngineSettings,
+    HealthCheck,
+    Listener,
+    Pool,
+    Server,
+)
+from lbapp.model.histogram import bucket_of
+
+DEADLINE_S = 10.0
+NO_CHECK = HealthCheck(CheckType.NONE)
+
+
+def configured(
+    addresses: list[tuple[str, int]] | None = None,
+    check: HealthCheck = NO_CHECK,
+    workers: int = 1,
+    binds: tuple[Bind, ...] = (Bind("127.0.0.1", 0),),
+) -> Configuration:
+    """One listener `web`, one pool `app`, its servers s1, s2, ... at `addresses`."""
+    servers = tuple(
+        Server("app", f"s{number}", host, port)
+        for number, (host, port) in enumerate(addresses or [("127.0.0.1", 1), ("127.0.0.1", 2)], 1)
+    )
+    listener = Listener("web", binds, pool="app")
+    return Configuration(EngineSettings(workers=workers), (listener,), (Pool("app", servers, health_check=check),))
+
+
+@dataclass
+class Parts:
+    """What most modules of the supervisor need."""
+
+    running: Running
+    events: Events
+    states: ServerStates
+    drains: Drains
+    told: list[Message] = field(default_factory=list)
+
+    def server(self, name: str) -> ServerState:
+        return self.states.by_id[f"app/{name}"]
+
+    def kinds(self) -> list[str]:
+        return [event["kind"] for event in self.events.after(0)]
+
+    def set_in_flight(self, name: str, count: int, slot: int = 0) -> None:
+        segment = self.running.segment
+        segment.cells[segment.layout.in_flight(slot) + self.server(name).row] = count
+
+    def state_cell(self, name: str, cell: int) -> int:
+        segment = self.running.segment
+        return segment.cells[segment.layout.state(self.server(name).row) + cell]
+
+    def pool_version(self) -> int:
+        return self.running.segment.cells[self.running.segment.layout.pool_version(0)]
+
+    def count_requests(
+        self, name: str, count: int, *, status_class: int = 2, latency_us: int = 1000, slot: int = 0
+    ) -> None:
+        """Count as a worker would: requests, responses, completed outcomes and the histogram of totals."""
+        segment = self.running.segment
+        base = segment.layout.server(slot, self.server(name).row)
+        for cell in (
+            at.SERVER_REQUESTS,
+            at.SERVER_RESPONSES + status_class - 1,
+            at.SERVER_OUTCOMES,
+            at.SERVER_TOTAL + bucket_of(latency_us),
+        ):
+            segment.cells[base + cell] += count
+
+
+@contextmanager
+def parts(configuration: Configuration | None = None) -> Iterator[Parts]:
+    running = Running.create(Path("lbapp.toml"), configuration or configured())
+    events = Events()
+    states = ServerStates(running, events)
+    told: list[Message] = []
+    try:
+        yield Parts(running, events, states, Drains(running.segment, states, events, told.append), told)
+    finally:
+        running.segment.close()
+
+
+@contextmanager
+def reading() -> Iterator[tuple[Parts, StatusReader]]:
+    with parts() as own:
+        listening = Listening.open(own.running.configuration.listeners, 1)
+        workers = Workers(own.running, listening, own.events, dict)
+        history = History(own.running.segment)
+        try:
+            yield own, StatusReader(own.running, Life(1.0), listening, own.states, own.drains, workers, history)
+        finally:
+            listening.close()
+
+
+async def until(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Wait until `condition` holds; fail after DEADLINE_S."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        await anyio.sleep(0.01)
+
+
+class Backend:
+    """An HTTP server that answers every GET with `status` and its name; it waits for `gate` on /slow."""
+
+    def __init__(self, name: str = "backend") -> None:
+        self.status = 200
+        self.requests = 0
+        self.agents: list[str] = []
+        self.gate = threading.Event()
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                backend.requests += 1
+                backend.agents.append(self.headers.get("User-Agent", ""))
+                if self.path == "/slow":
+                    backend.gate.wait(DEADLINE_S)
+                body = name.encode()
+                self.send_response(backend.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def __enter__(self) -> Backend:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@dataclass
+class EngineProcess:
+    """A running engine."""
+
+    process: subprocess.Popen[str]
+    socket: Path
+    port: int
+    log: list[str]
+
+    def control(self) -> httpx.Client:
+        return httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://lbapp", timeout=DEADLINE_S
+        )
+
+    def get(self, path: str = "/") -> httpx.Response:
+        """Ask through the listener, on a connection of its own."""
+        with httpx.Client(timeout=DEADLINE_S, trust_env=False) as client:
+            return client.get(f"http://127.0.0.1:{self.port}{path}")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_S)
+
+    def wait_for(self, condition: Callable[[], object], what: str = "the condition") -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not come about\n{''.join(self.log)}"
+            time.sleep(0.02)
+
+
+def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bind: str = "127.0.0.1:0") -> str:
+    servers = "".join(
+        f'[[pool.server]]\nname = "s{number}"\naddress = "127.0.0.1:{port}"\n' for number, port in enumerate(ports, 1)
+    )
+    return (
+        f"[engine]\nworkers = {workers}\n"
+        f'[[listener]]\nname = "web"\nbind = "{bind}"\nprotocol = "http"\npool = "app"\n'
+        f'[[pool]]\nname = "app"\nalgorithm = "round_robin"\n[pool.health_check]\n{check}\n{servers}'
+    )
+
+
+def start_engine_process(folder: Path, text: str, **environment: str) -> subprocess.Popen[str]:
+    (folder / "lbapp.toml").write_text(text)
+    code = (
+        "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
+        "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
+
+
+@contextmanager
+def engine(folder: Path, text: str, **environment: str) -> Iterator[EngineProcess]:
+    """Run an engine until the end of the block; it must not leave with an error or anything behind."""
+    process = start_engine_process(folder, text, **environment)
+    assert process.stderr is not None
+    log: list[str] = []
+    serving = threading.Event()
+
+    def read() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            log.append(line)
+            if "serving: " in line:
+                serving.set()
+        serving.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert serving.wait(20), "the engine does not serve"
+        found = re.search(r"serving: web http 127\.0\.0\.1:(\d+)", "".join(log))
+        assert found, "".join(log)
+        yield EngineProcess(process, folder / "control" / "lbapp.sock", int(found[1]), log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.join()
+        process.stderr.close()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lbapp.engine.channel import SocketAddress
+from lbapp.engine.policy.health import ProbeResult
+from lbapp.engine.supervisor.probes import probe
+from lbapp.model.entities import CheckType, HealthCheck
+from tests.engine.supervisor.support import Backend
+
+pytestmark = pytest.mark.anyio
+HTTP = HealthCheck(CheckType.HTTP, path="/healthz", timeout_s=2.0)
+TCP = HealthCheck(CheckType.TCP, timeout_s=2.0)
+
+
+def at(port: int) -> list[SocketAddress]:
+    return [(int(socket.AF_INET), "127.0.0.1", port)]
+
+
+@contextmanager
+def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Serve one connection with `answer`; give the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+async def found(check: HealthCheck, port: int) -> tuple[bool, str]:
+    result: ProbeResult = await probe(check, at(port), f"127.0.0.1:{port}")
+    return result.is_success, result.reason
+
+
+async def test_2xx_and_3xx_are_successes_and_all_else_is_a_failure_with_its_status() -> None:
+    with Backend() as backend:
+        for status, is_success in ((200, True), (204, True), (302, True), (404, False), (503, False)):
+            backend.status = status
+            assert await found(HTTP, backend.port) == (is_success, f"HTTP {status}")
+        assert all("health-check" in agent for agent in backend.agents)
+
+
+async def test_refused_connection_is_a_failure_of_http_and_tcp() -> None:
+    port = free_port()
+    assert await found(HTTP, port) == (False, "connection refused")
+    assert await found(TCP, port) == (False, "connection refused")
+
+
+async def test_tcp_check_needs_no_more_than_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert await found(TCP, server.getsockname()[1]) == (True, "connected")
+
+
+async def test_silent_server_is_a_failure_within_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check = HealthCheck(CheckType.HTTP, timeout_s=0.1)
+        result = await probe(check, at(server.getsockname()[1]), "x")
+        assert (result.is_success, result.reason) == (False, "no answer within 0.1s")
+        assert 0.1 <= result.duration_s < 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "no valid HTTP response"),
+        (b"SSH-2.0-x\r\n\r\n", "no valid HTTP response"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "no valid HTTP response"),
+    ],
+)
+async def test_broken_answer_is_a_failure(answer: bytes, reason: str) -> None:
+    def send(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(answer)
+
+    with answering(send) as port:
+        assert await found(HTTP, port) == (False, reason)
+
+
+async def test_interim_response_is_not_the_answer() -> None:
+    def send(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+    with answering(send) as port:
+        assert await found(HTTP, port) == (False, "HTTP 503")
+
+
+async def test_second_address_is_asked_when_the_first_refuses() -> None:
+    with Backend() as backend:
+        result = await probe(HTTP, at(free_port()) + at(backend.port), "x")
+        assert result.is_success
+
+
+async def test_server_without_an_address_fails() -> None:
+    result = await probe(HTTP, [], "x")
+    assert (result.is_success, result.reason) == (False, "name not resolved")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.engine.supervisor.support import DEADLINE_S, Backend, engine, start_engine_process, toml
+
+pytestmark = pytest.mark.system
+
+
+def test_engine_serves_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Backend("hello") as backend, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE_S)
+        with engine(tmp_path, toml([backend.port], workers=2), NOTIFY_SOCKET=str(tmp_path / "notify")) as own:
+            assert manager.recv(100) == b"READY=1"
+            assert own.get().text == "hello"
+            (line,) = [line for line in own.log if "serving: " in line]
+            assert f"web http 127.0.0.1:{own.port} -> app; 2 workers; control socket {own.socket}" in line
+            with own.control() as control:
+                pids = [worker["pid"] for worker in control.get("/v1/workers").json()["workers"]]
+            assert own.stop() == 0
+            assert manager.recv(100) == b"STOPPING=1"
+            assert not own.socket.exists()
+            assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+            with pytest.raises(httpx.ConnectError):
+                own.get()
+
+
+def test_stop_finishes_the_request_in_flight_and_the_api_shows_the_drain(tmp_path: Path) -> None:
+    with Backend("slow") as backend, engine(tmp_path, toml([backend.port])) as own:
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(own.get("/slow").text))
+        asking.start()
+        own.wait_for(lambda: backend.requests == 1)
+        with own.control() as control:
+            assert control.post("/v1/stop", json={"timeout_s": 8}).json() == {"accepted": True}
+            own.wait_for(lambda: control.get("/v1/status").json()["engine"]["phase"] == "draining")
+        backend.gate.set()
+        assert own.process.wait(DEADLINE_S) == 0
+        asking.join()
+        assert answers == ["slow"]
+
+
+def test_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> None:
+    with Backend("slow") as backend, engine(tmp_path, toml([backend.port])) as own:
+        failures: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                own.get("/slow")
+            except httpx.HTTPError as error:
+                failures.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        own.wait_for(lambda: backend.requests == 1)
+        own.process.send_signal(signal.SIGINT)
+        own.wait_for(lambda: any("node_draining" in line for line in own.log))
+        own.process.send_signal(signal.SIGINT)
+        assert own.process.wait(DEADLINE_S) == 0
+        asking.join()
+        assert len(failures) == 1
+
+
+def test_overdue_drain_ends_the_connections_of_a_server_by_force(tmp_path: Path) -> None:
+    with Backend("slow") as backend, engine(tmp_path, toml([backend.port])) as own, own.control() as control:
+        answers: list[int] = []
+        asking = threading.Thread(target=lambda: answers.append(own.get("/slow").status_code))
+        asking.start()
+        own.wait_for(lambda: backend.requests == 1)
+        control.patch("/v1/pools/app/servers/s1", json={"state": "drain", "drain_timeout_s": 0.2})
+        asking.join(DEADLINE_S)
+        assert answers == [503]
+        own.wait_for(lambda: any("server_drained" in line for line in own.log))
+        assert any("drain_timed_out" in line for line in own.log)
+
+
+def test_watches_end_with_the_engine(tmp_path: Path) -> None:
+    with Backend() as backend, engine(tmp_path, toml([backend.port])) as own:
+        with own.control() as control, control.stream("GET", "/v1/watch") as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            own.process.send_signal(signal.SIGTERM)
+            assert '"phase":"draining"' in list(lines)[-1]
+        assert own.process.wait(DEADLINE_S) == 0
+
+
+def ended(folder: Path, text: str) -> tuple[int, str]:
+    process = start_engine_process(folder, text)
+    _, said = process.communicate(timeout=20)
+    return process.returncode, said
+
+
+def test_port_in_use_is_status_1_and_nothing_is_left(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, said = ended(tmp_path, toml([1], bind=f"127.0.0.1:{port}"))
+    assert status == 1
+    assert said.startswith(f"cannot listen on 127.0.0.1:{port} (listener web): address already in use")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "control" / "lbapp.sock").exists()
+
+
+def test_second_engine_on_the_same_control_socket_is_status_1(tmp_path: Path) -> None:
+    with Backend() as backend, engine(tmp_path, toml([backend.port])) as own:
+        status, said = ended(tmp_path, toml([backend.port]))
+        assert (status, said.count("\n")) == (1, 1)
+        assert "another engine answers there" in said
+        with own.control() as control:
+            assert control.get("/v1/status").status_code == 200
+
+
+def test_invalid_configuration_is_status_2_with_every_problem(tmp_path: Path) -> None:
+    status, said = ended(tmp_path, toml([1]).replace("round_robin", "sideways").replace('pool = "app"', 'pool = "b"'))
+    assert status == 2
+    assert "lbapp.toml:" in said
+    assert "Traceback" not in said

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import re
+import resource
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from lbapp.engine.supervisor.sockets import Listening, open_unix, raise_open_files_limit
+from lbapp.model.entities import Bind, Listener
+from lbapp.model.errors import StartError
+
+
+def listener(*binds: Bind, name: str = "web") -> Listener:
+    return Listener(name, binds, pool="app")
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_every_worker_gets_its_own_socket_on_the_port_found_for_port_0() -> None:
+    listening = Listening.open([listener(Bind("127.0.0.1", 0))], workers=3)
+    try:
+        fds = [listening.of_worker(slot)[0][1] for slot in range(3)]
+        assert len(set(fds)) == 3
+        for fd in fds:
+            with socket.socket(fileno=os.dup(fd)) as opened:
+                assert opened.getsockname()[1] == listening.binds["web"][0].port
+        assert listening.of_worker(3) == listening.of_worker(0)
+    finally:
+        listening.close()
+
+
+def test_clients_are_queued_before_any_worker_accepts_and_get_no_delay_sockets() -> None:
+    listening = Listening.open([listener(Bind("127.0.0.1", 0))], workers=1)
+    try:
+        with socket.create_connection(("127.0.0.1", listening.binds["web"][0].port), 5):
+            accepting = socket.socket(fileno=os.dup(listening.of_worker(0)[0][1]))
+            accepting.settimeout(5)
+            accepted, _ = accepting.accept()
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+            accepted.close()
+            accepting.close()
+    finally:
+        listening.close()
+
+
+def test_port_in_use_is_one_sentence_and_leaves_nothing_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        first = Bind("127.0.0.1", 0)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        sentence = rf"^cannot listen on 127\.0\.0\.1:{port} \(listener web\): address already in use"
+        with pytest.raises(StartError, match=sentence):
+            Listening.open([listener(first, Bind("127.0.0.1", port))], workers=2)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_port_of_another_engine_is_in_use_although_both_share_ports() -> None:
+    other = Listening.open([listener(Bind("127.0.0.1", 0))], workers=2)
+    try:
+        with pytest.raises(StartError, match="address already in use"):
+            Listening.open([listener(*other.binds["web"])], workers=2)
+    finally:
+        other.close()
+
+
+def test_address_of_another_machine_is_refused_with_a_hint() -> None:
+    with pytest.raises(StartError, match=re.escape("this machine has no such address. See its addresses")):
+        Listening.open([listener(Bind("192.0.2.1", 8080))], workers=1)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_ipv6_bind_leaves_the_ipv4_port_free() -> None:
+    listening = Listening.open([listener(Bind("::", 0))], workers=2)
+    try:
+        port = listening.binds["web"][0].port
+        assert str(listening.binds["web"][0]) == f"[::]:{port}"
+        with socket.create_connection(("::1", port), 5):
+            pass
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), 5)
+    finally:
+        listening.close()
+
+
+def test_unix_listener_is_shared_by_all_workers_and_removed_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    listening = Listening.open([listener(Bind(path=str(path)))], workers=2)
+    assert listening.of_worker(0) == listening.of_worker(1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+    listening.close()
+    assert not path.exists()
+
+
+def test_stale_unix_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    opened, _ = open_unix(path, 0o600)
+    with pytest.raises(OSError, match="in use"):
+        open_unix(path, 0o600)
+    opened.close()
+    again, inode = open_unix(path, 0o600)
+    assert path.stat().st_ino == inode
+    again.close()
+
+
+def test_file_in_the_way_of_a_unix_socket_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("keep me")
+    with pytest.raises(OSError, match="no socket"):
+        open_unix(path, 0o600)
+    assert path.read_text() == "keep me"
+
+
+def test_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        assert raise_open_files_limit() == hard
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,130 @@
+"""Every module has its tests in the same place of the tree, and nothing in the tree belongs to one machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+# Shown by a test that stands elsewhere because it needs the real thing around it.
+TESTED_BY = {
+    "lbapp/__main__.py": "tests/cli/test_main.py",
+    "lbapp/cli/demo/engine.py": "tests/system/test_demo.py",
+    "lbapp/cli/demo/keeper.py": "tests/system/test_demo.py",
+    "lbapp/cli/demo/parent.py": "tests/system/test_demo.py",
+    "lbapp/cli/demo/run.py": "tests/system/test_demo.py",
+    "lbapp/cli/demo/traffic.py": "tests/system/test_demo.py",
+    "lbapp/config/schema.py": "tests/config/test_load.py",
+    "lbapp/config/values.py": "tests/config/test_load.py",
+    "lbapp/control/client.py": "tests/system/test_traffic.py",
+    "lbapp/engine/main.py": "tests/system/test_start.py",
+    "lbapp/engine/policy/balance/base.py": "tests/engine/policy/balance/test_factory.py",
+    "lbapp/engine/policy/drain.py": "tests/engine/policy/test_decisions.py",
+    "lbapp/engine/policy/health.py": "tests/engine/policy/test_decisions.py",
+    "lbapp/engine/policy/retry.py": "tests/engine/policy/test_decisions.py",
+    "lbapp/engine/policy/routing.py": "tests/engine/policy/test_decisions.py",
+    "lbapp/engine/scoreboard/layout.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/scoreboard/segment.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/scoreboard/totals.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/body.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/download.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/downstream.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/ended.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/reactor.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/relay.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/upstream.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/model/entities.py": "tests/config/test_load.py",
+    "lbapp/model/errors.py": "tests/config/test_load.py",
+    "lbapp/tui/changes.py": "tests/tui/test_app.py",
+    "lbapp/tui/cleaning.py": "tests/tui/test_app.py",
+    "lbapp/tui/columns.py": "tests/tui/test_app.py",
+    "lbapp/tui/feed.py": "tests/tui/test_app.py",
+    "lbapp/tui/format.py": "tests/tui/test_app.py",
+    "lbapp/tui/glyphs.py": "tests/tui/test_app.py",
+    "lbapp/tui/history.py": "tests/tui/test_app.py",
+    "lbapp/tui/listing.py": "tests/tui/test_app.py",
+    "lbapp/tui/wording.py": "tests/tui/test_app.py",
+    "lbapp/tui/screens/confirm.py": "tests/tui/test_app.py",
+    "lbapp/tui/screens/main.py": "tests/tui/test_app.py",
+    "lbapp/tui/screens/page.py": "tests/tui/test_app.py",
+    "lbapp/tui/screens/weight.py": "tests/tui/test_app.py",
+    "lbapp/tui/widgets/status_line.py": "tests/tui/test_app.py",
+    "lbapp/tui/widgets/table.py": "tests/tui/test_app.py",
+}
+# Names and types only: nothing that a test could show.
+DECLARATIONS = {"lbapp/control/messages.py", "lbapp/model/limits.py", "lbapp/model/outcomes.py"}
+
+
+def tracked_files() -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
+def test_every_module_has_its_tests_in_the_same_place() -> None:
+    missing = []
+    for path in sorted((ROOT / "lbapp").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if path.name == "__init__.py" or name in DECLARATIONS:
+            continue
+        mirrored = Path("tests", *path.relative_to(ROOT / "lbapp").parts[:-1], f"test_{path.name}").as_posix()
+        if not (ROOT / TESTED_BY.get(name, mirrored)).exists():
+            missing.append(f"{name}: no {mirrored}")
+    assert not missing, "\n".join(missing)
+
+
+def test_exceptions_from_the_mirror_are_not_out_of_date() -> None:
+    for name, test in TESTED_BY.items():
+        assert (ROOT / name).exists(), name
+        assert (ROOT / test).exists(), test
+    for name in DECLARATIONS:
+        assert (ROOT / name).exists(), name
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    place = re.compile(r"(?<![\w.~-])/(?:home|root|work|Users)/[\w.]")
+    for name in tracked_files():
+        try:
+            text = (ROOT / name).read_text()
+        except UnicodeDecodeError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            assert not place.search(line), f"{name}:{number}"
+
+
+def test_scripts_can_be_run() -> None:
+    for name in ("scripts/setup", "scripts/demo", "scripts/test", ".ci/run"):
+        assert (ROOT / name).stat().st_mode & 0o111, name
+        assert (ROOT / name).read_text().startswith("#!/usr/bin/env bash\n"), name
+        assert "set -euo pipefail" in (ROOT / name).read_text(), name
+
+
+def test_every_test_that_the_docs_name_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/invariants.md").read_text())
+    assert named
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if not (ROOT / path).exists() or f"def {test}(" not in (ROOT / path).read_text()
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_file_that_the_docs_name_exists() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for name in re.findall(r"`((?:lbapp|tests|docs|conf|scripts|packaging)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_every_dependency_has_its_reason_written_down() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    reasons = (ROOT / "docs/decisions/dependencies.md").read_text()
+    for dependency in project["dependencies"]:
+        name = re.split(r"[<>=~\[]", dependency)[0]
+        assert f"\n| {name} |" in reasons, name

@@ -1,0 +1,167 @@
+"""A real engine under test: started as an operator starts it, asked over its control socket, stopped behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from lbapp.control.client import ControlClient
+from lbapp.control.messages import ServerStatus, Status
+
+_Value = TypeVar("_Value")
+
+
+def wait_for(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
+    """Return the first true value of `what`; fail when none comes in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Engine:
+    """A running engine."""
+
+    process: subprocess.Popen[bytes]
+    control: Path
+    log: Path
+
+    def client(self) -> ControlClient:
+        return ControlClient(self.control)
+
+    def status(self) -> Status:
+        with self.client() as client:
+            return client.status()
+
+    def server(self, server_id: str) -> ServerStatus:
+        return next(each for pool in self.status()["pools"] for each in pool["servers"] if each["id"] == server_id)
+
+    def port(self, listener: str = "web") -> int:
+        found = next(each for each in self.status()["listeners"] if each["name"] == listener)
+        return int(found["bind"][0].rpartition(":")[2])
+
+    def worker_pids(self) -> list[int]:
+        return [worker["pid"] for worker in self.status()["engine"]["workers"] if worker["phase"] == "serving"]
+
+    def events(self) -> list[str]:
+        with self.client() as client:
+            return [event["kind"] for event in client.events(limit=1000)]
+
+
+def engine_command(configuration: Path, control: Path) -> list[str]:
+    return [sys.executable, "-m", "lbapp", "run", "-c", str(configuration), "--socket", str(control)]
+
+
+@contextmanager
+def running_engine(folder: Path, toml: str) -> Iterator[Engine]:
+    """Run an engine with this configuration until the block ends."""
+    configuration, control, log = folder / "lbapp.toml", folder / "c.sock", folder / "engine.log"
+    configuration.write_text(f'[engine]\nworkers = 2\nstate_dir = "{folder}"\n' + toml)
+    with log.open("wb") as output:
+        process = subprocess.Popen(engine_command(configuration, control), stderr=output, stdout=output)
+    engine = Engine(process, control, log)
+
+    def serves() -> bool:
+        assert process.poll() is None, log.read_text()
+        return "serving:" in log.read_text()
+
+    try:
+        wait_for(serves)
+        yield engine
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def pool_toml(name: str, ports: dict[str, int], *, algorithm: str = "round_robin", extra: str = "") -> str:
+    """Return a pool with a quick TCP check; `extra` goes between the pool and its servers."""
+    servers = "".join(
+        f'[[pool.server]]\nname = "{server}"\naddress = "127.0.0.1:{port}"\n' for server, port in ports.items()
+    )
+    check = extra or '[pool.health_check]\ntype = "tcp"\ninterval = "500ms"\n'
+    return f'[[pool]]\nname = "{name}"\nalgorithm = "{algorithm}"\n{check}{servers}'
+
+
+def listener_toml(pool: str, *, name: str = "web", protocol: str = "http") -> str:
+    return f'[[listener]]\nname = "{name}"\nbind = "127.0.0.1:0"\nprotocol = "{protocol}"\npool = "{pool}"\n'
+
+
+@dataclass
+class Load:
+    """Steady traffic from several clients in threads; every request is counted as answered or failed."""
+
+    port: int
+    clients: int = 4
+    answers: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    @property
+    def answered(self) -> int:
+        return sum(self.answers.values())
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                answer = request(self.port)
+            except OSError as error:
+                with self._lock:
+                    self.failures.append(repr(error))
+                continue
+            status, _, body = answer.partition(b"\r\n\r\n")
+            with self._lock:
+                if status.startswith(b"HTTP/1.1 200"):
+                    name = body.decode()
+                    self.answers[name] = self.answers.get(name, 0) + 1
+                else:
+                    self.failures.append(answer[:200].decode("latin-1"))
+
+
+def request(port: int, raw: bytes = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") -> bytes:
+    """Send one request on a new connection and return the whole answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+        if not answer:
+            raise OSError("closed without an answer")
+        return answer

@@ -1,0 +1,81 @@
+"""Starting: whole or not at all, with one clear sentence."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.engine.worker.harness import TcpServer, answering
+from tests.system.harness import engine_command, free_port, listener_toml, pool_toml, running_engine
+
+pytestmark = pytest.mark.system
+
+
+def start(folder: Path, toml: str) -> subprocess.CompletedProcess[str]:
+    (folder / "lbapp.toml").write_text(toml)
+    return subprocess.run(
+        engine_command(folder / "lbapp.toml", folder / "c.sock"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_port_in_use_is_one_sentence_and_status_1(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        toml = listener_toml("app").replace(":0", f":{port}") + pool_toml("app", {"s": free_port()})
+        done = start(tmp_path, toml)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "c.sock").exists()
+
+
+def test_invalid_file_names_every_problem_and_status_2(tmp_path: Path) -> None:
+    toml = listener_toml("nope") + pool_toml("app", {"s": 1}).replace("round_robin", "round_robbin")
+    done = start(tmp_path, toml)
+    assert done.returncode == 2
+    assert "lbapp.toml:8: pool[0].algorithm: 'round_robbin' is not known" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_second_engine_on_the_same_socket_is_refused(tmp_path: Path) -> None:
+    backend = TcpServer(answering())
+    toml = listener_toml("app") + pool_toml("app", {"s": backend.port})
+    with running_engine(tmp_path, toml) as engine:
+        other = subprocess.run(
+            engine_command(tmp_path / "lbapp.toml", engine.control),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert other.returncode == 1
+        assert str(engine.control) in other.stderr
+        assert engine.status()["engine"]["phase"] == "serving"
+    backend.close()
+
+
+def test_systemd_is_told_when_it_serves(tmp_path: Path) -> None:
+    backend = TcpServer(answering())
+    told: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        os.environ["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        try:
+            with running_engine(tmp_path, listener_toml("app") + pool_toml("app", {"s": backend.port})):
+                told.append(notify.recv(4096))
+            told.append(notify.recv(4096))
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+    assert b"READY=1" in told[0]
+    assert any(b"STOPPING=1" in each for each in told[1:])
+    backend.close()

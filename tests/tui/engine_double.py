@@ -1,0 +1,234 @@
+"""A small engine that speaks the control API on a Unix socket, without workers or traffic.
+
+Responsible for whole messages and for carrying out changes. Knows nothing of proxying. Invariant: it is a real HTTP server
+on a real socket; when it is stopped, its connections are gone.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from lbapp.control.messages import Actor, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+
+ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
+
+
+def percentiles(p50: float | None) -> Percentiles:
+    return {"p50": p50, "p90": p50, "p99": p50 and p50 * 4, "p999": p50 and p50 * 9}
+
+
+def traffic(rate: float = 12.0) -> Traffic:
+    latency: Latency = {
+        "window_s": 10.0,
+        "connect": percentiles(0.4),
+        "first_byte": percentiles(3.0),
+        "total": percentiles(4.0),
+    }
+    return {
+        "connections": 7,
+        "connections_total": 70,
+        "in_flight": 3,
+        "requests_total": 1200,
+        "requests_per_s": rate,
+        "responses": {"2xx": 1190, "5xx": 10},
+        "errors_total": 10,
+        "error_rate": 0.01,
+        "bytes_in_total": 1000,
+        "bytes_out_total": 2_000_000,
+        "retries_total": 2,
+        "failures": {"connect_refused": 2, "connect_timeout": 0},
+        "outcomes": {"completed": 1200},
+        "latency": latency,
+    }
+
+
+def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
+    return {
+        **traffic(rate),
+        "id": f"{pool}/{name}",
+        "pool": pool,
+        "name": name,
+        "address": "127.0.0.1:9001",
+        "admin": "ready",
+        "health": "up",
+        "health_reason": "HTTP 200",
+        "health_since": 1_700_000_000.0,
+        "is_eligible": True,
+        "weight": 100,
+        "configured_weight": 100,
+        "idle_connections": 4,
+        "drain": None,
+        "changed_at": None,
+        "changed_by": None,
+    }
+
+
+def status(servers: list[ServerStatus], revision: int = 1) -> Status:
+    pools = list(dict.fromkeys(one["pool"] for one in servers))
+    return {
+        "at": time.time(),
+        "revision": revision,
+        "engine": {
+            "version": "1",
+            "node": "node-a",
+            "pid": 1,
+            "phase": "serving",
+            "started_at": 0.0,
+            "uptime_s": 90.0,
+            "generation": 1,
+            "configuration_path": "lbapp.toml",
+            "workers": [],
+            "cpu_percent": 12.0,
+            "memory_bytes": 50_000_000,
+        },
+        "listeners": [
+            {
+                **traffic(),
+                "name": "web",
+                "protocol": "http",
+                "bind": ["0.0.0.0:8080"],
+                "pool": pools[0],
+                "state": "serving",
+            }
+        ],
+        "pools": [
+            {
+                **traffic(36.0),
+                "name": pool,
+                "algorithm": "round_robin",
+                "eligible": sum(one["is_eligible"] for one in servers if one["pool"] == pool),
+                "total": sum(one["pool"] == pool for one in servers),
+                "servers": [one for one in servers if one["pool"] == pool],
+            }
+            for pool in pools
+        ],
+    }
+
+
+class EngineDouble:
+    """Servers that can be changed, and the patches that came."""
+
+    def __init__(self, servers: list[ServerStatus] | None = None) -> None:
+        self.servers = servers or [server("app", f"s{number}", 10.0 * number) for number in (1, 2, 3)]
+        self.patches: list[tuple[str, dict[str, object]]] = []
+        self.refuses_with: tuple[str, str] | None = None
+        self.events: list[Event] = []
+        self.stops: list[dict[str, object]] = []
+        self.revision = 1
+        self._changed_in: dict[str, int] = {}
+
+    def current(self) -> Status:
+        return status(self.servers, self.revision)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/v1/status", self._status),
+                Route("/v1/watch", self._watch),
+                Route("/v1/events", self._events),
+                Route("/v1/pools", self._pools),
+                Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
+                Route("/v1/stop", self._stop, methods=["POST"]),
+            ]
+        )
+
+    async def _status(self, _request: Request) -> Response:
+        return JSONResponse(self.current())
+
+    async def _pools(self, _request: Request) -> Response:
+        return JSONResponse({"pools": self.current()["pools"]})
+
+    async def _stop(self, request: Request) -> Response:
+        self.stops.append(await request.json())
+        return JSONResponse({"accepted": True})
+
+    async def _watch(self, _request: Request) -> Response:
+        async def lines() -> AsyncIterator[str]:
+            while True:
+                yield json.dumps(self.current()) + "\n"
+                await anyio.sleep(0.05)
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def _events(self, request: Request) -> Response:
+        after = int(request.query_params["after"])
+        return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
+
+    async def _patch(self, request: Request) -> Response:
+        if self.refuses_with:
+            return _refusal("no", *self.refuses_with)
+        pool, name = request.path_params["pool"], request.path_params["server"]
+        one = next(one for one in self.servers if (one["pool"], one["name"]) == (pool, name))
+        patch = await request.json()
+        if self._changed_in.get(one["id"], 0) > patch.get("expect_revision", self.revision):
+            return _refusal("changed", f"{one['id']} changed in revision {self.revision}", "Look at it again")
+        self.revision += 1
+        self._changed_in[one["id"]] = self.revision
+        self.patches.append((one["id"], {name: value for name, value in patch.items() if name != "expect_revision"}))
+        before = {"state": one["admin"], "weight": one["weight"]}
+        one["weight"] = patch.get("weight", one["weight"])
+        one["admin"] = patch.get("state", one["admin"])
+        one["is_eligible"] = one["admin"] == "ready" and one["weight"] > 0
+        one["changed_by"], one["changed_at"] = ME, time.time()
+        one["drain"] = None
+        if one["admin"] == "drain":
+            one["drain"] = {
+                "phase": "draining",
+                "since": time.time(),
+                "timeout_s": 300.0,
+                "remaining_s": 299.0,
+                "in_flight": 3,
+            }
+        text = f"{one['id']} became {one['admin']} with weight {one['weight']}"
+        seq = len(self.events) + 1
+        self.events.append(
+            {
+                "seq": seq,
+                "at": time.time(),
+                "kind": "admin_state_changed",
+                "subject": one["id"],
+                "message": text,
+                "actor": ME,
+                "before": before["state"],
+                "after": one["admin"],
+            }
+        )
+        after = {"state": one["admin"], "weight": one["weight"]}
+        return JSONResponse({"server": one, "before": before, "after": after, "event_seqs": [seq]})
+
+
+def _refusal(code: str, message: str, hint: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, status_code=409)
+
+
+@contextmanager
+def answering(double: EngineDouble, socket: Path) -> Iterator[None]:
+    """Answer on `socket` from a thread of its own; then cut every connection."""
+    config = uvicorn.Config(
+        double.app(), uds=str(socket), log_level="critical", lifespan="off", timeout_graceful_shutdown=0
+    )
+    runner = uvicorn.Server(config)
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 10
+        while not runner.started:
+            assert time.monotonic() < deadline, "the double did not start"
+            time.sleep(0.01)
+        yield
+    finally:
+        runner.should_exit = runner.force_exit = True
+        thread.join(10)
+        socket.unlink(missing_ok=True)

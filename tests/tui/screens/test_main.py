@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbapp.tui.app import LbappConsole
+from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
+from tests.tui.engine_double import EngineDouble, answering
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_sort_reverse_and_problems_arrange_the_servers(tmp_path: Path) -> None:
+    double = EngineDouble()
+    double.servers[1]["health"], double.servers[1]["is_eligible"] = "down", False
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("s", "s", "s", "s", "s", "s")
+            await until_shown(pilot, "sort req/s")
+            assert [line[14:20] for line in screen_text(app).splitlines()[3:6]] == ["app/s3", "app/s2", "app/s1"]
+            await pilot.press("r")
+            await until(pilot, lambda: screen_text(app).splitlines()[3][14:20] == "app/s1")
+            await pilot.press("exclamation_mark")
+            await until_shown(pilot, "1 of 1, 3 in all  sort req/s  ! problems only")
+
+
+async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("p")
+            await until_shown(pilot, "PAUSED")
+            double.servers[0]["health"] = "down"
+            await until(pilot, lambda: app.feed.servers()[0]["health"] == "down")
+            assert "DOWN" not in screen_text(app)
+            await pilot.press("p")
+            await until_shown(pilot, "DOWN")
+
+
+async def test_change_without_a_selected_server_says_where_to_select_one(tmp_path: Path) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "3/3")
+            await pilot.press("d")
+            await until_shown(pilot, "select a server first")
+    assert double.patches == []

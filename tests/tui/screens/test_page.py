@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+from textual.app import App
+from textual.widgets import Static
+
+from lbapp.tui.screens.page import Page
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_page_shows_markup_as_text_and_closes() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        app.push_screen(Page("[b]title", lambda: "[red]line[/red]"))
+        await pilot.pause()
+        assert str(app.screen.query_one("#text", Static).render()) == "[red]line[/red]"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, Page)

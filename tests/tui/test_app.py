@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lbapp.tui.app import LbappConsole
+from lbapp.tui.screens.confirm import Confirm
+from lbapp.tui.screens.page import Page
+from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
+from tests.tui.engine_double import EngineDouble, answering, server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Path:
+    return tmp_path / "control.sock"
+
+
+@pytest.fixture
+def double(socket: Path) -> Iterator[EngineDouble]:
+    engine = EngineDouble()
+    with answering(engine, socket):
+        yield engine
+
+
+async def test_overview_leads_to_the_servers_of_a_pool_and_to_one_of_them(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "0.0.0.0:8080")
+        await until_shown(pilot, "3/3")
+        await pilot.press("enter")
+        await until_shown(pilot, "Servers of app")
+        await until_shown(pilot, "app/s3")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Page))
+        await until_shown(pilot, "connect_refused 2")
+        await pilot.press("escape")
+        await pilot.press("escape")
+        await until_shown(pilot, "servers up")
+
+
+async def test_d_then_y_drains_and_shows_drain_and_z_takes_it_back(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d")
+        await until_shown(pilot, "2 of 3 servers of app stay")
+        await pilot.press("y")
+        await until_shown(pilot, "DRAIN 4m59s")
+        await until_shown(pilot, "app/s1: state READY -> DRAIN")
+        assert double.patches == [("app/s1", {"state": "drain"})]
+        await pilot.press("z")
+        await until_shown(pilot, "undone: app/s1: state DRAIN -> READY")
+        await pilot.press("3")
+        await until_shown(pilot, "app/s1 became drain")
+
+
+async def test_enter_right_behind_d_changes_nothing(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d", "enter")
+        await pilot.press("m")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm) or not isinstance(pilot.app.screen, Page))
+        await pilot.press("escape")
+        assert double.patches == []
+
+
+async def test_w_sets_a_weight_and_plus_adds_ten(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("down", "w", "5", "0", "enter")
+        await until_shown(pilot, "app/s2: weight 100 -> 50")
+        await pilot.press("plus", "plus")
+        await until_shown(pilot, "app/s2: weight 60 -> 70")
+        assert [patch for _, patch in double.patches] == [{"weight": 50}, {"weight": 60}, {"weight": 70}]
+
+
+async def test_weight_zero_is_asked_about_like_a_drain(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("w", "0", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Confirm))
+        assert double.patches == []
+
+
+async def test_refusal_is_shown_with_its_hint(double: EngineDouble, socket: Path) -> None:
+    double.refuses_with = ("app/s1 changed", "Look at it again")
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("e")
+        await until_shown(pilot, "! app/s1 changed. Look at it again")
+
+
+async def test_read_only_console_has_no_keys_that_change(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket, read_only=True).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d", "m", "w", "e", "plus", "z")
+        await pilot.press("question_mark")
+        await until_shown(pilot, "problems only")
+        app = pilot.app
+        assert isinstance(app, LbappConsole)
+        assert "maint" not in screen_text(app)
+        assert double.patches == []
+
+
+async def test_filter_takes_letters_typed_right_behind_it(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("slash", "d", "q", "m")
+        await until_shown(pilot, "/dqm")
+        assert pilot.app.screen is pilot.app.screen_stack[1]
+        await pilot.press("escape")
+        await pilot.press("slash", "s", "2", "enter")
+        await until_shown(pilot, "1 of 1, 3 in all")
+
+
+async def test_stale_while_the_engine_is_gone_and_live_when_it_returns(socket: Path) -> None:
+    double = EngineDouble()
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "no engine answers on")
+        with answering(double, socket):
+            await at_servers(pilot)
+        await until_shown(pilot, "STALE")
+        with answering(double, socket):
+            await until_shown(pilot, "LIVE")
+
+
+async def test_names_from_outside_are_drawn_as_they_are_and_never_obeyed(socket: Path) -> None:
+    hostile = server("app", "[red]x\x1b[2J\n")
+    with answering(EngineDouble([hostile]), socket):
+        async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await until_shown(pilot, "app/[red]x·[2J·")
+            await pilot.press("d")
+            await until_shown(pilot, "NONE stays")
+            await pilot.press("y")
+            await until_shown(pilot, "DRAIN 4m59s")

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from lbapp.control.messages import AdminWord, DrainStatus, HealthWord
+from lbapp.tui.glyphs import FULL, LINUX_CONSOLE, glyphs_for, sparkline, state_of
+from tests.tui.engine_double import server
+
+
+@pytest.mark.parametrize(
+    ("admin", "health", "text"),
+    [
+        ("ready", "up", "▲ UP"),
+        ("ready", "down", "▼ DOWN"),
+        ("ready", "unknown", "· UNKNOWN"),
+        ("maint", "down", "■ MAINT"),
+        ("drain", "down", "▶ DRAIN"),
+    ],
+)
+def test_state_is_symbol_and_word_and_the_operators_wish_stands_first(
+    admin: AdminWord, health: HealthWord, text: str
+) -> None:
+    one = server("app", "s1")
+    one["admin"], one["health"] = admin, health
+    assert state_of(one, FULL)[0] == text
+
+
+def test_drain_tells_its_time_left_and_an_overdue_one_is_bad() -> None:
+    one = server("app", "s1")
+    drain: DrainStatus = {"phase": "draining", "since": 0, "timeout_s": 300, "remaining_s": 161, "in_flight": 1}
+    one["admin"], one["drain"] = "drain", drain
+    assert state_of(one, FULL) == ("▶ DRAIN 2m41s", "warn")
+    drain["phase"] = "overdue"
+    assert state_of(one, FULL) == ("! OVERDUE", "bad")
+
+
+def test_linux_console_gets_only_what_its_font_has() -> None:
+    assert glyphs_for({"TERM": "linux"}) is LINUX_CONSOLE
+    assert glyphs_for({"TERM": "xterm-256color"}) is FULL
+    every = "".join(getattr(LINUX_CONSOLE, name) for name in LINUX_CONSOLE.__slots__)
+    assert set(every) <= set("▲▼▶■·!░▒█")
+
+
+def test_sparkline_is_right_aligned_and_its_highest_is_full() -> None:
+    assert sparkline([0, 5, 10], 5, FULL) == "  ▁▅█"
+    assert sparkline([], 3, FULL) == "   "
+    assert sparkline([0, 0], 2, FULL) == "▁▁"

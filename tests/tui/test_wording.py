@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from lbapp.tui.glyphs import FULL
+from lbapp.tui.wording import effect_of, keys_page, server_page
+from tests.tui.engine_double import ME, server, status
+
+
+def test_page_of_a_server_has_its_reason_failures_and_latencies() -> None:
+    one = server("app", "s1")
+    one["health_since"], one["changed_at"], one["changed_by"] = 90.0, 95.0, ME
+    page = server_page(one, FULL, 100.0)
+    for text in ("up for 10s, HTTP 200", "5s ago by alice", "connect_refused 2", "first byte", "p99.9"):
+        assert text in page
+    assert "connect_timeout" not in page
+
+
+def test_page_tells_how_far_a_drain_is() -> None:
+    one = server("app", "s1")
+    one["admin"] = "drain"
+    one["drain"] = {"phase": "draining", "since": 0, "timeout_s": 300, "remaining_s": 30, "in_flight": 2}
+    assert "2 in flight, closed by force in 30s" in server_page(one, FULL, 100.0)
+
+
+def test_page_of_a_server_that_is_gone_says_so() -> None:
+    assert "not there" in server_page(None, FULL, 0.0)
+
+
+def test_effect_is_given_in_numbers_and_warns_of_the_last_server() -> None:
+    pool = status([server("app", "s1"), server("app", "s2")])["pools"][0]
+    assert "1 of 2 servers of app stay" in effect_of("drain", pool["servers"][0], pool)
+    pool["servers"][1]["is_eligible"], pool["eligible"] = False, 1
+    assert "NONE stays" in effect_of("maint", pool["servers"][0], pool)
+
+
+def test_keys_stand_beside_what_they_do() -> None:
+    assert keys_page([("d", "drain")]) == "d             drain"

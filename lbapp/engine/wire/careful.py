@@ -34,7 +34,7 @@ _NEVER_NOMINATED: Final = frozenset(
 
 _may_start_request: Final = re.compile(rb"%b{1,%d}+(?:\Z| )" % (TOKEN, _METHOD_BYTES_MAX)).match
 _match_request_line: Final = re.compile(rb"(%b++) ([!-~]++) HTTP/([0-9])\.([0-9])" % TOKEN).fullmatch
-_match_absolute: Final = re.compile(rb"https?://([^/?#]++)([/?][!\"$-~]*+)?+", re.IGNORECASE).fullmatch
+_match_absolute: Final = re.compile(rb"https?://([^/?#]++)([/?][!\"$-~]*+)?", re.IGNORECASE).fullmatch
 _is_origin: Final = re.compile(rb"/[!\"$-~]*+").fullmatch
 _may_start_response: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9][ \r]").match
 _is_protocol_list: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z/, ]++").fullmatch

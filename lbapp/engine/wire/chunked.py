@@ -18,11 +18,11 @@ from lbapp.model.limits import CHUNK_LINE_BYTES_MAX
 TRAILER_BYTES_MAX: Final = 8 * 1024
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
-_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
-_EXTENSIONS: Final = rb"(?:[\t ]*+;[\t ]*+%b++(?:[\t ]*+=[\t ]*+(?:%b++|%b))?+)*+" % (TOKEN, TOKEN, _QUOTED)
+_QUOTED: Final = rb'"(?>(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*)"'
+_EXTENSIONS: Final = rb"(?>(?:[\t ]*+;[\t ]*+%b++(?>(?:[\t ]*+=[\t ]*+(?:%b++|%b))?))*)" % (TOKEN, TOKEN, _QUOTED)
 _match_line: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)" + _EXTENSIONS + rb"\r\n").match
-_may_become_line: Final = re.compile(rb"[0-9A-Fa-f]{0,15}+(?:(?<=.)[\t ;][\t\x20-\x7e\x80-\xff]*+)?+\r?").fullmatch
-_are_fields: Final = re.compile(rb"(?:%b++:[^\r]*+\r\n)++" % TOKEN).fullmatch
+_may_become_line: Final = re.compile(rb"[0-9A-Fa-f]{0,15}+(?>(?:(?<=.)[\t ;][\t\x20-\x7e\x80-\xff]*+)?)\r?").fullmatch
+_are_fields: Final = re.compile(rb"(?>(?:%b++:[^\r]*+\r\n)+)" % TOKEN).fullmatch
 # What frames or routes a message, or says who may send it, comes too late in a trailer (RFC 9110 section 6.5.1).
 _find_forbidden: Final = re.compile(
     rb"(?:\A|\n)(?:authorization|connection|content-encoding|content-length|content-range|content-type|cookie|expect|host"

@@ -8,8 +8,9 @@ ordinary when its name is none of the special ones; the expressions decide that 
 comparison. Sources: RFC 9110 section 5, RFC 9112 sections 2 to 5.
 
 Invariants: what matches is a head by the RFCs but for the control characters, which `TEXT` serves to find in one
-go; the cost is linear (runs are possessive, and a special field can never begin an ordinary one, so there is nothing to try
-again); no group is captured inside a possessive one, which CPython 3.11 gets wrong.
+go; the cost is linear (runs are atomic, and a special field can never begin an ordinary one, so there is nothing to try
+again); no group is repeated possessively, which CPython gets wrong before 3.11.5 (Debian 12 ships 3.11.2): an atomic group
+around a plain repeat says the same and works in all of them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _ordinary_run(special: frozenset[bytes]) -> bytes:
     for first in firsts:
         endings = b"|".join(_any_case(name[1:]) for name in sorted(special) if name.startswith(first))
         branches.append(_any_case(first) + b"(?!(?:%b):)" % endings)
-    return b"(?:%b)*+" % b"|".join(branch + TOKEN + b"*+:" + _LINE_END for branch in branches)
+    return b"(?>(?:%b)*)" % b"|".join(branch + TOKEN + b"*+:" + _LINE_END for branch in branches)
 
 
 def _slots(ordinary: bytes, count: int) -> bytes:

@@ -15,7 +15,7 @@ from typing import Final
 _PORT_MAX: Final = 65535
 
 _match_host: Final = re.compile(
-    rb"(?:(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f][0-9A-Fa-f]){1,255}+|\[([0-9A-Fa-f:.]{2,45}+)\])(?::([0-9]{0,5}+))?+"
+    rb"(?:(?:[A-Za-z0-9._~\-]|%[0-9A-Fa-f][0-9A-Fa-f]){1,255}+|\[([0-9A-Fa-f:.]{2,45}+)\])(?::([0-9]{0,5}+))?"
 ).fullmatch
 
 

@@ -28,8 +28,9 @@ class LbappConsole(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Quit", show=False, priority=True)]
 
     def __init__(self, socket_path: Path, *, read_only: bool = False) -> None:
-        super().__init__()
-        # Its colours are the terminal's own, so they hold on the eight of a Linux console too.
+        # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
+        # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self.feed = Feed(socket_path, self._changed)

@@ -83,14 +83,16 @@ class Changes:
                 message = f"{made.server_id} was changed{name} since; nothing undone"
                 self._told(Outcome(message, is_refused=True))
                 return
-            if await self._send(made.server_id, cast(ServerPatch, made.before), "undone: "):
+            if await self._send(made.server_id, cast(ServerPatch, made.before), is_undo=True):
                 self._last = None
 
-    async def _send(self, server_id: str, patch: ServerPatch, prefix: str = "") -> bool:
+    async def _send(self, server_id: str, patch: ServerPatch, *, is_undo: bool = False) -> bool:
         target = self._feed.target(server_id)
         if target is None:
             self._told(Outcome(f"{server_id} is not there any more", is_refused=True))
             return False
+        wish = ", ".join(f"{field} {_upper(cast(str | int, value))}" for field, value in patch.items())
+        self._told(Outcome(f"{server_id}: asking for {wish}"))
         client = AsyncControlClient(self._feed.socket_path)
         try:
             change = await client.patch_server(target.pool, target.name, patch)
@@ -104,7 +106,11 @@ class Changes:
         fields = [field for field in after if before.get(field) != after[field]]
         if fields:
             self._last = _Made(server_id, {f: before[f] for f in fields}, {f: after[f] for f in fields})
-        self._told(Outcome(prefix + _words(server_id, before, after, fields, change["server"])))
+        words = _words(server_id, before, after, fields, change["server"])
+        if is_undo:
+            self._told(Outcome(f"undone: {words}"))
+        else:
+            self._told(Outcome(f"{words}   (z undoes)" if fields else words))
         return True
 
 
@@ -118,7 +124,7 @@ def _words(
     if not fields:
         return f"{server_id} is so already: {server['admin'].upper()}, weight {server['weight']}"
     parts = [f"{field} {_upper(before[field])} -> {_upper(after[field])}" for field in fields]
-    return f"{server_id}: {', '.join(parts)}   (z undoes)"
+    return f"{server_id}: {', '.join(parts)}"
 
 
 def _upper(value: str | int) -> str:

@@ -152,6 +152,7 @@ def event_kind() -> Kind[Event]:
         lambda e: str(e["seq"]),
         lambda e: _event_tone(e) == "bad",
         lambda e: f"{e['subject']} {e['message']} {e['kind']} {_by(e)}",
+        is_newest_first=True,
     )
 
 

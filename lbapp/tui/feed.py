@@ -84,6 +84,10 @@ class Feed:
         pools = self.status["pools"] if self.status else []
         return [server for pool in pools for server in pool["servers"]]
 
+    def event(self, seq: int) -> Event | None:
+        """Return the event of that number, while it is kept."""
+        return next((event for event in self.events if event["seq"] == seq), None)
+
     def target(self, server_id: str) -> Target | None:
         """Return the names the engine knows a server by."""
         return self._targets.get(server_id)

@@ -72,6 +72,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
+def brief_duration(seconds: float) -> str:
+    """Return a duration in at most five characters: in its two largest units where they fit, else in the largest."""
+    text = duration(seconds)
+    return text if len(text) <= 5 else text[: 1 + next(at for at, character in enumerate(text) if character.isalpha())]
+
+
 def clock(at: float) -> str:
     """Return the local time of day of a Unix time."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")

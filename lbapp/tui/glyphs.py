@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lbapp.control.messages import ServerStatus
-from lbapp.tui.format import duration
+from lbapp.tui.format import brief_duration
 
 Tone = Literal["plain", "good", "bad", "warn", "calm", "quiet"]
 
@@ -53,7 +53,7 @@ def state_of(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
         if drain is None:
             return f"{glyphs.drain} DRAIN", "warn"
         if drain["phase"] == "draining":
-            return f"{glyphs.drain} DRAIN {duration(drain['remaining_s'])}", "warn"
+            return f"{glyphs.drain} DRAIN {brief_duration(drain['remaining_s'])}", "warn"
         symbol = glyphs.over if drain["phase"] == "overdue" else glyphs.drain
         return f"{symbol} {drain['phase'].upper()}", "bad" if drain["phase"] == "overdue" else "warn"
     if server["health"] == "down":

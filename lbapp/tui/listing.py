@@ -56,6 +56,7 @@ class Kind(Generic[Item_contra]):
     identity: Callable[[Item_contra], str]
     is_problem: Callable[[Item_contra], bool]
     searched: Callable[[Item_contra], str]
+    is_newest_first: bool = False  # new items come on top
 
 
 def arrange(items: Sequence[Item], kind: Kind[Item], view: View, held: Sequence[str] = ()) -> list[Item]:

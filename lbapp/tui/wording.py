@@ -1,4 +1,4 @@
-"""Sentences and pages in plain text: the detail of a server, the effect of a change, the keys.
+"""Sentences and pages in plain text: the detail of a server or an event, the effect of a change, the keys.
 
 Responsible for what the operator reads before and after deciding. Knows nothing of widgets. Invariant: an effect is given
 in numbers of now; what is unknown is `-`.
@@ -7,10 +7,16 @@ in numbers of now; what is unknown is `-`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from itertools import zip_longest
+from typing import Final
 
-from lbapp.control.messages import PoolStatus, ServerStatus
+from lbapp.control.messages import Event, PoolStatus, ServerStatus
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
+
+TWO_COLUMNS_WIDTH_MIN: Final = 80
+_COLUMN: Final = 30  # cells of the left one
 
 
 def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
@@ -98,6 +104,25 @@ def effect_of(verb: str, server: ServerStatus, pool: PoolStatus | None) -> str:
     return "\n".join(lines)
 
 
-def keys_page(keys: Iterable[tuple[str, str]]) -> str:
-    """Return one line for each (keys, what they do)."""
-    return "\n".join(f"{key:<14}{does}" for key, does in keys)
+def event_page(event: Event | None) -> str:
+    """Return all that is known of one event."""
+    if event is None:
+        return "This event is not kept any more."
+    who = event["actor"]
+    rows = [
+        ("time", datetime.fromtimestamp(event["at"]).strftime("%Y-%m-%d %H:%M:%S")),
+        ("subject", event["subject"]),
+        ("event", event["kind"]),
+        ("by", f"{who['user']} (uid {who['uid']}, pid {who['pid']})" if who else "-"),
+    ]
+    return "\n".join([*(f"{name:<12}{text}" for name, text in rows), "", event["message"]])
+
+
+def keys_page(keys: Iterable[tuple[str, str]], width: int) -> str:
+    """Return each (keys, what they do), in two columns where a screen of `width` cells has room for them."""
+    cells = [f"{key:<14}{does}" for key, does in keys]
+    if width < TWO_COLUMNS_WIDTH_MIN:
+        return "\n".join(cells)
+    half = (len(cells) + 1) // 2
+    rows = zip_longest(cells[:half], cells[half:], fillvalue="")
+    return "\n".join(f"{left:<{_COLUMN}}{right}".rstrip() for left, right in rows)

@@ -18,6 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lbapp.cli.demo.configuration import configuration
+from lbapp.cli.demo.servers import ECHOES, SPEEDS_S
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import Status
 from tests.system.harness import request, wait_for
@@ -153,3 +155,16 @@ def test_demo_on_a_terminal_draws_the_console_and_gives_the_terminal_back(end: s
     reader.join(5)
     os.close(terminal)
     assert b"\x1b[?1049l" in drawn  # back from the alternate screen
+
+
+def test_engine_of_the_demo_leaves_in_order_and_is_not_aborted() -> None:
+    with tempfile.TemporaryDirectory(prefix="lbt-") as folder:
+        ports = dict.fromkeys((*SPEEDS_S, *ECHOES), 1)  # nobody answers there
+        Path(folder, "lbapp.toml").write_text(configuration(ports))
+        command = [sys.executable, "-m", "lbapp.cli.demo.engine", folder]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
+            assert engine.stderr is not None
+            while "serving:" not in (line := engine.stderr.readline()):
+                assert line, "the engine has ended"
+            engine.terminate()
+            assert engine.wait(15) == 0

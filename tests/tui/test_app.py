@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from textual.color import Color
 
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.screens.confirm import Confirm
@@ -57,6 +59,7 @@ async def test_d_then_y_drains_and_shows_drain_and_z_takes_it_back(double: Engin
         assert double.patches == [("app/s1", {"state": "drain"})]
         await pilot.press("z")
         await until_shown(pilot, "undone: app/s1: state DRAIN -> READY")
+        assert "(z undoes)" not in screen_text(cast(LbappConsole, pilot.app))
         await pilot.press("3")
         await until_shown(pilot, "app/s1 became drain")
 
@@ -129,8 +132,10 @@ async def test_stale_while_the_engine_is_gone_and_live_when_it_returns(socket: P
         with answering(double, socket):
             await at_servers(pilot)
         await until_shown(pilot, "STALE")
+        await until_shown(pilot, "! no engine answers on")
         with answering(double, socket):
             await until_shown(pilot, "LIVE")
+            await until_shown(pilot, "the engine answers again")
 
 
 async def test_names_from_outside_are_drawn_as_they_are_and_never_obeyed(socket: Path) -> None:
@@ -143,3 +148,53 @@ async def test_names_from_outside_are_drawn_as_they_are_and_never_obeyed(socket:
             await until_shown(pilot, "NONE stays")
             await pilot.press("y")
             await until_shown(pilot, "DRAIN 4m59s")
+
+
+async def test_without_colour_text_keeps_the_colours_of_the_terminal(
+    double: EngineDouble, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        app = pilot.app
+        styles = []
+        for strip in app.screen._compositor.render_strips():
+            segments = list(strip)
+            for line_filter in app.get_line_filters():
+                segments = line_filter.apply(segments, Color(0, 0, 0))
+            styles += [segment.style for segment in segments if segment.style]
+        colours = [colour for style in styles for colour in (style.color, style.bgcolor) if colour]
+        assert colours
+        assert all(colour.is_default for colour in colours)
+
+
+async def test_events_open_at_the_newest_however_many_came(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: double.patches)
+        await pilot.press("3")
+        await until_shown(pilot, "1 of 1")
+        await pilot.press("2", *(["plus", "minus"] * 15))
+        await until(pilot, lambda: len(double.events) == 31)
+        await pilot.press("3")
+        await until_shown(pilot, " 1 of 31")
+
+
+async def test_enter_on_an_event_shows_the_whole_of_it(double: EngineDouble, socket: Path) -> None:
+    double.servers[0]["id"], double.servers[0]["name"] = "app/with-a-long-name", "with-a-long-name"
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("e", "3")
+        await until_shown(pilot, "app/with-a-long-name became ready with wei>")
+        await pilot.press("enter")
+        await until_shown(pilot, "app/with-a-long-name became ready with weight 100")
+        await until_shown(pilot, "alice (uid 1000, pid 4711)")
+
+
+async def test_every_key_is_on_the_help_page_at_80x24(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("question_mark")
+        for text in ("1             overview", "back: filter, pool, overview", "next table", "Esc closes"):
+            await until_shown(pilot, text)

@@ -72,12 +72,26 @@ async def test_undo_goes_back_unless_somebody_else_changed_the_server(desk: Desk
 
 async def test_change_that_changes_nothing_says_so(desk: Desk) -> None:
     await desk.changes.set_state("app/s1", "ready")
-    assert desk.told == [Outcome("app/s1 is so already: READY, weight 100")]
+    assert desk.told[-1] == Outcome("app/s1 is so already: READY, weight 100")
 
 
 async def test_server_that_is_gone_and_a_refusal_are_told(desk: Desk) -> None:
     await desk.changes.set_state("app/none", "drain")
     desk.double.refuses_with = ("no\x1b", "try later")
     await desk.changes.set_state("app/s1", "drain")
-    assert [outcome.message for outcome in desk.told] == ["app/none is not there any more", "no·. try later"]
-    assert all(outcome.is_refused for outcome in desk.told)
+    refused = [outcome.message for outcome in desk.told if outcome.is_refused]
+    assert refused == ["app/none is not there any more", "no·. try later"]
+
+
+async def test_change_is_told_before_the_engine_has_answered(desk: Desk) -> None:
+    await desk.changes.set_state("app/s1", "drain")
+    assert [outcome.message for outcome in desk.told] == [
+        "app/s1: asking for state DRAIN",
+        "app/s1: state READY -> DRAIN   (z undoes)",
+    ]
+
+
+async def test_what_was_undone_offers_no_undo(desk: Desk) -> None:
+    await desk.changes.set_weight("app/s1", 50)
+    await desk.changes.undo()
+    assert desk.told[-1] == Outcome("undone: app/s1: weight 50 -> 100")

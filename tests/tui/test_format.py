@@ -42,5 +42,12 @@ def test_duration_has_its_two_largest_units() -> None:
     assert [shown.duration(value) for value in (-1, 59, 61, 3660, 90_000)] == ["0s", "59s", "1m01s", "1h01m", "1d01h"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59, "59s"), (599, "9m59s"), (600, "10m"), (3660, "1h01m"), (36_000, "10h"), (864_000, "10d")]
+)
+def test_brief_duration_fits_five_characters(seconds: float, text: str) -> None:
+    assert shown.brief_duration(seconds) == text
+
+
 def test_clock_is_a_time_of_day() -> None:
     assert len(shown.clock(0).split(":")) == 3

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from lbapp.control.messages import Event
 from lbapp.tui.glyphs import FULL
-from lbapp.tui.wording import effect_of, keys_page, server_page
+from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
 from tests.tui.engine_double import ME, server, status
 
 
@@ -33,4 +34,23 @@ def test_effect_is_given_in_numbers_and_warns_of_the_last_server() -> None:
 
 
 def test_keys_stand_beside_what_they_do() -> None:
-    assert keys_page([("d", "drain")]) == "d             drain"
+    keys = [("d", "drain"), ("z", "undo"), ("q", "quit")]
+    assert keys_page(keys, 60) == "d             drain\nz             undo\nq             quit"
+    assert keys_page(keys, 80) == "d             drain           q             quit\nz             undo"
+
+
+def test_page_of_an_event_has_who_and_when_and_the_whole_sentence() -> None:
+    event: Event = {
+        "seq": 1,
+        "at": 0.0,
+        "kind": "weight_changed",
+        "subject": "app/s1",
+        "message": "weight of app/s1 is 50, was 100",
+        "actor": ME,
+        "before": 100,
+        "after": 50,
+    }
+    for text in (":00", "weight_changed", "alice (uid 1000, pid 4711)", "weight of app/s1 is 50, was 100"):
+        assert text in event_page(event)
+    assert "by          -" in event_page({**event, "actor": None})
+    assert "not kept" in event_page(None)

@@ -21,7 +21,10 @@ def main(folder: Path) -> int:
     has_ended = threading.Event()
 
     def stop_at_end_of_input() -> None:
-        sys.stdin.buffer.read()
+        # Not through sys.stdin: a thread inside its buffer holds a lock that the end of the interpreter needs. It waits a
+        # second for it, then aborts.
+        while os.read(0, 4096):
+            pass
         has_ended.set()
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -59,12 +59,18 @@ def _wait_until_serving(engine: subprocess.Popen[str], socket: Path, log: Path) 
                 return client.status()
             except EngineUnreachable:
                 time.sleep(0.02)
-    lines = log.read_text().splitlines()
-    raise ChildFailed(lines[-1] if lines else "the engine does not answer")
+    raise failure_in(log, "the engine does not answer")
 
 
 class ChildFailed(Exception):
     """Something the demo needs did not start."""
+
+
+def failure_in(log: Path, otherwise: str) -> ChildFailed:
+    """Return the last line of the log as the reason, and put what stands above it on stderr: the log is removed."""
+    *above, last = log.read_text().splitlines() or [otherwise]
+    sys.stderr.write("".join(f"{line}\n" for line in above))
+    return ChildFailed(last)
 
 
 def _keep(owned: ExitStack) -> dict[str, str]:
@@ -87,7 +93,7 @@ def _keep(owned: ExitStack) -> dict[str, str]:
 def _read_line(process: subprocess.Popen[str], log: Path) -> str:
     line: str = process.stdout.readline() if process.stdout else ""
     if not line:
-        raise ChildFailed((log.read_text().splitlines() or ["a process ended at once"])[-1])
+        raise failure_in(log, "a process ended at once")
     return line
 
 

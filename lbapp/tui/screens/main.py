@@ -29,7 +29,7 @@ from lbapp.tui.screens.page import Page
 from lbapp.tui.screens.weight import AskWeight
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
-from lbapp.tui.wording import effect_of, keys_page, server_page
+from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
 
 TICK_S: Final = 0.5
 _CHANGING: Final = frozenset({"drain", "maint", "ready", "weight", "add_weight", "undo"})
@@ -69,6 +69,7 @@ class MainScreen(Screen[None]):
         self._glyphs = glyphs
         self._pool: str | None = None
         self._is_paused = False
+        self._problem = ""
 
         self.listeners = LineTable(listener_kind(), id="listeners")
         self.pools = LineTable(pool_kind(glyphs, feed.history.of), id="pools")
@@ -116,7 +117,15 @@ class MainScreen(Screen[None]):
             pool = self._feed.pool(self._pool) if self._pool else None
             self.servers.show(pool["servers"] if pool else [] if self._pool else self._feed.servers())
             self.events.show(list(self._feed.events)[::-1])
+        self._tell_of_the_engine()
         self._show_lines()
+
+    def _tell_of_the_engine(self) -> None:
+        """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""
+        problem = self._feed.problem if self._feed.status is not None else ""
+        if problem != self._problem:
+            self.tell(problem or "the engine answers again", is_refused=bool(problem))
+        self._problem = problem
 
     def _show_lines(self) -> None:
         feed = self._feed
@@ -187,6 +196,9 @@ class MainScreen(Screen[None]):
                 return server_page(self._feed.server(identity), self._glyphs, time.time())
 
             self.app.push_screen(Page(identity, write))
+        elif event.table is self.events:
+            happened = self._feed.event(int(event.identity))
+            self.app.push_screen(Page("Event", lambda: event_page(happened)))
 
     def action_back(self) -> None:
         """Clear the filter; without one leave the pool; then go to the overview."""
@@ -246,7 +258,7 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show every key."""
-        self.app.push_screen(Page("Keys", lambda: keys_page(self._keys(False))))
+        self.app.push_screen(Page("Keys", lambda: keys_page(self._keys(False), self.size.width)))
 
     # ---- changes
 

@@ -1,8 +1,9 @@
 """A table that is drawn line by line, so that a thousand rows cost what the visible ones do.
 
 Responsible for drawing, for the cursor and for scrolling. Knows nothing of where items come from or what a key does to
-them. Invariants: the cursor stays on the item it was put on for as long as that item is shown, whatever the order; only
-what is visible is formatted; text is drawn as it is, never read as markup.
+them. Invariants: the cursor stays on the item it was put on for as long as that item is shown, whatever the order, except
+on the newest of a list that grows at the top: there it stays with the newest; only what is visible is formatted; text is
+drawn as it is, never read as markup, and what was cut says so.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import ClassVar, Final, Generic, TypeVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -25,6 +26,7 @@ from lbapp.tui.listing import Kind, View, arrange, shown_columns
 Item = TypeVar("Item")
 
 HEADER_ROWS: Final = 1
+CUT: Final = ">"  # stands last in a text that goes on
 HOLD_S: Final = 3.0  # after a move the order stays this long, so that a row does not leave under the finger
 
 
@@ -83,12 +85,17 @@ class LineTable(ScrollView, Generic[Item], can_focus=True):
         """Say whether the order stands still because the operator has just moved."""
         return self.view.sort is not None and monotonic() - self._moved_at < HOLD_S
 
+    @property
+    def _is_on_newest(self) -> bool:
+        is_in_order = self.view.sort is None and not self.view.is_reversed
+        return self.kind.is_newest_first and is_in_order and self._cursor == 0
+
     def show(self, items: Sequence[Item]) -> None:
         """Show these items in the wanted order, the cursor on the item it is on."""
         self._items, self.total = items, len(items)
         identity = self.kind.identity
         held = [identity(item) for item in self._shown] if self.is_held else []
-        chosen, before = self.selected, self._cursor
+        chosen, before = (None if self._is_on_newest else self.selected), self._cursor
         self._shown = arrange(items, self.kind, self.view, held)
         rows = {identity(item): row for row, item in enumerate(self._shown)}
         self._cursor = rows.get(chosen or "", min(before, max(0, len(self._shown) - 1)))
@@ -184,9 +191,11 @@ class LineTable(ScrollView, Generic[Item], can_focus=True):
 
 
 def _fit(text: str, cells: int, *, is_right: bool) -> str:
-    """Return the text in exactly `cells` cells, cut or padded."""
+    """Return the text in exactly `cells` cells, padded, or cut with a mark where it begins at the left."""
     if len(text) < cells and text.isascii():
         return text.rjust(cells) if is_right else text.ljust(cells)
+    if not is_right and cells and cell_len(text) > cells:
+        return set_cell_size(text, cells - 1) + CUT
     fitted = set_cell_size(text, cells)
     if is_right and fitted != text:
         blank = len(fitted) - len(fitted.rstrip(" "))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from textual.app import App
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from lbapp.tui.screens.page import Page
@@ -23,3 +24,16 @@ async def test_page_shows_markup_as_text_and_closes() -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert not isinstance(app.screen, Page)
+
+
+async def test_page_says_on_its_frame_whether_there_is_more() -> None:
+    app: App[None] = App()
+    async with app.run_test(size=(80, 10)) as pilot:
+        lines = ["line"]
+        app.push_screen(Page("title", lambda: "\n".join(lines)))
+        await pilot.pause()
+        frame = app.screen.query_one("#page", VerticalScroll)
+        assert frame.border_subtitle == "Esc closes"
+        lines *= 30
+        while frame.border_subtitle != "Esc closes, up and down scroll":
+            await pilot.pause(0.02)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.app import App, ComposeResult
 
@@ -82,3 +84,23 @@ async def test_wide_characters_and_markup_keep_their_cells() -> None:
         strip = app.table.render_line(1)
         assert strip.cell_length == 20
         assert strip.text.startswith("[b]漢字")
+
+
+async def test_text_that_was_cut_says_so_and_figures_do_not() -> None:
+    app = OneTable()
+    async with app.run_test(size=(20, 4)):
+        app.table.show([("a-name-of-many-letters", 1), ("thirteen-char", 2)])
+        assert app.table.render_line(1).text == "a-name-of-ma>      1"
+        assert app.table.render_line(2).text == "thirteen-char      2"
+
+
+async def test_cursor_on_the_newest_stays_with_the_newest_and_elsewhere_on_its_item() -> None:
+    app = OneTable()
+    app.table.kind = replace(KIND, is_newest_first=True)
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.show([("b", 2), ("a", 1)])
+        app.table.show([("c", 3), ("b", 2), ("a", 1)])
+        assert app.table.selected == "c"
+        await pilot.press("down")
+        app.table.show([("d", 4), ("c", 3), ("b", 2), ("a", 1)])
+        assert app.table.selected == "b"

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from lbapp.cli.context import EXIT_USAGE, Settings, json_option, reporting, say, say_json
+from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError
 
 
@@ -32,13 +33,16 @@ def check(settings: Settings, file: Path) -> None:
                 raise
             say_json({"valid": False, "problems": [asdict(problem) for problem in error.problems]})
             sys.exit(EXIT_USAGE)
-    if settings.as_json:
-        say_json({"valid": True, "problems": []})
-    else:
-        tables = {
-            "listener": configuration.listeners,
-            "pool": configuration.pools,
-            "server": configuration.servers,
-        }
-        counts = (f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in tables.items())
-        say(f"{file} is valid: {', '.join(counts)}")
+        if settings.as_json:
+            say_json({"valid": True, "problems": []})
+        else:
+            say(f"{file} is valid: {_counted(configuration)}")
+
+
+def _counted(configuration: Configuration) -> str:
+    tables = {
+        "listener": configuration.listeners,
+        "pool": configuration.pools,
+        "server": configuration.servers,
+    }
+    return ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in tables.items())

@@ -88,13 +88,22 @@ def printable(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print lines made of our own words and of strings from outside."""
-    click.echo("\n".join(printable(line) for line in text.split("\n")))
+    """Print lines made of our own words and of strings from outside. Raises LbappError."""
+    _print("\n".join(printable(line) for line in text.split("\n")))
 
 
 def say_json(value: object) -> None:
-    """Print one JSON value on one line, in ASCII."""
-    click.echo(json.dumps(value))
+    """Print one JSON value on one line, in ASCII. Raises LbappError."""
+    _print(json.dumps(value))
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise  # the reader has had enough: click leaves in silence
+    except OSError as error:
+        raise LbappError(f"cannot write the output: {error.strerror}", "Make room, or write elsewhere") from error
 
 
 def complain(error: LbappError) -> None:

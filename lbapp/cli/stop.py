@@ -39,7 +39,7 @@ def stop(settings: Settings, timeout: float | None) -> None:
                 left = duration(timeout + _GRACE_S)
                 raise LbappError(f"the engine (pid {pid}) is still there after {left}", "See: lbapp events")
             time.sleep(_LOOK_INTERVAL_S)
-    say(f"stopped (pid {pid})")
+        say(f"stopped (pid {pid})")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -20,7 +20,9 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_H_MAX: Final = 8760  # a year; a longer wait is a slip of the pen
 _SIZE: Final = re.compile(r"([0-9]{1,12})(B|KiB|MiB|GiB)").fullmatch
 _BYTES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?").fullmatch
+_HOST: Final = re.compile(  # labels of at most 63 letters, 253 with the dots between them
+    r"(?=[A-Za-z0-9])(?!.{254})[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*(?<=[A-Za-z0-9])"
+).fullmatch
 _IPV6: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]").fullmatch
 _DIGITS_AND_DOTS: Final = re.compile(r"[0-9.]+").fullmatch
 _PORT: Final = re.compile(r"[0-9]{1,5}").fullmatch

@@ -121,6 +121,7 @@ class WorkerStatus(TypedDict):
     heartbeat_age_s: float
     connections: int
     restarts_total: int
+    faults_total: int  # connections of this slot that ended with an error in lbapp itself
 
 
 class EngineStatus(TypedDict):

@@ -49,6 +49,7 @@ CONNECT_ATTEMPTS_MAX: Final = 2  # servers tried when connecting fails
 CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
 INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
 SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
+FAULT_LOG_INTERVAL_S: Final = 1.0  # between two errors nobody foresaw that a worker writes out; all are counted
 LINGER_S: Final = 2.0  # how long a connection closed early is still read, so that the client sees the answer
 LISTEN_BACKLOG: Final = 4096
 
@@ -65,4 +66,5 @@ RESOLVE_INTERVAL_S: Final = 10.0
 RESOLVE_TIMEOUT_S: Final = 5.0
 CONTROL_BODY_BYTES_MAX: Final = 1 * MIB
 CONTROL_CONNECTIONS_MAX: Final = 64
+CONTROL_REQUEST_TIMEOUT_S: Final = 10.0  # for a whole request on the control socket
 WATCHES_MAX: Final = 32

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from lbapp.cli.context import printable
 from tests.cli.harness import Bench, run, run_process
 
 pytestmark = pytest.mark.system
+ROOT = Path(__file__).parents[2]
 
 
 def test_control_bytes_never_reach_the_terminal() -> None:
@@ -39,6 +42,17 @@ def test_without_an_engine_every_verb_says_how_to_start_one(tmp_path: Path, verb
     assert "lbapp run -c FILE" in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_output_that_cannot_be_written_is_one_sentence_and_status_1(bench: Bench, options: list[str]) -> None:
+    verbs = [["--socket", str(bench.engine.control), "status"], ["check", str(ROOT / "conf" / "lbapp.toml")]]
+    for verb in verbs:
+        with Path("/dev/full").open("w") as full:
+            command = [sys.executable, "-m", "lbapp", *verb, *options]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "cannot write the output: No space left on device" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,9 @@ class Api:
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
         ]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+        app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+        app.router.redirect_slashes = False  # a redirect has not the shape of an error
+        return app
 
     def close(self) -> None:
         """End every stream after what it has to say."""
@@ -205,5 +207,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _error(status: int, code: str, message: str, hint: str) -> Response:
     headers = {"Connection": "close"} if status == 413 else None
-    error = {"error": {"code": code, "message": message, "hint": hint}}
-    return JSONResponse(error, status_code=status, headers=headers)
+    # In ASCII: what a message quotes may be no text that UTF-8 can carry, such as half of a surrogate pair.
+    body = json.dumps({"error": {"code": code, "message": message, "hint": hint}})
+    return Response(body, status_code=status, headers=headers, media_type="application/json")

@@ -112,7 +112,7 @@ def _object(body: object, allowed: tuple[str, ...]) -> dict[str, object]:
         raise _invalid("body", "the body must be a JSON object", f"Its fields are {', '.join(allowed)}")
     for name in body:
         if name not in allowed:
-            raise _invalid("body", f"there is no field {name}", _near(name, list(allowed)))
+            raise _invalid("body", f"there is no field {_shown(name)}", _near(name, list(allowed)))
     return body
 
 

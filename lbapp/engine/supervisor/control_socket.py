@@ -17,12 +17,14 @@ import logging
 import pwd
 import socket
 import struct
-from asyncio import BaseTransport, Transport
+from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Generator
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, cast
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -30,7 +32,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
-from lbapp.model.limits import CONTROL_CONNECTIONS_MAX
+from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S
 
 _FOLDER_MODE: Final = 0o750
 _MODE: Final = 0o600
@@ -55,7 +57,7 @@ class ControlSocket:
         except OSError as error:
             hint = "Name another with --socket PATH or control_socket in the [engine] table"
             if error.errno == errno.EADDRINUSE:
-                reason = "another engine answers there, or a file is in the way"
+                reason = "another engine answers there"
                 hint = f"Stop it with: lbapp --socket {path} stop. {hint}"
             else:
                 reason = (error.strerror or str(error)).lower()
@@ -95,7 +97,12 @@ class ControlServer(uvicorn.Server):
 
 
 class PeerProtocol(H11Protocol):
-    """HTTP/1.1 that puts the caller into `request.state.actor`."""
+    """HTTP/1.1 that puts the caller into `request.state.actor`.
+
+    A request is whole within CONTROL_REQUEST_TIMEOUT_S, so that a caller who says nothing does not hold a place for ever.
+    """
+
+    _overdue: TimerHandle | None = None  # while a request is awaited
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Take the peer's credentials; refuse one connection too many."""
@@ -103,6 +110,32 @@ class PeerProtocol(H11Protocol):
         self.app_state = {**self.app_state, "actor": peer_of(transport.get_extra_info("socket"))}
         if len(self.connections) > CONTROL_CONNECTIONS_MAX:
             self._refuse(503, "too_many_connections", "the control socket has too many connections", "")
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        super().data_received(data)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Await nothing any more."""
+        super().connection_lost(exc)
+        self._await_request()
+
+    def _await_request(self) -> None:
+        is_awaited = self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing()
+        if is_awaited and self._overdue is None:
+            self._overdue = self.loop.call_later(CONTROL_REQUEST_TIMEOUT_S, self._end_overdue)
+        elif not is_awaited and self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+
+    def _end_overdue(self) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            message = f"no whole request came within {CONTROL_REQUEST_TIMEOUT_S:g} s"
+            self._refuse(408, "request_timeout", message, "")
+        else:
+            self.transport.close()  # answered before its end
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the shape of every other error."""
@@ -110,7 +143,7 @@ class PeerProtocol(H11Protocol):
 
     def _refuse(self, status: int, code: str, message: str, hint: str) -> None:
         body = json.dumps({"error": {"code": code, "message": message, "hint": hint}}).encode()
-        reason = {400: "Bad Request", 503: "Service Unavailable"}[status]
+        reason = HTTPStatus(status).phrase
         head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
         self.transport.close()

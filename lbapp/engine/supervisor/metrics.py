@@ -97,12 +97,15 @@ class _Readings:
         yield started
         workers = self._reader.worker_statuses()
         restarts = CounterMetricFamily("lbapp_worker_restarts_total", "Replaced workers (merge: sum)", labels=["slot"])
+        faults = CounterMetricFamily(
+            "lbapp_worker_faults_total", "Connections ended by an error in lbapp itself (merge: sum)", labels=["slot"]
+        )
         ages = GaugeMetricFamily("lbapp_worker_heartbeat_age_seconds", "Silence (merge: max)", labels=["slot"])
         for worker in workers:
             restarts.add_metric([str(worker["slot"])], worker["restarts_total"])
+            faults.add_metric([str(worker["slot"])], worker["faults_total"])
             ages.add_metric([str(worker["slot"])], worker["heartbeat_age_s"])
-        yield restarts
-        yield ages
+        yield from (restarts, faults, ages)
 
 
 def _traffic(subject: str, labels: list[str], entities: Labelled, whose: str) -> Iterator[Metric]:

@@ -119,6 +119,7 @@ class StatusReader:
             "heartbeat_age_s": round(max(0, time.monotonic_ns() - beat_ns) / 1e9, 3) if beat_ns else 0.0,
             "connections": cells[block + at.WORKER_CONNECTIONS],
             "restarts_total": self.workers.restarts[slot],
+            "faults_total": cells[block + at.WORKER_FAULTS],
         }
 
     def _listener(self, listener: Listener, now: Reading, earlier: Reading) -> ListenerStatus:

@@ -17,12 +17,12 @@ import anyio
 
 from lbapp.engine.channel import AddressesChanged, SocketAddress
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.lookup import Answer, Lookup
 from lbapp.engine.supervisor.running import Running, Tell
 from lbapp.model.entities import Server
 from lbapp.model.limits import RESOLVE_INTERVAL_S, RESOLVE_TIMEOUT_S
 
-_AT_ONCE: Final = 16  # questions to the resolver
-Answer = tuple[tuple[int, str], ...]  # address family, IP address
+_AT_ONCE: Final = 64  # questions to the resolver
 
 
 class Resolver:
@@ -32,6 +32,7 @@ class Resolver:
         self.addresses: dict[int, tuple[SocketAddress, ...]] = {}
         self._servers = [(running.rows.servers[server.id], server) for server in running.configuration.servers]
         self._events = events
+        self._lookup = Lookup()
         self._answers: dict[str, Answer] = {}
         self._failing: set[str] = set()
 
@@ -67,8 +68,7 @@ class Resolver:
         async with limiter:
             try:
                 with anyio.move_on_after(RESOLVE_TIMEOUT_S):
-                    found = await anyio.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-                    answer = tuple(dict.fromkeys((int(entry[0]), str(entry[4][0])) for entry in found))
+                    answer = await self._lookup.ask(name)
             except (OSError, UnicodeError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
         self._take(name, answer, reason)

@@ -36,7 +36,6 @@ from lbapp.model.entities import Configuration
 from lbapp.model.errors import StartError
 
 _LAST_ANSWERS_S = 2.0
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # SIGHUP: the terminal has gone
 
 _log = logging.getLogger("lbapp")
 
@@ -134,6 +133,8 @@ class Engine:
         self.events.add("node_draining", "node", f"serving what is there for at most {timeout_s:g} s, then leaving")
         self.states.changed.fire()
         tasks.start_soon(self._kill_when_told)
+        # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
+        self.listening.close()
         await self.workers.stop(timeout_s)
         self.events.add("node_stopped", "node", "all workers have left")
         self.api.close()
@@ -152,7 +153,7 @@ class Engine:
         self.workers.kill()
 
     async def _obey_signals(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        with anyio.open_signal_receiver(*_SIGNALS) as received:
+        with anyio.open_signal_receiver(*_signals()) as received:
             task_status.started()
             async for number in received:
                 if self.life.is_stopping:
@@ -174,3 +175,9 @@ class Engine:
         parts.append(f"control socket {self.control.path}")
         parts.append(f"pid {self.running.pid}")
         _log.info("serving: %s", "; ".join(parts))
+
+
+def _signals() -> list[signal.Signals]:
+    """Return what ends the engine. SIGHUP says that the terminal has gone; under nohup that is no reason to go."""
+    is_under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([] if is_under_nohup else [signal.SIGHUP])]

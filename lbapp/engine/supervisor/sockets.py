@@ -37,6 +37,7 @@ _REASONS: Final = {
     errno.EADDRNOTAVAIL: "this machine has no such address",
     errno.ENOENT: "no such folder",
     errno.EMFILE: "too many open files",
+    errno.EEXIST: "a file that is no socket is in the way",
 }
 
 
@@ -114,7 +115,7 @@ class Listening:
 def open_unix(path: Path, mode: int) -> tuple[socket.socket, int]:
     """Listen on a Unix path whose file gets `mode`; return the socket and the file's inode.
 
-    A stale file is replaced. Raises OSError, with EADDRINUSE when somebody answers there or when it is no
+    A stale file is replaced. Raises OSError, with EADDRINUSE when somebody answers there and EEXIST when it is no
     socket.
     """
     _remove_stale(path)
@@ -159,6 +160,7 @@ def refusal(what: str, bind: Bind, error: OSError) -> StartError:
         errno.EADDRINUSE: f"See who holds it: ss -ltnp 'sport = :{bind.port}'" if bind.port else "",
         errno.EADDRNOTAVAIL: "See its addresses: ip address",
         errno.ENOENT: f"Create {Path(bind.path).parent} first" if bind.path else "",
+        errno.EEXIST: "Remove it, or name another path",
     }
     hint = hints.get(number, "")
     if number in (errno.EACCES, errno.EPERM) and 0 < bind.port < 1024:
@@ -188,7 +190,7 @@ def _check_unused(family: int, address: Any) -> None:
 def _remove_stale(path: Path) -> None:
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise OSError(errno.EADDRINUSE, "a file that is no socket is in the way")
+            raise OSError(errno.EEXIST, _REASONS[errno.EEXIST])
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -56,10 +57,10 @@ class WorkerProcess:
         try:
             with end:
                 self._process = _start_process(end.fileno())
+            self._pidfd = _pidfd_of(self._process)
         except OSError:
             self._close_channel()
             raise
-        self._pidfd = os.pidfd_open(self._process.pid)
         self.pid = self._process.pid
 
     def assign(self, assignment: Assignment, fds: Sequence[int]) -> None:
@@ -128,13 +129,13 @@ class WorkerProcess:
         if not self.serving.is_set():
             self._end_hung(f"does not serve after {WORKER_START_TIMEOUT_S:g} s")
             return
-        since_ns = time.monotonic_ns()
+        silence = Silence()
         while True:
-            await anyio.sleep(HEARTBEAT_INTERVAL_S)
-            age_s = (time.monotonic_ns() - max(since_ns, self._segment.cells[self._heartbeat_cell])) / 1e9
-            if age_s > HEARTBEAT_AGE_MAX_S:
-                self._end_hung(f"has been silent for {age_s:.1f} s")
+            silent_s = silence.look(self._segment.cells[self._heartbeat_cell], time.monotonic())
+            if silent_s > HEARTBEAT_AGE_MAX_S:
+                self._end_hung(f"has been silent for {silent_s:.1f} s")
                 return
+            await anyio.sleep(HEARTBEAT_INTERVAL_S)
 
     def _end_hung(self, why: str) -> None:
         _log.error("worker %d (pid %d) %s: killed", self.slot, self.pid, why)
@@ -151,6 +152,28 @@ class WorkerProcess:
         self._channel.close()
 
 
+@dataclass(slots=True)
+class Silence:
+    """For how long a heartbeat has stood still, as far as somebody was there to see it.
+
+    Time in which the supervisor did not look (Ctrl-Z and `fg`, a frozen container) says nothing of the worker, which
+    was stopped as well: of a look that comes late, no more than two intervals count.
+    """
+
+    _beat: int = 0
+    _looked_s: float = 0.0
+    _silent_s: float = 0.0
+
+    def look(self, beat: int, now_s: float) -> float:
+        """Take a heartbeat cell into account, read at `now_s`; return the seconds of silence up to then."""
+        if beat == self._beat:
+            self._silent_s += min(now_s - self._looked_s, 2 * HEARTBEAT_INTERVAL_S)
+        else:
+            self._beat, self._silent_s = beat, 0.0
+        self._looked_s = now_s
+        return self._silent_s
+
+
 def describe_status(status: int) -> str:
     """Say in words how a process ended."""
     if status >= 0:
@@ -162,5 +185,18 @@ def describe_status(status: int) -> str:
 
 
 def _start_process(fd: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "lbapp.engine.worker.run", str(fd)]
-    return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL)
+    # The worker looks for modules where the supervisor does: -P, or a `queue.py` in the operator's folder would be taken
+    # for Python's own.
+    command = [sys.executable, "-P", "-m", "lbapp.engine.worker.run", str(fd)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, env=environment)
+
+
+def _pidfd_of(process: subprocess.Popen[bytes]) -> int:
+    """Return a descriptor of the process. Raises OSError; the process is ended then, as nobody could watch it."""
+    try:
+        return os.pidfd_open(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise

@@ -113,6 +113,7 @@ def test_too_many_watches_are_refused(running: EngineProcess) -> None:
         ("GET", "/v1/pools/app/servers/none", 404, "unknown_server"),
         ("DELETE", SERVER, 405, "method_not_allowed"),
         ("GET", "/v1/stop", 405, "method_not_allowed"),
+        ("GET", "/v1/status/", 404, "not_found"),
         ("GET", "/v1/events?after=-1", 422, "invalid_query"),
         ("GET", "/v1/events?limit=%C2%B2", 422, "invalid_query"),
     ],
@@ -125,6 +126,8 @@ def test_body_that_is_no_json_or_too_large_is_refused(control: httpx.Client) -> 
     assert error_of(control.patch(SERVER, content=b"{")) == (422, "invalid_body")
     assert error_of(control.patch(SERVER, content=b"[" * 100_000)) == (422, "invalid_body")
     assert error_of(control.patch(SERVER, content=b"\xff")) == (422, "invalid_body")
+    assert error_of(control.patch(SERVER, content=b'{"\\ud800": 1}')) == (422, "invalid_body")
+    assert len(control.patch(SERVER, content=b'{"' + b"a" * 100_000 + b'": 1}').content) < 1000
     assert error_of(control.patch(SERVER, content=b" " * 1_100_000)) == (413, "body_too_large")
 
 

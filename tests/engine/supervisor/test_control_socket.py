@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
+from starlette.types import Receive, Scope, Send
 
-from lbapp.engine.supervisor.control_socket import ControlSocket, peer_of
+from lbapp.engine.supervisor import control_socket
+from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket, peer_of
 from lbapp.model.errors import StartError
 
 
@@ -55,6 +60,45 @@ def test_path_that_cannot_be_is_one_clear_sentence(tmp_path: Path, name: str) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="cannot open the control socket"):
         ControlSocket.open(tmp_path / name)
+
+
+def test_file_in_the_way_of_the_control_socket_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="a file that is no socket is in the way"):
+        ControlSocket.open(tmp_path / "file")
+
+
+async def _read_on(_scope: Scope, receive: Receive, _send: Send) -> None:
+    while (await receive())["type"] == "http.request":
+        pass
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("said", [b"", b"GET /v1/st", b"PATCH / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{"])
+async def test_caller_who_does_not_finish_a_request_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(control_socket, "CONTROL_REQUEST_TIMEOUT_S", 0.1)
+    control = ControlSocket.open(tmp_path / "control.sock")
+    server = ControlServer(_read_on)
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(control.path))
+            client.sendall(said)
+            answer = b""
+            while part := client.recv(4096):
+                answer += part
+            return answer
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve_on, control)
+        head, _, body = (await anyio.to_thread.run_sync(ask)).partition(b"\r\n\r\n")
+        server.should_exit = True
+    control.close()
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout")
+    assert json.loads(body)["error"]["code"] == "request_timeout"
 
 
 def test_caller_is_known_by_its_peer_credentials() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -66,6 +69,63 @@ def test_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> No
         assert own.process.wait(DEADLINE_S) == 0
         asking.join()
         assert len(failures) == 1
+
+
+def test_client_that_comes_during_the_drain_is_refused_at_once(tmp_path: Path) -> None:
+    with Backend("slow") as backend, engine(tmp_path, toml([backend.port], workers=2)) as own:
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(own.get("/slow").text))
+        asking.start()
+        own.wait_for(lambda: backend.requests == 1)
+        own.process.send_signal(signal.SIGTERM)
+
+        def is_refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", own.port), timeout=5).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        own.wait_for(is_refused, "the refusal")
+        assert own.process.poll() is None
+        backend.gate.set()
+        asking.join()
+        assert answers == ["slow"]
+        assert own.process.wait(DEADLINE_S) == 0
+
+
+def test_engine_under_nohup_outlives_the_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Backend() as backend, engine(tmp_path, toml([backend.port])) as own:
+            own.process.send_signal(signal.SIGHUP)
+            assert own.stop() == 0
+            assert not any("SIGHUP" in line for line in own.log)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_engine_without_nohup_leaves_with_the_terminal(tmp_path: Path) -> None:
+    with Backend() as backend, engine(tmp_path, toml([backend.port])) as own:
+        own.process.send_signal(signal.SIGHUP)
+        assert own.process.wait(DEADLINE_S) == 0
+        assert any("SIGHUP: stopping" in line for line in own.log)
+
+
+def test_workers_take_no_modules_from_the_folder_the_engine_is_started_in(tmp_path: Path) -> None:
+    (tmp_path / "h11.py").write_text("raise RuntimeError('not the h11 that lbapp means')")
+    command = [str(Path(sys.executable).parent / "lbapp"), "run", "-c", str(tmp_path / "lbapp.toml")]
+    with Backend("hello") as backend:
+        (tmp_path / "lbapp.toml").write_text(toml([backend.port]))
+        environment = os.environ | {"LBAPP_SOCKET": str(tmp_path / "control.sock")}
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+        assert process.stderr is not None
+        with process.stderr:
+            line = next((line for line in process.stderr if "serving: " in line or "Error" in line), "")
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+        assert process.wait(DEADLINE_S) == 0
+    assert "serving: " in line
 
 
 def test_overdue_drain_ends_the_connections_of_a_server_by_force(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def test_file_in_the_way_of_a_unix_socket_is_never_removed(tmp_path: Path) -> No
     path.write_text("keep me")
     with pytest.raises(OSError, match="no socket"):
         open_unix(path, 0o600)
+    with pytest.raises(StartError, match=r"a file that is no socket is in the way\. Remove it"):
+        Listening.open([listener(Bind(path=str(path)))], workers=1)
     assert path.read_text() == "keep me"
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pytest
 
 from lbapp.engine.channel import CloseServer, Drain
 from lbapp.engine.supervisor import worker_process
-from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
+from lbapp.engine.supervisor.worker_process import Silence, WorkerProcess, describe_status
+from lbapp.model.limits import HEARTBEAT_AGE_MAX_S
 from tests.engine.supervisor.support import parts
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +41,40 @@ async def test_process_that_cannot_be_started_leaves_nothing_open(monkeypatch: p
         with pytest.raises(OSError, match="nowhere"):
             WorkerProcess(0, own.running.segment, lambda _: None)
         assert open_descriptors() == before
+
+
+async def test_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    pids: list[int] = []
+
+    def refuse(pid: int) -> int:
+        pids.append(pid)
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with parts() as own:
+        before = open_descriptors()
+        with pytest.raises(OSError, match="too many"):
+            WorkerProcess(0, own.running.segment, lambda _: None)
+        assert open_descriptors() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_silence_grows_from_look_to_look_and_ends_with_a_heartbeat() -> None:
+    silence = Silence()
+    assert silence.look(1, 100.0) == 0.0
+    assert [silence.look(1, 100.0 + half / 2) for half in range(1, 4)] == [0.5, 1.0, 1.5]
+    assert silence.look(2, 102.0) == 0.0
+    for half in range(1, 22):
+        silent_s = silence.look(2, 102.0 + half / 2)
+    assert silent_s > HEARTBEAT_AGE_MAX_S
+
+
+def test_time_in_which_nobody_looked_is_no_silence() -> None:
+    silence = Silence()
+    silence.look(1, 100.0)
+    assert silence.look(1, 100.0 + 3600.0) == 1.0  # Ctrl-Z, an hour later `fg`: the worker was stopped as well
+    assert silence.look(2, 100.0 + 3600.5) == 0.0
 
 
 def test_status_of_a_process_is_said_in_words() -> None:

@@ -25,9 +25,9 @@ HISTOGRAM_BYTES: Final = BUCKETS * 8
 
 
 def bucket_of(value_us: int) -> int:
-    """Return the bucket, 0..BUCKETS-1, that counts a latency of `value_us` microseconds."""
+    """Return the bucket, 0..BUCKETS-1, that counts a latency of `value_us` microseconds. Workers ask for each exchange."""
     if value_us < SUB_BUCKETS:
-        return max(value_us, 0)
+        return value_us if value_us > 0 else 0
     if value_us > VALUE_US_MAX:
         return BUCKETS - 1
     shift = value_us.bit_length() - 5

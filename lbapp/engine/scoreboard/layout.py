@@ -25,7 +25,7 @@ from lbapp.model.histogram import BUCKETS
 from lbapp.model.outcomes import FailureKind, Outcome
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 1
+VERSION: Final = 2
 
 # header
 HEADER_MAGIC: Final = 0
@@ -55,13 +55,12 @@ STATE_CELLS: Final = 4
 # one block per (slot, listener)
 LISTENER_CONNECTIONS: Final = 0  # open now
 LISTENER_CONNECTIONS_TOTAL: Final = 1
-LISTENER_IN_FLIGHT: Final = 2
-LISTENER_REQUESTS: Final = 3
-LISTENER_BYTES_IN: Final = 4
-LISTENER_BYTES_OUT: Final = 5
-LISTENER_RETRIES: Final = 6
-LISTENER_RESPONSES: Final = 7  # five cells: 1xx .. 5xx
-LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5
+LISTENER_IN_FLIGHT: Final = 2  # connections with an exchange or a tunnel under way, as of the worker's last look
+LISTENER_BYTES_IN: Final = 3
+LISTENER_BYTES_OUT: Final = 4
+LISTENER_RETRIES: Final = 5
+LISTENER_RESPONSES: Final = 6  # five cells: 1xx .. 5xx
+LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5  # their sum is the number of requests
 LISTENER_TOTAL: Final = LISTENER_OUTCOMES + len(Outcome)  # histogram
 LISTENER_CELLS: Final = LISTENER_TOTAL + BUCKETS
 
@@ -72,14 +71,13 @@ POOL_CELLS: Final = POOL_OUTCOMES + len(Outcome)
 # one block per (slot, server)
 SERVER_CONNECTIONS: Final = 0  # upstream connections open now, idle ones included
 SERVER_CONNECTIONS_TOTAL: Final = 1
-SERVER_IDLE: Final = 2
-SERVER_REQUESTS: Final = 3
-SERVER_BYTES_IN: Final = 4  # from clients to the server
-SERVER_BYTES_OUT: Final = 5  # from the server to clients
-SERVER_RETRIES: Final = 6  # attempts at this server that repeat an earlier one
-SERVER_RESPONSES: Final = 7  # five cells: 1xx .. 5xx
+SERVER_IDLE: Final = 2  # as of the worker's last look
+SERVER_BYTES_IN: Final = 3  # from clients to the server
+SERVER_BYTES_OUT: Final = 4  # from the server to clients
+SERVER_RETRIES: Final = 5  # attempts at this server that repeat an earlier one
+SERVER_RESPONSES: Final = 6  # five cells: 1xx .. 5xx
 SERVER_FAILURES: Final = SERVER_RESPONSES + 5
-SERVER_OUTCOMES: Final = SERVER_FAILURES + len(FailureKind)
+SERVER_OUTCOMES: Final = SERVER_FAILURES + len(FailureKind)  # their sum is the number of requests
 SERVER_CONNECT: Final = SERVER_OUTCOMES + len(Outcome)  # histogram
 SERVER_FIRST_BYTE: Final = SERVER_CONNECT + BUCKETS  # histogram
 SERVER_TOTAL: Final = SERVER_FIRST_BYTE + BUCKETS  # histogram

@@ -56,16 +56,17 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
     layout = segment.layout
     bases = [layout.listener(slot, listener) for slot in range(layout.slots)]
     row = _added(segment, bases, at.LISTENER_TOTAL)
+    outcomes = tuple(row[at.LISTENER_OUTCOMES : at.LISTENER_OUTCOMES + len(Outcome)])
     return ListenerTotals(
         connections=row[at.LISTENER_CONNECTIONS],
         connections_total=row[at.LISTENER_CONNECTIONS_TOTAL],
         in_flight=row[at.LISTENER_IN_FLIGHT],
-        requests=row[at.LISTENER_REQUESTS],
+        requests=sum(outcomes),
         bytes_in=row[at.LISTENER_BYTES_IN],
         bytes_out=row[at.LISTENER_BYTES_OUT],
         retries=row[at.LISTENER_RETRIES],
         responses=tuple(row[at.LISTENER_RESPONSES : at.LISTENER_RESPONSES + 5]),
-        outcomes=tuple(row[at.LISTENER_OUTCOMES : at.LISTENER_OUTCOMES + len(Outcome)]),
+        outcomes=outcomes,
         total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
     )
 
@@ -82,6 +83,7 @@ def server_totals(segment: Segment, server: int) -> ServerTotals:
     layout = segment.layout
     bases = [layout.server(slot, server) for slot in range(layout.slots)]
     row = _added(segment, bases, at.SERVER_CONNECT)
+    outcomes = tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)])
 
     def added_histogram(offset: int) -> int:
         return histogram.add(segment.histogram(base + offset) for base in bases)
@@ -91,13 +93,13 @@ def server_totals(segment: Segment, server: int) -> ServerTotals:
         connections_total=row[at.SERVER_CONNECTIONS_TOTAL],
         idle=row[at.SERVER_IDLE],
         in_flight=in_flight(segment, server),
-        requests=row[at.SERVER_REQUESTS],
+        requests=sum(outcomes),
         bytes_in=row[at.SERVER_BYTES_IN],
         bytes_out=row[at.SERVER_BYTES_OUT],
         retries=row[at.SERVER_RETRIES],
         responses=tuple(row[at.SERVER_RESPONSES : at.SERVER_RESPONSES + 5]),
         failures=tuple(row[at.SERVER_FAILURES : at.SERVER_FAILURES + len(FailureKind)]),
-        outcomes=tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)]),
+        outcomes=outcomes,
         connect=added_histogram(at.SERVER_CONNECT),
         first_byte=added_histogram(at.SERVER_FIRST_BYTE),
         total=added_histogram(at.SERVER_TOTAL),

@@ -47,14 +47,18 @@ def _any_case(name: bytes) -> bytes:
     )
 
 
-def _ordinary_run(special: frozenset[bytes]) -> bytes:
-    """Return an expression for any number of field lines whose names are not among the special ones."""
+def _ordinary_run(special: frozenset[bytes], but: bytes = b"") -> bytes:
+    """Return an expression for any number of field lines whose names are not among the special ones.
+
+    A special line that is `but`, to the letter, counts as ordinary.
+    """
     firsts = sorted({name[:1] for name in special})
     others = bytes(byte for byte in _TOKEN_BYTES if bytes((byte,)).lower() not in firsts)
     branches = [b"[%b]" % re.escape(others)]
     for first in firsts:
         endings = b"|".join(_any_case(name[1:]) for name in sorted(special) if name.startswith(first))
-        branches.append(_any_case(first) + b"(?!(?:%b):)" % endings)
+        exception = b"(?!%b)" % re.escape(but[1:]) if but.lower().startswith(first) else b""
+        branches.append(_any_case(first) + b"(?!%b(?:%b):)" % (exception, endings))
     return b"(?>(?:%b)*)" % b"|".join(branch + TOKEN + b"*+:" + _LINE_END for branch in branches)
 
 
@@ -82,10 +86,19 @@ def _response_expression() -> bytes:
     return line + b"(" + ordinary + b")" + _slots(ordinary, _RESPONSE_SLOTS) + b"\\r\\n"
 
 
+def _plain_response_expression() -> bytes:
+    ordinary = _ordinary_run(RESPONSE_DROPPED, b"Connection: keep-alive\r")
+    line = rb"HTTP/1\.1 ([2-5][0-9][0-9]) [^\r]*+\r\n"
+    length = b"%b:[\t ]*+([1-9][0-9]{0,%d}+)\\r\\n" % (_any_case(b"content-length"), LENGTH_DIGITS_MAX - 1)
+    return line + ordinary + length + ordinary + b"\\r\\n"
+
+
 # Groups of a request: method, target, fields up to the first special one but Host, host, then the slots.
 REQUEST: Final = re.compile(_request_expression())
 # Groups of a response: status, reason, fields up to the first special one, then the slots.
 RESPONSE: Final = re.compile(_response_expression())
+# Groups of a response that may go on as it came: status, length. "Connection: keep-alive" is what lbapp would say itself.
+PLAIN_RESPONSE: Final = re.compile(_plain_response_expression())
 is_plain_host: Final = re.compile(_PLAIN_HOST).fullmatch
 
 

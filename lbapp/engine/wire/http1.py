@@ -15,11 +15,12 @@ import re
 from typing import Final
 
 from lbapp.engine.wire import careful
-from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, REQUEST, RESPONSE, TEXT, is_plain_host
+from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, PLAIN_RESPONSE, REQUEST, RESPONSE, TEXT, is_plain_host
 from lbapp.engine.wire.heads import BadRequest, BadResponse, BodyKind, RequestHead, ResponseHead
 
 _match_request: Final = REQUEST.match
 _match_response: Final = RESPONSE.match
+_match_plain_response: Final = PLAIN_RESPONSE.match
 _REQUEST_GROUPS: Final = REQUEST.groups
 _RESPONSE_GROUPS: Final = RESPONSE.groups
 _SHORT_BYTES: Final = 4096  # from here on a head that drips in is not matched again at every drop
@@ -43,39 +44,37 @@ def parse_request_head(
         ends = (data if end == len(data) else data[:end]).translate(None, TEXT)
         lines = len(ends) >> 1
         if ends == b"\r\n" * lines and lines <= fields_max + 2 and end <= head_bytes_max:
-            head = _common_request(match)
-            if head is not None:
+            method, target, fields, host, special = match.group(1, 2, 3, 4, 5)
+            head = RequestHead(method, target, host, fields)
+            if (special is None and host is not None) or _may_take_special_fields(head, match):
                 return head, end
     return careful.parse_request_head(data, head_bytes_max, fields_max)
 
 
-def _common_request(match: re.Match[bytes]) -> RequestHead | None:
-    """Return what the grammar's groups mean, or None where the careful way has to look."""
+def _may_take_special_fields(head: RequestHead, match: re.Match[bytes]) -> bool:
+    """Take the special fields into a head made of what stands before them. False: the careful way has to look."""
     groups = match.groups()
-    method, target, fields, host = groups[:4]
-    head = RequestHead(method, target, host, fields)
+    fields, host = head.fields, groups[3]
     at = 4
     while at < _REQUEST_GROUPS and (name := groups[at]) is not None:
         value = groups[at + 1]
         name = name.lower()
         if name == b"connection":
             if (is_close := _IS_CLOSE.get(value.lower())) is None:
-                return None
+                return False
             if is_close:
                 head.is_persistent = False
         elif name == b"host":
             if host is not None or not is_plain_host(value):
-                return None
+                return False
             host = head.host = value
             fields += match.string[match.start(at + 1) : match.start(at + 3)]  # the line as it came
         elif not _is_framing(head, name, value):
-            return None
+            return False
         fields += groups[at + 2]
         at += 3
-    if host is None:
-        return None
     head.fields = fields
-    return head
+    return host is not None
 
 
 def _is_framing(head: RequestHead, name: bytes, value: bytes) -> bool:
@@ -96,6 +95,24 @@ def _is_framing(head: RequestHead, name: bytes, value: bytes) -> bool:
     return True
 
 
+def plain_response_status(data: bytes, head_bytes_max: int, fields_max: int) -> int:
+    """Return the status if `data` is one whole response that can go on as it came, else 0: `parse_response_head` tells more.
+
+    Such a response has a body of a stated length, all of it there and nothing behind it, no field that must not go on, and
+    leaves its connection open.
+    """
+    match = _match_plain_response(data)
+    if match is None:
+        return 0
+    end = match.end()
+    status, length = match.group(1, 2)
+    if len(data) - end != int(length) or status == b"204" or status == b"304" or end > head_bytes_max:
+        return 0
+    ends = data[:end].translate(None, TEXT)
+    lines = len(ends) >> 1
+    return _STATUS_OF[status] if ends == b"\r\n" * lines and lines <= fields_max + 2 else 0
+
+
 def parse_response_head(
     data: bytes, head_bytes_max: int, fields_max: int, *, with_grammar: bool = True
 ) -> tuple[ResponseHead, int] | None:
@@ -104,44 +121,42 @@ def parse_response_head(
     match = _match_response(data) if is_promising else None
     if match is not None:
         end = match.end()
-        ends = (data if end == len(data) else data[:end]).translate(None, TEXT)
+        ends = data[:end].translate(None, TEXT)
         lines = len(ends) >> 1
         if ends == b"\r\n" * lines and lines <= fields_max + 2 and end <= head_bytes_max:
-            head = _common_response(match)
-            if head is not None:
+            groups = match.groups()
+            head = ResponseHead(_STATUS_OF[groups[0]], groups[1], groups[2])
+            if _may_take_response_fields(head, groups):
                 return head, end
     return careful.parse_response_head(data, head_bytes_max, fields_max)
 
 
-def _common_response(match: re.Match[bytes]) -> ResponseHead | None:
-    """Return what the grammar's groups mean, or None where the careful way has to look."""
-    groups = match.groups()
-    status = _STATUS_OF[groups[0]]
+def _may_take_response_fields(head: ResponseHead, groups: tuple[bytes, ...]) -> bool:
+    """Take the special fields into a head made of what stands before them. False: the careful way has to look."""
     fields = groups[2]
-    head = ResponseHead(status, groups[1], fields)
     at = 3
-    while at < _RESPONSE_GROUPS and (name := groups[at]) is not None:
+    while at < _RESPONSE_GROUPS and (name := groups[at]):
         value = groups[at + 1]
         name = name.lower()
         if name == b"content-length":
             if head.content_length >= 0 or head.is_chunked or not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
-                return None
+                return False
             head.content_length = int(value)
         elif name == b"connection":
             if (is_close := _IS_CLOSE.get(value.lower())) is None:
-                return None
+                return False
             if is_close:
                 head.is_persistent = False
         elif name == b"transfer-encoding":
             if head.content_length >= 0 or head.is_chunked or value.lower() != b"chunked":
-                return None
-            if status < 200 or status == 204:
-                return None
+                return False
+            if head.status < 200 or head.status == 204:
+                return False
             head.is_chunked = True
         fields += groups[at + 2]
         at += 3
     head.fields = fields
-    return head
+    return True
 
 
 def response_body_kind(request_method: bytes, head: ResponseHead) -> BodyKind:
@@ -210,5 +225,6 @@ __all__ = [
     "build_response_head",
     "parse_request_head",
     "parse_response_head",
+    "plain_response_status",
     "response_body_kind",
 ]

@@ -9,11 +9,12 @@ accept to its close and at no other time; whatever ends a connection, its socket
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from functools import partial
+import types
+from collections.abc import Generator
 from ipaddress import ip_address
+from select import EPOLLIN
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lbapp.engine.policy.retry import may_try_another_server
 from lbapp.engine.policy.routing import Router
@@ -23,11 +24,12 @@ from lbapp.engine.wire.http1 import parse_request_head
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
-from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.engine.worker.record import ListenerCells, count_latency
-from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, Tunnel, send_all
+from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
+from lbapp.engine.worker.record import ListenerCells
+from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, Tunnel, receive, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamPool, UpstreamServer
 from lbapp.model.entities import Listener
+from lbapp.model.histogram import bucket_of
 from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, LINGER_S, RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import Outcome
 
@@ -49,6 +51,7 @@ class ListenerRuntime:
         self.router = router
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
+        self.only_pool = None if router.has_routes else self.pool
 
 
 class Downstream(Endpoint):
@@ -90,36 +93,81 @@ class Downstream(Endpoint):
 
     # -- HTTP --------------------------------------------------------------------------------------------------------
 
-    async def serve_http(self) -> None:
-        """Answer requests until either side ends the connection."""
+    @types.coroutine
+    def serve_http(self) -> Generator[Any, Any, None]:  # noqa: C901  # hot: see docs/decisions/common-exchange.md
+        """Answer requests until either side ends the connection.
+
+        A generator, because a common exchange needs no more than its two waits; what is not common goes on in coroutines.
+        """
+        reactor, listener, limits = self.reactor, self.listener, self.limits
         try:
             while True:
-                head = await self._next_head()
+                if not self.buffer and not self.ready & READ:
+                    self.read_deadline = reactor.now + limits.client_idle_timeout_s
+                    self.reader = reactor.current
+                    yield
+                head = self._head_at_once() or (yield from self._next_head())
                 if head is None:
                     break
                 self.is_idle = False
-                pool = self.listener.pool
-                if pool is None or self.listener.router.has_routes or head.content_length or head.is_chunked:
-                    is_to_go_on = await self._answer(head)
+                pool = listener.only_pool or self._pool_for(head)
+                if pool is None or head.content_length or head.is_chunked:
+                    is_to_go_on = yield from self._answer(head, pool)
                 else:
-                    is_to_go_on = await Exchange(self, head, pool, None).run()
+                    exchange = Exchange(self, head, pool, None)
+                    upstream = exchange.begin()
+                    is_over = False
+                    if upstream is not None:
+                        try:
+                            if not upstream.ready & READ:
+                                upstream.read_deadline = reactor.now + limits.response_timeout_s
+                                upstream.reader = reactor.current
+                                yield
+                            upstream.ready &= ~EPOLLIN
+                            is_over = exchange.finish(upstream)
+                        except Exception as error:  # noqa: BLE001  # a connection task: raised again where `run` waits
+                            exchange.interruption = error
+                    is_to_go_on = exchange.is_persistent if is_over else (yield from exchange.run())
                 if self.upgraded is not None:
                     return
                 if not is_to_go_on:
-                    await self._linger()
+                    yield from self._linger()
                     break
                 self.is_idle = True
-        except (SourceEnded, SinkGone, PeerGone, Aborted, OSError):
+        except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
             pass  # the client is gone, or was told to go
         finally:
             if self.upgraded is None:
                 self.close()
 
-    async def _next_head(self) -> RequestHead | None:  # noqa: C901  # hot: see docs/performance.md
-        """Read the next request head; None when there is none to answer any more."""
-        limits = self.limits
+    def _head_at_once(self) -> RequestHead | None:
+        """Return the next request head if all of it has come and nothing is wrong with it."""
+        limits, data = self.limits, self.buffer
+        if not data:
+            self.ready &= ~EPOLLIN
+            try:
+                data = self.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                return None
+            if len(data) == RECEIVE_BYTES:
+                self.ready |= READ_AGAIN
+        try:
+            parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max)
+        except BadRequest:
+            parsed = None  # `_next_head` says so
+        if parsed is None:
+            self.buffer = data
+            return None
+        head, end = parsed
+        self.buffer = data[end:]
+        self.bytes_in = end
+        return head
+
+    async def _next_head(self) -> RequestHead | None:
+        """Read the next request head, of which `buffer` holds the beginning; None when there is none to answer any more."""
+        limits, reactor = self.limits, self.reactor
         data = self.buffer
-        deadline = self.reactor.now + limits.client_idle_timeout_s
+        deadline = reactor.now + (limits.request_head_timeout_s if data else limits.client_idle_timeout_s)
         try:
             while True:
                 if data:
@@ -129,44 +177,38 @@ class Downstream(Endpoint):
                         self.buffer = data[end:]
                         self.bytes_in = end
                         return head
-                    if not self.buffer:
-                        self.buffer = data
-                        deadline = self.reactor.now + limits.request_head_timeout_s
-                await self.readable(deadline)
-                try:
-                    more = self.recv(RECEIVE_BYTES)
-                except BlockingIOError:
-                    continue
+                more = await receive(self, deadline)
                 if not more:
                     return None
-                if len(more) == RECEIVE_BYTES:
-                    self.ready |= READ_AGAIN
-                data = data + more if data else more
+                if not data:
+                    deadline = reactor.now + limits.request_head_timeout_s
+                data += more
         except BadRequest as refused:
-            self.listener.cells.exchange_refused(Outcome.CLIENT_BAD_REQUEST, refused.status)
+            self.listener.cells.count_outcome(Outcome.CLIENT_BAD_REQUEST, refused.status)
             await self._refuse(refused.status, refused.reason)
         except DeadlinePassed:
             if data:
-                self.listener.cells.exchange_refused(Outcome.CLIENT_TIMEOUT, 408)
+                self.listener.cells.count_outcome(Outcome.CLIENT_TIMEOUT, 408)
                 await self._refuse(408, "the request head did not arrive in time")
         return None
 
-    async def _answer(self, head: RequestHead) -> bool:
-        pool = self.listener.pool
-        if self.listener.router.has_routes:
-            name = self.listener.router.choose_pool(head.host, head.target, head.method, head.fields)
-            pool = self.listener.pools[name] if name is not None else None
+    def _pool_for(self, head: RequestHead) -> UpstreamPool | None:
+        listener = self.listener
+        name = listener.router.choose_pool(head.host, head.target, head.method, head.fields)
+        return listener.pools[name] if name is not None else None
+
+    async def _answer(self, head: RequestHead, pool: UpstreamPool | None) -> bool:
+        """Answer a request that has a body, or for which there is no pool."""
         if pool is None:
-            self.listener.cells.exchange_refused(Outcome.NO_ROUTE, 404)
+            self.listener.cells.count_outcome(Outcome.NO_ROUTE, 404)
             await self._refuse(404, "no route matches, and the listener has no pool", head)
             return False
         limit = self.limits.request_body_bytes_max
         if limit and head.content_length > limit:
-            self.listener.cells.exchange_refused(Outcome.BODY_TOO_LARGE, 413)
+            self.listener.cells.count_outcome(Outcome.BODY_TOO_LARGE, 413)
             await self._refuse(413, f"the request body is larger than {limit} bytes", head)
             return False
-        body = RequestBody(self, head) if head.is_chunked or head.content_length else None
-        return await Exchange(self, head, pool, body).run()
+        return await Exchange(self, head, pool, RequestBody(self, head)).run()
 
     async def _refuse(self, status: int, reason: str, head: RequestHead | None = None) -> None:
         head_only = head is not None and head.method == b"HEAD"
@@ -216,26 +258,13 @@ class Downstream(Endpoint):
             upstream.close()
             self.close()
             return
-        self._start_tunnel(upstream, lambda _up, _down, _is_clean: None)
+        self._start_tunnel(OpenTunnel(self, upstream, None))  # the exchange ended with its 101
 
-    def _start_tunnel(self, upstream: Upstream, record: Callable[[int, int, bool], None]) -> None:
-        cells = upstream.server.cells
-        cells.cells[cells.in_flight] += 1
-
-        def finished(bytes_up: int, bytes_down: int, is_clean: bool) -> None:
-            cells.cells[cells.in_flight] -= 1
-            for counter, listener_counter, count in (
-                (at.SERVER_BYTES_IN, at.LISTENER_BYTES_IN, bytes_up),
-                (at.SERVER_BYTES_OUT, at.LISTENER_BYTES_OUT, bytes_down),
-            ):
-                cells.add(counter, count)
-                self.listener.cells.cells[self.listener.cells.base + listener_counter] += count
-            record(bytes_up, bytes_down, is_clean)
-            upstream.close()
-            self.close()
-
+    def _start_tunnel(self, opened: OpenTunnel) -> None:
         self.is_idle = False
-        tunnel = Tunnel(self, upstream, self.worker.pipes, self.limits.tunnel_idle_timeout_s, finished)
+        upstream = opened.upstream
+        upstream.server.cells.add_in_flight(1)
+        tunnel = Tunnel(self, upstream, self.worker.pipes, self.limits.tunnel_idle_timeout_s, opened)
         upstream.cut = tunnel.break_off
         tunnel.start(self.reactor)
 
@@ -263,28 +292,44 @@ class Downstream(Endpoint):
                         break
                     server.cells.add(at.SERVER_RETRIES, 1)
                     continue
-                self._start_tunnel(
-                    upstream,
-                    partial(self._record_tcp, server, started),
-                )
+                self._start_tunnel(OpenTunnel(self, upstream, started))
                 return
         except (Aborted, PeerGone):
             outcome = Outcome.ABORTED
-        self.listener.cells.exchange_refused(outcome, 0)
+        self.listener.cells.count_outcome(outcome, 0)
         if server is not None:
             server.cells.count_outcome(outcome)
         else:
             pool.cells.count_outcome(outcome)
         self.close()
 
-    def _record_tcp(self, server: UpstreamServer, started: float, _up: int, _down: int, is_clean: bool) -> None:
-        outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
-        total_us = int((monotonic() - started) * 1e6)
-        self.listener.cells.exchange_refused(outcome, 0)
-        count_latency(self.listener.cells.cells, self.listener.cells.total, total_us)
-        server.cells.add(at.SERVER_REQUESTS, 1)
-        server.cells.count_outcome(outcome)
-        count_latency(server.cells.cells, server.cells.total, total_us)
+
+class OpenTunnel:
+    """A tunnel as it is counted. `started`: when its TCP connection was accepted; None after an upgrade."""
+
+    __slots__ = ("_client", "_started", "upstream")
+
+    def __init__(self, client: Downstream, upstream: Upstream, started: float | None) -> None:
+        self._client = client
+        self._started = started
+        self.upstream = upstream
+
+    def moved(self, bytes_up: int, bytes_down: int) -> None:
+        """See TunnelWatcher."""
+        self._client.listener.cells.count_bytes(bytes_up, bytes_down)
+        self.upstream.server.cells.count_bytes(bytes_up, bytes_down)
+
+    def finished(self, is_clean: bool) -> None:
+        """See TunnelWatcher."""
+        cells = self.upstream.server.cells
+        cells.add_in_flight(-1)
+        if self._started is not None:
+            outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
+            bucket = bucket_of(int((monotonic() - self._started) * 1e6))
+            self._client.listener.cells.exchange_ended(outcome, 0, 0, 0, bucket)
+            cells.exchange_ended(outcome, 0, 0, 0, bucket)
+        self.upstream.close()
+        self._client.close()
 
 
 def _client(peer: object) -> tuple[bytes, bytes]:
@@ -306,24 +351,25 @@ class Acceptor:
         self._listener = listener
         self.socket = sock
 
-    def accept(self) -> None:
-        """Take the clients that are waiting, up to a limit, and start serving them."""
+    def accept(self) -> bool:
+        """Take the clients that are waiting, up to a limit, and start serving them; return whether more may wait."""
         worker, listener = self._worker, self._listener
         reactor: Reactor = worker.reactor
         for _ in range(ACCEPTS_PER_EVENT_MAX):
             if len(worker.connections) >= worker.limits.connections_max:
                 worker.pause_accepting()
-                return
+                return False
             try:
                 sock, peer = self.socket.accept()
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 worker.pause_accepting()  # descriptors or memory are short: those being served go first
-                return
+                return False
             sock.setblocking(False)
             client = Downstream(worker, listener, sock, peer)
             reactor.start(client.serve_http() if listener.protocol.value == "http" else client.serve_tcp())
+        return True
 
 
 __all__ = ["Acceptor", "Downstream", "ListenerRuntime", "Pipes"]

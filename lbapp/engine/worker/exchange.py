@@ -11,65 +11,34 @@ kept only when both request and response were complete on it.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.retry import may_repeat_on_new_connection, may_try_another_server
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.chunked import ChunkError
-from lbapp.engine.wire.heads import BadRequest, BadResponse, BodyKind, RequestHead, ResponseHead
+from lbapp.engine.wire.heads import BadResponse, BodyKind, ResponseHead
 from lbapp.engine.wire.http1 import (
-    build_request_head,
     build_response_head,
     parse_response_head,
     response_body_kind,
 )
 from lbapp.engine.wire.replies import build_reply
-from lbapp.engine.worker.body import RequestBody
+from lbapp.engine.worker.common import CommonExchange
 from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
 from lbapp.engine.worker.reactor import NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
-from lbapp.engine.worker.record import count_latency
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
-from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamPool, UpstreamServer
+from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
 from lbapp.model.limits import INTERIM_RESPONSES_MAX, RECEIVE_BYTES
 from lbapp.model.outcomes import FailureKind, Outcome
 
-if TYPE_CHECKING:
-    from lbapp.engine.worker.downstream import Downstream
 
+class Exchange(CommonExchange):
+    """An exchange, whatever it needs."""
 
-class Exchange:
-    """The state of one exchange, for as long as it lasts."""
-
-    __slots__ = (
-        "body",
-        "bytes_out",
-        "client",
-        "has_answered",
-        "head",
-        "is_persistent",
-        "pool",
-        "retries",
-        "server",
-        "started",
-        "status",
-    )  # fmt: skip
-
-    def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
-        self.client = client
-        self.head = head
-        self.pool = pool
-        self.body = body
-        self.server: UpstreamServer | None = None
-        self.started = monotonic()
-        self.bytes_out = 0
-        self.status = 0
-        self.retries = 0
-        self.has_answered = False
-        self.is_persistent = head.is_persistent
+    __slots__ = ()
 
     async def run(self) -> bool:
-        """Carry the exchange out and record it. Returns whether the client's connection may carry another one."""
+        """Carry the exchange out from where it is, and record it. Returns whether the client's connection may go on."""
         outcome = Outcome.ABORTED
         try:
             await self._attempts()
@@ -92,91 +61,59 @@ class Exchange:
     # -- attempts ----------------------------------------------------------------------------------------------------
 
     async def _attempts(self) -> None:
-        client, head = self.client, self.head
+        server = self.server  # chosen by `begin`, or not yet
         tried: tuple[int, ...] = ()
-        repeated: UpstreamServer | None = None
         failure: AttemptFailed | None = None
         while True:
-            server = repeated or self.pool.choose(client.key, monotonic(), tried)
+            server = server or self._choose(tried)
             if server is None:
                 if failure is not None:
                     raise ended_by(failure.kind, self.pool.name)
                 raise ExchangeEnded(Outcome.NO_SERVER, f"no eligible server in pool {self.pool.name}")
-            self.server = server
-            cells = server.cells.cells
-            cells[server.cells.in_flight] += 1
-            upstream = None
-            is_safe = self.body is None and head.method != b"POST" and head.method != b"PATCH"
-            if repeated is None:
-                upstream = server.take_idle(is_to_be_checked=not is_safe)
-            was_reused = upstream is not None
-            try:
-                if upstream is None:
-                    upstream = await server.dial()
-                await self._attempt(server, upstream)
-                return
-            except AttemptFailed as failed:
-                server.cells.count_failure(failed.kind)
-                failure = failed
-                if may_repeat_on_new_connection(
-                    failed.kind,
-                    head.method,
-                    was_reused=was_reused,
-                    is_body_kept=self.body is None or not self.body.has_started,
-                ):
-                    repeated = server
-                else:
-                    repeated = None
-                    if self.pool.observe is not None:
-                        self.pool.observe(server.cells.index, 0, True, monotonic())
-                    tried += (server.cells.index,)
-                    if not may_try_another_server(failed.kind, len(tried)):
-                        raise ended_by(failed.kind, self.pool.name) from failed
+            if failure is not None:
                 self.retries += 1
                 server.cells.add(at.SERVER_RETRIES, 1)
+            was_reused = self.upstream is not None
+            try:
+                if self.upstream is None:
+                    self.upstream = await server.dial()
+                await self._attempt(server, self.upstream)
+                return
+            except AttemptFailed as failed:
+                failure = failed
             finally:
-                cells[server.cells.in_flight] -= 1
+                server.cells.add_in_flight(-1)
+            server.cells.count_failure(failure.kind)
+            self.upstream = self.interruption = None
+            self.sent_at, self.received = 0.0, b""
+            if may_repeat_on_new_connection(
+                failure.kind,
+                self.head.method,
+                was_reused=was_reused,
+                is_body_kept=self.body is None or not self.body.has_started,
+            ):
+                server.cells.add_in_flight(1)
+                continue
+            if self.pool.observe is not None:
+                self.pool.observe(server.cells.index, 0, True, monotonic())
+            tried += (server.cells.index,)
+            if not may_try_another_server(failure.kind, len(tried)):
+                raise ended_by(failure.kind, self.pool.name) from failure
+            server = None
 
-    async def _attempt(  # noqa: C901  # hot: see docs/performance.md
-        self, server: UpstreamServer, upstream: Upstream
-    ) -> None:
-        """Send the request and relay the response. Raises AttemptFailed while nothing was sent to the client.
-
-        Hot: for a request without a body whose answer comes in one piece, nothing here awaits but the answer itself.
-        """
+    async def _attempt(self, server: UpstreamServer, upstream: Upstream) -> None:
+        """Send the request and relay the response. Raises AttemptFailed while nothing was sent to the client."""
         client, body = self.client, self.body
         is_reusable = False
-        client.partner = upstream
         try:
-            payload = build_request_head(self.head, client.forwarded, server.address)
-            if body is not None:
-                payload += self._first_of(body)
-            sent_at = monotonic()
-            try:
-                if (sent := upstream.send(payload)) != len(payload):
-                    await self._send_slowly(upstream, payload[sent:])
-            except BlockingIOError:
-                await self._send_slowly(upstream, payload)
-            except OSError:
-                pass  # the server may have answered before it closed: what it said decides
-            if body is not None and not body.is_done:
-                client.reactor.start(body.pump(upstream))
-            data = await (self._first(upstream) if body is None else self._more(upstream, False))
-            parsed = parse_response_head(data, client.limits.head_bytes_max, client.limits.fields_max)
-            if parsed is not None and parsed[0].status >= 200:
-                response, rest = parsed[0], data[parsed[1] :]
+            if not self.sent_at:
+                self.unsent = self._send(server, upstream)
+            if self.unsent:
+                await self._send_slowly(upstream)
+            if self.unsent_answer:
+                await self._to_client(self.unsent_answer)
             else:
-                response, rest = await self._response_head(upstream, data)
-            now = monotonic()
-            latency_us = int((now - sent_at) * 1e6)
-            count_latency(server.cells.cells, server.cells.first_byte, latency_us)
-            if self.pool.observe is not None:
-                self.pool.observe(server.cells.index, latency_us, response.status >= 500, now)
-            self.status = response.status
-            if response.status == 101:
-                self._upgrade(response, rest, upstream)
-            else:
-                is_reusable = await self._response(upstream, response, rest)
+                is_reusable = await self._relay_answer(server, upstream)
         except BadResponse as error:
             raise AttemptFailed(FailureKind.RESPONSE_BROKEN) from error
         finally:
@@ -190,13 +127,24 @@ class Exchange:
             elif client.upgraded is None:
                 upstream.close()
 
-    def _first_of(self, body: RequestBody) -> bytes:
-        try:
-            return body.take_buffered()
-        except BadRequest as error:
-            raise ended_by_client(error) from error
+    async def _relay_answer(self, server: UpstreamServer, upstream: Upstream) -> bool:
+        """Relay the rest of the request's body and the response; return whether the connection may be used again."""
+        body = self.body
+        if body is not None and not body.is_done:
+            self.client.reactor.start(body.pump(upstream))
+        if not self.received:
+            self.received = await (self._first(upstream) if body is None else self._more(upstream, False))
+        response, rest = await self._response_head(upstream, self.received)
+        self._answered(server, response.status)
+        if response.status == 101:
+            self._upgrade(response, rest, upstream)
+            return False
+        kind = response_body_kind(self.head.method, response)
+        is_exact = await self._body(upstream, kind, response, self._framed(response, kind), rest)
+        return is_exact and response.is_persistent and kind is not BodyKind.UNTIL_CLOSE
 
-    async def _send_slowly(self, upstream: Upstream, payload: bytes) -> None:
+    async def _send_slowly(self, upstream: Upstream) -> None:
+        payload, self.unsent = self.unsent, b""
         try:
             await send_all(upstream, payload, self.client.limits.body_idle_timeout_s)
         except (SinkGone, DeadlinePassed):
@@ -206,6 +154,8 @@ class Exchange:
         """Return the first bytes of the answer to a request without a body."""
         deadline = upstream.reactor.now + self.client.limits.response_timeout_s
         try:
+            if self.interruption is not None:
+                raise self.interruption
             while True:
                 await upstream.readable(deadline)
                 try:
@@ -223,36 +173,20 @@ class Exchange:
 
     # -- the response ------------------------------------------------------------------------------------------------
 
-    async def _response(self, upstream: Upstream, response: ResponseHead, rest: bytes) -> bool:
-        client, head = self.client, self.head
-        kind = response_body_kind(head.method, response)
-        if client.is_to_close or (self.body is not None and not self.body.is_done):
+    def _framed(self, response: ResponseHead, kind: BodyKind) -> bytes:
+        """Return the head as it goes to the client, and settle whether the client's connection may go on."""
+        head = self.head
+        self.has_answered = True
+        if self.client.is_to_close or (self.body is not None and not self.body.is_done):
             self.is_persistent = False
-        down_kind, connection = kind, b""
         if kind is BodyKind.CHUNKED or kind is BodyKind.UNTIL_CLOSE:
-            down_kind = BodyKind.CHUNKED if head.version == 11 else BodyKind.UNTIL_CLOSE
+            kind = BodyKind.CHUNKED
             if head.version == 10:
+                kind = BodyKind.UNTIL_CLOSE
                 self.is_persistent = False
         if not self.is_persistent:
-            connection = b"Connection: close\r\n"
-        elif head.version == 10:
-            connection = b"Connection: keep-alive\r\n"
-        out = build_response_head(response, down_kind, connection)
-        self.has_answered = True
-        if (kind is BodyKind.LENGTH and len(rest) == response.content_length) or (kind is BodyKind.NONE and not rest):
-            out += rest
-            try:
-                sent = client.send(out)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                raise SinkGone from error
-            self.bytes_out += sent
-            if sent != len(out):
-                await self._to_client(out[sent:])
-            return response.is_persistent
-        is_exact = await self._body(upstream, kind, response, out, rest)
-        return is_exact and response.is_persistent and kind is not BodyKind.UNTIL_CLOSE
+            return build_response_head(response, kind, b"Connection: close\r\n")
+        return build_response_head(response, kind, b"Connection: keep-alive\r\n" if head.version == 10 else b"")
 
     async def _response_head(self, upstream: Upstream, data: bytes) -> tuple[ResponseHead, bytes]:
         """Return the final head and what came behind it; interim ones go straight on. Raises AttemptFailed, BadResponse."""
@@ -356,32 +290,3 @@ class Exchange:
         except (SinkGone, PeerGone, Aborted):
             return False
         return is_persistent
-
-    def _record(self, outcome: Outcome) -> None:
-        client = self.client
-        listener = client.listener.cells
-        cells = listener.cells
-        base = listener.base
-        total_us = int((monotonic() - self.started) * 1e6)
-        bytes_in = client.bytes_in + (self.body.bytes_relayed if self.body is not None else 0)
-        cells[base + at.LISTENER_REQUESTS] += 1
-        cells[base + at.LISTENER_BYTES_IN] += bytes_in
-        cells[base + at.LISTENER_BYTES_OUT] += self.bytes_out
-        cells[base + at.LISTENER_OUTCOMES + outcome] += 1
-        if self.status:
-            cells[listener.responses + self.status // 100] += 1
-        if self.retries:
-            cells[base + at.LISTENER_RETRIES] += self.retries
-        count_latency(cells, listener.total, total_us)
-        if self.server is None:
-            self.pool.cells.count_outcome(outcome)
-            return
-        server = self.server.cells
-        base = server.base
-        cells[base + at.SERVER_REQUESTS] += 1
-        cells[base + at.SERVER_BYTES_IN] += bytes_in
-        cells[base + at.SERVER_BYTES_OUT] += self.bytes_out
-        cells[base + at.SERVER_OUTCOMES + outcome] += 1
-        if self.status:
-            cells[server.responses + self.status // 100] += 1
-        count_latency(cells, server.total, total_us)

@@ -23,6 +23,8 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from typing import Any, Final
 
+from lbapp.model.limits import FAULT_LOG_INTERVAL_S
+
 log = logging.getLogger("lbapp.worker")
 
 READ: Final = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR
@@ -54,11 +56,11 @@ class Endpoint:
 
     `ready` holds the events seen and not yet consumed. One coroutine may wait to read and another to write, each up to its
     deadline (monotonic seconds). `partner` is interrupted with PeerGone when this socket breaks down while nobody waits for
-    it; `on_event` is called instead when nobody waits (an idle connection that its server closes).
+    it.
     """
 
     __slots__ = (
-        "fd", "on_event", "partner", "reactor", "read_deadline", "reader", "ready", "recv", "send", "socket",
+        "fd", "partner", "reactor", "read_deadline", "reader", "ready", "recv", "send", "socket",
         "write_deadline", "writer",
     )  # fmt: skip
 
@@ -74,7 +76,6 @@ class Endpoint:
         self.read_deadline = NEVER
         self.write_deadline = NEVER
         self.partner: Endpoint | None = None
-        self.on_event: Callable[[Any], None] | None = None
         reactor.add(self)
 
     @types.coroutine
@@ -107,13 +108,17 @@ class Endpoint:
         if writer is not None:
             self.reactor.throw(writer, error)
 
+    def unawaited(self, mask: int) -> None:
+        """Take in events that nobody waits for."""
+        if mask & GONE and self.partner is not None:
+            self.partner.interrupt(PeerGone())
+
     def close(self) -> None:
         """Take the socket out of the reactor and close it after the batch of events under way."""
         if self.fd >= 0:
             self.reactor.remove(self)
             self.fd = -1
             self.partner = None
-            self.on_event = None
 
 
 class Reactor(selectors.BaseSelector):
@@ -123,6 +128,8 @@ class Reactor(selectors.BaseSelector):
         self._clock = clock
         self.now = clock()
         self.faults = 0
+        self._quiet_until = -math.inf
+        self.after_batch: Callable[[], None] = lambda: None  # called when a batch of events has been served
         self.current: Task | None = None
         self.endpoints: dict[int, Endpoint] = {}
         self._epoll = epoll()
@@ -130,7 +137,7 @@ class Reactor(selectors.BaseSelector):
         self._epoll.register(self._inner.fileno(), EPOLLIN)
         self._closing: list[socket.socket] = []
         self._again: list[Task] = []
-        self._acceptors: dict[int, Callable[[], None]] = {}
+        self._acceptors: dict[int, Callable[[], object]] = {}
 
     # -- the data path -----------------------------------------------------------------------------------------------
 
@@ -145,7 +152,7 @@ class Reactor(selectors.BaseSelector):
             self._epoll.unregister(endpoint.fd)
             self._closing.append(endpoint.socket)
 
-    def accept_with(self, fd: int, accept: Callable[[], None]) -> None:
+    def accept_with(self, fd: int, accept: Callable[[], object]) -> None:
         """Call `accept` whenever the listening socket `fd` has clients waiting (level-triggered)."""
         self._acceptors[fd] = accept
         self._epoll.register(fd, EPOLLIN)
@@ -190,6 +197,9 @@ class Reactor(selectors.BaseSelector):
 
     def _report(self, task: Task) -> None:
         self.faults += 1
+        if self.now < self._quiet_until:
+            return  # counted; a fault in every exchange must not fill the disk
+        self._quiet_until = self.now + FAULT_LOG_INTERVAL_S
         log.exception("a connection ended with an error nobody foresaw in %s", getattr(task, "__qualname__", task))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -226,13 +236,20 @@ class Reactor(selectors.BaseSelector):
             reader, writer = endpoint.reader, endpoint.writer
             if reader is not None and mask & READ:
                 endpoint.reader = None
-                resume(reader)
+                self.current = reader
+                try:
+                    if reader.send(None):
+                        self._again.append(reader)
+                except StopIteration:
+                    pass
+                except Exception:  # noqa: BLE001  # a connection task: one connection ends, the others go on
+                    self._report(reader)
             if writer is not None:
                 if mask & WRITE and endpoint.writer is writer:
                     endpoint.writer = None
                     resume(writer)
             elif reader is None:
-                self._unawaited(endpoint, mask)
+                endpoint.unawaited(mask)
         if self._again:
             again, self._again = self._again, []
             for task in again:
@@ -241,13 +258,8 @@ class Reactor(selectors.BaseSelector):
             for sock in self._closing:
                 sock.close()
             self._closing.clear()
+        self.after_batch()
         return is_inner_ready
-
-    def _unawaited(self, endpoint: Endpoint, mask: int) -> None:
-        if endpoint.on_event is not None:
-            endpoint.on_event(endpoint)
-        elif mask & GONE and endpoint.partner is not None:
-            endpoint.partner.interrupt(PeerGone())
 
     def sweep(self) -> None:
         """Raise DeadlinePassed in every coroutine whose wait has taken too long."""

@@ -4,7 +4,7 @@ Responsible for the worker's own cells of the scoreboard. Knows nothing of socke
 memory are worked out once per listener, pool and server, so that counting is one addition to one cell.
 
 Invariants: only the worker in the slot writes its cells; every exchange is recorded with exactly one outcome; what is
-added to a gauge is taken off again by the same object.
+added to a gauge is taken off again by the same object; what was counted is in the cells when its batch of events ends.
 """
 
 from __future__ import annotations
@@ -14,48 +14,123 @@ from operator import add
 
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
-from lbapp.model.histogram import BUCKETS, SUB_BUCKETS, VALUE_US_MAX
+from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import FailureKind, Outcome
 
 
-def count_latency(cells: memoryview[int], histogram: int, value_us: int) -> None:
-    """Add one latency to the histogram that starts at cell `histogram` (model.histogram.bucket_of, spelled out)."""
-    if value_us < SUB_BUCKETS:
-        cells[histogram + (value_us if value_us > 0 else 0)] += 1
-    elif value_us > VALUE_US_MAX:
-        cells[histogram + BUCKETS - 1] += 1
-    else:
-        shift = value_us.bit_length() - 5
-        cells[histogram + (shift << 4) + (value_us >> shift)] += 1
+class Book:
+    """What is counted in common exchanges and not yet in the cells: written down once for each batch of events."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: list[EndingCells] = []
+
+    def keep(self, cells: EndingCells) -> None:
+        """Remember cells that something was counted for."""
+        self._open.append(cells)
+
+    def write(self) -> None:
+        """Write down everything that was counted."""
+        if self._open:
+            for cells in self._open:
+                cells.write()
+            self._open.clear()
 
 
-class ListenerCells:
+class EndingCells:
+    """Where the ends of exchanges are counted, at a listener or at a server: their cells, by name."""
+
+    __slots__ = (
+        "_keep", "_new_bytes_in", "_new_bytes_out", "_new_exchanges", "base", "bytes_in", "bytes_out", "cells", "outcomes",
+        "responses", "total",
+    )  # fmt: skip
+
+    def __init__(self, cells: memoryview[int], base: int, offsets: tuple[int, int, int, int, int], book: Book) -> None:
+        bytes_in, bytes_out, responses, outcomes, total = offsets
+        self._keep = book.keep
+        self._new_exchanges = 0
+        self._new_bytes_in = 0
+        self._new_bytes_out = 0
+        self.cells = cells
+        self.base = base
+        self.bytes_in = base + bytes_in
+        self.bytes_out = base + bytes_out
+        self.responses = base + responses - 1
+        self.outcomes = base + outcomes
+        self.total = base + total
+
+    def common_exchange_ended(self, bytes_in: int, bytes_out: int, bucket: int) -> None:
+        """Count an exchange that completed with a 2xx, as most do; all but its latency is written with the batch."""
+        if not self._new_exchanges:
+            self._keep(self)
+        self._new_exchanges += 1
+        self._new_bytes_in += bytes_in
+        self._new_bytes_out += bytes_out
+        self.cells[self.total + bucket] += 1
+
+    def write(self) -> None:
+        """Write down what `common_exchange_ended` counted."""
+        cells = self.cells
+        cells[self.outcomes + Outcome.COMPLETED] += self._new_exchanges
+        cells[self.responses + 2] += self._new_exchanges
+        cells[self.bytes_in] += self._new_bytes_in
+        cells[self.bytes_out] += self._new_bytes_out
+        self._new_exchanges = self._new_bytes_in = self._new_bytes_out = 0
+
+    def exchange_ended(self, outcome: Outcome, status: int, bytes_in: int, bytes_out: int, bucket: int) -> None:
+        """Count an exchange. `status` 0: no response; `bucket`: of the histogram of how long it took."""
+        cells = self.cells
+        cells[self.outcomes + outcome] += 1
+        cells[self.bytes_in] += bytes_in
+        cells[self.bytes_out] += bytes_out
+        cells[self.total + bucket] += 1
+        if status:
+            cells[self.responses + status // 100] += 1
+
+    def count_outcome(self, outcome: Outcome, status: int = 0) -> None:
+        """Count an exchange that took no time and moved no bytes worth counting."""
+        self.cells[self.outcomes + outcome] += 1
+        if status:
+            self.cells[self.responses + status // 100] += 1
+
+    def count_bytes(self, bytes_in: int, bytes_out: int) -> None:
+        """Count what a tunnel moved."""
+        self.cells[self.bytes_in] += bytes_in
+        self.cells[self.bytes_out] += bytes_out
+
+    def count_latency(self, histogram: int, value_us: int) -> None:
+        """Add one latency to the histogram that starts at cell `histogram`."""
+        self.cells[histogram + bucket_of(value_us)] += 1
+
+    def add(self, counter: int, amount: int) -> None:
+        """Add to a counter or gauge named in scoreboard.layout."""
+        self.cells[self.base + counter] += amount
+
+
+class ListenerCells(EndingCells):
     """The cells of one listener in this worker's slot."""
 
-    __slots__ = ("base", "cells", "responses", "total")
+    __slots__ = ()
 
-    def __init__(self, segment: Segment, slot: int, listener: int) -> None:
-        self.cells = segment.cells
-        self.base = segment.layout.listener(slot, listener)
-        self.responses = self.base + at.LISTENER_RESPONSES - 1
-        self.total = self.base + at.LISTENER_TOTAL
+    def __init__(self, segment: Segment, slot: int, listener: int, book: Book) -> None:
+        offsets = (
+            at.LISTENER_BYTES_IN, at.LISTENER_BYTES_OUT, at.LISTENER_RESPONSES, at.LISTENER_OUTCOMES, at.LISTENER_TOTAL,
+        )  # fmt: skip
+        super().__init__(segment.cells, segment.layout.listener(slot, listener), offsets, book)
 
     def connection_opened(self) -> None:
         """Count a downstream connection as open."""
-        self.cells[self.base + at.LISTENER_CONNECTIONS] += 1
-        self.cells[self.base + at.LISTENER_CONNECTIONS_TOTAL] += 1
+        self.add(at.LISTENER_CONNECTIONS, 1)
+        self.add(at.LISTENER_CONNECTIONS_TOTAL, 1)
 
     def connection_closed(self) -> None:
         """Undo the gauge of `connection_opened`."""
-        self.cells[self.base + at.LISTENER_CONNECTIONS] -= 1
+        self.add(at.LISTENER_CONNECTIONS, -1)
 
-    def exchange_refused(self, outcome: Outcome, status: int) -> None:
-        """Count an exchange that lbapp answered itself, or that ended before a server was chosen."""
-        cells = self.cells
-        cells[self.base + at.LISTENER_REQUESTS] += 1
-        cells[self.base + at.LISTENER_OUTCOMES + outcome] += 1
-        if status:
-            cells[self.responses + status // 100] += 1
+    def set_in_flight(self, count: int) -> None:
+        """Say how many of the open connections have an exchange or a tunnel under way."""
+        self.cells[self.base + at.LISTENER_IN_FLIGHT] = count
 
 
 class PoolCells:
@@ -73,43 +148,32 @@ class PoolCells:
         self.cells[self.base + outcome] += 1
 
 
-class ServerCells:
+class ServerCells(EndingCells):
     """The cells of one server in this worker's slot, and its state as the supervisor wrote it."""
 
-    __slots__ = (
-        "base",
-        "cells",
-        "connect",
-        "first_byte",
-        "in_flight",
-        "index",
-        "responses",
-        "state",
-        "total",
-    )
+    __slots__ = ("connect", "failures", "first_byte", "in_flight", "index", "state")
 
-    def __init__(self, segment: Segment, slot: int, server: int) -> None:
-        self.cells = segment.cells
+    def __init__(self, segment: Segment, slot: int, server: int, book: Book) -> None:
+        offsets = (at.SERVER_BYTES_IN, at.SERVER_BYTES_OUT, at.SERVER_RESPONSES, at.SERVER_OUTCOMES, at.SERVER_TOTAL)
+        super().__init__(segment.cells, segment.layout.server(slot, server), offsets, book)
         self.index = server
-        self.base = segment.layout.server(slot, server)
-        self.responses = self.base + at.SERVER_RESPONSES - 1
+        self.failures = self.base + at.SERVER_FAILURES
         self.connect = self.base + at.SERVER_CONNECT
         self.first_byte = self.base + at.SERVER_FIRST_BYTE
-        self.total = self.base + at.SERVER_TOTAL
         self.in_flight = segment.layout.in_flight(slot) + server
         self.state = segment.layout.state(server)
 
     def count_failure(self, kind: FailureKind) -> None:
         """Count a failed attempt."""
-        self.cells[self.base + at.SERVER_FAILURES + kind] += 1
+        self.cells[self.failures + kind] += 1
 
-    def count_outcome(self, outcome: Outcome) -> None:
-        """Count how an exchange ended whose last attempt was at this server."""
-        self.cells[self.base + at.SERVER_OUTCOMES + outcome] += 1
+    def add_in_flight(self, amount: int) -> None:
+        """Count an exchange or a tunnel in (1) or out (-1)."""
+        self.cells[self.in_flight] += amount
 
-    def add(self, counter: int, amount: int) -> None:
-        """Add to a counter or gauge named in scoreboard.layout."""
-        self.cells[self.base + counter] += amount
+    def set_idle(self, count: int) -> None:
+        """Say how many connections to the server are kept idle."""
+        self.cells[self.base + at.SERVER_IDLE] = count
 
 
 class InFlightReader:

@@ -15,7 +15,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor, next_turn
 from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
@@ -151,11 +151,20 @@ async def _writable(sink: Endpoint, idle_timeout_s: float) -> None:
         raise SinkGone from error
 
 
+class TunnelWatcher(Protocol):
+    """Who wants to know about a tunnel."""
+
+    def moved(self, bytes_up: int, bytes_down: int) -> None:
+        """Bytes have gone on, from the client or to it."""
+
+    def finished(self, is_clean: bool) -> None:
+        """Both directions have ended, cleanly or not. Called once."""
+
+
 class Tunnel:
     """Two endpoints relayed both ways, with half-close, until both sides ended, one broke, or nothing moved for too long.
 
-    `finished(bytes_up, bytes_down, is_clean)` is called once, after both coroutines have ended; whoever made the tunnel
-    closes the endpoints there.
+    The watcher closes the endpoints when the tunnel has finished.
     """
 
     def __init__(
@@ -164,15 +173,14 @@ class Tunnel:
         server: Endpoint,
         pipes: Pipes,
         idle_timeout_s: float,
-        finished: Callable[[int, int, bool], None],
+        watcher: TunnelWatcher,
     ) -> None:
         self._client = client
         self._server = server
         self._pipes = pipes
         self._idle_timeout_s = idle_timeout_s
-        self._finished = finished
+        self._watcher = watcher
         self._last_moved_at = client.reactor.now
-        self._bytes = [0, 0]
         self._open = 2
         self._is_clean = True
 
@@ -192,7 +200,7 @@ class Tunnel:
 
     async def _one_way(self, source: Endpoint, sink: Endpoint, direction: int) -> None:
         def relayed(count: int) -> None:
-            self._bytes[direction] += count
+            self._watcher.moved(*((0, count) if direction else (count, 0)))
             self._last_moved_at = source.reactor.now
 
         try:
@@ -213,7 +221,7 @@ class Tunnel:
         finally:
             self._open -= 1
             if not self._open:
-                self._finished(self._bytes[0], self._bytes[1], self._is_clean)
+                self._watcher.finished(self._is_clean)
 
 
 def _shut_down(endpoint: Endpoint, how: int) -> None:

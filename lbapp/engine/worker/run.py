@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic, monotonic_ns
 
@@ -39,7 +40,7 @@ from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
 from lbapp.engine.worker.downstream import Acceptor, Downstream, ListenerRuntime
 from lbapp.engine.worker.reactor import Aborted, Reactor
-from lbapp.engine.worker.record import InFlightReader, ListenerCells, PoolCells, ServerCells
+from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
 from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
@@ -57,10 +58,14 @@ class Worker:
     limits: Limits
     segment: Segment
     block: int  # the first cell of the worker's own block
+    book: Book
     pipes: Pipes = field(default_factory=Pipes)
     connections: set[Downstream] = field(default_factory=set)
     acceptors: list[Acceptor] = field(default_factory=list)
+    listeners: list[ListenerRuntime] = field(default_factory=list)
+    pools: list[UpstreamPool] = field(default_factory=list)
     servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    faults_before: int = 0  # of the workers that had the slot before
     is_draining: bool = False
     is_accepting: bool = False
 
@@ -76,6 +81,17 @@ class Worker:
         for acceptor in self.acceptors:
             self.reactor.stop_accepting(acceptor.socket.fileno())
 
+    def stop_accepting(self) -> None:
+        """Take in who is in the queue already, and was promised an answer, and nobody more."""
+        for acceptor in self.acceptors:
+            while acceptor.accept():
+                pass
+        self.is_draining = True
+        self.pause_accepting()
+        for acceptor in self.acceptors:
+            # The supervisor holds this socket too. If it is gone, new clients are refused, and another engine may bind.
+            acceptor.socket.close()
+
     def connection_closed(self, client: Downstream) -> None:
         """Forget a downstream connection."""
         self.connections.discard(client)
@@ -83,25 +99,33 @@ class Worker:
     def sweep(self) -> None:
         """Look after deadlines, idle connections and a pause in accepting."""
         self.reactor.sweep()
+        for pool in self.pools:
+            pool.look(self.reactor.now)
         for server in self.servers.values():
             server.close_idle(self.limits.idle_connection_timeout_s)
+            server.cells.set_idle(len(server.idle))
+        in_flight = Counter([client.listener for client in self.connections if not client.is_idle])
+        for listener in self.listeners:
+            listener.cells.set_in_flight(in_flight[listener])
         if not self.is_accepting and not self.is_draining and len(self.connections) < self.limits.connections_max:
             self.start_accepting()
         cells = self.segment.cells
         cells[self.block + at.WORKER_CONNECTIONS] = len(self.connections)
-        cells[self.block + at.WORKER_FAULTS] = self.reactor.faults
+        cells[self.block + at.WORKER_FAULTS] = self.faults_before + self.reactor.faults
 
 
 def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, listening: list[int]) -> Worker:
     """Put a worker together from what it was assigned. `listening`: descriptors, in the order of `assignment.listening`."""
     slot, rows, configuration = assignment.slot, assignment.rows, assignment.configuration
-    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot))
+    book = Book()
+    reactor.after_batch = book.write
+    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot), book)
     load = InFlightReader(segment)
     pools: dict[str, UpstreamPool] = {}
     for pool in configuration.pools:
         members = {
             rows.servers[server.id]: UpstreamServer(
-                reactor, server, ServerCells(segment, slot, rows.servers[server.id]), configuration.limits
+                reactor, server, ServerCells(segment, slot, rows.servers[server.id], book), configuration.limits
             )
             for server in pool.servers
         }
@@ -110,12 +134,15 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     runtimes = {
         listener.name: ListenerRuntime(
             listener,
-            ListenerCells(segment, slot, rows.listeners[listener.name]),
+            ListenerCells(segment, slot, rows.listeners[listener.name], book),
             compile_routes(listener),
             pools,
         )
         for listener in configuration.listeners
     }
+    worker.faults_before = segment.cells[worker.block + at.WORKER_FAULTS]
+    worker.pools.extend(pools.values())
+    worker.listeners.extend(runtimes.values())
     set_addresses(worker, assignment.addresses)
     for name, fd in zip(assignment.listening, listening, strict=True):
         sock = socket.socket(fileno=fd)
@@ -156,12 +183,8 @@ async def _sweep(worker: Worker) -> None:
 
 async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
     """Serve what is there and nothing new; then end the process's task group."""
-    cells = worker.segment.cells
-    cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
-    for acceptor in worker.acceptors:
-        acceptor.accept()  # who is in the queue already was promised an answer
-    worker.is_draining = True
-    worker.pause_accepting()
+    worker.stop_accepting()
+    worker.segment.cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
     deadline = monotonic() + timeout_s
     for client in list(worker.connections):
         client.is_to_close = True

@@ -22,7 +22,7 @@ from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.engine.worker.record import PoolCells, ServerCells, count_latency
+from lbapp.engine.worker.record import PoolCells, ServerCells
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind
@@ -42,16 +42,26 @@ class AttemptFailed(Exception):
 class Upstream(Endpoint):
     """One connection to a server. `cut` is called when it is closed by force while something else than a read waits."""
 
-    __slots__ = ("cut", "idle_since", "opened_at", "server")
+    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "server")
 
     def __init__(self, reactor: Reactor, sock: socket.socket, server: UpstreamServer) -> None:
         super().__init__(reactor, sock)
         self.server = server
-        self.opened_at = reactor.now
+        self.expires_at = reactor.now + server.limits.idle_connection_age_s
         self.idle_since = 0.0
+        self.is_idle = False
         self.cut: Callable[[], None] | None = None
         server.open.add(self)
         server.cells.add(at.SERVER_CONNECTIONS, 1)
+
+    def unawaited(self, mask: int) -> None:
+        """Go if the server has ended the connection, or spoken, while it was idle."""
+        if self.is_idle:
+            if self.ready & READ and not _is_silent(self):
+                self.server.idle.remove(self)
+                self.close()
+        else:
+            super().unawaited(mask)
 
     def close(self) -> None:
         """Close the connection and take it off the server's counts."""
@@ -81,38 +91,26 @@ class UpstreamServer:
         idle, now = self.idle, self.reactor.now
         while idle:
             upstream = idle.pop()
-            upstream.on_event = None
-            self.cells.add(at.SERVER_IDLE, -1)
-            if now - upstream.opened_at < self.limits.idle_connection_age_s and (
-                not (upstream.ready & READ or is_to_be_checked) or _is_silent(upstream)
-            ):
+            upstream.is_idle = False
+            if now < upstream.expires_at and (not (upstream.ready & READ or is_to_be_checked) or _is_silent(upstream)):
                 return upstream
             upstream.close()
         return None
 
     def give_back(self, upstream: Upstream) -> None:
         """Keep a connection whose exchange is complete on both sides, if there is room."""
-        upstream.partner = None
         if not self.may_keep_idle or len(self.idle) >= self.limits.idle_connections_max:
             upstream.close()
             return
         upstream.idle_since = self.reactor.now
-        upstream.on_event = self._idle_event
+        upstream.is_idle = True
         self.idle.append(upstream)
-        self.cells.add(at.SERVER_IDLE, 1)
-
-    def _idle_event(self, upstream: Upstream) -> None:
-        if upstream.ready & READ and not _is_silent(upstream):
-            self.idle.remove(upstream)
-            self.cells.add(at.SERVER_IDLE, -1)
-            upstream.close()
 
     def close_idle(self, idle_timeout_s: float = 0.0) -> None:
         """Close what has been idle for longer; the oldest stand first."""
         before = self.reactor.now - idle_timeout_s
         while self.idle and self.idle[0].idle_since <= before:
             self.idle.pop(0).close()
-            self.cells.add(at.SERVER_IDLE, -1)
 
     def close_all(self) -> None:
         """Close every connection at once; what is in flight on them fails."""
@@ -140,7 +138,7 @@ class UpstreamServer:
                     break
                 continue
             self.cells.add(at.SERVER_CONNECTIONS_TOTAL, 1)
-            count_latency(self.cells.cells, self.cells.connect, int((monotonic() - started) * 1e6))
+            self.cells.count_latency(self.cells.connect, int((monotonic() - started) * 1e6))
             return upstream
         raise AttemptFailed(kind)
 
@@ -150,7 +148,10 @@ class UpstreamServer:
         except OSError as error:
             raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex((host, port))
+        try:
+            code = sock.connect_ex((host, port))
+        except OSError:  # an address that the kernel cannot take, such as one with an unknown zone
+            code = errno.EADDRNOTAVAIL
         if code not in (0, errno.EINPROGRESS):
             sock.close()
             raise AttemptFailed(_kind_of(code))
@@ -203,12 +204,17 @@ class UpstreamPool:
     def choose(self, client_key: bytes, now_s: float, tried: tuple[int, ...] = ()) -> UpstreamServer | None:
         """Return the server for a new exchange, as the scoreboard stands now; None when no server is eligible."""
         cells = self.cells
-        version = cells.cells[cells.version]
+        if cells.cells[cells.version] != self._seen:
+            self.look(now_s)
+        index = self._algorithm.choose_server(client_key, now_s, tried)
+        return None if index is None else self.servers[index]
+
+    def look(self, now_s: float) -> None:
+        """Take over what the supervisor has written of the pool's servers. Idle connections to those it took out go."""
+        version = self.cells.cells[self.cells.version]
         if version != self._seen:
             self._seen = version
             self._algorithm.update(self._states(), now_s)
-        index = self._algorithm.choose_server(client_key, now_s, tried)
-        return None if index is None else self.servers[index]
 
     def _states(self) -> list[ServerState]:
         states = []

@@ -90,11 +90,10 @@ class Parts:
     def count_requests(
         self, name: str, count: int, *, status_class: int = 2, latency_us: int = 1000, slot: int = 0
     ) -> None:
-        """Count as a worker would: requests, responses, completed outcomes and the histogram of totals."""
+        """Count as a worker would: responses, completed outcomes and the histogram of totals."""
         segment = self.running.segment
         base = segment.layout.server(slot, self.server(name).row)
         for cell in (
-            at.SERVER_REQUESTS,
             at.SERVER_RESPONSES + status_class - 1,
             at.SERVER_OUTCOMES,
             at.SERVER_TOTAL + bucket_of(latency_us),

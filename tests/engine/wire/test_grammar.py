@@ -9,8 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lbapp.engine.wire.grammar import REQUEST, RESPONSE, has_sound_lines
-from lbapp.engine.wire.heads import BadRequest, BadResponse, RequestHead, ResponseHead
-from lbapp.engine.wire.http1 import parse_request_head, parse_response_head
+from lbapp.engine.wire.heads import BadRequest, BadResponse, BodyKind, RequestHead, ResponseHead
+from lbapp.engine.wire.http1 import (
+    parse_request_head,
+    parse_response_head,
+    plain_response_status,
+    response_body_kind,
+)
 
 # Of each pair, the first is drawn from for every head, the second only for odd ones.
 Choice = tuple[tuple[bytes, ...], tuple[bytes, ...]]
@@ -100,12 +105,16 @@ def response_heads(draw: st.DrawFn) -> bytes:
     return _mutated(draw, b"%b %b\r\n%b\r\n" % (version, status, lines))
 
 
+def _meaning(head: RequestHead | ResponseHead) -> dict[str, object]:
+    return {name: getattr(head, name) for name in type(head).__slots__}
+
+
 def request_verdict(data: bytes, with_grammar: bool) -> object:
     try:
         parsed = parse_request_head(data, 400, 7, with_grammar=with_grammar)
     except BadRequest as refused:
         return refused.status, refused.reason
-    return parsed and ([getattr(parsed[0], name) for name in RequestHead.__slots__], parsed[1])
+    return parsed and (_meaning(parsed[0]), parsed[1])
 
 
 def response_verdict(data: bytes, with_grammar: bool) -> object:
@@ -113,7 +122,7 @@ def response_verdict(data: bytes, with_grammar: bool) -> object:
         parsed = parse_response_head(data, 400, 7, with_grammar=with_grammar)
     except BadResponse as refused:
         return refused.reason
-    return parsed and ([getattr(parsed[0], name) for name in ResponseHead.__slots__], parsed[1])
+    return parsed and (_meaning(parsed[0]), parsed[1])
 
 
 @settings(max_examples=1000, deadline=None, derandomize=True)
@@ -126,6 +135,36 @@ def test_requests_get_the_same_verdict_with_and_without_grammar(data: bytes, beh
 @given(response_heads(), st.sampled_from((b"", b"body", b"\r\n")))
 def test_responses_get_the_same_verdict_with_and_without_grammar(data: bytes, behind: bytes) -> None:
     assert response_verdict(data + behind, True) == response_verdict(data + behind, False)
+
+
+@settings(max_examples=2000, deadline=None, derandomize=True)
+@given(response_heads(), st.integers(-1, 6))
+def test_what_goes_on_as_it_came_is_a_whole_response_that_may(head: bytes, surplus: int) -> None:
+    """Where the short way says yes, the careful way has found the same response, and would keep the connection."""
+    parsed = None
+    try:
+        parsed = parse_response_head(head, 400, 7, with_grammar=False)
+    except BadResponse:
+        assert plain_response_status(head + b"hello", 400, 7) == 0
+    body = b"x" * max(0, (parsed[0].content_length if parsed else 5) + surplus)
+    status = plain_response_status(head + body, 400, 7)
+    if status:
+        assert parsed is not None
+        found, end = parsed
+        assert status == found.status
+        assert found.is_persistent
+        assert response_body_kind(b"GET", found) is BodyKind.LENGTH
+        assert found.content_length == len(body) == len(head) + len(body) - end
+        dropped = {b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
+        names = [line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
+        assert not dropped & set(names)
+        assert head.count(b"Connection: keep-alive\r\n") == names.count(b"connection")
+
+
+def test_common_responses_go_on_as_they_came() -> None:
+    for fields in (b"", b"Connection: keep-alive\r\n", b"Content-Type: a/b\r\nCache-Control: x\r\n"):
+        for order in (b"%bContent-Length: 2\r\n" % fields, b"Content-Length: 2\r\n%b" % fields):
+            assert plain_response_status(b"HTTP/1.1 200 OK\r\n%b\r\nok" % order, 400, 7) == 200
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

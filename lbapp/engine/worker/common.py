@@ -1,0 +1,158 @@
+"""The common exchange: a request without a body, on an idle connection, whose answer comes in one piece and goes on as it came.
+
+Responsible for the state of an exchange, and for carrying it through as long as it waits for nothing but that answer: two
+plain functions, so that no coroutine is made for it. Whatever turns out to be different is left as it stands to `exchange`,
+which goes on from there and knows every case.
+
+Invariants: while `server` is set and the exchange is not recorded, it is counted as in flight there, once; `finish` either
+completes and records an exchange or leaves it unrecorded; nothing goes on as it came that `exchange` would change.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.wire.heads import BadRequest, RequestHead
+from lbapp.engine.wire.http1 import build_request_head, plain_response_status
+from lbapp.engine.worker.body import RequestBody
+from lbapp.engine.worker.ended import ended_by_client
+from lbapp.engine.worker.upstream import Upstream, UpstreamPool, UpstreamServer
+from lbapp.model.histogram import bucket_of
+from lbapp.model.limits import RECEIVE_BYTES
+from lbapp.model.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.downstream import Downstream
+
+
+class CommonExchange:
+    """The state of one exchange, for as long as it lasts."""
+
+    __slots__ = (
+        "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent", "pool", "received", "retries",
+        "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream",
+    )  # fmt: skip
+
+    def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
+        self.client = client
+        self.head = head
+        self.pool = pool
+        self.body = body
+        self.started = client.reactor.now
+        self.server: UpstreamServer | None = (
+            None  # of the last attempt; while it lasts, the exchange is in flight there
+        )
+        self.upstream: Upstream | None = None  # of the attempt under way
+        self.sent_at = 0.0  # when its request was sent, 0 before
+        self.unsent = b""  # what the server did not take of the request at once
+        self.received = b""  # what came of the answer at once
+        self.interruption: Exception | None = None  # what came instead
+        self.unsent_answer = b""  # what the client did not take at once of an answer that came at once
+        self.bytes_out = 0
+        self.status = 0
+        self.retries = 0
+        self.has_answered = False
+        self.is_persistent = head.is_persistent
+
+    def begin(self) -> Upstream | None:
+        """Send the request on an idle connection. Returns what the answer will come on; None: see `run`."""
+        server = self._choose(())
+        upstream = self.upstream
+        if upstream is None or server is None:
+            return None
+        self.unsent = self._send(server, upstream)
+        return None if self.unsent else upstream
+
+    def finish(self, upstream: Upstream) -> bool:
+        """Pass the answer on if it can go as it came. Returns whether that was all; if not, `run` goes on from there."""
+        client, server, head = self.client, self.server, self.head
+        limits = client.limits
+        self.received = data = upstream.recv(RECEIVE_BYTES)
+        status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
+        if not status or server is None or head.version != 11 or head.method == b"HEAD":
+            return False
+        if client.is_to_close or not self.is_persistent:
+            return False
+        now = self._answered(server, status)
+        self.has_answered = True
+        try:
+            sent = client.send(data)
+        except OSError:
+            sent = 0  # whether it is full or gone shows when the rest is sent
+        self.bytes_out = sent
+        if sent != len(data):
+            self.unsent_answer = data[sent:]
+            return False
+        client.partner = None
+        cells = server.cells
+        cells.cells[cells.in_flight] -= 1
+        server.give_back(upstream)
+        bucket = bucket_of(int((now - self.started) * 1e6))
+        if status < 300:
+            client.listener.cells.common_exchange_ended(client.bytes_in, sent, bucket)
+            cells.common_exchange_ended(client.bytes_in, sent, bucket)
+        else:
+            client.listener.cells.exchange_ended(Outcome.COMPLETED, status, client.bytes_in, sent, bucket)
+            cells.exchange_ended(Outcome.COMPLETED, status, client.bytes_in, sent, bucket)
+        return True
+
+    def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
+        """Choose the server of the next attempt, and take a connection that is idle there."""
+        server = self.pool.choose(self.client.key, self.client.reactor.now, tried)
+        if server is not None:
+            self.server = server
+            cells = server.cells
+            cells.cells[cells.in_flight] += 1
+            method = self.head.method
+            is_unsafe = self.body is not None or method == b"POST" or method == b"PATCH"
+            self.upstream = server.take_idle(is_to_be_checked=is_unsafe)
+        return server
+
+    def _send(self, server: UpstreamServer, upstream: Upstream) -> bytes:
+        """Send the request, with what has come of its body; return what the server did not take at once."""
+        client = self.client
+        client.partner = upstream
+        payload = build_request_head(self.head, client.forwarded, server.address)
+        if self.body is not None:
+            payload += self._first_of(self.body)
+        self.sent_at = monotonic()
+        try:
+            sent = upstream.send(payload)
+        except BlockingIOError:
+            return payload
+        except OSError:
+            return b""  # the server may have answered before it closed: what it said decides
+        return payload[sent:] if sent != len(payload) else b""
+
+    def _answered(self, server: UpstreamServer, status: int) -> float:
+        """Note how long the server took to answer, and what with; return the time."""
+        self.status = status
+        cells = server.cells
+        now = monotonic()
+        latency_us = int((now - self.sent_at) * 1e6)
+        cells.cells[cells.first_byte + bucket_of(latency_us)] += 1
+        if self.pool.observe is not None:
+            self.pool.observe(cells.index, latency_us, status >= 500, now)
+        return now
+
+    def _first_of(self, body: RequestBody) -> bytes:
+        try:
+            return body.take_buffered()
+        except BadRequest as error:
+            raise ended_by_client(error) from error
+
+    def _record(self, outcome: Outcome) -> None:
+        client, server, status = self.client, self.server, self.status
+        listener = client.listener.cells
+        bucket = bucket_of(int((monotonic() - self.started) * 1e6))
+        bytes_in = client.bytes_in + self.body.bytes_relayed if self.body is not None else client.bytes_in
+        bytes_out = self.bytes_out
+        listener.exchange_ended(outcome, status, bytes_in, bytes_out, bucket)
+        if self.retries:
+            listener.add(at.LISTENER_RETRIES, self.retries)
+        if server is None:
+            self.pool.cells.count_outcome(outcome)
+        else:
+            server.cells.exchange_ended(outcome, status, bytes_in, bytes_out, bucket)

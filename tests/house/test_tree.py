@@ -29,6 +29,7 @@ TESTED_BY = {
     "lbapp/engine/scoreboard/layout.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/scoreboard/segment.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/scoreboard/totals.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/accept.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/body.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/download.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/downstream.py": "tests/engine/worker/test_exchange.py",

@@ -1,6 +1,6 @@
-"""A client's connection: accepted, read request by request, closed.
+"""A client's connection: read request by request, closed.
 
-Responsible for the life of downstream connections, HTTP and TCP. Knows nothing of servers but through the exchange.
+Responsible for the life of a downstream connection, and its requests. Knows nothing of servers but through the exchange.
 
 Invariants: requests of one connection are answered in their order, one at a time; a connection is counted as open from its
 accept to its close and at no other time; whatever ends a connection, its socket leaves the reactor.
@@ -13,45 +13,36 @@ import types
 from collections.abc import Generator
 from ipaddress import ip_address
 from select import EPOLLIN
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from lbapp.engine.policy.retry import may_try_another_server
-from lbapp.engine.policy.routing import Router
-from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
-from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.engine.worker.record import ListenerCells
-from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, Tunnel, receive, send_all
-from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamPool, UpstreamServer
-from lbapp.model.entities import Listener
-from lbapp.model.histogram import bucket_of
-from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, LINGER_S, RECEIVE_BYTES, Limits
+from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
+from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, send_all
+from lbapp.engine.worker.tunnels import tunnel_after_upgrade
+from lbapp.engine.worker.upstream import Upstream, UpstreamPool
+from lbapp.model.limits import LINGER_S, RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from lbapp.engine.worker.accept import ListenerRuntime
     from lbapp.engine.worker.run import Worker
 
 _IPV6_MAPPED: Final = "::ffff:"
 
 
-class ListenerRuntime:
-    """One listener as this worker serves it."""
-
-    def __init__(
-        self, listener: Listener, cells: ListenerCells, router: Router, pools: dict[str, UpstreamPool]
-    ) -> None:
-        self.name = listener.name
-        self.protocol = listener.protocol
-        self.cells = cells
-        self.router = router
-        self.pools = pools
-        self.pool = pools[listener.pool] if listener.pool is not None else None
-        self.only_pool = None if router.has_routes else self.pool
+def _client(peer: object) -> tuple[bytes, bytes]:
+    """Return (packed address, ready-made forwarding lines) of a peer as `accept` gives it."""
+    host = peer[0] if isinstance(peer, tuple) else ""
+    if host.startswith(_IPV6_MAPPED):
+        host = host[len(_IPV6_MAPPED) :]
+    if not host:
+        return b"\x7f\x00\x00\x01", b"X-Forwarded-For: unix:\r\nX-Forwarded-Proto: http\r\n"
+    host = host.partition("%")[0]
+    return ip_address(host).packed, f"X-Forwarded-For: {host}\r\nX-Forwarded-Proto: http\r\n".encode("ascii")
 
 
 class Downstream(Endpoint):
@@ -100,6 +91,7 @@ class Downstream(Endpoint):
         A generator, because a common exchange needs no more than its two waits; what is not common goes on in coroutines.
         """
         reactor, listener, limits = self.reactor, self.listener, self.limits
+        exchange: Exchange | None
         try:
             while True:
                 if not self.buffer and not self.ready & READ:
@@ -134,6 +126,7 @@ class Downstream(Endpoint):
                     yield from self._linger()
                     break
                 self.is_idle = True
+                head = exchange = None  # an idle connection keeps nothing of its last request
         except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
             pass  # the client is gone, or was told to go
         finally:
@@ -240,136 +233,8 @@ class Downstream(Endpoint):
         if self.is_idle:
             self.interrupt(Aborted())
 
-    # -- tunnels -----------------------------------------------------------------------------------------------------
-
     def upgrade(self, upstream: Upstream, first_bytes: bytes) -> None:
         """Turn the connection into a tunnel after a 101; `first_bytes` go to the client before all else."""
         self.upgraded = upstream
         early, self.buffer = self.buffer, b""
-        self.reactor.start(self._tunnel_after_upgrade(upstream, first_bytes, early))
-
-    async def _tunnel_after_upgrade(self, upstream: Upstream, down: bytes, up: bytes) -> None:
-        timeout_s = self.limits.tunnel_idle_timeout_s
-        try:
-            await send_all(self, down, timeout_s)
-            if up:
-                await send_all(upstream, up, timeout_s)
-        except (SinkGone, DeadlinePassed, Aborted, PeerGone):
-            upstream.close()
-            self.close()
-            return
-        self._start_tunnel(OpenTunnel(self, upstream, None))  # the exchange ended with its 101
-
-    def _start_tunnel(self, opened: OpenTunnel) -> None:
-        self.is_idle = False
-        upstream = opened.upstream
-        upstream.server.cells.add_in_flight(1)
-        tunnel = Tunnel(self, upstream, self.worker.pipes, self.limits.tunnel_idle_timeout_s, opened)
-        upstream.cut = tunnel.break_off
-        tunnel.start(self.reactor)
-
-    async def serve_tcp(self) -> None:
-        """Relay a TCP connection to a server of the listener's pool."""
-        pool = self.listener.pool
-        assert pool is not None, "a TCP listener has a pool: the configuration sees to it"
-        self.is_idle = False
-        started = monotonic()
-        server: UpstreamServer | None = None
-        outcome = Outcome.NO_SERVER
-        tried: tuple[int, ...] = ()
-        try:
-            while True:
-                server = pool.choose(self.key, monotonic(), tried)
-                if server is None:
-                    break
-                try:
-                    upstream = await server.dial()
-                except AttemptFailed as failed:
-                    server.cells.count_failure(failed.kind)
-                    outcome = Outcome.CONNECT_FAILED
-                    tried += (server.cells.index,)
-                    if not may_try_another_server(failed.kind, len(tried)):
-                        break
-                    server.cells.add(at.SERVER_RETRIES, 1)
-                    continue
-                self._start_tunnel(OpenTunnel(self, upstream, started))
-                return
-        except (Aborted, PeerGone):
-            outcome = Outcome.ABORTED
-        self.listener.cells.count_outcome(outcome, 0)
-        if server is not None:
-            server.cells.count_outcome(outcome)
-        else:
-            pool.cells.count_outcome(outcome)
-        self.close()
-
-
-class OpenTunnel:
-    """A tunnel as it is counted. `started`: when its TCP connection was accepted; None after an upgrade."""
-
-    __slots__ = ("_client", "_started", "upstream")
-
-    def __init__(self, client: Downstream, upstream: Upstream, started: float | None) -> None:
-        self._client = client
-        self._started = started
-        self.upstream = upstream
-
-    def moved(self, bytes_up: int, bytes_down: int) -> None:
-        """See TunnelWatcher."""
-        self._client.listener.cells.count_bytes(bytes_up, bytes_down)
-        self.upstream.server.cells.count_bytes(bytes_up, bytes_down)
-
-    def finished(self, is_clean: bool) -> None:
-        """See TunnelWatcher."""
-        cells = self.upstream.server.cells
-        cells.add_in_flight(-1)
-        if self._started is not None:
-            outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
-            bucket = bucket_of(int((monotonic() - self._started) * 1e6))
-            self._client.listener.cells.exchange_ended(outcome, 0, 0, 0, bucket)
-            cells.exchange_ended(outcome, 0, 0, 0, bucket)
-        self.upstream.close()
-        self._client.close()
-
-
-def _client(peer: object) -> tuple[bytes, bytes]:
-    """Return (packed address, ready-made forwarding lines) of a peer as `accept` gives it."""
-    host = peer[0] if isinstance(peer, tuple) else ""
-    if host.startswith(_IPV6_MAPPED):
-        host = host[len(_IPV6_MAPPED) :]
-    if not host:
-        return b"\x7f\x00\x00\x01", b"X-Forwarded-For: unix:\r\nX-Forwarded-Proto: http\r\n"
-    host = host.partition("%")[0]
-    return ip_address(host).packed, f"X-Forwarded-For: {host}\r\nX-Forwarded-Proto: http\r\n".encode("ascii")
-
-
-class Acceptor:
-    """Accepts the clients of one listening socket."""
-
-    def __init__(self, worker: Worker, listener: ListenerRuntime, sock: socket.socket) -> None:
-        self._worker = worker
-        self._listener = listener
-        self.socket = sock
-
-    def accept(self) -> bool:
-        """Take the clients that are waiting, up to a limit, and start serving them; return whether more may wait."""
-        worker, listener = self._worker, self._listener
-        reactor: Reactor = worker.reactor
-        for _ in range(ACCEPTS_PER_EVENT_MAX):
-            if len(worker.connections) >= worker.limits.connections_max:
-                worker.pause_accepting()
-                return False
-            try:
-                sock, peer = self.socket.accept()
-            except BlockingIOError:
-                return False
-            except OSError:
-                worker.pause_accepting()  # descriptors or memory are short: those being served go first
-                return False
-            sock.setblocking(False)
-            client = Downstream(worker, listener, sock, peer)
-            reactor.start(client.serve_http() if listener.protocol.value == "http" else client.serve_tcp())
-        return True
-
-
-__all__ = ["Acceptor", "Downstream", "ListenerRuntime", "Pipes"]
+        self.reactor.start(tunnel_after_upgrade(self, upstream, first_bytes, early))

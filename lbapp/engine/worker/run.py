@@ -38,7 +38,8 @@ from lbapp.engine.policy.routing import compile_routes
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
-from lbapp.engine.worker.downstream import Acceptor, Downstream, ListenerRuntime
+from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
+from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.reactor import Aborted, Reactor
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes

@@ -1,0 +1,67 @@
+"""Accepting: from a listening socket to a connection that is served.
+
+Responsible for what a listener is to this worker, and for taking in the clients that wait at its sockets. Knows nothing of what
+a connection carries. Invariants: no more connections are open than the limits allow; a shortage of descriptors or memory
+pauses accepting and ends nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from lbapp.engine.policy.routing import Router
+from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.reactor import Reactor
+from lbapp.engine.worker.record import ListenerCells
+from lbapp.engine.worker.tunnels import serve_tcp
+from lbapp.engine.worker.upstream import UpstreamPool
+from lbapp.model.entities import Listener, Protocol
+from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.run import Worker
+
+
+class ListenerRuntime:
+    """One listener as this worker serves it."""
+
+    def __init__(
+        self, listener: Listener, cells: ListenerCells, router: Router, pools: dict[str, UpstreamPool]
+    ) -> None:
+        self.name = listener.name
+        self.protocol = listener.protocol
+        self.cells = cells
+        self.router = router
+        self.pools = pools
+        self.pool = pools[listener.pool] if listener.pool is not None else None
+        self.only_pool = None if router.has_routes else self.pool
+
+
+class Acceptor:
+    """Accepts the clients of one listening socket."""
+
+    def __init__(self, worker: Worker, listener: ListenerRuntime, sock: socket.socket) -> None:
+        self._worker = worker
+        self._listener = listener
+        self.socket = sock
+
+    def accept(self) -> bool:
+        """Take the clients that are waiting, up to a limit, and start serving them; return whether more may wait."""
+        worker, listener = self._worker, self._listener
+        reactor: Reactor = worker.reactor
+        for _ in range(ACCEPTS_PER_EVENT_MAX):
+            if len(worker.connections) >= worker.limits.connections_max:
+                worker.pause_accepting()
+                return False
+            try:
+                sock, peer = self.socket.accept()
+            except BlockingIOError:
+                return False
+            except OSError:
+                worker.pause_accepting()  # descriptors or memory are short: those being served go first
+                return False
+            sock.setblocking(False)
+            client = Downstream(worker, listener, sock, peer)
+            reactor.start(client.serve_http() if listener.protocol is Protocol.HTTP else serve_tcp(client))
+        return True

@@ -1,0 +1,112 @@
+"""Tunnels: TCP connections, and HTTP connections after a 101.
+
+Responsible for finding a server for a TCP connection, and for counting what a tunnel moves and how it ends. Knows nothing of
+heads; `relay` moves the bytes.
+
+Invariants: a tunnel is in flight at its server from its start to the end of both its directions; its bytes are counted as they
+move; a TCP connection is recorded with exactly one outcome.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from lbapp.engine.policy.retry import may_try_another_server
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
+from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
+from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
+from lbapp.model.histogram import bucket_of
+from lbapp.model.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.downstream import Downstream
+
+
+class OpenTunnel:
+    """A tunnel as it is counted. `started`: when its TCP connection was accepted; None after an upgrade."""
+
+    __slots__ = ("_client", "_started", "upstream")
+
+    def __init__(self, client: Downstream, upstream: Upstream, started: float | None) -> None:
+        self._client = client
+        self._started = started
+        self.upstream = upstream
+
+    def moved(self, bytes_up: int, bytes_down: int) -> None:
+        """See TunnelWatcher."""
+        self._client.listener.cells.count_bytes(bytes_up, bytes_down)
+        self.upstream.server.cells.count_bytes(bytes_up, bytes_down)
+
+    def finished(self, is_clean: bool) -> None:
+        """See TunnelWatcher."""
+        cells = self.upstream.server.cells
+        cells.add_in_flight(-1)
+        if self._started is not None:
+            outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
+            bucket = bucket_of(int((monotonic() - self._started) * 1e6))
+            self._client.listener.cells.exchange_ended(outcome, 0, 0, 0, bucket)
+            cells.exchange_ended(outcome, 0, 0, 0, bucket)
+        self.upstream.close()
+        self._client.close()
+
+
+def _start_tunnel(client: Downstream, opened: OpenTunnel) -> None:
+    client.is_idle = False
+    upstream = opened.upstream
+    upstream.server.cells.add_in_flight(1)
+    tunnel = Tunnel(client, upstream, client.worker.pipes, client.limits.tunnel_idle_timeout_s, opened)
+    upstream.cut = tunnel.break_off
+    tunnel.start(client.reactor)
+
+
+async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: bytes, up: bytes) -> None:
+    """Make a tunnel of a connection that was upgraded; `down` and `up` go on before all else."""
+    timeout_s = client.limits.tunnel_idle_timeout_s
+    try:
+        await send_all(client, down, timeout_s)
+        if up:
+            await send_all(upstream, up, timeout_s)
+    except (SinkGone, DeadlinePassed, Aborted, PeerGone):
+        upstream.close()
+        client.close()
+        return
+    _start_tunnel(client, OpenTunnel(client, upstream, None))  # the exchange ended with its 101
+
+
+async def serve_tcp(client: Downstream) -> None:
+    """Relay a TCP connection to a server of the listener's pool."""
+    pool = client.listener.pool
+    assert pool is not None, "a TCP listener has a pool: the configuration sees to it"
+    client.is_idle = False
+    started = monotonic()
+    server: UpstreamServer | None = None
+    outcome = Outcome.NO_SERVER
+    tried: tuple[int, ...] = ()
+    try:
+        while True:
+            server = pool.choose(client.key, monotonic(), tried)
+            if server is None:
+                break
+            if tried:
+                server.cells.add(at.SERVER_RETRIES, 1)
+            try:
+                upstream = await server.dial()
+            except AttemptFailed as failed:
+                server.cells.count_failure(failed.kind)
+                outcome = Outcome.CONNECT_FAILED
+                tried += (server.cells.index,)
+                if not may_try_another_server(failed.kind, len(tried)):
+                    break
+                continue
+            _start_tunnel(client, OpenTunnel(client, upstream, started))
+            return
+    except (Aborted, PeerGone):
+        outcome = Outcome.ABORTED
+    client.listener.cells.count_outcome(outcome, 0)
+    if server is not None:
+        server.cells.count_outcome(outcome)
+    else:
+        pool.cells.count_outcome(outcome)
+    client.close()

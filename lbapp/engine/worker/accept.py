@@ -8,12 +8,14 @@ pauses accepting and ends nothing.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
 from lbapp.engine.worker.downstream import Downstream
-from lbapp.engine.worker.reactor import Reactor
+from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
+from lbapp.engine.worker.relay import SinkGone, SourceEnded
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Protocol
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
 
 
+# Something that comes before the protocol of a listener, on every connection of it. What it raises closes the connection.
+Preamble = Callable[[Downstream], Awaitable[None]]
+
+
 class ListenerRuntime:
-    """One listener as this worker serves it."""
+    """One listener as this worker serves it. `preambles` are run in their order before its protocol is served."""
 
     def __init__(
         self, listener: Listener, cells: ListenerCells, router: Router, pools: dict[str, UpstreamPool]
@@ -36,6 +42,7 @@ class ListenerRuntime:
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
         self.only_pool = None if router.has_routes else self.pool
+        self.preambles: tuple[Preamble, ...] = ()
 
 
 class Acceptor:
@@ -63,5 +70,19 @@ class Acceptor:
                 return False
             sock.setblocking(False)
             client = Downstream(worker, listener, sock, peer)
-            reactor.start(client.serve_http() if listener.protocol is Protocol.HTTP else serve_tcp(client))
+            reactor.start(_after_preambles(client) if listener.preambles else _served(client))
         return True
+
+
+def _served(client: Downstream) -> Task:
+    return client.serve_http() if client.listener.protocol is Protocol.HTTP else serve_tcp(client)
+
+
+async def _after_preambles(client: Downstream) -> None:
+    try:
+        for preamble in client.listener.preambles:
+            await preamble(client)
+    except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
+        client.close()
+    else:
+        client.reactor.start(_served(client))

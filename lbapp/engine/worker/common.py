@@ -10,6 +10,7 @@ completes and records an exchange or leaves it unrecorded; nothing goes on as it
 
 from __future__ import annotations
 
+import re
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ class CommonExchange:
     """The state of one exchange, for as long as it lasts."""
 
     __slots__ = (
-        "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent", "pool", "received", "retries",
-        "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream",
+        "answer_drop", "answer_lines", "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent",
+        "pool", "received", "retries", "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
@@ -50,6 +51,8 @@ class CommonExchange:
         self.received = b""  # what came of the answer at once
         self.interruption: Exception | None = None  # what came instead
         self.unsent_answer = b""  # what the client did not take at once of an answer that came at once
+        self.answer_lines = b""  # whole lines that the answer to the client gets
+        self.answer_drop: re.Pattern[bytes] | None = None  # lines of the server's answer that the client does not get
         self.bytes_out = 0
         self.status = 0
         self.retries = 0
@@ -73,8 +76,11 @@ class CommonExchange:
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
             return False
-        if client.is_to_close or not self.is_persistent:
+        if client.is_to_close or not self.is_persistent or self.answer_drop is not None:
             return False
+        if self.answer_lines:
+            behind_status = data.index(b"\n") + 1
+            data = data[:behind_status] + self.answer_lines + data[behind_status:]
         now = self._answered(server, status)
         self.has_answered = True
         try:

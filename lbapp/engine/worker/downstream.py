@@ -11,10 +11,10 @@ from __future__ import annotations
 import socket
 import types
 from collections.abc import Generator
-from ipaddress import ip_address
 from select import EPOLLIN
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from lbapp.engine.wire.forwarding import client_address, client_key, forwarding_lines
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
 from lbapp.engine.wire.replies import build_reply
@@ -30,19 +30,6 @@ from lbapp.model.outcomes import Outcome
 if TYPE_CHECKING:
     from lbapp.engine.worker.accept import ListenerRuntime
     from lbapp.engine.worker.run import Worker
-
-_IPV6_MAPPED: Final = "::ffff:"
-
-
-def _client(peer: object) -> tuple[bytes, bytes]:
-    """Return (packed address, ready-made forwarding lines) of a peer as `accept` gives it."""
-    host = peer[0] if isinstance(peer, tuple) else ""
-    if host.startswith(_IPV6_MAPPED):
-        host = host[len(_IPV6_MAPPED) :]
-    if not host:
-        return b"\x7f\x00\x00\x01", b"X-Forwarded-For: unix:\r\nX-Forwarded-Proto: http\r\n"
-    host = host.partition("%")[0]
-    return ip_address(host).packed, f"X-Forwarded-For: {host}\r\nX-Forwarded-Proto: http\r\n".encode("ascii")
 
 
 class Downstream(Endpoint):
@@ -71,7 +58,9 @@ class Downstream(Endpoint):
         self.is_idle = True
         self.is_to_close = worker.is_draining
         self.upgraded: Upstream | None = None
-        self.key, self.forwarded = _client(peer)
+        address = client_address(peer)
+        self.key = client_key(address)
+        self.forwarded = forwarding_lines(address, "http")
         listener.cells.connection_opened()
         worker.connections.add(self)
 

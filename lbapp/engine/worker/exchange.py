@@ -177,6 +177,9 @@ class Exchange(CommonExchange):
         """Return the head as it goes to the client, and settle whether the client's connection may go on."""
         head = self.head
         self.has_answered = True
+        if self.answer_drop is not None:
+            response.fields = self.answer_drop.sub(b"", response.fields)
+        response.fields += self.answer_lines
         if self.client.is_to_close or (self.body is not None and not self.body.is_done):
             self.is_persistent = False
         if kind is BodyKind.CHUNKED or kind is BodyKind.UNTIL_CLOSE:

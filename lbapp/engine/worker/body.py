@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class RequestBody:
-    """The body of one request: `is_done` when the server has been given all of it; `error` is why it never will be."""
+    """The body of one request.
+
+    `is_done` when the server has been given all of it; `error` is why it never will be, if that is the client's fault;
+    `is_under_way` while a pump relays it.
+    """
 
     __slots__ = (
         "_client", "_decoder", "_is_stopped", "_left", "_upstream", "bytes_relayed", "error", "has_started", "is_done",
-        "response_timeout_s",
+        "is_under_way", "response_timeout_s",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead) -> None:
@@ -37,6 +41,7 @@ class RequestBody:
         self.bytes_relayed = 0
         self.has_started = False
         self.is_done = False
+        self.is_under_way = False
         self.error: Exception | None = None
         self.response_timeout_s = 0.0
 
@@ -73,16 +78,19 @@ class RequestBody:
 
     async def pump(self, upstream: Endpoint) -> None:
         """Relay the rest of the body. Never raises: what goes wrong at the client interrupts the exchange."""
-        self._upstream = upstream
+        self._upstream, self._is_stopped = upstream, False
+        self.is_under_way = True
         try:
             await self._relay(upstream)
         except (SinkGone, Aborted):
-            return  # the server takes no more, or the exchange is over: its response decides
+            pass  # the server takes no more, or the exchange is over: its response decides
         except (BadRequest, SourceEnded, DeadlinePassed, PeerGone) as error:
             if not self._is_stopped:
                 self.error = error
                 upstream.interrupt(PeerGone())
             return
+        finally:
+            self.is_under_way = False
         if self.response_timeout_s and not self._is_stopped:
             upstream.read_deadline = upstream.reactor.now + self.response_timeout_s
 
@@ -103,8 +111,13 @@ class RequestBody:
                 raise SourceEnded
             self.has_started = True
             framed = self._framed(data)
+            is_last, self.is_done = self.is_done, False  # not before it is sent: then the connection may be used again
             if framed:
-                await send_all(upstream, framed, idle_timeout_s)
+                try:
+                    await send_all(upstream, framed, idle_timeout_s)
+                except DeadlinePassed as error:
+                    raise SinkGone from error  # the server's fault, not the client's
+            self.is_done = is_last
 
     def stop(self) -> None:
         """End a pump under way: the exchange is over."""

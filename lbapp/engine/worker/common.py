@@ -19,6 +19,7 @@ from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import build_request_head, plain_response_status
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.ended import ended_by_client
+from lbapp.engine.worker.reactor import READ_AGAIN
 from lbapp.engine.worker.upstream import Upstream, UpstreamPool, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.limits import RECEIVE_BYTES
@@ -73,6 +74,9 @@ class CommonExchange:
         client, server, head = self.client, self.server, self.head
         limits = client.limits
         self.received = data = upstream.recv(RECEIVE_BYTES)
+        if len(data) == RECEIVE_BYTES:
+            upstream.ready |= READ_AGAIN  # more may be there: `run` reads on
+            return False
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
             return False

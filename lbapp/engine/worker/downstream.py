@@ -213,6 +213,8 @@ class Downstream(Endpoint):
                         return
                 except BlockingIOError:
                     await self.readable(deadline)
+                else:
+                    await self.next_turn()  # who sends without end must not keep the others waiting
         except (OSError, DeadlinePassed, Aborted):
             return
 

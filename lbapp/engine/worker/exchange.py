@@ -25,7 +25,7 @@ from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.common import CommonExchange
 from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
-from lbapp.engine.worker.reactor import NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
+from lbapp.engine.worker.reactor import GONE, NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
 from lbapp.model.limits import INTERIM_RESPONSES_MAX, RECEIVE_BYTES
@@ -103,29 +103,38 @@ class Exchange(CommonExchange):
 
     async def _attempt(self, server: UpstreamServer, upstream: Upstream) -> None:
         """Send the request and relay the response. Raises AttemptFailed while nothing was sent to the client."""
-        client, body = self.client, self.body
         is_reusable = False
         try:
             if not self.sent_at:
                 self.unsent = self._send(server, upstream)
             if self.unsent:
                 await self._send_slowly(upstream)
+            upstream.cut = self._cut
             if self.unsent_answer:
                 await self._to_client(self.unsent_answer)
+                is_reusable = True
             else:
                 is_reusable = await self._relay_answer(server, upstream)
         except BadResponse as error:
             raise AttemptFailed(FailureKind.RESPONSE_BROKEN) from error
         finally:
-            client.partner = None
-            if body is not None:
-                body.stop()
-                if not body.is_done:
-                    is_reusable = self.is_persistent = False
-            if is_reusable:
-                server.give_back(upstream)
-            elif client.upgraded is None:
-                upstream.close()
+            self._leave(server, upstream, is_reusable)
+
+    def _leave(self, server: UpstreamServer, upstream: Upstream, is_reusable: bool) -> None:
+        """Let go of the connection of an attempt that is over: kept where both messages were complete on it."""
+        body = self.body
+        self.client.partner = None
+        if body is not None:
+            body.stop()
+            if not body.is_done:
+                is_reusable = self.is_persistent = False
+        if self.client.upgraded is not None:
+            return  # it belongs to the tunnel
+        upstream.cut = None
+        if is_reusable and not self.unsent:
+            server.give_back(upstream)
+        else:
+            upstream.close()
 
     async def _relay_answer(self, server: UpstreamServer, upstream: Upstream) -> bool:
         """Relay the rest of the request's body and the response; return whether the connection may be used again."""
@@ -144,18 +153,30 @@ class Exchange(CommonExchange):
         return is_exact and response.is_persistent and kind is not BodyKind.UNTIL_CLOSE
 
     async def _send_slowly(self, upstream: Upstream) -> None:
-        payload, self.unsent = self.unsent, b""
         try:
-            await send_all(upstream, payload, self.client.limits.body_idle_timeout_s)
+            await send_all(upstream, self.unsent, self.client.limits.body_idle_timeout_s)
         except (SinkGone, DeadlinePassed):
-            pass  # as above: the answer decides
+            return  # the answer decides, but the connection is of no further use
+        self.unsent = b""
+
+    def _cut(self) -> None:
+        """End the attempt under way, whatever it waits for: its connection is closed by force."""
+        upstream, client = self.upstream, self.client
+        if upstream is not None and upstream.reader is not None:
+            upstream.interrupt(Aborted())
+        elif upstream is not None and upstream.writer is not None and client.writer is None:
+            upstream.interrupt_writer(Aborted())
+        else:
+            client.interrupt_writer(Aborted())
 
     async def _first(self, upstream: Upstream) -> bytes:
         """Return the first bytes of the answer to a request without a body."""
         deadline = upstream.reactor.now + self.client.limits.response_timeout_s
         try:
-            if self.interruption is not None:
+            if self.interruption is not None and not isinstance(self.interruption, BlockingIOError):
                 raise self.interruption
+            if self.client.ready & GONE:
+                raise PeerGone  # it left when nobody waited here
             while True:
                 await upstream.readable(deadline)
                 try:
@@ -211,11 +232,14 @@ class Exchange(CommonExchange):
                 await self._to_client(build_response_head(response, BodyKind.NONE, b""))
 
     async def _more(self, upstream: Upstream, has_begun: bool) -> bytes:
-        body = self.body
-        is_waiting_for_body = body is not None and not body.is_done
-        if is_waiting_for_body and body is not None:
-            body.response_timeout_s = self.client.limits.response_timeout_s
-        deadline = NEVER if is_waiting_for_body else upstream.reactor.now + self.client.limits.response_timeout_s
+        body, timeout_s = self.body, self.client.limits.response_timeout_s
+        deadline = upstream.reactor.now + timeout_s
+        if body is not None and body.error is not None:
+            raise ended_by_client(body.error)  # it failed before anyone waited here
+        if self.client.ready & GONE:
+            raise PeerGone
+        if body is not None and body.is_under_way:
+            body.response_timeout_s, deadline = timeout_s, NEVER  # set when the body is over
         try:
             data = await receive(upstream, deadline)
         except SourceEnded as error:

@@ -96,6 +96,15 @@ class Endpoint:
         self.writer = self.reactor.current
         yield
 
+    @types.coroutine
+    def next_turn(self) -> Generator[None, None, None]:
+        """Let the other connections go first: a busy connection calls it between its rounds. It is a wait to read."""
+        task = self.reactor.current
+        self.read_deadline = NEVER
+        self.reader = task
+        self.reactor.resume_next(self, task)
+        yield
+
     def interrupt(self, error: Exception) -> None:
         """Raise `error` in the coroutine that waits to read; without one, nothing happens."""
         reader, self.reader = self.reader, None
@@ -136,7 +145,7 @@ class Reactor(selectors.BaseSelector):
         self._inner = selectors.EpollSelector()
         self._epoll.register(self._inner.fileno(), EPOLLIN)
         self._closing: list[socket.socket] = []
-        self._again: list[Task] = []
+        self._next: list[tuple[Endpoint, Task | None]] = []  # who goes on in the next round, if it still waits
         self._acceptors: dict[int, Callable[[], object]] = {}
 
     # -- the data path -----------------------------------------------------------------------------------------------
@@ -173,23 +182,22 @@ class Reactor(selectors.BaseSelector):
     def _step(self, task: Task, error: Exception | None) -> None:
         interrupted, self.current = self.current, task
         try:
-            is_to_go_on = task.send(None) if error is None else task.throw(error)
+            if error is None:
+                task.send(None)
+            else:
+                task.throw(error)
         except StopIteration:
             return
         except Exception:  # noqa: BLE001  # a connection task: one connection ends, the others go on
             self._report(task)
-            return
         finally:
             self.current = interrupted
-        if is_to_go_on:
-            self._again.append(task)
 
     def _resume(self, task: Task) -> None:
         # `_step` for the dispatch loop, where no other coroutine is under way.
         self.current = task
         try:
-            if task.send(None):
-                self._again.append(task)
+            task.send(None)
         except StopIteration:
             return
         except Exception:  # noqa: BLE001  # a connection task: one connection ends, the others go on
@@ -210,7 +218,7 @@ class Reactor(selectors.BaseSelector):
         deadline = math.inf if timeout is None else self._clock() + timeout
         wait = -1.0 if timeout is None else max(timeout, 0.0)
         while True:
-            is_inner_ready = self._serve(self._epoll.poll(0 if self._again else wait, _EVENTS_PER_POLL_MAX))
+            is_inner_ready = self._serve(self._epoll.poll(0 if self._next else wait, _EVENTS_PER_POLL_MAX))
             if is_inner_ready:
                 return self._inner.select(0)
             if deadline <= self.now:
@@ -238,8 +246,7 @@ class Reactor(selectors.BaseSelector):
                 endpoint.reader = None
                 self.current = reader
                 try:
-                    if reader.send(None):
-                        self._again.append(reader)
+                    reader.send(None)
                 except StopIteration:
                     pass
                 except Exception:  # noqa: BLE001  # a connection task: one connection ends, the others go on
@@ -250,10 +257,8 @@ class Reactor(selectors.BaseSelector):
                     resume(writer)
             elif reader is None:
                 endpoint.unawaited(mask)
-        if self._again:
-            again, self._again = self._again, []
-            for task in again:
-                resume(task)
+        if self._next:
+            self._go_on()
         if self._closing:
             for sock in self._closing:
                 sock.close()
@@ -261,13 +266,28 @@ class Reactor(selectors.BaseSelector):
         self.after_batch()
         return is_inner_ready
 
+    def resume_next(self, endpoint: Endpoint, task: Task | None) -> None:
+        """Resume `task`, which waits to read at `endpoint`, behind the next batch of events if it waits there still."""
+        self._next.append((endpoint, task))
+
+    def _go_on(self) -> None:
+        going_on, self._next = self._next, []
+        for endpoint, task in going_on:
+            if task is not None and endpoint.reader is task:
+                endpoint.reader = None
+                self._resume(task)
+
     def sweep(self) -> None:
         """Raise DeadlinePassed in every coroutine whose wait has taken too long."""
         now = self._clock()
+        # A deadline stays behind its wait, and a coroutine that is resumed here may begin to wait at the next endpoint in
+        # the list: so each is looked at again.
         for endpoint in [each for each in self.endpoints.values() if each.read_deadline < now]:
-            endpoint.interrupt(DeadlinePassed())
+            if endpoint.read_deadline < now:
+                endpoint.interrupt(DeadlinePassed())
         for endpoint in [each for each in self.endpoints.values() if each.write_deadline < now]:
-            endpoint.interrupt_writer(DeadlinePassed())
+            if endpoint.write_deadline < now:
+                endpoint.interrupt_writer(DeadlinePassed())
 
     # -- the event loop's own descriptors ----------------------------------------------------------------------------
 
@@ -296,9 +316,3 @@ class Reactor(selectors.BaseSelector):
         self._closing.clear()
         self._inner.close()
         self._epoll.close()
-
-
-@types.coroutine
-def next_turn() -> Generator[bool, None, None]:
-    """Let the other connections go first: a busy connection calls it between its rounds."""
-    yield True

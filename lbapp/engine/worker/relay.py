@@ -17,7 +17,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor, next_turn
+from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
 
 _UNTIL_THE_END: Final = 1 << 62
@@ -74,18 +74,22 @@ async def send_all(sink: Endpoint, data: bytes, idle_timeout_s: float) -> None:
 
 
 async def receive(source: Endpoint, deadline: float) -> bytes:
-    """Wait for bytes and return them; empty at the end of the stream. Raises SourceEnded when the stream broke."""
+    """Wait for bytes and return them; empty at the end of the stream. Raises SourceEnded when the stream broke.
+
+    Who can fill one read after the other lets the other connections go first in between.
+    """
     while True:
         await source.readable(deadline)
         try:
             data = source.recv(RECEIVE_BYTES)
-            if len(data) == RECEIVE_BYTES:
-                source.ready |= READ_AGAIN
-            return data
         except BlockingIOError:
             continue
         except OSError as error:
             raise SourceEnded from error
+        if len(data) == RECEIVE_BYTES:
+            source.ready |= READ_AGAIN
+            await source.next_turn()
+        return data
 
 
 async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pipes, idle_timeout_s: float) -> None:
@@ -138,7 +142,7 @@ async def splice(  # noqa: PLR0913
                     raise SinkGone from error
             rounds += 1
             if rounds % RELAY_ROUNDS_MAX == 0:
-                await next_turn()
+                await source.next_turn()
     finally:
         pipes.give_back(ends, held == 0)
 
@@ -193,7 +197,6 @@ class Tunnel:
         """End both directions at once, whatever is under way."""
         self._is_clean = False
         for endpoint in (self._client, self._server):
-            # A coroutine between two rounds waits for nothing and cannot be interrupted; its next read sees this.
             _shut_down(endpoint, socket.SHUT_RDWR)
             endpoint.interrupt(Aborted())
             endpoint.interrupt_writer(Aborted())

@@ -3,8 +3,8 @@
 Responsible for finding a server for a TCP connection, and for counting what a tunnel moves and how it ends. Knows nothing of
 heads; `relay` moves the bytes.
 
-Invariants: a tunnel is in flight at its server from its start to the end of both its directions; its bytes are counted as they
-move; a TCP connection is recorded with exactly one outcome.
+Invariants: a tunnel is in flight at its server from the choice of that server, or its upgrade, to the end of both its
+directions; its bytes are counted as they move; a TCP connection is recorded with exactly one outcome.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ class OpenTunnel:
 def _start_tunnel(client: Downstream, opened: OpenTunnel) -> None:
     client.is_idle = False
     upstream = opened.upstream
-    upstream.server.cells.add_in_flight(1)
     tunnel = Tunnel(client, upstream, client.worker.pipes, client.limits.tunnel_idle_timeout_s, opened)
     upstream.cut = tunnel.break_off
     tunnel.start(client.reactor)
@@ -72,6 +71,7 @@ async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: byt
         upstream.close()
         client.close()
         return
+    upstream.server.cells.add_in_flight(1)
     _start_tunnel(client, OpenTunnel(client, upstream, None))  # the exchange ended with its 101
 
 
@@ -91,9 +91,11 @@ async def serve_tcp(client: Downstream) -> None:
                 break
             if tried:
                 server.cells.add(at.SERVER_RETRIES, 1)
+            server.cells.add_in_flight(1)
             try:
                 upstream = await server.dial()
             except AttemptFailed as failed:
+                server.cells.add_in_flight(-1)
                 server.cells.count_failure(failed.kind)
                 outcome = Outcome.CONNECT_FAILED
                 tried += (server.cells.index,)
@@ -104,6 +106,8 @@ async def serve_tcp(client: Downstream) -> None:
             return
     except (Aborted, PeerGone):
         outcome = Outcome.ABORTED
+        if server is not None:
+            server.cells.add_in_flight(-1)
     client.listener.cells.count_outcome(outcome, 0)
     if server is not None:
         server.cells.count_outcome(outcome)

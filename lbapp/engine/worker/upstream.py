@@ -40,7 +40,7 @@ class AttemptFailed(Exception):
 
 
 class Upstream(Endpoint):
-    """One connection to a server. `cut` is called when it is closed by force while something else than a read waits."""
+    """One connection to a server. `cut` is called to close it by force where interrupting its own waits is not enough."""
 
     __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "server")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 
@@ -10,7 +12,7 @@ import pytest
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import ServerTotals
 from lbapp.model.entities import Bind, Listener, Pool
-from lbapp.model.limits import Limits
+from lbapp.model.limits import RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.states import AdminState
 from tests.engine.worker.harness import (
@@ -236,3 +238,55 @@ def test_address_that_the_kernel_cannot_take_is_a_502() -> None:
         answer = worker.request(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 502")
         assert worker.server("app/a").failures[FailureKind.CONNECT_UNREACHABLE] == 1
+
+
+def answering_while_it_stands_still(pid: list[int], answer: bytes) -> Handler:
+    """Answer the second request so that the worker wakes up when all of the answer has come."""
+
+    def handle(connection: socket.socket) -> None:
+        _, rest = read_head(connection)
+        connection.sendall(WIDENING)
+        read_head(connection, rest)
+        os.kill(pid[0], signal.SIGSTOP)
+        connection.sendall(answer)
+        threading.Event().wait(0.2)  # until the kernel has taken it over
+        os.kill(pid[0], signal.SIGCONT)
+        connection.recv(1)
+
+    return handle
+
+
+# As large an answer makes the kernel give the connection room for more than one read.
+WIDENING = b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + bytes(8_000_000)
+ONE_READ = b"HTTP/1.1 200 OK\r\nContent-Length: 65494\r\n\r\n" + b"y" * 65_494
+assert len(ONE_READ) == RECEIVE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("answer", "body_bytes"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"y" * 100_000, 100_000),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n186a0\r\n" + b"y" * 100_000 + b"\r\n0\r\n\r\n",
+            100_016,
+        ),
+        (ONE_READ, 65_494),
+        (ONE_READ + FIRST, 65_494),  # a second answer that nobody asked for must not meet the next request
+    ],
+    ids=["length", "chunked", "one read", "one read and a second answer"],
+)
+def test_answer_of_a_whole_read_or_more_that_has_all_come_is_read_to_its_end(answer: bytes, body_bytes: int) -> None:
+    """Nothing more comes, so no edge either: what was left in the socket has to be remembered."""
+    pid: list[int] = []
+    backend = TcpServer(answering_while_it_stands_still(pid, answer))
+    with running_worker(WEB, (Pool("app", (server("a", backend.port),)),)) as worker, worker.connect() as client:
+        pid.append(worker.process.pid)
+        client.settimeout(5)
+        client.sendall(GET % 1)
+        read_exactly(client, 8_000_000, read_head(client)[1])
+        client.sendall(GET % 2)
+        read_exactly(client, body_bytes, read_head(client)[1])
+        assert after(worker, 2).outcomes[Outcome.COMPLETED] == 2
+        client.sendall(GET % 3)
+        assert b"Content-Length: 8000000" in read_head(client)[0]
+    backend.close()

@@ -19,6 +19,7 @@ from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import build_request_head, plain_response_status
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.ended import ended_by_client
+from lbapp.engine.worker.reactor import READ_AGAIN
 from lbapp.engine.worker.upstream import Upstream, UpstreamPool, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.limits import RECEIVE_BYTES
@@ -72,7 +73,12 @@ class CommonExchange:
         """Pass the answer on if it can go as it came. Returns whether that was all; if not, `run` goes on from there."""
         client, server, head = self.client, self.server, self.head
         limits = client.limits
-        self.received = data = upstream.recv(RECEIVE_BYTES)
+        try:
+            self.received = data = upstream.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return False
+        if len(data) == RECEIVE_BYTES:
+            upstream.ready |= READ_AGAIN
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
             return False

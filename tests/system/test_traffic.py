@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.engine.worker.harness import TcpServer, answering, read_exactly, read_head
@@ -257,3 +258,36 @@ def _answers(port: int) -> bool:
 def _drain_phase(engine: Engine) -> str:
     drain = engine.server("app/one")["drain"]
     return drain["phase"] if drain is not None else ""
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_long_body_passes_through_constant_memory(tmp_path: Path, framing: str) -> None:
+    """The server sends as fast as it can: it is held back by the client's pace, and nothing piles up in the worker."""
+    block, blocks = b"x" * 1_000_000, 300
+
+    def endless(connection: socket.socket) -> None:
+        read_head(connection)
+        if framing == "length":
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(block) * blocks))
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(blocks):
+            connection.sendall(block if framing == "length" else b"%x\r\n%b\r\n" % (len(block), block))
+        if framing == "chunked":
+            connection.sendall(b"0\r\n\r\n")
+
+    server = TcpServer(endless)
+    with running_engine(tmp_path, listener_toml("app") + pool_toml("app", {"s1": server.port})) as engine:
+        workers = [psutil.Process(pid) for pid in engine.worker_pids()]
+        before = sum(worker.memory_info().rss for worker in workers)
+        with socket.create_connection(("127.0.0.1", engine.port()), timeout=20) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            count, looks = 0, [before]
+            while data := client.recv(65_536):
+                count += data.count(b"x")
+                if count > len(looks) * 10_000_000:
+                    looks.append(sum(worker.memory_info().rss for worker in workers))
+        assert count == len(block) * blocks
+        assert len(looks) > 20
+        assert max(looks) - before < 8_000_000
+    server.close()

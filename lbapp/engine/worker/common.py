@@ -73,7 +73,10 @@ class CommonExchange:
         """Pass the answer on if it can go as it came. Returns whether that was all; if not, `run` goes on from there."""
         client, server, head = self.client, self.server, self.head
         limits = client.limits
-        self.received = data = upstream.recv(RECEIVE_BYTES)
+        try:
+            self.received = data = upstream.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return False
         if len(data) == RECEIVE_BYTES:
             upstream.ready |= READ_AGAIN  # more may be there: `run` reads on
             return False

@@ -173,7 +173,7 @@ class Exchange(CommonExchange):
         """Return the first bytes of the answer to a request without a body."""
         deadline = upstream.reactor.now + self.client.limits.response_timeout_s
         try:
-            if self.interruption is not None and not isinstance(self.interruption, BlockingIOError):
+            if self.interruption is not None:
                 raise self.interruption
             if self.client.ready & GONE:
                 raise PeerGone  # it left when nobody waited here

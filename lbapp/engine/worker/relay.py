@@ -73,7 +73,7 @@ async def send_all(sink: Endpoint, data: bytes, idle_timeout_s: float) -> None:
         view = view[sent:]
 
 
-async def receive(source: Endpoint, deadline: float) -> bytes:
+async def receive(source: Endpoint, deadline: float, bytes_max: int = RECEIVE_BYTES) -> bytes:
     """Wait for bytes and return them; empty at the end of the stream. Raises SourceEnded when the stream broke.
 
     Who can fill one read after the other lets the other connections go first in between.
@@ -81,13 +81,14 @@ async def receive(source: Endpoint, deadline: float) -> bytes:
     while True:
         await source.readable(deadline)
         try:
-            data = source.recv(RECEIVE_BYTES)
+            data = source.recv(bytes_max)
         except BlockingIOError:
             continue
         except OSError as error:
             raise SourceEnded from error
-        if len(data) == RECEIVE_BYTES:
+        if len(data) == bytes_max:
             source.ready |= READ_AGAIN
+        if len(data) == RECEIVE_BYTES:
             await source.next_turn()
         return data
 
@@ -98,11 +99,10 @@ async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pip
         await splice(source, sink, count, pipes, idle_timeout_s)
         return
     while count > 0:
-        data = await receive(source, source.reactor.now + idle_timeout_s)
+        # What stands behind is left in the socket: a client's next request, or what a server should not have sent.
+        data = await receive(source, source.reactor.now + idle_timeout_s, min(count, RECEIVE_BYTES))
         if not data:
             raise SourceEnded
-        # More than was promised never belongs to this body; the caller closes a connection that sends it.
-        data = data[:count]
         await send_all(sink, data, idle_timeout_s)
         count -= len(data)
 
@@ -143,6 +143,7 @@ async def splice(  # noqa: PLR0913
             rounds += 1
             if rounds % RELAY_ROUNDS_MAX == 0:
                 await source.next_turn()
+        source.ready |= READ_AGAIN  # what stands behind has had its edge
     finally:
         pipes.give_back(ends, held == 0)
 

@@ -27,6 +27,7 @@ from tests.engine.worker.harness import (
     scripted,
     server,
 )
+from tests.system.harness import wait_for
 
 WEB = (Listener("web", (Bind("127.0.0.1", 0),), pool="app"),)
 GET = b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -388,4 +389,29 @@ def test_early_answer_ends_the_upload_and_reaches_the_client() -> None:
         assert head.startswith(b"HTTP/1.1 413")
         assert b"Connection: close" in head
         assert read_exactly(client, 3, rest) == b"big"
+    backend.close()
+
+
+@pytest.mark.parametrize("body_bytes", [10, 300_000])
+def test_request_behind_a_body_that_came_in_parts_is_answered_too(body_bytes: int) -> None:
+    got: list[bytes] = []
+
+    def taking(connection: socket.socket) -> None:
+        rest = b""
+        for _ in range(2):
+            head, rest = read_head(connection, rest)
+            if head.startswith(b"POST"):
+                body = read_exactly(connection, body_bytes, rest)
+                got.append(body[:body_bytes])
+                rest = body[body_bytes:]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    backend = TcpServer(taking)
+    with running_worker(WEB, (Pool("app", (server("a", backend.port),)),)) as worker, worker.connect() as client:
+        client.sendall(b"POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\nxxxx" % body_bytes)
+        wait_for(lambda: worker.server("app/a").in_flight == 1)
+        client.sendall(b"x" * (body_bytes - 4) + b"GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        answers = read_until_closed(client)
+        assert answers.count(b"HTTP/1.1 200 OK") == 2
+        assert got == [b"x" * body_bytes]
     backend.close()

@@ -36,3 +36,19 @@ def build_reply(status: int, reason: str, *, close: bool, head_only: bool = Fals
         + "\r\n"
     )
     return (head if head_only else head + body).encode("ascii")
+
+
+def build_answer(status: int, body: str, content_type: str, lines: bytes, close: bool, head_only: bool) -> bytes:
+    """Return an answer that a route fixes. `lines` are whole lines that the head gets; body and type stand in the configuration."""
+    content = body.encode()
+    framing = b"" if status == 204 else f"Content-Type: {content_type}\r\nContent-Length: {len(content)}\r\n".encode()
+    start = f"HTTP/1.1 {status} {status_phrase(status)}\r\n".encode("ascii")
+    end = b"Connection: close\r\n\r\n" if close else b"\r\n"
+    return start + framing + lines + end + (b"" if head_only or status == 204 else content)
+
+
+def build_redirect(status: int, location: bytes, lines: bytes, close: bool, head_only: bool) -> bytes:
+    """Return a redirect. `location` holds no control character; the body repeats nothing of it."""
+    target = b"Location: %b\r\n" % location
+    body = f"lbapp: {status} {status_phrase(status)}\n"
+    return build_answer(status, body, "text/plain; charset=utf-8", target + lines, close, head_only)

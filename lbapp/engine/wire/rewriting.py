@@ -13,7 +13,7 @@ from typing import Final
 
 from lbapp.model.actions import HEADER_VARIABLES, HeaderRules
 
-_VARIABLE: Final = re.compile(r"\{(%s)\}" % "|".join(HEADER_VARIABLES))
+_VARIABLE: Final = re.compile(r"\{(" + "|".join(HEADER_VARIABLES) + r")\}")
 
 Value = Callable[[str], bytes]  # of a variable
 

@@ -52,7 +52,8 @@ class CommonExchange:
         self.interruption: Exception | None = None  # what came instead
         self.unsent_answer = b""  # what the client did not take at once of an answer that came at once
         self.answer_lines = client.answer_lines  # whole lines that the answer to the client gets
-        self.answer_drop: re.Pattern[bytes] | None = client.answer_drop  # lines of the server's that the client does not get
+        # Lines of the server's answer that the client does not get.
+        self.answer_drop: re.Pattern[bytes] | None = client.answer_drop
         self.bytes_out = 0
         self.status = 0
         self.retries = 0

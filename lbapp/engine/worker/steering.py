@@ -165,7 +165,7 @@ def _answer_of(route: Route, location: bytes, lines: bytes) -> OwnAnswer:
         respond = route.respond
 
         def build_fixed(close: bool, head_only: bool) -> bytes:
-            return build_answer(respond.status, respond.body, respond.content_type, lines, close, head_only)
+            return build_answer(respond, lines, close=close, head_only=head_only)
 
         return OwnAnswer(Outcome.COMPLETED, respond.status, build_fixed, False)
     if not location:
@@ -173,7 +173,7 @@ def _answer_of(route: Route, location: bytes, lines: bytes) -> OwnAnswer:
     status = route.redirect.status if route.redirect is not None else 307
 
     def build(close: bool, head_only: bool) -> bytes:
-        return build_redirect(status, location, lines, close, head_only)
+        return build_redirect(status, location, lines, close=close, head_only=head_only)
 
     return OwnAnswer(Outcome.COMPLETED, status, build, False)
 

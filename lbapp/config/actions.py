@@ -33,7 +33,9 @@ _VALUE_LETTERS_MAX: Final = 4096
 _BODY_LETTERS_MAX: Final = 64 * 1024
 _HOST_LETTERS: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]").fullmatch
 _PATH_LETTERS: Final = re.compile(r"/[!\"$-~]*").fullmatch
-_CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[a-z-]+=[A-Za-z0-9_.-]+)*").fullmatch
+_CONTENT_TYPE: Final = re.compile(
+    r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[a-z-]+=[A-Za-z0-9_.-]+)*"
+).fullmatch
 # What frames or routes a message, or belongs to one connection (RFC 9110 section 7.6.1), and what lbapp says itself.
 _FRAMING: Final = frozenset(
     (
@@ -56,7 +58,9 @@ def _field_name(name: object, refused: frozenset[str]) -> str:
 
 def _template(value: object, known: tuple[str, ...], name: str) -> str:
     if not isinstance(value, str) or not _FIELD_VALUE(value) or len(value) > _VALUE_LETTERS_MAX:
-        raise ValueError(f"{shown(value)} is not accepted for {name}; allowed: ASCII on one line, without ends of space")
+        raise ValueError(
+            f"{shown(value)} is not accepted for {name}; allowed: ASCII on one line, without ends of space"
+        )
     for variable in _VARIABLE.findall(value):
         if variable not in known:
             allowed = either(f"{{{each}}}" for each in known)

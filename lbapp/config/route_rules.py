@@ -25,7 +25,10 @@ def route_rules(path: Path, route: dict[str, Any]) -> Iterator[tuple[Path, str]]
     if given and given[0] in ("redirect", "respond"):
         for key in _TO_SERVERS_ONLY:
             if key in route:
-                yield (*path, key), f"{key} changes what a server gets, and with {given[0]} none gets anything; remove it"
+                yield (
+                    (*path, key),
+                    f"{key} changes what a server gets, and with {given[0]} none gets anything; remove it",
+                )
     if "split_by" in route and "split" not in route:
         yield (*path, "split_by"), "split_by has a meaning beside split only; remove it"
     if "strip_prefix" in route and "replace_prefix" in route:

@@ -29,13 +29,17 @@ def route(text: str) -> str:
 
 def test_every_action_reaches_the_model() -> None:
     routes = listener_of(
-        route('pool = "app"\nstrip_prefix = "/api/"\nheaders = { A = "1", b = { present = false }, c = { regex = "x|y" } }')
+        route(
+            'pool = "app"\nstrip_prefix = "/api/"\nheaders = { A = "1", b = { present = false }, c = { regex = "x|y" } }'
+        )
         + "\n"
         + route('split = [{ pool = "app", weight = 95 }, { pool = "canary", weight = 5 }]\nsplit_by = "request"')
         + "\n"
         + route('redirect = { scheme = "https", status = 308, host = "www.{host}", port = 8443, path = "/n{path}" }')
         + "\n"
-        + route('respond = { status = 403, body = "no", content_type = "text/html; charset=utf-8" }\npath_regex = "/x/.*"')
+        + route(
+            'respond = { status = 403, body = "no", content_type = "text/html; charset=utf-8" }\npath_regex = "/x/.*"'
+        )
         + "\n"
         + route('pool = "app"\nreplace_prefix = { prefix = "/a", by = "/b/" }\nrequest_headers = { remove = ["X-A"] }')
     ).routes
@@ -91,7 +95,10 @@ def test_what_lbapp_says_itself_is_not_changed_by_rules(name: str) -> None:
         ('pool = "app"\nrequest_headers = { set = { a = "1", A = "2" } }', "each once in any case"),
         ('pool = "app"\nrequest_headers = { set = 1 }', "allowed: a table"),
         ('pool = "app"\nrequest_headers = { remove = "a" }', "allowed: a list of header names"),
-        ('pool = "app"\nrequest_headers = { set = { a = "{cookie}" } }', "'{cookie}' is not known in a; allowed: '{client"),
+        (
+            'pool = "app"\nrequest_headers = { set = { a = "{cookie}" } }',
+            "'{cookie}' is not known in a; allowed: '{client",
+        ),
         ('pool = "app"\nforwarding = { trusted_proxies = "10.0.0.0/8" }', "allowed: a list of networks"),
         ('pool = "app"\nforwarding = { trusted_proxies = ["10.0.0.1/8"] }', "'10.0.0.1/8' is not a network"),
         ('pool = "app"\nforwarding = { trusted_proxies = [1] }', "1 is not a network"),
@@ -112,7 +119,10 @@ def test_what_lbapp_says_itself_is_not_changed_by_rules(name: str) -> None:
         (route('pool = "app"\nheaders = { a = "1", A = { present = true } }'), "each once in any case"),
         (route('pool = "app"\nheaders = 1'), "1 is not accepted; allowed: a table"),
         (route('split = [{ pool = "app", weight = 1 }, { pool = "canary", weight = -1 }]'), "-1 is too small"),
-        (route('split = [{ pool = "app", weight = 1 }, { pool = "canary", weight = 1 }]\nsplit_by = "x"'), "'x' is not known"),
+        (
+            route('split = [{ pool = "app", weight = 1 }, { pool = "canary", weight = 1 }]\nsplit_by = "x"'),
+            "'x' is not known",
+        ),
     ],
 )
 def test_value_that_is_refused_gets_one_sentence(text: str, problem: str) -> None:

@@ -32,7 +32,11 @@ def test_sound_route_has_no_problem(sound: dict[str, Any]) -> None:
     ("wrong", "path", "sentence"),
     [
         ({}, (), "the route does nothing"),
-        ({"pool": "a", "redirect": {"port": 1}}, ("redirect",), "the route has pool already; keep one of pool and redirect"),
+        (
+            {"pool": "a", "redirect": {"port": 1}},
+            ("redirect",),
+            "the route has pool already; keep one of pool and redirect",
+        ),
         ({"redirect": {"port": 1}, "strip_prefix": "/"}, ("strip_prefix",), "strip_prefix changes what a server gets"),
         ({"respond": {}, "request_headers": {}}, ("request_headers",), "request_headers changes what a server gets"),
         ({"pool": "a", "split_by": "client"}, ("split_by",), "beside split only"),
@@ -45,7 +49,9 @@ def test_sound_route_has_no_problem(sound: dict[str, Any]) -> None:
         ({"respond": {"status": 204, "body": "x"}}, ("respond", "body"), "has no body"),
     ],
 )
-def test_combination_without_sense_is_named_at_its_key(wrong: dict[str, Any], path: tuple[Any, ...], sentence: str) -> None:
+def test_combination_without_sense_is_named_at_its_key(
+    wrong: dict[str, Any], path: tuple[Any, ...], sentence: str
+) -> None:
     ((found, message),) = route_rules((), wrong)
     assert found == path
     assert sentence in message

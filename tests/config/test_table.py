@@ -15,4 +15,4 @@ def test_unknown_keys_and_other_types_are_errors_and_nothing_changes() -> None:
         with pytest.raises(ValidationError):
             Sample.model_validate(wrong)
     with pytest.raises(ValidationError):
-        Sample().flag = True  # type: ignore[misc]
+        Sample().flag = True

@@ -26,7 +26,9 @@ def client_position(client_key: bytes, shares: Sequence[Share]) -> int:
     Routes that split between the same pools put a client on the same side.
     """
     salt = "\n".join(sorted(share.pool for share in shares)).encode()
-    return int.from_bytes(blake2b(client_key, digest_size=8, key=blake2b(salt, digest_size=16).digest()).digest(), "big")
+    return int.from_bytes(
+        blake2b(client_key, digest_size=8, key=blake2b(salt, digest_size=16).digest()).digest(), "big"
+    )
 
 
 def choose_share(shares: Sequence[Share], position: int, is_open: Callable[[str], bool]) -> str | None:

@@ -36,7 +36,9 @@ class _HeaderExpression:
     def takes(self, fields: bytes) -> bool:
         values = self.lines.findall(fields)
         if any(len(value) > REGEX_BYTES_MAX for value in values):
-            raise TooLong(431, f"the field {self.name} is longer than {REGEX_BYTES_MAX} bytes, and a route has to match it")
+            raise TooLong(
+                431, f"the field {self.name} is longer than {REGEX_BYTES_MAX} bytes, and a route has to match it"
+            )
         return any(self.value.fullmatch(value.rstrip(b"\t ")) for value in values)
 
 

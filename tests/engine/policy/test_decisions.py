@@ -101,6 +101,8 @@ def test_first_matching_route_decides() -> None:
 def test_without_routes_or_pool_there_is_nowhere_to_go() -> None:
     listener = Listener("web", (Bind("h", 1),), pool=None, routes=(Route("x", path="/x"),))
     assert compile_routes(listener).choose_route(b"h", b"/y", b"GET", b"", lambda _: True) is None
-    only = compile_routes(Listener("web", (Bind("h", 1),), pool="app")).choose_route(b"h", b"/", b"GET", b"", lambda _: True)
+    only = compile_routes(Listener("web", (Bind("h", 1),), pool="app")).choose_route(
+        b"h", b"/", b"GET", b"", lambda _: True
+    )
     assert only is not None
     assert only.pool == "app"

@@ -152,7 +152,9 @@ def test_path_longer_than_an_expression_may_see_is_refused_and_not_passed_over()
     with pytest.raises(TooLong, match="longer than 1024 bytes") as refused:
         is_taken(route, target=b"/v" + b"x" * 1023)
     assert refused.value.status == 414
-    assert not is_taken(route, target=b"/other" + b"x" * 2000), "what another condition rules out is not held against it"
+    assert not is_taken(route, target=b"/other" + b"x" * 2000), (
+        "what another condition rules out is not held against it"
+    )
 
 
 def test_header_may_have_to_be_there_or_not_to_be_there() -> None:

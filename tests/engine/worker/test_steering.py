@@ -65,7 +65,9 @@ def serving(listener: Listener, *, answer: bytes = b"") -> Iterator[tuple[Runnin
             each.close()
 
 
-def get(worker: RunningWorker, target: bytes = b"/", fields: bytes = b"Host: h.example\r\n", method: bytes = b"GET") -> bytes:
+def get(
+    worker: RunningWorker, target: bytes = b"/", fields: bytes = b"Host: h.example\r\n", method: bytes = b"GET"
+) -> bytes:
     return worker.request(b"%b %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (method, target, fields))
 
 
@@ -93,7 +95,9 @@ def test_http_goes_to_https_in_one_line() -> None:
 
 def test_answers_of_our_own_keep_the_connection_and_serve_head() -> None:
     fixed = FixedResponse(200, '{"ok": true}', "application/json")
-    listener = replace(WEB, routes=(Route(path="/healthz", respond=fixed), Route(path="/gone", respond=FixedResponse(204))))
+    listener = replace(
+        WEB, routes=(Route(path="/healthz", respond=fixed), Route(path="/gone", respond=FixedResponse(204)))
+    )
     with serving(listener) as (worker, _), worker.connect() as client:
         client.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: h\r\n\r\nGET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
         first, rest = read_head(client)
@@ -112,7 +116,9 @@ def test_answers_of_our_own_keep_the_connection_and_serve_head() -> None:
 def test_answer_of_our_own_to_a_request_with_a_body_ends_the_connection() -> None:
     listener = replace(WEB, routes=(Route(method="POST", respond=FixedResponse(403, "no")),))
     with serving(listener) as (worker, seen):
-        answer = worker.request(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = worker.request(
+            b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        )
         assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
         assert b"\r\nConnection: close\r\n" in answer
         assert answer.endswith(b"\r\n\r\nno")
@@ -205,7 +211,10 @@ def test_what_a_client_says_of_itself_is_dropped_unless_it_is_a_trusted_proxy() 
 
 def test_next_request_of_a_trusted_proxy_may_be_another_clients() -> None:
     rules = HeaderRules(set=(("x-client", "{client_address}"),))
-    with serving(replace(WEB, forwarding=LOOPBACK, request_headers=rules)) as (worker, seen), worker.connect() as client:
+    with (
+        serving(replace(WEB, forwarding=LOOPBACK, request_headers=rules)) as (worker, seen),
+        worker.connect() as client,
+    ):
         for said in (b"X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n", b""):
             client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n%b\r\n" % said)
             _, rest = read_head(client)
@@ -242,7 +251,9 @@ def test_split_by_request_gives_one_client_both_sides() -> None:
 
 
 def test_unpublished_pool_is_passed_over_until_it_is_published_again() -> None:
-    listener = replace(WEB, routes=(Route("canary", path="/x"), Route(path="/y", split=(Share("app", 1), Share("canary", 9)))))
+    listener = replace(
+        WEB, routes=(Route("canary", path="/x"), Route(path="/y", split=(Share("app", 1), Share("canary", 9))))
+    )
     with serving(listener) as (worker, _):
         assert get(worker, b"/x").endswith(b"canary")
         withhold(worker, "canary")

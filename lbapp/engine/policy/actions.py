@@ -20,15 +20,14 @@ _POSITIONS: Final = 1 << 64
 _VARIABLE: Final = re.compile(rb"\{(?:path|host)\}")
 
 
-def client_position(client_key: bytes, shares: Sequence[Share]) -> int:
-    """Return where a client stands in a split, 0 to 2**64 - 1: the same on every node, whatever the weights.
+def split_salt(shares: Sequence[Share]) -> bytes:
+    """Return what keeps one split's clients apart from another's: routes that split between the same pools agree."""
+    return blake2b("\n".join(sorted(share.pool for share in shares)).encode(), digest_size=16).digest()
 
-    Routes that split between the same pools put a client on the same side.
-    """
-    salt = "\n".join(sorted(share.pool for share in shares)).encode()
-    return int.from_bytes(
-        blake2b(client_key, digest_size=8, key=blake2b(salt, digest_size=16).digest()).digest(), "big"
-    )
+
+def client_position(client_key: bytes, salt: bytes) -> int:
+    """Return where a client stands in a split, 0 to 2**64 - 1: the same on every node, whatever the weights."""
+    return int.from_bytes(blake2b(client_key, digest_size=8, key=salt).digest(), "big")
 
 
 def choose_share(shares: Sequence[Share], position: int, is_open: Callable[[str], bool]) -> str | None:

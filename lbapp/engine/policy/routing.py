@@ -55,6 +55,7 @@ class _CompiledRoute:
     absent: tuple[re.Pattern[bytes], ...]
     path_expression: re.Pattern[bytes] | None
     header_expressions: tuple[_HeaderExpression, ...]
+    has_header_matches: bool
 
     def takes_host(self, host: bytes) -> bool:
         if self.host is not None:
@@ -67,6 +68,9 @@ class _CompiledRoute:
             return False
         if self.path_expression is not None and not self._takes_path(self.path_expression, path):
             return False
+        return not self.has_header_matches or self._takes_headers(fields)
+
+    def _takes_headers(self, fields: bytes) -> bool:
         if not all(pattern.search(fields) for pattern in self.headers):
             return False
         if any(pattern.search(fields) for pattern in self.absent):
@@ -137,6 +141,7 @@ def _compile(route: Route) -> _CompiledRoute:
             _HeaderExpression(_compile_lines(name), re.compile(value.encode()), name)
             for name, value in route.header_regexes
         ),
+        has_header_matches=bool(route.headers or route.headers_present or route.header_regexes),
     )
 
 

@@ -21,11 +21,13 @@ Value = Callable[[str], bytes]  # of a variable
 class LineRules:
     """Header rules, ready to be applied. `drop` matches the whole lines that go, None when none do."""
 
-    __slots__ = ("_parts", "_plain", "drop")
+    __slots__ = ("_drop_behind", "_parts", "_plain", "drop")
 
     def __init__(self, rules: HeaderRules) -> None:
         names = sorted({name for name, _ in rules.set} | set(rules.remove))
         self.drop = lines_named(names) if names else None
+        # The same behind a line's end: `re` finds a fixed first byte four times as fast.
+        self._drop_behind = re.compile(rb"\n(?i:%b):[^\n]*+" % _either(names)) if names else None
         text = "".join(f"{name}: {value}\r\n" for name, value in (*rules.set, *rules.add))
         # Constant text and names of variables in turn.
         self._parts: list[str] = _VARIABLE.split(text)
@@ -47,15 +49,18 @@ class LineRules:
 
     def apply(self, fields: bytes, value_of: Value) -> bytes:
         """Return a block of field lines with the rules applied."""
-        if self.drop is not None:
-            fields = self.drop.sub(b"", fields)
+        if self._drop_behind is not None:
+            fields = self._drop_behind.sub(b"", b"\n" + fields)[1:]
         return fields + self.lines(value_of)
 
 
 def lines_named(names: list[str]) -> re.Pattern[bytes]:
     """Return an expression for every whole line of a block whose name is one of these, in any case."""
-    either = b"|".join(re.escape(name.encode()) for name in names)
-    return re.compile(rb"^(?i:%b):[^\n]*+\n" % either, re.MULTILINE)
+    return re.compile(rb"^(?i:%b):[^\n]*+\n" % _either(names), re.MULTILINE)
+
+
+def _either(names: list[str]) -> bytes:
+    return b"|".join(re.escape(name.encode()) for name in names)
 
 
 def compile_rules(rules: HeaderRules) -> LineRules | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from lbapp.engine.policy.actions import change_path, choose_share, client_position, location_of
+from lbapp.engine.policy.actions import change_path, choose_share, client_position, location_of, split_salt
 from lbapp.engine.policy.routing import Router, TooLong
 from lbapp.engine.wire.forwarding import believe, client_key, is_trusted
 from lbapp.engine.wire.heads import RequestHead
@@ -54,10 +54,11 @@ def refusal(outcome: Outcome, status: int, reason: str) -> OwnAnswer:
 class _Prepared:
     """What a route does, ready to be done: its rules behind those of the listener."""
 
-    __slots__ = ("answer_rules", "request_rules", "route")
+    __slots__ = ("answer_rules", "request_rules", "route", "salt")
 
     def __init__(self, listener: Listener, route: Route) -> None:
         self.route = route
+        self.salt = split_salt(route.split)
         self.request_rules = compile_rules(listener.request_headers.then(route.request_headers))
         self.answer_rules = compile_rules(listener.response_headers.then(route.response_headers))
 
@@ -79,15 +80,16 @@ class Steering:
         if self._forwarding.trusted_proxies:
             self._believe(client, head)
         scheme, host = client.scheme, head.forwarded_host or head.host
-        location = b""
+        location, pools = b"", self._pools
 
         def is_open(route: Route) -> bool:
             nonlocal location
             if route.redirect is not None:
                 location = location_of(route.redirect, scheme, host, head.target) or b""
                 return bool(location) or not host
-            names = route.pools
-            return not names or any(self._pools[name].is_published for name in names)
+            if route.pool is not None:
+                return pools[route.pool].is_published
+            return not route.split or any(pools[share.pool].is_published for share in route.split if share.weight)
 
         client.answer_lines, client.answer_drop = b"", None
         try:
@@ -96,10 +98,11 @@ class Steering:
             return refusal(Outcome.CLIENT_BAD_REQUEST, too_long.status, too_long.reason)
         if route is None:
             return refusal(Outcome.NO_ROUTE, 404, "no route matches, and the listener has no pool")
-        self._apply(client, head, self._prepared[id(route)])
+        prepared = self._prepared[id(route)]
+        self._apply(client, head, prepared)
         if route.redirect is not None or route.respond is not None:
             return _answer_of(route, location, client.answer_lines)
-        return self._pools[self._pool_of(route, client.key)]
+        return self._pools[route.pool or self._pool_of(prepared, client.key)]
 
     def _believe(self, client: Downstream, head: RequestHead) -> None:
         peer = client.address
@@ -112,12 +115,14 @@ class Steering:
         client.forwarded = received.lines
         head.forwarded_host = received.host
 
-    def _pool_of(self, route: Route, key: bytes) -> str:
-        if route.pool is not None:
-            return route.pool
-        position = client_position(key, route.split) if route.split_by_client else self._random.getrandbits(64)
-        chosen = choose_share(route.split, position, lambda name: self._pools[name].is_published)
-        return chosen or route.split[0].pool  # which is unpublished, and says so
+    def _pool_of(self, prepared: _Prepared, key: bytes) -> str:
+        route = prepared.route
+        position = client_position(key, prepared.salt) if route.split_by_client else self._random.getrandbits(64)
+        chosen = choose_share(route.split, position, self._is_published)
+        return chosen or next(share.pool for share in route.split if share.weight)  # which is unpublished, and says so
+
+    def _is_published(self, pool: str) -> bool:
+        return self._pools[pool].is_published
 
     def _apply(self, client: Downstream, head: RequestHead, prepared: _Prepared) -> None:
         route = prepared.route

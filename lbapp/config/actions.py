@@ -32,12 +32,15 @@ _VARIABLE: Final = re.compile(r"\{([a-z_]+)\}")
 _VALUE_LETTERS_MAX: Final = 4096
 _BODY_LETTERS_MAX: Final = 64 * 1024
 _HOST_LETTERS: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]").fullmatch
+_HOST_AND_PORT: Final = re.compile(
+    r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,4}|:[1-5][0-9]{4})?"
+).fullmatch
 _PATH_LETTERS: Final = re.compile(r"/[!\"$-~]*").fullmatch
 _CONTENT_TYPE: Final = re.compile(
     r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[a-z-]+=[A-Za-z0-9_.-]+)*"
 ).fullmatch
 # What frames or routes a message, or belongs to one connection (RFC 9110 section 7.6.1), and what lbapp says itself.
-_FRAMING: Final = frozenset(
+_FRAMING: Final[frozenset[str]] = frozenset(
     (
         "connection", "content-length", "host", "http2-settings", "keep-alive", "proxy-connection", "te", "trailer",
         "transfer-encoding", "upgrade",
@@ -46,6 +49,7 @@ _FRAMING: Final = frozenset(
 _OURS: Final = frozenset(
     ("expect", "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto")
 )
+_NEVER_SEEN: Final = (_FRAMING | _OURS) - {"host", "trailer", "via"}
 
 
 def _field_name(name: object, refused: frozenset[str]) -> str:
@@ -86,6 +90,15 @@ def _names(value: object, refused: frozenset[str]) -> list[str]:
     return [_field_name(name, refused) for name in value]
 
 
+def _set_values(value: object) -> dict[str, str]:
+    found = _named_values(value, (_FRAMING | _OURS) - {"host"})
+    if "host" in found and not _HOST_AND_PORT(found["host"]):
+        raise ValueError(
+            f'{shown(found["host"])} is not accepted for host; allowed: a host as it is, such as "app.internal"'
+        )
+    return found
+
+
 def _request_values(value: object) -> dict[str, str]:
     return _named_values(value, _FRAMING | _OURS)
 
@@ -105,7 +118,7 @@ def _response_names(value: object) -> list[str]:
 class RequestHeadersTable(Table):
     """`[listener.request_headers]`, `[listener.route.request_headers]`."""
 
-    set: Annotated[dict[str, str], BeforeValidator(_request_values)] = Field(default_factory=dict)
+    set: Annotated[dict[str, str], BeforeValidator(_set_values)] = Field(default_factory=dict)
     add: Annotated[dict[str, str], BeforeValidator(_request_values)] = Field(default_factory=dict)
     remove: Annotated[list[str], BeforeValidator(_request_names)] = Field(default_factory=list)
 
@@ -281,6 +294,9 @@ def header_matches(value: object) -> dict[str, str | bool | tuple[str]]:
         raise ValueError(f'{shown(value)} is not accepted; allowed: a table, such as {{ x-version = "2" }}')
     exact = {name: wanted for name, wanted in value.items() if not isinstance(wanted, dict)}
     found: dict[str, str | bool | tuple[str]] = dict(values.route_headers(exact))
+    for name in value:
+        if str(name).lower() in _NEVER_SEEN:
+            raise ValueError(f"{shown(name)} is not accepted; lbapp takes the field out before routes are looked at")
     for name, wanted in value.items():
         if not isinstance(wanted, dict):
             continue

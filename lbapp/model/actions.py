@@ -72,6 +72,10 @@ class HeaderRules:
         """Say whether nothing is changed."""
         return not (self.set or self.add or self.remove)
 
+    def without(self, name: str) -> HeaderRules:
+        """Return the rules but for what `set` says of a name."""
+        return HeaderRules(tuple(pair for pair in self.set if pair[0] != name), self.add, self.remove)
+
     def then(self, later: HeaderRules) -> HeaderRules:
         """Return both in one, `later` having the last word."""
         named = {name for name, _ in later.set} | set(later.remove)

@@ -19,7 +19,7 @@ from lbapp.engine.policy.routing import Router, TooLong
 from lbapp.engine.wire.forwarding import believe, client_key, is_trusted
 from lbapp.engine.wire.heads import RequestHead
 from lbapp.engine.wire.replies import build_answer, build_redirect, build_reply
-from lbapp.engine.wire.rewriting import compile_rules
+from lbapp.engine.wire.rewriting import compile_rules, lines_named
 from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Route
 from lbapp.model.outcomes import Outcome
@@ -27,6 +27,7 @@ from lbapp.model.outcomes import Outcome
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
 
+_drop_host: Final = lines_named(["host"]).sub
 _NO_HOST: Final = "a redirect needs to know the host, and the request names none"
 
 
@@ -54,12 +55,17 @@ def refusal(outcome: Outcome, status: int, reason: str) -> OwnAnswer:
 class _Prepared:
     """What a route does, ready to be done: its rules behind those of the listener."""
 
-    __slots__ = ("answer_rules", "request_rules", "route", "salt")
+    __slots__ = ("answer_rules", "host", "request_rules", "route", "salt")
 
     def __init__(self, listener: Listener, route: Route) -> None:
         self.route = route
         self.salt = split_salt(route.split)
-        self.request_rules = compile_rules(listener.request_headers.then(route.request_headers))
+        rules = listener.request_headers.then(route.request_headers)
+        # Host is set apart: it stands first, and X-Forwarded-Host keeps what the client asked for.
+        self.host = dict(rules.set).get("host", "").encode()
+        if self.host:
+            rules = rules.without("host")
+        self.request_rules = compile_rules(rules)
         self.answer_rules = compile_rules(listener.response_headers.then(route.response_headers))
 
 
@@ -134,6 +140,10 @@ class Steering:
                 client.answer_lines = answer_rules.lines(facts.value)
             if request_rules is not None:
                 head.fields = request_rules.apply(head.fields, facts.value)
+        if prepared.host:
+            head.fields = b"Host: %b\r\n%b" % (prepared.host, _drop_host(b"", head.fields))
+            head.forwarded_host = head.forwarded_host or head.host
+            head.host = prepared.host
         if self._hsts is not None and client.scheme == "https":
             client.answer_lines += self._hsts
         if route.prefix_change is not None:

@@ -153,6 +153,17 @@ def test_header_rules_change_both_sides_and_the_route_has_the_last_word() -> Non
         assert b"Server: s" not in answer
 
 
+def test_host_is_set_first_and_once_and_what_was_asked_for_is_still_told() -> None:
+    listener = replace(WEB, request_headers=HeaderRules(set=(("host", "app.internal:8080"),)))
+    with serving(listener) as (worker, seen):
+        get(worker)
+        worker.request(b"GET / HTTP/1.0\r\n\r\n")
+        for head, asked_for in zip(seen, (b"h.example", b"app.internal:8080"), strict=True):
+            assert head.startswith(b"GET / HTTP/1.1\r\nHost: app.internal:8080\r\n")
+            assert head.lower().count(b"\r\nhost:") == 1
+            assert b"\r\nX-Forwarded-Host: " + asked_for + b"\r\n" in head
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -14,7 +14,7 @@ SAFE = (
     r"/a/[^/]+/b", r"/files/.*\.(png|jpg|gif)", r".*", r"/v[0-9]+/.*", r"/(a|b)/x", r"(/.*)?", r"\d+", r"(?:ab)*", r"^/a$",
     r"[^/]*/[^/]*/[^/]*", r"(?i)/api/[^/]+/v\d", r"/[a-z-]+-\d+", r"(?:en|de|fr)(?:/.*)?", r"/\w+\.\w+", r"(?:[0-9]{2}){1,3}",
     r"/(?:[a-z]{3})+/", r".*(?:a|b)", r"(?>/a+)b", r"/a++b", r"/\S+ ?", r"[^\d]*1", r"/x{0}", r"\Wx", r"(?P<n>/a)", r"a?b?c?",
-    r"\w+\d+x", r".*[a-z]*\.png", r"(?:(?:a|b)c)+",
+    r"\w+\d+x", r".*[a-z]*\.png", r"(?:(?:a|b)c)+", r"(?:a(b)c)+", r"(?:a^b)+",
 )  # fmt: skip
 UNSAFE = (
     r"(a+)+", r"(a*)*b", r"(a|a)*b", r"(a|ab|b)*c", r".*.*x", r".*a.*b", r"a?a?a?a?a?a?a?a?a?a?a?a?a?aaaaaaaaaaaaa",

@@ -10,6 +10,7 @@ def test_later_rules_have_the_last_word() -> None:
     both = first.then(HeaderRules((("b", "2"),), (("d", "2"),), ("c", "e")))
     assert both == HeaderRules((("a", "1"), ("b", "2")), (("d", "1"), ("d", "2")), ("e", "c"))
     assert first.then(HeaderRules()) == first
+    assert first.without("a").set == (("b", "1"),)
     assert HeaderRules().is_empty
     assert not both.is_empty
 

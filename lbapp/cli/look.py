@@ -93,6 +93,8 @@ def _pool(each: PoolStatus) -> str:
         for server in each["servers"]
     ]
     head = f"pool {each['name']} ({each['algorithm']}): {each['eligible']} of {each['total']} eligible"
+    if not each["published"]:
+        head += ", unpublished: gets no requests"
     return head + "\n" + table(_SERVERS, rows, _SERVERS_RIGHT)
 
 

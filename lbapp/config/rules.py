@@ -13,6 +13,7 @@ from typing import Any
 
 from lbapp.config import values
 from lbapp.config.lines import Path
+from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.model.entities import Protocol
 
@@ -80,9 +81,20 @@ def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Itera
         yield path, "the listener has no pool; name one, or give it routes (http only)"
     if is_tcp and listener.get("route"):
         yield (*path, "route"), "a tcp listener has no routes; remove them"
+    if is_tcp:
+        yield from _http_only(path, listener)
     for route_path, route in _tables(listener, path, "route"):
+        yield from route_rules(route_path, route)
         if "pool" in route:
             yield from _known_pool((*route_path, "pool"), route["pool"], pools)
+        for share_path, share in _tables(route, route_path, "split"):
+            yield from _known_pool((*share_path, "pool"), share.get("pool"), pools)
+
+
+def _http_only(path: Path, listener: _Table) -> Iterator[Found]:
+    for key in ("request_headers", "response_headers", "hsts", "forwarding"):
+        if key in listener:
+            yield (*path, key), f"a tcp listener has no {key}; remove the table"
 
 
 def _known_pool(path: Path, name: object, pools: list[str]) -> Iterator[Found]:

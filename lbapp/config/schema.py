@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
-from lbapp.config import values
+from lbapp.config import actions, values
+from lbapp.config.table import Table
 from lbapp.model import entities
+from lbapp.model.actions import PrefixChange
 from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
 from lbapp.model.limits import Limits
 from lbapp.model.states import WEIGHT_MAX
@@ -36,12 +38,6 @@ _DEFAULTS = Limits()
 _CHECK = entities.HealthCheck()
 _POOL = entities.Pool("", ())
 _SERVER = entities.Server("", "", "", 1)
-
-
-class Table(BaseModel):
-    """A table of the file. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
 class EngineTable(Table):
@@ -87,11 +83,20 @@ class LimitsTable(Table):
 class RouteTable(Table):
     """`[[listener.route]]`."""
 
-    pool: str
     host: Annotated[str, BeforeValidator(values.route_host)] | None = None
     path: Path | None = None
+    path_regex: actions.Expression | None = None
     method: Annotated[str, BeforeValidator(values.method)] | None = None
-    headers: Annotated[dict[str, str], BeforeValidator(values.route_headers)] = Field(default_factory=dict)
+    headers: Annotated[dict[str, Any], BeforeValidator(actions.header_matches)] = Field(default_factory=dict)
+    pool: str | None = None
+    split: list[actions.ShareTable] = Field(default_factory=list)
+    split_by: Annotated[str, BeforeValidator(actions.split_key)] = "client"
+    redirect: actions.RedirectTable | None = None
+    respond: actions.FixedResponseTable | None = None
+    strip_prefix: actions.Prefix | None = None
+    replace_prefix: actions.PrefixChangeTable | None = None
+    request_headers: actions.RequestHeadersTable = Field(default_factory=actions.RequestHeadersTable)
+    response_headers: actions.ResponseHeadersTable = Field(default_factory=actions.ResponseHeadersTable)
 
 
 class ListenerTable(Table):
@@ -102,6 +107,10 @@ class ListenerTable(Table):
     protocol: Annotated[Protocol, BeforeValidator(values.word_of(Protocol))] = Protocol.HTTP
     pool: str | None = None
     route: list[RouteTable] = Field(default_factory=list)
+    request_headers: actions.RequestHeadersTable = Field(default_factory=actions.RequestHeadersTable)
+    response_headers: actions.ResponseHeadersTable = Field(default_factory=actions.ResponseHeadersTable)
+    hsts: actions.HstsTable | None = None
+    forwarding: actions.ForwardingTable = Field(default_factory=actions.ForwardingTable)
 
 
 class HealthCheckTable(Table):
@@ -158,17 +167,39 @@ class Document(Table):
 
 
 def _listener(table: ListenerTable) -> entities.Listener:
-    routes = tuple(
-        entities.Route(
-            pool=each.pool,
-            host=each.host,
-            path=each.path,
-            method=each.method,
-            headers=tuple(each.headers.items()),
-        )
-        for each in table.route
+    return entities.Listener(
+        name=table.name,
+        binds=tuple(table.bind),
+        protocol=table.protocol,
+        pool=table.pool,
+        routes=tuple(_route(each) for each in table.route),
+        request_headers=table.request_headers.to_model(),
+        response_headers=table.response_headers.to_model(),
+        hsts=None if table.hsts is None else table.hsts.to_model(),
+        forwarding=table.forwarding.to_model(),
     )
-    return entities.Listener(table.name, tuple(table.bind), table.protocol, table.pool, routes)
+
+
+def _route(table: RouteTable) -> entities.Route:
+    headers = table.headers.items()
+    change = None if table.replace_prefix is None else table.replace_prefix.to_model()
+    return entities.Route(
+        pool=table.pool,
+        host=table.host,
+        path=table.path,
+        method=table.method,
+        headers=tuple((name, wanted) for name, wanted in headers if isinstance(wanted, str)),
+        path_regex=table.path_regex,
+        headers_present=tuple((name, wanted) for name, wanted in headers if isinstance(wanted, bool)),
+        header_regexes=tuple((name, wanted[0]) for name, wanted in headers if isinstance(wanted, tuple)),
+        split=tuple(each.to_model() for each in table.split),
+        split_by_client=table.split_by == "client",
+        redirect=None if table.redirect is None else table.redirect.to_model(),
+        respond=None if table.respond is None else table.respond.to_model(),
+        prefix_change=change if table.strip_prefix is None else PrefixChange(table.strip_prefix),
+        request_headers=table.request_headers.to_model(),
+        response_headers=table.response_headers.to_model(),
+    )
 
 
 def _pool(table: PoolTable) -> entities.Pool:

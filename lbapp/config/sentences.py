@@ -26,7 +26,7 @@ _ANOTHER_VERSION: Final = {
     ("pool", "persistence"): "persistence is not part of this version of lbapp; remove the table",
 }
 _NAMES_MAX: Final = 20  # in one sentence
-_WANTED: Final = {"string_type": "text in quotes", "model_type": "a table"}
+_WANTED: Final = {"bool_type": "true or false", "string_type": "text in quotes", "model_type": "a table"}
 
 
 def sentences(error: ValidationError) -> Iterator[Found]:

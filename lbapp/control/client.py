@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from lbapp.control.messages import Event, Events, PoolStatus, ServerChange, ServerPatch, Status
+from lbapp.control.messages import Event, Events, PoolChange, PoolPatch, PoolStatus, ServerChange, ServerPatch, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 if TYPE_CHECKING:
@@ -101,6 +101,10 @@ class ControlClient:
     def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
         """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
         return cast(ServerChange, self._call("PATCH", _server_path(pool, server), json=patch))
+
+    def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
+        """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""
+        return cast(PoolChange, self._call("PATCH", f"/v1/pools/{quote(pool, safe='')}", json=patch))
 
     def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Return the newest events behind `after`, oldest first."""

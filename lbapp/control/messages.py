@@ -96,6 +96,7 @@ class PoolStatus(Traffic):
 
     name: str
     algorithm: str
+    published: bool  # false: routes pass it over; its servers are checked all the same
     eligible: int
     total: int
     servers: list[ServerStatus]
@@ -188,6 +189,21 @@ class ServerChange(TypedDict):
     server: ServerStatus
     before: dict[str, str | int]
     after: dict[str, str | int]
+    event_seqs: list[int]
+
+
+class PoolPatch(TypedDict):
+    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body."""
+
+    published: bool
+
+
+class PoolChange(TypedDict):
+    """What a PATCH of a pool did: the pool after it, and what was there before."""
+
+    pool: PoolStatus
+    before: dict[str, bool]
+    after: dict[str, bool]
     event_seqs: list[int]
 
 

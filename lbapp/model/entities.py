@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address
 
+from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.limits import Limits
 
 
@@ -96,16 +97,33 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An ordered match from request to pool. What is None matches everything.
+    """An ordered match from request to action: exactly one of `pool`, `split`, `redirect`, `respond`.
 
-    `host` is lower case, without port; `path` is a prefix; `method` is upper case; `headers` are (lower-case name, value).
+    What is None or empty matches everything. `host` is lower case, without port; `path` is a prefix; `path_regex` has to match
+    the whole path; `method` is upper case; header names are lower case, `headers` want a whole value, `header_regexes` a
+    match of one, `headers_present` say whether the field has to be there or must not be.
     """
 
-    pool: str
+    pool: str | None = None
     host: str | None = None
     path: str | None = None
     method: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    path_regex: str | None = None
+    headers_present: tuple[tuple[str, bool], ...] = ()
+    header_regexes: tuple[tuple[str, str], ...] = ()
+    split: tuple[Share, ...] = ()
+    split_by_client: bool = True
+    redirect: Redirect | None = None
+    respond: FixedResponse | None = None
+    prefix_change: PrefixChange | None = None
+    request_headers: HeaderRules = NO_RULES
+    response_headers: HeaderRules = NO_RULES
+
+    @property
+    def pools(self) -> tuple[str, ...]:
+        """The pools that requests may go to."""
+        return (self.pool,) if self.pool is not None else tuple(share.pool for share in self.split)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +149,10 @@ class Listener:
     protocol: Protocol = Protocol.HTTP
     pool: str | None = None
     routes: tuple[Route, ...] = ()
+    request_headers: HeaderRules = NO_RULES
+    response_headers: HeaderRules = NO_RULES
+    hsts: Hsts | None = None
+    forwarding: Forwarding = field(default_factory=Forwarding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
 FAULT_LOG_INTERVAL_S: Final = 1.0  # between two errors nobody foresaw that a worker writes out; all are counted
 LINGER_S: Final = 2.0  # how long a connection closed early is still read, so that the client sees the answer
 LISTEN_BACKLOG: Final = 4096
+REGEX_BYTES_MAX: Final = 1024  # of a path or field value that an expression of a route is held against
+REGEX_WAYS_MAX: Final = 4 * REGEX_BYTES_MAX  # ways to try that an expression may have; more is refused when it is read
+PROXIES_MAX: Final = 32  # entries of X-Forwarded-For that are looked at, from the right
 
 # The supervisor.
 HEARTBEAT_INTERVAL_S: Final = 0.5

@@ -12,6 +12,16 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from lbapp.config.actions import (
+    FixedResponseTable,
+    ForwardingTable,
+    HstsTable,
+    PrefixChangeTable,
+    RedirectTable,
+    RequestHeadersTable,
+    ResponseHeadersTable,
+    ShareTable,
+)
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.schema import (
     Document,
@@ -23,8 +33,8 @@ from lbapp.config.schema import (
     PoolTable,
     RouteTable,
     ServerTable,
-    Table,
 )
+from lbapp.config.table import Table
 from lbapp.model.limits import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -36,14 +46,31 @@ EXAMPLES = {
     "engine.control_socket",
     "engine.state_dir",
     "listener.pool",
-    *(f"listener.route.{key}" for key in ("host", "path", "method", "headers")),
+    *(f"listener.route.{key}" for key in ("host", "path", "path_regex", "method", "headers", "pool", "strip_prefix")),
+    *(f"listener.route.redirect.{key}" for key in ("scheme", "host", "port", "path")),
+    *(
+        f"{table}.{side}_headers.{key}"
+        for table in ("listener", "listener.route")
+        for side in ("request", "response")
+        for key in ("set", "add", "remove")
+    ),
 }
 SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"7KiB"'}
 TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
     "listener": ListenerTable,
+    "listener.request_headers": RequestHeadersTable,
+    "listener.response_headers": ResponseHeadersTable,
+    "listener.hsts": HstsTable,
+    "listener.forwarding": ForwardingTable,
     "listener.route": RouteTable,
+    "listener.route.request_headers": RequestHeadersTable,
+    "listener.route.response_headers": ResponseHeadersTable,
+    "listener.route.split": ShareTable,
+    "listener.route.replace_prefix": PrefixChangeTable,
+    "listener.route.redirect": RedirectTable,
+    "listener.route.respond": FixedResponseTable,
     "pool": PoolTable,
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
@@ -52,12 +79,12 @@ TABLES: dict[str, type[Table]] = {
 
 
 def shown(dotted: str) -> Any:
-    """Return what the reference shows at `dotted`; of a list of tables the first."""
+    """Return what the reference shows at `dotted`; of a list of tables the first that has it."""
     value: Any = tomllib.loads(REFERENCE.read_text())
     for part in dotted.split("."):
         value = value[part]
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = value[0]
+            value = {key: each[key] for each in reversed(value) for key in each}
     return value
 
 
@@ -79,7 +106,7 @@ def test_reference_shows_every_key_of_a_table_and_no_other(path: str) -> None:
 
 
 def test_every_default_in_the_reference_is_the_schemas() -> None:
-    required = {"name", "bind", "address", "pool"}
+    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age"}
     for dotted, table, key, field in keys():
         if field.is_required():
             assert key in required, dotted

@@ -108,6 +108,7 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
                 **traffic(36.0),
                 "name": pool,
                 "algorithm": "round_robin",
+                "published": True,
                 "eligible": sum(one["is_eligible"] for one in servers if one["pool"] == pool),
                 "total": sum(one["pool"] == pool for one in servers),
                 "servers": [one for one in servers if one["pool"] == pool],

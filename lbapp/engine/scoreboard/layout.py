@@ -6,7 +6,8 @@ the figures mean. All indexes count cells, not bytes.
     header          magic, version, capacities                          written by the supervisor
     worker blocks   one per slot                                        written by the worker in that slot
     server states   one per server: admin, health, weight, limits       written by the supervisor
-    pool versions   one per pool: grows when a server of it changes     written by the supervisor
+    pool versions   one per pool: grows when it or a server changes     written by the supervisor
+    pools withheld  one per pool: 1 while it is unpublished             written by the supervisor
     in flight       one row of servers per slot, side by side           written by the worker in that slot
     listeners       one block per (slot, listener)                      written by the worker in that slot
     pools           one block per (slot, pool)                          written by the worker in that slot
@@ -25,7 +26,7 @@ from lbapp.model.histogram import BUCKETS
 from lbapp.model.outcomes import FailureKind, Outcome
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 2
+VERSION: Final = 3
 
 # header
 HEADER_MAGIC: Final = 0
@@ -107,12 +108,16 @@ class Layout:
         return self.worker(self.slots) + server * STATE_CELLS
 
     def pool_version(self, pool: int) -> int:
-        """Return the cell that grows whenever a server of the pool changes."""
+        """Return the cell that grows whenever the pool or a server of it changes."""
         return self.state(self.servers) + pool
+
+    def pool_withheld(self, pool: int) -> int:
+        """Return the cell that is 1 while the pool is unpublished."""
+        return self.pool_version(self.pools) + pool
 
     def in_flight(self, slot: int) -> int:
         """Return the first cell of a slot's row of in-flight counts; server `i` is `i` cells further."""
-        return self.pool_version(self.pools) + slot * self.servers
+        return self.pool_withheld(self.pools) + slot * self.servers
 
     def listener(self, slot: int, listener: int) -> int:
         """Return the first cell of the block of (slot, listener)."""

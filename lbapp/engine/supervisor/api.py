@@ -64,7 +64,7 @@ class Api:
             Route("/v1/status", self._guarded(self._status)),
             Route("/v1/workers", self._guarded(self._workers)),
             Route("/v1/pools", self._guarded(self._pools)),
-            Route("/v1/pools/{pool}", self._guarded(self._pool)),
+            Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
             Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
             Route("/v1/watch", self._guarded(self._watch)),
             Route("/v1/events", self._guarded(self._events)),
@@ -106,7 +106,11 @@ class Api:
         return JSONResponse({"pools": self.reader.status()["pools"]})
 
     async def _pool(self, request: Request) -> Response:
-        return JSONResponse(self.reader.pool(self.commands.find_pool(request.path_params["pool"])))
+        pool = self.commands.find_pool(request.path_params["pool"])
+        if request.method != "PATCH":
+            return JSONResponse(self.reader.pool(pool))
+        body = await _json_body(request)
+        return JSONResponse(self.commands.change_pool(pool, body, _actor(request)))
 
     async def _server(self, request: Request) -> Response:
         state = self.commands.find_server(request.path_params["pool"], request.path_params["server"])

@@ -11,7 +11,7 @@ import json
 from difflib import get_close_matches
 from typing import Final
 
-from lbapp.control.messages import Actor, Event, ServerChange
+from lbapp.control.messages import Actor, Event, PoolChange, ServerChange
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.life import Life
@@ -78,6 +78,23 @@ class Commands:
             "before": before,
             "after": _admin_and_weight(state),
             "event_seqs": [event["seq"] for event in events],
+        }
+
+    def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
+        """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body."""
+        patch = _object(body, ("published",))
+        if "published" not in patch:
+            raise _invalid("body", "the change is empty", 'Send {"published": false}')
+        is_published = patch["published"]
+        if not isinstance(is_published, bool):
+            raise _invalid("body", f"published is {_shown(is_published)}", "Use true or false")
+        before = self._reader.is_published(pool)
+        event = self._states.set_published(pool, self._running.rows.pools[pool.name], is_published, actor)
+        return {
+            "pool": self._reader.pool(pool),
+            "before": {"published": before},
+            "after": {"published": is_published},
+            "event_seqs": [] if event is None else [event["seq"]],
         }
 
     def _apply(self, state: ServerState, admin: AdminState | None, weight: int | None, actor: Actor) -> list[Event]:

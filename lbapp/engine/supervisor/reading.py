@@ -76,6 +76,11 @@ class StatusReader:
         """Return one pool as it is now."""
         return self._pool(pool, self.history.now(), self.history.earlier())
 
+    def is_published(self, pool: Pool) -> bool:
+        """Say whether a pool takes requests."""
+        segment = self.running.segment
+        return not segment.cells[segment.layout.pool_withheld(self.running.rows.pools[pool.name])]
+
     def server(self, state: ServerState) -> ServerStatus:
         """Return one server as it is now."""
         return self._server(state, self.history.now(), self.history.earlier())
@@ -141,6 +146,7 @@ class StatusReader:
             **traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), seconds),
             "name": pool.name,
             "algorithm": pool.algorithm.value,
+            "published": self.is_published(pool),
             "eligible": sum(member.is_eligible for member in members),
             "total": len(members),
             "servers": [self._server(member, now, earlier) for member in members],

@@ -1,7 +1,7 @@
 """The state of every server: what the operator wants of it, what checks found, and its weight.
 
-Responsible for the supervisor's record of each server and for the only writes to the server-state and pool-
-version cells. Knows nothing of probes, drains' deadlines, HTTP or who may change what.
+Responsible for the supervisor's record of each server and for the only writes to the server-state, pool-
+version and pool-withheld cells. Knows nothing of probes, drains' deadlines, HTTP or who may change what.
 
 Invariants: a server's cells are written before its pool's version grows, so a worker that sees the new
 version sees the new state; nothing is written, and no event made, when nothing changes; entering MAINT
@@ -132,6 +132,20 @@ class ServerStates:
             f"{state.server.id} {words}: {reason}",
             change=(before.name.lower(), health.name.lower()),
         )
+
+    def set_published(self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None) -> Event | None:
+        """Give a pool requests, or none; return the event, None when it was so already. Its servers' states stay."""
+        cell = self._layout.pool_withheld(pool_row)
+        if bool(self._cells[cell]) is not is_published:
+            return None
+        self._cells[cell] = int(not is_published)
+        self._cells[self._layout.pool_version(pool_row)] += 1
+        self.revision += 1
+        self.changed.fire()
+        word = "published" if is_published else "unpublished"
+        message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over")
+        change = ("unpublished", word) if is_published else ("published", word)
+        return self._events.add(f"pool_{word}", pool.name, message, actor=actor, change=change)
 
     def count_close(self, state: ServerState) -> None:
         """Note in the scoreboard that every connection to a server is to be closed by force."""

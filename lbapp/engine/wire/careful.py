@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, NoReturn
 
 import h11
 
-from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, REQUEST_DROPPED, RESPONSE_DROPPED, TOKEN, has_sound_lines
+from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, OURS, REQUEST_DROPPED, RESPONSE_DROPPED, TOKEN, has_sound_lines
 from lbapp.engine.wire.heads import BadRequest, BadResponse, RequestHead, ResponseHead
 from lbapp.engine.wire.host import is_sound_host
 
@@ -173,6 +173,11 @@ def _request(event: h11.Request, version: int, fields: list[_Field]) -> RequestH
     lines = _lines(fields, dropped)
     head = RequestHead(method, target, host, b"Host: %b\r\n%b" % (host, lines) if authority else lines)
     head.version = version
+    head.forwarding = b"".join(
+        b"%b: %b\r\n" % (field.name, field.value)
+        for field in fields
+        if field.name in OURS and field.name not in nominated
+    )
     length, head.is_chunked = _framing(fields)
     if head.is_chunked and version == 10:
         raise _Refusal("Transfer-Encoding is not part of HTTP/1.0")  # RFC 9112 section 6.1

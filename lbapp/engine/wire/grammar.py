@@ -18,7 +18,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-OURS: Final = frozenset((b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+OURS: Final = frozenset(
+    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto")
+)
 RESPONSE_DROPPED: Final = frozenset(
     (
         b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade",

@@ -27,12 +27,14 @@ class RequestHead:
 
     `target` is what goes upstream: origin-form, or `*`. `version` is 10 or 11. `fields` includes Host, but where `host`
     is empty: Host was empty, or missing in HTTP/1.0. `content_length` is 0 where none was sent; `has_length` tells the
-    two apart. `upgrade` is the Upgrade field when Connection names it, else empty.
+    two apart. `upgrade` is the Upgrade field when Connection names it, else empty. `forwarding` is what was said
+    of the client, in lines of a lower-case name and a value; it goes nowhere unless the peer is trusted. `forwarded_host` is
+    the host that a trusted one named, else empty.
     """
 
     __slots__ = (
-        "content_length", "expects_continue", "fields", "has_length", "host", "is_chunked", "is_persistent", "method",
-        "target", "upgrade", "version",
+        "content_length", "expects_continue", "fields", "forwarded_host", "forwarding", "has_length", "host", "is_chunked",
+        "is_persistent", "method", "target", "upgrade", "version",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, host: bytes, fields: bytes) -> None:
@@ -47,6 +49,8 @@ class RequestHead:
         self.is_persistent = True
         self.expects_continue = False
         self.upgrade = b""
+        self.forwarding = b""
+        self.forwarded_host = b""
 
 
 class ResponseHead:

@@ -15,7 +15,8 @@ import re
 from typing import Final
 
 from lbapp.engine.wire import careful
-from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, PLAIN_RESPONSE, REQUEST, RESPONSE, TEXT, is_plain_host
+from lbapp.engine.wire.forwarding import VIA, VIA_OF_10
+from lbapp.engine.wire.grammar import LENGTH_DIGITS_MAX, OURS, PLAIN_RESPONSE, REQUEST, RESPONSE, TEXT, is_plain_host
 from lbapp.engine.wire.heads import BadRequest, BadResponse, BodyKind, RequestHead, ResponseHead
 
 _match_request: Final = REQUEST.match
@@ -92,6 +93,8 @@ def _is_framing(head: RequestHead, name: bytes, value: bytes) -> bool:
         if value.lower() != b"100-continue":
             return False
         head.expects_continue = True
+    elif name in OURS:
+        head.forwarding += b"%b: %b\r\n" % (name, value.rstrip(b" \t"))
     return True
 
 
@@ -180,6 +183,8 @@ def build_request_head(head: RequestHead, forwarded: bytes, default_host: bytes 
     """
     host = head.host
     end = b"\r\n"
+    if head.version == 10:
+        forwarded = forwarded.replace(VIA, VIA_OF_10)
     if head.is_chunked:
         end = b"Transfer-Encoding: chunked\r\n\r\n"
     elif head.has_length:
@@ -193,8 +198,8 @@ def build_request_head(head: RequestHead, forwarded: bytes, default_host: bytes 
         return b"".join((head.method, b" ", head.target, start, head.fields, forwarded, end))
     return b"".join(
         (
-            head.method, b" ", head.target, b" HTTP/1.1\r\n", head.fields, forwarded, b"X-Forwarded-Host: ", host,
-            b"\r\n", end,
+            head.method, b" ", head.target, b" HTTP/1.1\r\n", head.fields, forwarded, b"X-Forwarded-Host: ",
+            head.forwarded_host or host, b"\r\n", end,
         )
     )  # fmt: skip
 

@@ -1,13 +1,15 @@
 """lbapp's own answers: what a client gets when no server's answer can be passed on.
 
-Responsible for one small text that names lbapp, the status and the reason. Knows nothing of when it is sent.
-Invariant: nothing that a client or a server sent reaches the text unless it is printable ASCII.
+Responsible for one small text that names lbapp, the status and the reason, and for the answers that routes fix. Knows nothing
+of when they are sent. Invariant: nothing that a client or a server sent reaches the text unless it is printable ASCII.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Final
+
+from lbapp.model.actions import FixedResponse
 
 # Lines that a status calls for (RFC 9110 sections 15.5.6 and 10.2.3).
 _LINES_OF: Final = {
@@ -36,3 +38,20 @@ def build_reply(status: int, reason: str, *, close: bool, head_only: bool = Fals
         + "\r\n"
     )
     return (head if head_only else head + body).encode("ascii")
+
+
+def build_answer(answer: FixedResponse, lines: bytes, *, close: bool, head_only: bool) -> bytes:
+    """Return an answer that a route fixes. `lines` are whole lines that its head gets."""
+    content = answer.body.encode()
+    framing = f"Content-Type: {answer.content_type}\r\nContent-Length: {len(content)}\r\n".encode()
+    if answer.status == HTTPStatus.NO_CONTENT:
+        framing = content = b""
+    start = f"HTTP/1.1 {answer.status} {status_phrase(answer.status)}\r\n".encode("ascii")
+    end = b"Connection: close\r\n\r\n" if close else b"\r\n"
+    return start + framing + lines + end + (b"" if head_only else content)
+
+
+def build_redirect(status: int, location: bytes, lines: bytes, *, close: bool, head_only: bool) -> bytes:
+    """Return a redirect. `location` holds no control character; the body repeats nothing of it."""
+    answer = FixedResponse(status, f"lbapp: {status} {status_phrase(status)}\n")
+    return build_answer(answer, b"Location: %b\r\n%b" % (location, lines), close=close, head_only=head_only)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
@@ -16,6 +17,7 @@ from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
 from lbapp.engine.worker.relay import SinkGone, SourceEnded
+from lbapp.engine.worker.steering import Steering, build_steering
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Protocol
@@ -41,7 +43,9 @@ class ListenerRuntime:
         self.router = router
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
-        self.only_pool = None if router.has_routes else self.pool
+        self.forwarding = listener.forwarding
+        self.steering: Steering | None = build_steering(listener, router, pools, Random())
+        self.only_pool = None if self.steering is not None else self.pool
         self.preambles: tuple[Preamble, ...] = ()
 
 

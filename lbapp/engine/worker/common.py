@@ -52,8 +52,9 @@ class CommonExchange:
         self.received = b""  # what came of the answer at once
         self.interruption: Exception | None = None  # what came instead
         self.unsent_answer = b""  # what the client did not take at once of an answer that came at once
-        self.answer_lines = b""  # whole lines that the answer to the client gets
-        self.answer_drop: re.Pattern[bytes] | None = None  # lines of the server's answer that the client does not get
+        self.answer_lines = client.answer_lines  # whole lines that the answer to the client gets
+        # Lines of the server's answer that the client does not get.
+        self.answer_drop: re.Pattern[bytes] | None = client.answer_drop
         self.bytes_out = 0
         self.status = 0
         self.retries = 0
@@ -83,7 +84,9 @@ class CommonExchange:
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
             return False
-        if client.is_to_close or not self.is_persistent or self.answer_drop is not None:
+        if client.is_to_close or not self.is_persistent:
+            return False
+        if self.answer_drop is not None and self.answer_drop.search(data, 0, data.index(b"\r\n\r\n") + 2):
             return False
         if self.answer_lines:
             behind_status = data.index(b"\n") + 1

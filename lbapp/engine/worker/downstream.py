@@ -8,13 +8,14 @@ accept to its close and at no other time; whatever ends a connection, its socket
 
 from __future__ import annotations
 
+import re
 import socket
 import types
 from collections.abc import Generator
 from select import EPOLLIN
 from typing import TYPE_CHECKING, Any
 
-from lbapp.engine.wire.forwarding import client_address, client_key, forwarding_lines
+from lbapp.engine.wire.forwarding import Address, client_address, client_key, forwarding_lines
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
 from lbapp.engine.wire.replies import build_reply
@@ -22,6 +23,7 @@ from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, send_all
+from lbapp.engine.worker.steering import OwnAnswer, refusal
 from lbapp.engine.worker.tunnels import tunnel_after_upgrade
 from lbapp.engine.worker.upstream import Upstream, UpstreamPool
 from lbapp.model.limits import LINGER_S, RECEIVE_BYTES, Limits
@@ -36,14 +38,21 @@ class Downstream(Endpoint):
     """One connection of a client."""
 
     __slots__ = (
+        "address",
+        "answer_drop",
+        "answer_lines",
         "buffer",
         "bytes_in",
+        "client_address",
         "forwarded",
         "is_idle",
         "is_to_close",
         "key",
         "limits",
         "listener",
+        "own_answer",
+        "own_scheme",
+        "scheme",
         "upgraded",
         "worker",
     )
@@ -58,11 +67,19 @@ class Downstream(Endpoint):
         self.is_idle = True
         self.is_to_close = worker.is_draining
         self.upgraded: Upstream | None = None
-        address = client_address(peer)
-        self.key = client_key(address)
-        self.forwarded = forwarding_lines(address, "http")
+        self.answer_lines = b""  # whole lines that the answers to the client get
+        self.answer_drop: re.Pattern[bytes] | None = None  # lines of servers' answers that the client does not get
+        self.own_answer: OwnAnswer | None = None  # to the request at hand, in place of a pool
+        self.know_client(client_address(peer), "http")
         listener.cells.connection_opened()
         worker.connections.add(self)
+
+    def know_client(self, address: Address | None, scheme: str) -> None:
+        """Take over who is at the other end, and by which scheme: known by the connection, until a trusted proxy says more."""
+        self.address = self.client_address = address
+        self.own_scheme = self.scheme = scheme
+        self.key = client_key(address)
+        self.forwarded = forwarding_lines(address, scheme, self.listener.forwarding)
 
     def close(self) -> None:
         """Close the connection and take it off the counts."""
@@ -175,22 +192,37 @@ class Downstream(Endpoint):
         return None
 
     def _pool_for(self, head: RequestHead) -> UpstreamPool | None:
-        listener = self.listener
-        name = listener.router.choose_pool(head.host, head.target, head.method, head.fields)
-        return listener.pools[name] if name is not None else None
+        """Return where a request goes; None when it is answered here, with `own_answer`."""
+        steering = self.listener.steering
+        if steering is None:
+            self.own_answer = refusal(Outcome.NO_ROUTE, 404, "the listener has no pool")
+            return None
+        found = steering.steer(self, head)
+        if isinstance(found, OwnAnswer):
+            self.own_answer = found
+            return None
+        return found
 
     async def _answer(self, head: RequestHead, pool: UpstreamPool | None) -> bool:
-        """Answer a request that has a body, or for which there is no pool."""
+        """Answer a request that has a body, or that goes to no pool."""
         if pool is None:
-            self.listener.cells.count_outcome(Outcome.NO_ROUTE, 404)
-            await self._refuse(404, "no route matches, and the listener has no pool", head)
-            return False
+            return await self._answer_ourselves(head)
         limit = self.limits.request_body_bytes_max
         if limit and head.content_length > limit:
             self.listener.cells.count_outcome(Outcome.BODY_TOO_LARGE, 413)
             await self._refuse(413, f"the request body is larger than {limit} bytes", head)
             return False
         return await Exchange(self, head, pool, RequestBody(self, head)).run()
+
+    async def _answer_ourselves(self, head: RequestHead) -> bool:
+        answer, self.own_answer = self.own_answer, None
+        assert answer is not None
+        has_body = head.content_length > 0 or head.is_chunked
+        is_to_go_on = head.is_persistent and not (answer.is_error or has_body or self.is_to_close)
+        payload = answer.build(not is_to_go_on or head.version == 10, head.method == b"HEAD")
+        await send_all(self, payload, self.limits.body_idle_timeout_s)
+        self.listener.cells.exchange_ended(answer.outcome, answer.status, self.bytes_in, len(payload), 0)
+        return is_to_go_on and head.version == 11
 
     async def _refuse(self, status: int, reason: str, head: RequestHead | None = None) -> None:
         head_only = head is not None and head.method == b"HEAD"

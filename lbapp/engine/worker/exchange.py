@@ -69,7 +69,7 @@ class Exchange(CommonExchange):
             if server is None:
                 if failure is not None:
                     raise ended_by(failure.kind, self.pool.name)
-                raise ExchangeEnded(Outcome.NO_SERVER, f"no eligible server in pool {self.pool.name}")
+                raise ExchangeEnded(Outcome.NO_SERVER, self.pool.shortage)
             if failure is not None:
                 self.retries += 1
                 server.cells.add(at.SERVER_RETRIES, 1)

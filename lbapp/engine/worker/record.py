@@ -136,12 +136,13 @@ class ListenerCells(EndingCells):
 class PoolCells:
     """The cells of one pool in this worker's slot."""
 
-    __slots__ = ("base", "cells", "version")
+    __slots__ = ("base", "cells", "version", "withheld")
 
     def __init__(self, segment: Segment, slot: int, pool: int) -> None:
         self.cells = segment.cells
         self.base = segment.layout.pool(slot, pool) + at.POOL_OUTCOMES
         self.version = segment.layout.pool_version(pool)
+        self.withheld = segment.layout.pool_withheld(pool)
 
     def count_outcome(self, outcome: Outcome) -> None:
         """Count an exchange that reached none of the pool's servers."""

@@ -201,6 +201,16 @@ class UpstreamPool:
         self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
         self.observe = self._algorithm.observe if self._algorithm.observes else None
 
+    @property
+    def is_published(self) -> bool:
+        """Say whether the pool takes requests at all."""
+        return not self.cells.cells[self.cells.withheld]
+
+    @property
+    def shortage(self) -> str:
+        """Why no server can be chosen, in a sentence."""
+        return f"no eligible server in pool {self.name}" if self.is_published else f"pool {self.name} is unpublished"
+
     def choose(self, client_key: bytes, now_s: float, tried: tuple[int, ...] = ()) -> UpstreamServer | None:
         """Return the server for a new exchange, as the scoreboard stands now; None when no server is eligible."""
         cells = self.cells
@@ -218,6 +228,7 @@ class UpstreamPool:
 
     def _states(self) -> list[ServerState]:
         states = []
+        is_published = self.is_published
         for index, server in self.servers.items():
             cells, state = server.cells.cells, server.cells.state
             admin, health, weight = (
@@ -225,7 +236,7 @@ class UpstreamPool:
                 cells[state + at.STATE_HEALTH],
                 cells[state + at.STATE_WEIGHT],
             )
-            eligible = is_eligible(admin, health, weight)
+            eligible = is_published and is_eligible(admin, health, weight)
             states.append(ServerState(index=index, id=server.id, weight=weight, is_eligible=eligible))
             server.may_keep_idle = eligible
             if not eligible:

@@ -93,10 +93,16 @@ def test_first_matching_route_decides() -> None:
         (b"x", b"/", b"GET", b"Not-X-Key: v 1\r\nX-Two: 2\r\n"): "rest",
     }
     for (host, target, method, fields), pool in cases.items():
-        assert router.choose_pool(host, target, method, fields) == pool
+        route = router.choose_route(host, target, method, fields, lambda _: True)
+        assert route is not None
+        assert route.pool == pool
 
 
 def test_without_routes_or_pool_there_is_nowhere_to_go() -> None:
     listener = Listener("web", (Bind("h", 1),), pool=None, routes=(Route("x", path="/x"),))
-    assert compile_routes(listener).choose_pool(b"h", b"/y", b"GET", b"") is None
-    assert compile_routes(Listener("web", (Bind("h", 1),), pool="app")).choose_pool(b"h", b"/", b"GET", b"") == "app"
+    assert compile_routes(listener).choose_route(b"h", b"/y", b"GET", b"", lambda _: True) is None
+    only = compile_routes(Listener("web", (Bind("h", 1),), pool="app")).choose_route(
+        b"h", b"/", b"GET", b"", lambda _: True
+    )
+    assert only is not None
+    assert only.pool == "app"

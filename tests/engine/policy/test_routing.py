@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lbapp.engine.policy.routing import Router, compile_routes
+from lbapp.engine.policy.routing import Router, TooLong, compile_routes
+from lbapp.model.actions import Redirect
 from lbapp.model.entities import Listener, Route
 
 FIELDS = b"Host: h\r\nX-Tier: gold\r\nAccept: */*\r\nX-Empty:\r\n"
@@ -13,7 +14,14 @@ FIELDS = b"Host: h\r\nX-Tier: gold\r\nAccept: */*\r\nX-Empty:\r\n"
 def chosen(
     *routes: Route, host: bytes = b"h", target: bytes = b"/", method: bytes = b"GET", fields: bytes = FIELDS
 ) -> str | None:
-    return Router(routes, "fallback").choose_pool(host, target, method, fields)
+    return pool_of(Router(routes, "fallback"), host=host, target=target, method=method, fields=fields)
+
+
+def pool_of(
+    router: Router, *, host: bytes = b"h", target: bytes = b"/", method: bytes = b"GET", fields: bytes = b""
+) -> str | None:
+    route = router.choose_route(host, target, method, fields, lambda _: True)
+    return None if route is None else route.pool
 
 
 def is_taken(route: Route, **request: bytes) -> bool:
@@ -23,7 +31,7 @@ def is_taken(route: Route, **request: bytes) -> bool:
 def test_listener_without_routes_sends_everything_to_its_pool() -> None:
     router = compile_routes(Listener("web", (), pool="app"))
     assert not router.has_routes
-    assert router.choose_pool(b"h", b"/", b"GET", b"") == "app"
+    assert pool_of(router) == "app"
 
 
 def test_request_that_matches_nothing_goes_to_the_listeners_pool_or_nowhere() -> None:
@@ -31,8 +39,8 @@ def test_request_that_matches_nothing_goes_to_the_listeners_pool_or_nowhere() ->
     for pool in ("app", None):
         router = compile_routes(Listener("web", (), pool=pool, routes=routes))
         assert router.has_routes
-        assert router.choose_pool(b"h", b"/", b"GET", b"") == pool
-        assert router.choose_pool(b"h", b"/v1/x", b"GET", b"") == "api"
+        assert pool_of(router) == pool
+        assert pool_of(router, target=b"/v1/x") == "api"
 
 
 def test_first_route_that_matches_wins() -> None:
@@ -129,3 +137,56 @@ def test_all_parts_of_a_route_have_to_match() -> None:
     assert not is_taken(route, target=b"/b", method=b"PUT")
     assert not is_taken(route, target=b"/a")
     assert not is_taken(route, target=b"/a", method=b"PUT", fields=b"X-Tier: gold\r\n")
+
+
+def test_path_expression_has_to_take_the_whole_path_and_never_sees_the_query() -> None:
+    route = Route("p", path_regex="/v[0-9]+/.*")
+    assert is_taken(route, target=b"/v12/x?y")
+    for target in (b"/v1", b"/vx/", b"/a/v1/", b"/x?/v1/"):
+        assert not is_taken(route, target=target)
+
+
+def test_path_longer_than_an_expression_may_see_is_refused_and_not_passed_over() -> None:
+    route = Route("p", path="/v", path_regex="/v.*")
+    assert is_taken(route, target=b"/v" + b"x" * 1022)
+    with pytest.raises(TooLong, match="longer than 1024 bytes") as refused:
+        is_taken(route, target=b"/v" + b"x" * 1023)
+    assert refused.value.status == 414
+    assert not is_taken(route, target=b"/other" + b"x" * 2000), (
+        "what another condition rules out is not held against it"
+    )
+
+
+def test_header_may_have_to_be_there_or_not_to_be_there() -> None:
+    assert is_taken(Route("p", headers_present=(("x-tier", True), ("x-none", False))))
+    assert is_taken(Route("p", headers_present=(("x-empty", True),)))
+    assert not is_taken(Route("p", headers_present=(("x-none", True),)))
+    assert not is_taken(Route("p", headers_present=(("X-TIER", False),)))
+    assert not is_taken(Route("p", headers_present=(("tier", True),)))
+
+
+def test_header_expression_has_to_take_one_whole_value() -> None:
+    route = Route("p", header_regexes=(("x-tier", "gold|silver"),))
+    assert is_taken(route)
+    assert is_taken(route, fields=b"X-Tier: tin\r\nx-tier:\tsilver \r\n")
+    for fields in (b"", b"X-Tier: golden\r\n", b"X-Tier: a gold\r\n", b"X-Other: gold\r\n"):
+        assert not is_taken(route, fields=fields)
+    with pytest.raises(TooLong, match="the field x-tier") as refused:
+        is_taken(route, fields=b"X-Tier: %b\r\n" % (b"x" * 1025))
+    assert refused.value.status == 431
+
+
+def test_closed_route_is_passed_over_and_is_the_last_resort() -> None:
+    router = Router((Route(redirect=Redirect(scheme="https")), Route("a", path="/x"), Route("b", path="/")), "c")
+
+    def chosen_of(open_pools: set[str], target: bytes = b"/x") -> str | None:
+        route = router.choose_route(b"h", target, b"GET", b"", lambda each: bool(set(each.pools) & open_pools))
+        return None if route is None else route.pool
+
+    assert chosen_of({"a", "b", "c"}) == "a"
+    assert chosen_of({"b", "c"}) == "b"
+    assert chosen_of({"c"}) == "c"
+    assert chosen_of(set()) == "a"
+    assert chosen_of(set(), b"/y") == "b"
+    alone = Router((Route(redirect=Redirect(scheme="https")),), None)
+    assert alone.choose_route(b"h", b"/", b"GET", b"", lambda _: False) is None

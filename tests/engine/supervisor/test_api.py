@@ -60,6 +60,23 @@ def test_drained_server_gets_no_request_until_it_is_ready_again(running: EngineP
     assert server["changed_by"]["uid"] == os.getuid()
 
 
+def test_unpublished_pool_gets_nothing_in_any_worker_while_its_checks_go_on(
+    running: EngineProcess, control: httpx.Client
+) -> None:
+    change = control.patch("/v1/pools/app", json={"published": False}).json()
+    assert change["after"] == {"published": False}
+    for _ in range(6):
+        answer = running.get()
+        assert answer.status_code == 503
+        assert "pool app is unpublished" in answer.text
+    pool = control.get("/v1/pools/app").json()
+    assert (pool["published"], pool["total"]) == (False, 2)
+    assert control.patch("/v1/pools/app", json={"published": True}).json()["pool"]["published"] is True
+    assert {running.get().text for _ in range(6)} == {"one", "two"}
+    assert error_of(control.patch("/v1/pools/apq", json={"published": True})) == (404, "unknown_pool")
+    assert error_of(control.patch("/v1/pools/app", json={"published": "no"})) == (422, "invalid_body")
+
+
 def test_events_tell_who_changed_what(control: httpx.Client) -> None:
     last = max(control.patch(SERVER, json={"weight": weight}).json()["event_seqs"][0] for weight in (7, 100))
     (event,) = control.get("/v1/events", params={"after": last - 1, "limit": 1}).json()["events"]

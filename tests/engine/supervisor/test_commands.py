@@ -95,6 +95,33 @@ async def test_change_on_an_outdated_view_is_refused() -> None:
         assert (caught.value.code, caught.value.status) == ("changed", 409)
 
 
+async def test_pool_is_unpublished_once_with_an_event_and_its_servers_stay_as_they_are() -> None:
+    with commanding() as (own, commands):
+        pool, version = commands.find_pool("app"), own.pool_version()
+        change = commands.change_pool(pool, {"published": False}, EVE)
+        assert (change["before"], change["after"]) == ({"published": True}, {"published": False})
+        assert change["pool"]["published"] is False
+        assert change["pool"]["eligible"] == 2
+        assert own.pool_version() == version + 1
+        (event,) = own.events.after(0)
+        assert (event["kind"], event["subject"], event["actor"]) == ("pool_unpublished", "app", EVE)
+        again = commands.change_pool(pool, {"published": False}, EVE)
+        assert (again["before"], again["event_seqs"]) == ({"published": False}, [])
+        assert own.pool_version() == version + 1
+        assert commands.change_pool(pool, {"published": True}, EVE)["pool"]["published"] is True
+        assert own.kinds() == ["pool_unpublished", "pool_published"]
+        assert own.states.revision == 2
+
+
+@pytest.mark.parametrize("body", [None, {}, {"published": 1}, {"published": True, "state": "drain"}])
+async def test_change_of_a_pool_that_is_wrong_changes_nothing(body: object) -> None:
+    with commanding() as (own, commands):
+        with pytest.raises(RequestRefused) as caught:
+            commands.change_pool(commands.find_pool("app"), body, EVE)
+        assert (caught.value.code, caught.value.status) == ("invalid_body", 422)
+        assert (own.states.revision, own.kinds()) == (0, [])
+
+
 async def test_unknown_names_suggest_near_ones() -> None:
     with commanding() as (_, commands):
         with pytest.raises(RequestRefused, match=r"no pool apq\. Did you mean app\?"):

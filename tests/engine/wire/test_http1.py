@@ -45,9 +45,10 @@ def test_end_to_end_fields_travel_on_as_they_came(with_grammar: bool) -> None:
         with_grammar=with_grammar,
     )
     assert (head.method, head.target, head.host, head.version) == (b"GET", b"/a?b=c", b"example.com:8080", 11)
-    assert head.fields == (
-        b"host:example.com:8080\r\nX-A:1 \r\nX-A: \t2\r\nContent-Language: de\r\nForwarded: for=1.2.3.4\r\n"
-        b"X-Forwarded-Port: 1\r\nCookie: \xe4\r\n"
+    assert head.fields == (b"host:example.com:8080\r\nX-A:1 \r\nX-A: \t2\r\nContent-Language: de\r\nCookie: \xe4\r\n")
+    assert head.forwarding == (
+        b"forwarded: for=1.2.3.4\r\nx-forwarded-port: 1\r\nx-forwarded-for: 6.6.6.6\r\n"
+        b"x-forwarded-proto: https\r\nx-forwarded-host: evil\r\n"
     )
     assert head.is_persistent
     assert not head.has_length

@@ -68,7 +68,7 @@ def test_request_goes_on_without_hop_by_hop_fields_and_with_forwarding_fields() 
     assert b"Connection: close" in answer
     assert seen == [
         b"GET /p?q=1 HTTP/1.1\r\nHost: h.example:80\r\nAccept: */*\r\nX-Forwarded-For: 127.0.0.1\r\n"
-        b"X-Forwarded-Proto: http\r\nX-Forwarded-Host: h.example:80\r\n\r\n"
+        b"X-Forwarded-Proto: http\r\nVia: 1.1 lbapp\r\nX-Forwarded-Host: h.example:80\r\n\r\n"
     ]
 
 

@@ -1,0 +1,42 @@
+"""The verbs that change pools: publish, unpublish.
+
+Responsible for asking the engine pool by pool and for saying what came of it. Knows nothing of what it means to traffic.
+Invariant: what is not done is said, with its reason, and shows in the exit status.
+"""
+
+from __future__ import annotations
+
+import click
+
+from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.control.messages import PoolChange
+
+
+def _verb(name: str, is_published: bool, help_text: str) -> click.Command:
+    @click.command(name, help=help_text)
+    @click.argument("pools", nargs=-1, required=True, metavar="POOL...")
+    @json_option
+    @socket_option
+    @click.pass_obj
+    def verb(settings: Settings, pools: tuple[str, ...]) -> None:
+        changes: list[PoolChange] = []
+        with engine(settings) as client:
+            for pool in pools:
+                changes.append(client.patch_pool(pool, {"published": is_published}))
+                if not settings.as_json:
+                    say(_sentence(changes[-1]))
+        if settings.as_json:
+            say_json(changes)
+
+    return verb
+
+
+def _sentence(change: PoolChange) -> str:
+    before, after = (
+        "published" if state["published"] else "unpublished" for state in (change["before"], change["after"])
+    )
+    return f"{change['pool']['name']}: {f'{before} -> {after}' if before != after else 'as it was'}"
+
+
+publish = _verb("publish", True, "Let routes send requests to pools again.")
+unpublish = _verb("unpublish", False, "Have routes pass pools over; their health checks go on.")

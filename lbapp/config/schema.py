@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from lbapp.config import values
+from lbapp.config.table import Table
+from lbapp.config.transport import ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
 from lbapp.model.limits import Limits
@@ -23,7 +25,7 @@ Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
 Size = Annotated[int, BeforeValidator(values.size_bytes)]
 HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
 Name = Annotated[str, BeforeValidator(values.name)]
-Address = Annotated[tuple[str, int], BeforeValidator(values.host_and_port)]
+Address = Annotated[tuple[str, int], BeforeValidator(values.server_address)]
 Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
 Path = Annotated[str, BeforeValidator(values.path_prefix)]
 Count = Annotated[int, BeforeValidator(values.whole_number(1, 1_000_000))]
@@ -36,12 +38,6 @@ _DEFAULTS = Limits()
 _CHECK = entities.HealthCheck()
 _POOL = entities.Pool("", ())
 _SERVER = entities.Server("", "", "", 1)
-
-
-class Table(BaseModel):
-    """A table of the file. Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
 class EngineTable(Table):
@@ -68,6 +64,7 @@ class LimitsTable(Table):
     connect_timeout: Duration = _DEFAULTS.connect_timeout_s
     response_timeout: Duration = _DEFAULTS.response_timeout_s
     tunnel_idle_timeout: Duration = _DEFAULTS.tunnel_idle_timeout_s
+    proxy_header_timeout: Duration = _DEFAULTS.proxy_header_timeout_s
     idle_connections_max: CountOrNone = _DEFAULTS.idle_connections_max
     idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
     idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
@@ -94,7 +91,7 @@ class RouteTable(Table):
     headers: Annotated[dict[str, str], BeforeValidator(values.route_headers)] = Field(default_factory=dict)
 
 
-class ListenerTable(Table):
+class ListenerTable(Table, ListenerKeys):
     """`[[listener]]`."""
 
     name: Name
@@ -129,7 +126,7 @@ class ServerTable(Table):
     weight: Weight = _SERVER.weight
 
 
-class PoolTable(Table):
+class PoolTable(Table, PoolKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -168,7 +165,9 @@ def _listener(table: ListenerTable) -> entities.Listener:
         )
         for each in table.route
     )
-    return entities.Listener(table.name, tuple(table.bind), table.protocol, table.pool, routes)
+    return entities.Listener(
+        table.name, tuple(table.bind), table.protocol, table.pool, routes, transport=table.to_transport()
+    )
 
 
 def _pool(table: PoolTable) -> entities.Pool:
@@ -184,4 +183,5 @@ def _pool(table: PoolTable) -> entities.Pool:
             check.type, check.path, check.interval, check.timeout, check.fall, check.rise
         ),
         drain_timeout_s=table.drain.timeout,
+        transport=table.to_transport(),
     )

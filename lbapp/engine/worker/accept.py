@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.proxied import ProxyPreamble
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
 from lbapp.engine.worker.relay import SinkGone, SourceEnded
@@ -42,7 +43,10 @@ class ListenerRuntime:
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
         self.only_pool = None if router.has_routes else self.pool
+        self.transport = transport = listener.transport
         self.preambles: tuple[Preamble, ...] = ()
+        if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
+            self.preambles = (ProxyPreamble(listener.name, transport),)
 
 
 class Acceptor:

@@ -14,10 +14,12 @@ from collections.abc import Generator
 from select import EPOLLIN
 from typing import TYPE_CHECKING, Any
 
-from lbapp.engine.wire.forwarding import client_address, client_key, forwarding_lines
+from lbapp.engine.wire.forwarding import client_address, client_key, forwarding_lines, plain_address
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
+from lbapp.engine.wire.proxy_protocol import InetEnd, ProxyHeader
 from lbapp.engine.wire.replies import build_reply
+from lbapp.engine.wire.upgrades import protocols_allowed
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
@@ -36,6 +38,7 @@ class Downstream(Endpoint):
     """One connection of a client."""
 
     __slots__ = (
+        "address",
         "buffer",
         "bytes_in",
         "forwarded",
@@ -44,6 +47,8 @@ class Downstream(Endpoint):
         "key",
         "limits",
         "listener",
+        "peer",
+        "proxied",
         "upgraded",
         "worker",
     )
@@ -58,7 +63,9 @@ class Downstream(Endpoint):
         self.is_idle = True
         self.is_to_close = worker.is_draining
         self.upgraded: Upstream | None = None
-        address = client_address(peer)
+        self.peer: Any = peer
+        self.proxied: ProxyHeader | None = None
+        self.address = address = client_address(peer)
         self.key = client_key(address)
         self.forwarded = forwarding_lines(address, "http")
         listener.cells.connection_opened()
@@ -70,6 +77,15 @@ class Downstream(Endpoint):
             self.listener.cells.connection_closed()
             self.worker.connection_closed(self)
         super().close()
+
+    def take_over(self, header: ProxyHeader) -> None:
+        """Take the client to be who a trusted proxy says it is, where it says so."""
+        source = header.source
+        if source is not None:
+            self.proxied = header
+            self.address = address = plain_address(source.address) if isinstance(source, InetEnd) else None
+            self.key = client_key(address)
+            self.forwarded = forwarding_lines(address, "http")
 
     # -- HTTP --------------------------------------------------------------------------------------------------------
 
@@ -91,6 +107,8 @@ class Downstream(Endpoint):
                 if head is None:
                     break
                 self.is_idle = False
+                if head.upgrade:
+                    head.upgrade = protocols_allowed(head.upgrade, listener.transport.upgrades)
                 pool = listener.only_pool or self._pool_for(head)
                 if pool is None or head.content_length or head.is_chunked:
                     is_to_go_on = yield from self._answer(head, pool)
@@ -148,12 +166,12 @@ class Downstream(Endpoint):
     async def _next_head(self) -> RequestHead | None:
         """Read the next request head, of which `buffer` holds the beginning; None when there is none to answer any more."""
         limits, reactor = self.limits, self.reactor
-        data = self.buffer
+        data, may_connect = self.buffer, self.listener.transport.connect
         deadline = reactor.now + (limits.request_head_timeout_s if data else limits.client_idle_timeout_s)
         try:
             while True:
                 if data:
-                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max)
+                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max, may_connect=may_connect)
                     if parsed is not None:
                         head, end = parsed
                         self.buffer = data[end:]

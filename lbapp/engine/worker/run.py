@@ -126,7 +126,11 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     for pool in configuration.pools:
         members = {
             rows.servers[server.id]: UpstreamServer(
-                reactor, server, ServerCells(segment, slot, rows.servers[server.id], book), configuration.limits
+                reactor,
+                server,
+                ServerCells(segment, slot, rows.servers[server.id], book),
+                configuration.limits,
+                pool.transport,
             )
             for server in pool.servers
         }

@@ -13,22 +13,31 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.socket_options import apply, bind_source, tcp_options
+from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind
 from lbapp.model.states import is_eligible
+from lbapp.model.transport import PoolTransport
 
-_REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
+if TYPE_CHECKING:
+    from lbapp.engine.worker.downstream import Downstream
+
+# A Unix socket refuses where there is no file (any more), and with EAGAIN when its queue is full.
+_REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EAGAIN))
+_PLAIN: Final = PoolTransport()
 
 
 class AttemptFailed(Exception):
@@ -75,10 +84,17 @@ class Upstream(Endpoint):
 class UpstreamServer:
     """One server as this worker reaches it."""
 
-    def __init__(self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits) -> None:
+    def __init__(
+        self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits, transport: PoolTransport = _PLAIN
+    ) -> None:
         self.reactor = reactor
         self.id = server.id
-        self.address = server.address.encode()
+        self.address = server.authority.encode()
+        self.proxy_protocol = transport.proxy_protocol
+        self.source = transport.source
+        self.options = tcp_options(transport.tcp)
+        if self.proxy_protocol is not None:
+            limits = replace(limits, idle_connections_max=0)  # what a connection began with is true of one client alone
         self.cells = cells
         self.addresses: tuple[SocketAddress, ...] = ()
         self.idle: list[Upstream] = []
@@ -122,8 +138,8 @@ class UpstreamServer:
                 upstream.interrupt(Aborted())
                 upstream.interrupt_writer(Aborted())
 
-    async def dial(self) -> Upstream:
-        """Open a new connection, trying each address in turn. Raises AttemptFailed."""
+    async def dial(self, client: Downstream) -> Upstream:
+        """Open a new connection for a client, trying each address in turn. Raises AttemptFailed."""
         if not self.addresses:
             raise AttemptFailed(FailureKind.NAME_NOT_RESOLVED)
         kind = FailureKind.CONNECT_UNREACHABLE
@@ -132,6 +148,8 @@ class UpstreamServer:
         for family, host, port in self.addresses:
             try:
                 upstream = await self._connect(family, host, port, deadline)
+                if self.proxy_protocol is not None:
+                    _introduce(upstream, build_proxy_header(self.proxy_protocol, client))
             except AttemptFailed as failed:
                 kind = failed.kind
                 if monotonic() >= deadline:
@@ -147,10 +165,17 @@ class UpstreamServer:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         except OSError as error:
             raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            code = sock.connect_ex((host, port))
-        except OSError:  # an address that the kernel cannot take, such as one with an unknown zone
+            if family == socket.AF_UNIX:
+                code = sock.connect_ex(host)
+            else:
+                apply(sock, self.options)
+                if self.source is not None:
+                    bind_source(sock, self.source)
+                code = sock.connect_ex((host, port))
+        except (
+            OSError
+        ):  # an address that the kernel cannot take, such as one with an unknown zone, or a source it has lost
             code = errno.EADDRNOTAVAIL
         if code not in (0, errno.EINPROGRESS):
             sock.close()
@@ -170,6 +195,17 @@ class UpstreamServer:
             upstream.close()
             raise AttemptFailed(_kind_of(code))
         return upstream
+
+
+def _introduce(upstream: Upstream, header: bytes) -> None:
+    """Send what a connection begins with. Nothing of a request has been sent yet, so a failure is one of connecting."""
+    try:
+        if upstream.send(header) == len(header):  # a new socket has room for that
+            return
+    except OSError:
+        pass
+    upstream.close()
+    raise AttemptFailed(FailureKind.CONNECT_REFUSED)
 
 
 def _kind_of(code: int) -> FailureKind:

@@ -197,7 +197,7 @@ def listener_rules(path: tuple[int | str, ...], listener: dict[str, Any]) -> Ite
             (*path, "proxy_protocol"),
             "whose PROXY headers are believed has to be said; add proxy_protocol_from with the networks of the proxies",
         )
-    if not is_on and "proxy_protocol_from" in listener:
+    if not is_on and listener.get("proxy_protocol_from"):
         yield (*path, "proxy_protocol_from"), "it means nothing without proxy_protocol = true; add that, or remove it"
     if listener.get("protocol") == Protocol.TCP.value:
         for key in ("upgrade", "connect"):

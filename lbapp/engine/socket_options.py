@@ -62,8 +62,3 @@ def bind_source(sock: socket.socket, source: str) -> None:
     """
     apply(sock, ((socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1),))
     sock.bind((source, 0))
-
-
-def is_of_family(source: str, family: int) -> bool:
-    """Say whether an address can be the source of a connection of this address family."""
-    return family == (socket.AF_INET6 if ":" in source else socket.AF_INET)

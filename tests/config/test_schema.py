@@ -23,8 +23,9 @@ from lbapp.config.schema import (
     PoolTable,
     RouteTable,
     ServerTable,
-    Table,
 )
+from lbapp.config.table import Table
+from lbapp.config.transport import ListenerTcpTable, PoolTcpTable
 from lbapp.model.limits import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +37,8 @@ EXAMPLES = {
     "engine.control_socket",
     "engine.state_dir",
     "listener.pool",
+    *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
     *(f"listener.route.{key}" for key in ("host", "path", "method", "headers")),
 }
 SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"7KiB"'}
@@ -44,9 +47,11 @@ TABLES: dict[str, type[Table]] = {
     "limits": LimitsTable,
     "listener": ListenerTable,
     "listener.route": RouteTable,
+    "listener.tcp": ListenerTcpTable,
     "pool": PoolTable,
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
+    "pool.tcp": PoolTcpTable,
     "pool.server": ServerTable,
 }
 

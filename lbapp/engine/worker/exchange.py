@@ -142,6 +142,8 @@ class Exchange(CommonExchange):
             return False
         kind = response_body_kind(self.head.method, response)
         is_exact = await self._body(upstream, kind, response, self._framed(response, kind), rest)
+        if self.head.method == b"CONNECT":
+            return False  # a server that thinks otherwise about what is a tunnel must not get another client's request
         return is_exact and response.is_persistent and kind is not BodyKind.UNTIL_CLOSE
 
     async def _send_slowly(self, upstream: Upstream) -> None:

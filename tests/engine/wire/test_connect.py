@@ -9,14 +9,21 @@ from lbapp.engine.wire.http1 import build_request_head, parse_request_head
 
 
 def read(target: bytes, fields: bytes = b"Host: example.com:443\r\n", version: bytes = b"1.1") -> RequestHead:
-    parsed = parse_request_head(b"CONNECT " + target + b" HTTP/" + version + b"\r\n" + fields + b"\r\n", 999, 9, may_connect=True)
+    parsed = parse_request_head(
+        b"CONNECT " + target + b" HTTP/" + version + b"\r\n" + fields + b"\r\n", 999, 9, may_connect=True
+    )
     assert parsed is not None
     return parsed[0]
 
 
 def test_target_goes_on_as_target_and_host() -> None:
     head = read(b"example.com:443", b"Host: EXAMPLE.com\r\nProxy-Authorization: x\r\nConnection: keep-alive\r\n")
-    assert (head.method, head.target, head.host, head.is_persistent) == (b"CONNECT", b"example.com:443", b"example.com:443", False)
+    assert (head.method, head.target, head.host, head.is_persistent) == (
+        b"CONNECT",
+        b"example.com:443",
+        b"example.com:443",
+        False,
+    )
     wanted = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\nProxy-Authorization: x\r\n"
     assert build_request_head(head, b"").startswith(wanted)
     assert read(b"[::1]:80", b"", b"1.0").target == b"[::1]:80"

@@ -26,7 +26,9 @@ PORTS = st.integers(0, 65535)
 INET = st.builds(InetEnd, st.ip_addresses(v=4), PORTS)
 INET6 = st.builds(InetEnd, st.ip_addresses(v=6), PORTS)
 PATHS = st.builds(UnixEnd, st.binary(max_size=108).filter(lambda path: b"\0" not in path))
-NAMES = st.builds(UnixEnd, st.binary(min_size=1, max_size=107).map(lambda name: b"\0" + name.rstrip(b"\0") + b"x"[:107]))
+NAMES = st.builds(
+    UnixEnd, st.binary(min_size=1, max_size=107).map(lambda name: b"\0" + name.rstrip(b"\0") + b"x"[:107])
+)
 TCP = st.one_of(st.tuples(INET, INET), st.tuples(INET6, INET6))
 ENDS = st.one_of(TCP, st.tuples(PATHS, PATHS), st.just((None, None)))
 V4 = ProxyHeader(False, InetEnd(IPv4Address("192.0.2.7"), 56324), InetEnd(IPv4Address("198.51.100.1"), 443))
@@ -38,7 +40,9 @@ def v2(command: int = 0x21, family: int = 0x11, block: bytes = BLOCK4) -> bytes:
 
 
 @given(TCP, st.binary(max_size=40))
-def test_version_1_reads_what_it_builds_and_leaves_what_stands_behind(ends: tuple[InetEnd, InetEnd], rest: bytes) -> None:
+def test_version_1_reads_what_it_builds_and_leaves_what_stands_behind(
+    ends: tuple[InetEnd, InetEnd], rest: bytes
+) -> None:
     header = ProxyHeader(False, *ends)
     line = build_v1(header)
     assert len(line) <= V1_BYTES_MAX
@@ -165,7 +169,14 @@ def test_what_is_no_header_is_refused(data: bytes, reason: str) -> None:
 
 
 def test_refusal_does_not_wait_for_more_than_it_needs() -> None:
-    for start in (b"X", b"PX", b"\r\n\r\nX", v2(command=0x31)[:16], v2(family=0x99)[:16], SIGNATURE + b"\x21\x11\xff\xff"):
+    for start in (
+        b"X",
+        b"PX",
+        b"\r\n\r\nX",
+        v2(command=0x31)[:16],
+        v2(family=0x99)[:16],
+        SIGNATURE + b"\x21\x11\xff\xff",
+    ):
         with pytest.raises(BadProxyHeader):
             parse_proxy_header(start)
     for start in (b"", b"P", b"PROXY", b"\r", SIGNATURE[:11], SIGNATURE, v2()[:-1]):

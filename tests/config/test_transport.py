@@ -24,7 +24,7 @@ def test_nothing_said_is_what_is_safe_between_strangers() -> None:
     configuration = parse_configuration(text(), "f")
     assert configuration.listeners[0].transport == ListenerTransport()
     assert configuration.pools[0].transport == PoolTransport()
-    assert ListenerTransport().upgrades == {"websocket"}
+    assert ListenerTransport().upgrades == frozenset(("websocket",))
     assert not ListenerTransport().connect
     assert not ListenerTransport().unix_mode & 0o007
 

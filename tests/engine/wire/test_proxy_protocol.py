@@ -64,8 +64,7 @@ def test_version_2_reads_what_it_builds_and_leaves_what_stands_behind(
 def test_any_bytes_have_an_answer(data: bytes) -> None:
     try:
         parsed = parse_proxy_header(data)
-    except BadProxyHeader as bad:
-        assert bad.reason
+    except BadProxyHeader:
         return
     assert parsed is None or 8 <= parsed[1] <= len(data)
 

@@ -36,6 +36,7 @@ TESTED_BY = {
     "lbapp/engine/worker/downstream.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/ended.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/reactor.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/private.py": "tests/engine/worker/test_proxied.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",

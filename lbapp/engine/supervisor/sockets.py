@@ -127,6 +127,8 @@ def warnings(listeners: Sequence[Listener]) -> list[str]:
             found.append(
                 f"listener {listener.name}: with unix_mode {transport.unix_mode:04o} every user of this machine may connect"
             )
+        if any(network.prefixlen == 0 for network in transport.proxy_protocol_from):
+            found.append(f"listener {listener.name}: everybody's PROXY header is believed, so everybody may be anybody")
         if transport.fastopen and not _may_fast_open():
             found.append(
                 f"listener {listener.name}: fastopen has no effect while {_FASTOPEN_PATH} lacks the bit "

@@ -115,7 +115,7 @@ class CommonExchange:
             cells = server.cells
             cells.cells[cells.in_flight] += 1
             is_unsafe = self.body is not None or self.head.method in _UNREPEATABLE
-            self.upstream = server.take_idle(is_to_be_checked=is_unsafe)
+            self.upstream = server.take_idle(self.client, is_to_be_checked=is_unsafe)
         return server
 
     def _send(self, server: UpstreamServer, upstream: Upstream) -> bytes:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -51,7 +50,7 @@ class AttemptFailed(Exception):
 class Upstream(Endpoint):
     """One connection to a server. `cut` is called when it is closed by force while something else than a read waits."""
 
-    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "server")
+    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "owner", "server")
 
     def __init__(self, reactor: Reactor, sock: socket.socket, server: UpstreamServer) -> None:
         super().__init__(reactor, sock)
@@ -59,6 +58,7 @@ class Upstream(Endpoint):
         self.expires_at = reactor.now + server.limits.idle_connection_age_s
         self.idle_since = 0.0
         self.is_idle = False
+        self.owner: Downstream | None = None  # the only client it may serve, where it is not for all
         self.cut: Callable[[], None] | None = None
         server.open.add(self)
         server.cells.add(at.SERVER_CONNECTIONS, 1)
@@ -66,7 +66,7 @@ class Upstream(Endpoint):
     def unawaited(self, mask: int) -> None:
         """Go if the server has ended the connection, or spoken, while it was idle."""
         if self.is_idle:
-            if self.ready & READ and not _is_silent(self):
+            if self.ready & READ and not is_silent(self):
                 self.server.idle.remove(self)
                 self.close()
         else:
@@ -93,8 +93,6 @@ class UpstreamServer:
         self.proxy_protocol = transport.proxy_protocol
         self.source = transport.source
         self.options = tcp_options(transport.tcp)
-        if self.proxy_protocol is not None:
-            limits = replace(limits, idle_connections_max=0)  # what a connection began with is true of one client alone
         self.cells = cells
         self.addresses: tuple[SocketAddress, ...] = ()
         self.idle: list[Upstream] = []
@@ -102,13 +100,16 @@ class UpstreamServer:
         self.may_keep_idle = True
         self.limits = limits
 
-    def take_idle(self, *, is_to_be_checked: bool) -> Upstream | None:
-        """Return the idle connection used last, or None. `is_to_be_checked`: ask the kernel too, not only past events."""
+    def take_idle(self, client: Downstream, *, is_to_be_checked: bool) -> Upstream | None:
+        """Return the idle connection used last, or None; any serves any client (but see `private`).
+
+        `is_to_be_checked`: ask the kernel too, not only past events.
+        """
         idle, now = self.idle, self.reactor.now
         while idle:
             upstream = idle.pop()
             upstream.is_idle = False
-            if now < upstream.expires_at and (not (upstream.ready & READ or is_to_be_checked) or _is_silent(upstream)):
+            if now < upstream.expires_at and (not (upstream.ready & READ or is_to_be_checked) or is_silent(upstream)):
                 return upstream
             upstream.close()
         return None
@@ -214,7 +215,7 @@ def _kind_of(code: int) -> FailureKind:
     return FailureKind.CONNECT_TIMEOUT if code == errno.ETIMEDOUT else FailureKind.CONNECT_UNREACHABLE
 
 
-def _is_silent(upstream: Upstream) -> bool:
+def is_silent(upstream: Upstream) -> bool:
     """Say whether nothing is to be read; a server's bytes or its end on an idle connection make it useless."""
     try:
         upstream.socket.recv(1, socket.MSG_PEEK)

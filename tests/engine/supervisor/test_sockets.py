@@ -6,6 +6,7 @@ import re
 import resource
 import socket
 import stat
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,10 @@ def test_socket_that_everybody_may_use_is_said_out_loud(tmp_path: Path, monkeypa
     world, fast = ListenerTransport(unix_mode=0o666), ListenerTransport(fastopen=True)
     (found,) = warnings([listener(unix, transport=world), listener(unix), listener(tcp, transport=world)])
     assert found == "listener web: with unix_mode 0666 every user of this machine may connect"
+    everybody = ListenerTransport(
+        proxy_protocol=True, proxy_protocol_from=(ip_network("10.0.0.0/8"), ip_network("::/0"))
+    )
+    assert "everybody may be anybody" in warnings([listener(tcp, transport=everybody)])[0]
     for content, count in (("1", 1), ("3", 0), ("?", 1)):
         setting.write_text(content)
         assert len(warnings([listener(tcp, transport=fast)])) == count

@@ -211,10 +211,54 @@ def test_http_connection_with_a_header_is_never_shared_between_clients() -> None
                 _, rest = read_head(client)
                 length = len(str(client.getsockname()[1]))
                 assert read_exactly(client, length, rest) == str(client.getsockname()[1]).encode()
-        wait_for(lambda: worker.server("app/s1").connections == 0)
+        assert worker.server("app/s1").connections == 5
         for client in clients:
             client.close()
+        wait_for(lambda: worker.server("app/s1").connections == 0)
     destinations = {header.destination for header in begun}
     assert destinations == {InetEnd(ip_address("127.0.0.1"), worker.ports["web"])}
-    assert len(begun) == 15
+    assert len(begun) == 5
+    backend.close()
+
+
+def test_kept_connection_that_its_server_closed_is_not_used_again() -> None:
+    def answer_once(connection: socket.socket) -> None:
+        data = b""
+        while parse_proxy_header(data) is None:
+            data += connection.recv(1)
+        read_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    backend = TcpServer(answer_once)
+    pool = Pool("app", (server("s1", backend.port),), transport=PoolTransport(ProxyVersion.V1))
+    with running_worker(web(ListenerTransport()), (pool,)) as worker, worker.connect() as client:
+        for count in (1, 2, 3):
+            client.sendall(KEPT)
+            head, rest = read_head(client)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert read_exactly(client, 2, rest) == b"ok"
+            assert backend.accepted == count
+    backend.close()
+
+
+def test_oldest_kept_connection_makes_room_for_the_next_client() -> None:
+    seen: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        data = b""
+        while parse_proxy_header(data) is None:
+            data += connection.recv(1)
+        answering(b"ok", seen)(connection)
+
+    backend = TcpServer(answer)
+    pool = Pool("app", (server("s1", backend.port),), transport=PoolTransport(ProxyVersion.V2))
+    with running_worker(web(ListenerTransport()), (pool,), Limits(idle_connections_max=2)) as worker:
+        clients = [worker.connect() for _ in range(4)]
+        for client in (*clients, clients[0]):
+            client.sendall(KEPT)
+            assert read_head(client)[0].startswith(b"HTTP/1.1 200")
+        wait_for(lambda: worker.server("app/s1").connections == 2)
+        for client in clients:
+            client.close()
+    assert len(seen) == backend.accepted == 5
     backend.close()

@@ -15,6 +15,7 @@ from lbapp.config import values
 from lbapp.config.lines import Path
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
+from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, pool_rules
 from lbapp.model.entities import Protocol
 
 _Table = dict[str, Any]
@@ -30,10 +31,14 @@ def rules(data: _Table) -> Iterator[Found]:
     yield from _unique_names(pools)
     for path, pool in pools:
         yield from _unique_names(_tables(pool, path, "server"))
+        yield from pool_rules(path, pool)
     yield from _binds_taken_once(listeners)
+    binds = {each for _, table in listeners for each in binds_of(table)}
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, listener in listeners:
         yield from _where_traffic_goes(path, listener, names)
+        yield from listener_rules(path, listener)
+        yield from dual_stack_rules(path, listener, binds)
 
 
 def _tables(table: _Table, path: Path, key: str) -> Iterator[_Placed]:

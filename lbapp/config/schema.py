@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from lbapp.config import actions, values
 from lbapp.config.table import Table
+from lbapp.config.transport import ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
 from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
@@ -25,7 +26,7 @@ Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
 Size = Annotated[int, BeforeValidator(values.size_bytes)]
 HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
 Name = Annotated[str, BeforeValidator(values.name)]
-Address = Annotated[tuple[str, int], BeforeValidator(values.host_and_port)]
+Address = Annotated[tuple[str, int], BeforeValidator(values.server_address)]
 Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
 Path = Annotated[str, BeforeValidator(values.path_prefix)]
 Count = Annotated[int, BeforeValidator(values.whole_number(1, 1_000_000))]
@@ -64,6 +65,7 @@ class LimitsTable(Table):
     connect_timeout: Duration = _DEFAULTS.connect_timeout_s
     response_timeout: Duration = _DEFAULTS.response_timeout_s
     tunnel_idle_timeout: Duration = _DEFAULTS.tunnel_idle_timeout_s
+    proxy_header_timeout: Duration = _DEFAULTS.proxy_header_timeout_s
     idle_connections_max: CountOrNone = _DEFAULTS.idle_connections_max
     idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
     idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
@@ -99,7 +101,7 @@ class RouteTable(Table):
     response_headers: actions.ResponseHeadersTable = Field(default_factory=actions.ResponseHeadersTable)
 
 
-class ListenerTable(Table):
+class ListenerTable(Table, ListenerKeys):
     """`[[listener]]`."""
 
     name: Name
@@ -138,7 +140,7 @@ class ServerTable(Table):
     weight: Weight = _SERVER.weight
 
 
-class PoolTable(Table):
+class PoolTable(Table, PoolKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -177,6 +179,7 @@ def _listener(table: ListenerTable) -> entities.Listener:
         response_headers=table.response_headers.to_model(),
         hsts=None if table.hsts is None else table.hsts.to_model(),
         forwarding=table.forwarding.to_model(),
+        transport=table.to_transport(),
     )
 
 
@@ -215,4 +218,5 @@ def _pool(table: PoolTable) -> entities.Pool:
             check.type, check.path, check.interval, check.timeout, check.fall, check.rise
         ),
         drain_timeout_s=table.drain.timeout,
+        transport=table.to_transport(),
     )

@@ -224,16 +224,28 @@ def socket_path(value: object) -> str:
     return path
 
 
+def unix_address(text: str) -> str:
+    """Return the path of `unix:/path`. Raises ValueError."""
+    path = text.removeprefix("unix:")
+    if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _UNIX_PATH_BYTES_MAX:
+        raise ValueError(
+            f'{shown(text)} is not a Unix socket; write "unix:/path", '
+            f"with at most {_UNIX_PATH_BYTES_MAX} bytes in the path"
+        )
+    return path
+
+
+def server_address(text: object) -> tuple[str, int]:
+    """Return (host, port), or (path, 0) of `unix:/path`. Raises ValueError."""
+    if isinstance(text, str) and text.startswith("unix:"):
+        return unix_address(text), 0
+    return host_and_port(text)
+
+
 def bind(text: object) -> Bind:
     """Return the address to accept on. Port 0 lets the system choose. Raises ValueError."""
     if isinstance(text, str) and text.startswith("unix:"):
-        path = text.removeprefix("unix:")
-        if not path.startswith("/") or not path.isprintable() or len(path.encode()) > _UNIX_PATH_BYTES_MAX:
-            raise ValueError(
-                f'{shown(text)} is not a Unix socket; write "unix:/path", '
-                f"with at most {_UNIX_PATH_BYTES_MAX} bytes in the path"
-            )
-        return Bind(path=path)
+        return Bind(path=unix_address(text))
     host, port = host_and_port(text, port_min=0)
     return Bind(host=host, port=port)
 

@@ -28,7 +28,7 @@ _HEADER: Final = struct.Struct("!IB")
 _FDS_PER_MESSAGE_MAX: Final = 250  # the kernel's SCM_MAX_FD is 253
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 
-SocketAddress = tuple[int, str, int]  # address family, IP address, port
+SocketAddress = tuple[int, str, int]  # address family, IP address, port; of a Unix socket its path and 0
 
 
 @dataclass(frozen=True, slots=True)

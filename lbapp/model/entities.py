@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.limits import Limits
+from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
 
 
 class Protocol(str, Enum):
@@ -55,7 +56,7 @@ class HealthCheck:
 class Server:
     """One backend server: one address and weight in one pool.
 
-    `host` is a name, an IPv4 or an IPv6 address without brackets.
+    `host` is a name, an IPv4 or an IPv6 address without brackets, or the absolute path of a Unix socket, with port 0.
     """
 
     pool: str
@@ -71,12 +72,26 @@ class Server:
 
     @property
     def address(self) -> str:
-        """`host:port`, with brackets around an IPv6 address."""
+        """`host:port`, with brackets around an IPv6 address, or `unix:/path`."""
+        if self.is_unix:
+            return UNIX_PREFIX + self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_unix(self) -> bool:
+        """Say whether the server listens on a Unix socket."""
+        return self.host.startswith("/")
+
+    @property
+    def authority(self) -> str:
+        """What Host says in a request that brings none of its own. A path is no authority."""
+        return "localhost" if self.is_unix else self.address
 
     @property
     def is_named(self) -> bool:
         """Say whether the host is a name that has to be resolved."""
+        if self.is_unix:
+            return False
         try:
             ip_address(self.host)
         except ValueError:
@@ -93,6 +108,7 @@ class Pool:
     algorithm: AlgorithmName = AlgorithmName.ROUND_ROBIN
     health_check: HealthCheck = field(default_factory=HealthCheck)
     drain_timeout_s: float = 300.0
+    transport: PoolTransport = field(default_factory=PoolTransport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +169,7 @@ class Listener:
     response_headers: HeaderRules = NO_RULES
     hsts: Hsts | None = None
     forwarding: Forwarding = field(default_factory=Forwarding)
+    transport: ListenerTransport = field(default_factory=ListenerTransport)
 
 
 @dataclass(frozen=True, slots=True)

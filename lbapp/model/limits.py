@@ -32,6 +32,7 @@ class Limits:
     connect_timeout_s: float = 3.0  # to a server; then the next server, or 504
     response_timeout_s: float = 30.0  # from the request sent to the response head; 504
     tunnel_idle_timeout_s: float = 3600.0  # without a byte either way, in TCP and after an upgrade
+    proxy_header_timeout_s: float = 5.0  # from the accept to the last byte of a PROXY header; then closed
     idle_connections_max: int = 64  # kept open to each server by each worker
     idle_connection_timeout_s: float = 30.0  # an upstream connection kept idle longer is closed
     idle_connection_age_s: float = 600.0  # an upstream connection older than this is not used again
@@ -46,6 +47,7 @@ PIPES_IDLE_MAX: Final = 16  # pipes a worker keeps for the next body
 ACCEPTS_PER_EVENT_MAX: Final = 64  # so that a flood of clients does not starve those being served
 RELAY_ROUNDS_MAX: Final = 16  # reads of one busy connection before the others get their turn
 CONNECT_ATTEMPTS_MAX: Final = 2  # servers tried when connecting fails
+PROXY_HEADER_BYTES_MAX: Final = 4 * KIB  # a PROXY v2 header with what it carries beside addresses
 CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
 INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
 SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
@@ -55,6 +57,8 @@ LISTEN_BACKLOG: Final = 4096
 REGEX_BYTES_MAX: Final = 1024  # of a path or field value that an expression of a route is held against
 REGEX_WAYS_MAX: Final = 4 * REGEX_BYTES_MAX  # ways to try that an expression may have; more is refused when it is read
 PROXIES_MAX: Final = 32  # entries of X-Forwarded-For that are looked at, from the right
+FASTOPEN_QUEUE_MAX: Final = 256  # clients of one listening socket whose first bytes came before their handshake ended
+DEFER_ACCEPT_S: Final = 5  # how long the kernel waits for a client's first bytes before it hands the client over
 
 # The supervisor.
 HEARTBEAT_INTERVAL_S: Final = 0.5

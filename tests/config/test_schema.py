@@ -35,6 +35,7 @@ from lbapp.config.schema import (
     ServerTable,
 )
 from lbapp.config.table import Table
+from lbapp.config.transport import ListenerTcpTable, PoolTcpTable
 from lbapp.model.limits import Limits
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,8 @@ EXAMPLES = {
     "engine.control_socket",
     "engine.state_dir",
     "listener.pool",
+    *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
     *(f"listener.route.{key}" for key in ("host", "path", "path_regex", "method", "headers", "pool", "strip_prefix")),
     *(f"listener.route.redirect.{key}" for key in ("scheme", "host", "port", "path")),
     *(
@@ -71,9 +74,11 @@ TABLES: dict[str, type[Table]] = {
     "listener.route.replace_prefix": PrefixChangeTable,
     "listener.route.redirect": RedirectTable,
     "listener.route.respond": FixedResponseTable,
+    "listener.tcp": ListenerTcpTable,
     "pool": PoolTable,
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
+    "pool.tcp": PoolTcpTable,
     "pool.server": ServerTable,
 }
 

@@ -37,7 +37,8 @@ OF_ANY_KIND = (
         (
             LISTENER + POOL + '"a\\nb" = 1',
             [
-                'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, drain, health_check, name, server',
+                'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, drain, health_check, '
+                "name, proxy_protocol, server, source, tcp",
             ],
         ),
         (

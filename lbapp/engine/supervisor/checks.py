@@ -63,7 +63,8 @@ class Checks:
     async def _probe_once(self, state: ServerState, record: HealthRecord) -> HealthRecord:
         check = state.pool.health_check
         async with self._probing:
-            result = await probe(check, self._resolver.addresses.get(state.row, ()), state.server.address)
+            addresses = self._resolver.addresses.get(state.row, ())
+            result = await probe(check, addresses, state.server.authority, state.pool.transport)
         if state.admin is AdminState.MAINT:
             return HealthRecord()
         if record.state is not state.health:  # a maintenance came and went in the meantime

@@ -20,10 +20,18 @@ import h11
 from lbapp import __version__
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.health import ProbeResult
+from lbapp.engine.socket_options import bind_source
+from lbapp.engine.wire.proxy_protocol import ProxyHeader, build_v1, build_v2
 from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.limits import PROBE_BODY_BYTES_MAX
+from lbapp.model.transport import PoolTransport, ProxyVersion
 
 _RECEIVE_BYTES: Final = 16 * 1024
+_PLAIN: Final = PoolTransport()
+_OWN_HEADERS: Final = {  # a probe is nobody's connection but ours
+    ProxyVersion.V1: build_v1(ProxyHeader(is_local=True)),
+    ProxyVersion.V2: build_v2(ProxyHeader(is_local=True)),
+}
 _REASONS: Final = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
@@ -31,20 +39,23 @@ _REASONS: Final = {
     errno.EHOSTUNREACH: "no route to host",
     errno.ENETUNREACH: "network unreachable",
     errno.ETIMEDOUT: "connection timed out",
+    errno.EAGAIN: "the queue of its socket is full",
     errno.EMFILE: "lbapp has too many open files",
 }
 
 
-async def probe(check: HealthCheck, addresses: Sequence[SocketAddress], authority: str) -> ProbeResult:
+async def probe(
+    check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport = _PLAIN
+) -> ProbeResult:
     """Run `check` once.
 
-    `authority` is the Host field; of several addresses the first that connects is asked.
+    `authority` is the Host field; of several addresses the first that connects is asked, the way traffic would.
     """
     started = time.monotonic()
     is_success, reason = False, f"no answer within {check.timeout_s:g}s"
     with anyio.move_on_after(check.timeout_s):
         try:
-            is_success, reason = await _probe(check, addresses, authority)
+            is_success, reason = await _probe(check, addresses, authority, transport)
         except OSError as error:
             reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
         except h11.RemoteProtocolError:
@@ -52,31 +63,37 @@ async def probe(check: HealthCheck, addresses: Sequence[SocketAddress], authorit
     return ProbeResult(is_success, reason, time.monotonic() - started)
 
 
-async def _probe(check: HealthCheck, addresses: Sequence[SocketAddress], authority: str) -> tuple[bool, str]:
+async def _probe(
+    check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport
+) -> tuple[bool, str]:
     if not addresses:
         return False, "name not resolved"
-    connection = await _connect_first(addresses)
+    connection = await _connect_first(addresses, transport.source)
     with connection:
+        if transport.proxy_protocol is not None:
+            await _send(connection, _OWN_HEADERS[transport.proxy_protocol])
         if check.type is CheckType.TCP:
             return True, "connected"
         return await _ask(connection, check.path, authority)
 
 
-async def _connect_first(addresses: Sequence[SocketAddress]) -> socket.socket:
+async def _connect_first(addresses: Sequence[SocketAddress], source: str | None) -> socket.socket:
     for position, address in enumerate(addresses, 1):
         try:
-            return await _connect(address)
+            return await _connect(address, source)
         except OSError:
             if position == len(addresses):
                 raise
     raise AssertionError("no address")
 
 
-async def _connect(address: SocketAddress) -> socket.socket:
-    family, ip, port = address
+async def _connect(address: SocketAddress, source: str | None) -> socket.socket:
+    family, host, port = address
     connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        number = connection.connect_ex((ip, port))
+        if source is not None:
+            bind_source(connection, source)
+        number = connection.connect_ex(host if family == socket.AF_UNIX else (host, port))
         if number == errno.EINPROGRESS:
             await anyio.wait_writable(connection)
             number = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

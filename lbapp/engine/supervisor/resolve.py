@@ -59,6 +59,8 @@ class Resolver:
     def _addresses_of(self, server: Server) -> tuple[SocketAddress, ...]:
         if server.is_named:
             return tuple((family, ip, server.port) for family, ip in self._answers.get(server.host, ()))
+        if server.is_unix:
+            return ((int(socket.AF_UNIX), server.host, 0),)
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         return ((int(family), server.host, server.port),)
 

@@ -29,7 +29,7 @@ from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.sockets import Listening, raise_open_files_limit
+from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Configuration
@@ -51,6 +51,9 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
         owned.callback(control.close)
         listening = Listening.open(configuration.listeners, configuration.engine.workers)
         owned.callback(listening.close)
+        check_sources(configuration.pools)
+        for warning in warnings(configuration.listeners):
+            _log.warning(warning)
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
         engine = Engine(running, listening, control)

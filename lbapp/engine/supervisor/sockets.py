@@ -4,9 +4,8 @@ Responsible for opening all of them before the first worker starts, one SO_REUSE
 worker) for TCP and one shared socket per Unix path, and for saying in one sentence why one cannot be opened.
 Knows nothing of workers or requests.
 
-A Unix listener's file gets mode 0666, as everybody on the machine may also connect to a port; who wants it
-narrower narrows the folder. A file left behind by a dead process is replaced; one that somebody answers on is
-not.
+A Unix listener's file gets the mode and the owner that the configuration names: by default its own user and group may connect.
+A file left behind by a dead process is replaced; one that somebody answers on is not.
 
 Invariants: all sockets are open or none is; the supervisor keeps each open for as long as it lives, so the
 clients queued at a dead worker's socket are served by its successor.
@@ -18,6 +17,7 @@ import contextlib
 import errno
 import os
 import resource
+import shutil
 import socket
 import stat
 from collections.abc import Sequence
@@ -25,11 +25,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lbapp.model.entities import Bind, Listener
+from lbapp.engine import socket_options
+from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.errors import StartError
 from lbapp.model.limits import LISTEN_BACKLOG
 
-_UNIX_MODE: Final = 0o666
+_WORLD_WRITES: Final = 0o002
+_FASTOPEN_PATH: Final = Path("/proc/sys/net/ipv4/tcp_fastopen")
+_FASTOPEN_LISTENS: Final = 2  # the bit of it that listening needs
 _REASONS: Final = {
     errno.EADDRINUSE: "address already in use",
     errno.EACCES: "permission denied",
@@ -59,9 +62,7 @@ class Listening:
         listening = cls(_by_worker=[[] for _ in range(workers)])
         try:
             for listener in listeners:
-                listening.binds[listener.name] = tuple(
-                    listening._open_bind(listener.name, bind) for bind in listener.binds
-                )
+                listening.binds[listener.name] = tuple(listening._open_bind(listener, bind) for bind in listener.binds)
         except BaseException:
             listening.close()
             raise
@@ -81,35 +82,94 @@ class Listening:
         self._files.clear()
         self._by_worker = [[] for _ in self._by_worker]
 
-    def _open_bind(self, name: str, bind: Bind) -> Bind:
+    def _open_bind(self, listener: Listener, bind: Bind) -> Bind:
         try:
-            return self._open_unix(name, bind) if bind.path else self._open_tcp(name, bind)
+            return self._open_unix(listener, bind) if bind.path else self._open_tcp(listener, bind)
         except OSError as error:
-            raise refusal(f"cannot listen on {bind} (listener {name})", bind, error) from error
+            raise refusal(f"cannot listen on {bind} (listener {listener.name})", bind, error) from error
 
-    def _open_tcp(self, name: str, bind: Bind) -> Bind:
+    def _open_tcp(self, listener: Listener, bind: Bind) -> Bind:
+        transport = listener.transport
         family, address = _resolved(bind)
         if bind.port:
-            _check_unused(family, address)
+            _check_unused(family, address, transport.ipv6_only)
         for of_worker in self._by_worker:
-            opened = _tcp_socket(family)
+            opened = _tcp_socket(family, transport.ipv6_only)
             self._owned.append(opened)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+            socket_options.apply(opened, socket_options.listening_options(transport))  # accepted sockets inherit them
             opened.bind(address)
             opened.listen(LISTEN_BACKLOG)
-            of_worker.append((name, opened))
+            of_worker.append((listener.name, opened))
             address = opened.getsockname()  # from now on the port that was found for port 0
         return Bind(host=bind.host, port=int(address[1]))
 
-    def _open_unix(self, name: str, bind: Bind) -> Bind:
+    def _open_unix(self, listener: Listener, bind: Bind) -> Bind:
+        transport = listener.transport
         path = Path(bind.path)
-        opened, inode = open_unix(path, _UNIX_MODE)
+        opened, inode = open_unix(path, transport.unix_mode & ~_WORLD_WRITES)
         self._owned.append(opened)
         self._files.append((path, inode))
+        if transport.unix_user or transport.unix_group:
+            _give_to(path, transport.unix_user, transport.unix_group)
+        path.chmod(transport.unix_mode)
         for of_worker in self._by_worker:
-            of_worker.append((name, opened))
+            of_worker.append((listener.name, opened))
         return bind
+
+
+def warnings(listeners: Sequence[Listener]) -> list[str]:
+    """Return a sentence for everything that is allowed, and that an operator should know to have asked for."""
+    found = []
+    for listener in listeners:
+        transport = listener.transport
+        if transport.unix_mode & _WORLD_WRITES and any(bind.path for bind in listener.binds):
+            found.append(
+                f"listener {listener.name}: with unix_mode {transport.unix_mode:04o} every user of this machine may connect"
+            )
+        if any(network.prefixlen == 0 for network in transport.proxy_protocol_from):
+            found.append(f"listener {listener.name}: everybody's PROXY header is believed, so everybody may be anybody")
+        if transport.fastopen and not _may_fast_open():
+            found.append(
+                f"listener {listener.name}: fastopen has no effect while {_FASTOPEN_PATH} lacks the bit "
+                f"{_FASTOPEN_LISTENS}: sysctl -w net.ipv4.tcp_fastopen=3"
+            )
+    return found
+
+
+def check_sources(pools: Sequence[Pool]) -> None:
+    """Raise StartError for an address that connections to a pool's servers are to come from and that is not this machine's."""
+    for pool in pools:
+        source = pool.transport.source
+        if source is None:
+            continue
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_STREAM) as probe:
+                probe.bind((source, 0))
+        except OSError as error:
+            raise refusal(
+                f"cannot connect from source {source} (pool {pool.name})", Bind(host=source), error
+            ) from error
+
+
+def _may_fast_open() -> bool:
+    try:
+        return bool(int(_FASTOPEN_PATH.read_text()) & _FASTOPEN_LISTENS)
+    except (OSError, ValueError):
+        return False
+
+
+def _give_to(path: Path, user: str | None, group: str | None) -> None:
+    """Change the owner of a socket's file. Raises StartError for an account that there is not, OSError without permission."""
+    try:
+        if user is not None:
+            shutil.chown(path, user=user)
+        if group is not None:
+            shutil.chown(path, group=group)
+    except LookupError as error:
+        raise StartError(
+            f"cannot give {path} to its owner: {error}", "See who there is: getent passwd; getent group"
+        ) from error
 
 
 def open_unix(path: Path, mode: int) -> tuple[socket.socket, int]:
@@ -173,17 +233,17 @@ def _resolved(bind: Bind) -> tuple[int, Any]:
     return found[0][0], found[0][4]
 
 
-def _tcp_socket(family: int) -> socket.socket:
+def _tcp_socket(family: int, ipv6_only: bool) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
-        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(ipv6_only))
     return opened
 
 
-def _check_unused(family: int, address: Any) -> None:
+def _check_unused(family: int, address: Any, ipv6_only: bool) -> None:
     """Bind once without SO_REUSEPORT: with it, the kernel would let us share the port of another engine."""
-    with _tcp_socket(family) as probe:
+    with _tcp_socket(family, ipv6_only) as probe:
         probe.bind(address)
 
 

@@ -35,6 +35,7 @@ _NEVER_NOMINATED: Final = frozenset(
 _may_start_request: Final = re.compile(rb"%b{1,%d}+(?:\Z| )" % (TOKEN, _METHOD_BYTES_MAX)).match
 _match_request_line: Final = re.compile(rb"(%b++) ([!-~]++) HTTP/([0-9])\.([0-9])" % TOKEN).fullmatch
 _match_absolute: Final = re.compile(rb"https?://([^/?#]++)([/?][!\"$-~]*+)?", re.IGNORECASE).fullmatch
+_match_authority: Final = re.compile(rb"([^:]++|\[[^\]]++\]):([1-9][0-9]{0,4}+)").fullmatch
 _is_origin: Final = re.compile(rb"/[!\"$-~]*+").fullmatch
 _may_start_response: Final = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9][ \r]").match
 _is_protocol_list: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z/, ]++").fullmatch
@@ -56,7 +57,9 @@ class _Refusal(Exception):
         self.status = status
 
 
-def parse_request_head(data: bytes, head_bytes_max: int, fields_max: int) -> tuple[RequestHead, int] | None:
+def parse_request_head(
+    data: bytes, head_bytes_max: int, fields_max: int, *, may_connect: bool = False
+) -> tuple[RequestHead, int] | None:
     """See `http1.parse_request_head`."""
     start = 0
     while data.startswith(b"\r\n", start) and start < 2 * _EMPTY_LINES_MAX:  # RFC 9112 section 2.2
@@ -74,6 +77,8 @@ def parse_request_head(data: bytes, head_bytes_max: int, fields_max: int) -> tup
         _framing(fields)  # says more than h11 would
         event = _ask_h11(h11.Connection(h11.SERVER), block)
         assert isinstance(event, h11.Request)
+        if event.method == b"CONNECT" and may_connect:
+            return _connect(bytes(event.target), version, fields), start + len(block)
         return _request(event, version, fields), start + len(block)
     except _Refusal as refusal:
         raise BadRequest(refusal.status, refusal.reason) from refusal
@@ -188,6 +193,25 @@ def _request(event: h11.Request, version: int, fields: list[_Field]) -> RequestH
         head.expects_continue = _expects_continue(fields)
         if b"upgrade" in nominated:
             head.upgrade = _upgrade(fields)
+    return head
+
+
+def _connect(target: bytes, version: int, fields: list[_Field]) -> RequestHead:
+    """Return a CONNECT, which names a host and port and has neither path nor body (RFC 9110 section 9.3.6)."""
+    match = _match_authority(target)
+    if match is None or not is_sound_host(target) or not 0 < int(match[2]) <= 65535:
+        raise _Refusal("the target of CONNECT is not a host and port")
+    named_host = _host(fields).lower()
+    if named_host not in (b"", target.lower(), match[1].lower()):
+        raise _Refusal("Host and the target of CONNECT name different hosts")
+    length, is_chunked = _framing(fields)
+    if length > 0 or is_chunked:
+        raise _Refusal("CONNECT has no body")
+    lines = _lines(fields, REQUEST_DROPPED | {b"host"} | (_nominated(fields) - _OPTIONS))
+    head = RequestHead(b"CONNECT", target, target, b"Host: %b\r\n%b" % (target, lines))
+    head.version = version
+    # Refused, the connection ends: what the client has sent ahead for the tunnel must never be read as a request.
+    head.is_persistent = False
     return head
 
 

@@ -37,7 +37,11 @@ def client_address(peer: object) -> Address | None:
     host = peer[0] if isinstance(peer, tuple) else ""
     if not host:
         return None
-    address = ip_address(host.partition("%")[0])
+    return plain_address(ip_address(host.partition("%")[0]))
+
+
+def plain_address(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return an IPv4 address that was written as an IPv6 one as what it is; any other as it came."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

@@ -31,12 +31,13 @@ _STATUS_LINE_OF: Final = {status: b"HTTP/1.1 %b " % text for text, status in _ST
 
 
 def parse_request_head(
-    data: bytes, head_bytes_max: int, fields_max: int, *, with_grammar: bool = True
+    data: bytes, head_bytes_max: int, fields_max: int, *, with_grammar: bool = True, may_connect: bool = False
 ) -> tuple[RequestHead, int] | None:
     """Read a request head from the start of `data`.
 
     Returns the head and the offset behind it, or None when more bytes are needed. Raises BadRequest as soon as it is
     known that no acceptable head can follow. `with_grammar` False takes the careful way for every head: same verdicts.
+    `may_connect` lets CONNECT through, which the careful way alone reads.
     """
     is_promising = with_grammar and (len(data) < _SHORT_BYTES or b"\r\n\r\n" in data)
     match = _match_request(data) if is_promising else None
@@ -49,7 +50,7 @@ def parse_request_head(
             head = RequestHead(method, target, host, fields)
             if (special is None and host is not None) or _may_take_special_fields(head, match):
                 return head, end
-    return careful.parse_request_head(data, head_bytes_max, fields_max)
+    return careful.parse_request_head(data, head_bytes_max, fields_max, may_connect=may_connect)
 
 
 def _may_take_special_fields(head: RequestHead, match: re.Match[bytes]) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.proxied import ProxyPreamble
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
 from lbapp.engine.worker.relay import SinkGone, SourceEnded
@@ -46,7 +47,10 @@ class ListenerRuntime:
         self.forwarding = listener.forwarding
         self.steering: Steering | None = build_steering(listener, router, pools, Random())
         self.only_pool = None if self.steering is not None else self.pool
+        self.transport = transport = listener.transport
         self.preambles: tuple[Preamble, ...] = ()
+        if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
+            self.preambles = (ProxyPreamble(listener.name, transport),)
 
 
 class Acceptor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.heads import BadRequest, RequestHead
@@ -27,6 +27,9 @@ from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
+
+
+_UNREPEATABLE: Final = frozenset((b"POST", b"PATCH", b"CONNECT"))
 
 
 class CommonExchange:
@@ -121,9 +124,8 @@ class CommonExchange:
             self.server = server
             cells = server.cells
             cells.cells[cells.in_flight] += 1
-            method = self.head.method
-            is_unsafe = self.body is not None or method == b"POST" or method == b"PATCH"
-            self.upstream = server.take_idle(is_to_be_checked=is_unsafe)
+            is_unsafe = self.body is not None or self.head.method in _UNREPEATABLE
+            self.upstream = server.take_idle(self.client, is_to_be_checked=is_unsafe)
         return server
 
     def _send(self, server: UpstreamServer, upstream: Upstream) -> bytes:

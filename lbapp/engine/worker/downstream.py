@@ -15,10 +15,12 @@ from collections.abc import Generator
 from select import EPOLLIN
 from typing import TYPE_CHECKING, Any
 
-from lbapp.engine.wire.forwarding import Address, client_address, client_key, forwarding_lines
+from lbapp.engine.wire.forwarding import Address, client_address, client_key, forwarding_lines, plain_address
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
+from lbapp.engine.wire.proxy_protocol import InetEnd, ProxyHeader
 from lbapp.engine.wire.replies import build_reply
+from lbapp.engine.wire.upgrades import protocols_allowed
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
@@ -52,6 +54,8 @@ class Downstream(Endpoint):
         "listener",
         "own_answer",
         "own_scheme",
+        "peer",
+        "proxied",
         "scheme",
         "upgraded",
         "worker",
@@ -70,6 +74,8 @@ class Downstream(Endpoint):
         self.answer_lines = b""  # whole lines that the answers to the client get
         self.answer_drop: re.Pattern[bytes] | None = None  # lines of servers' answers that the client does not get
         self.own_answer: OwnAnswer | None = None  # to the request at hand, in place of a pool
+        self.peer: Any = peer
+        self.proxied: ProxyHeader | None = None
         self.know_client(client_address(peer), "http")
         listener.cells.connection_opened()
         worker.connections.add(self)
@@ -87,6 +93,13 @@ class Downstream(Endpoint):
             self.listener.cells.connection_closed()
             self.worker.connection_closed(self)
         super().close()
+
+    def take_over(self, header: ProxyHeader) -> None:
+        """Take the client to be who a trusted proxy says it is, where it says so."""
+        source = header.source
+        if source is not None:
+            self.proxied = header
+            self.know_client(plain_address(source.address) if isinstance(source, InetEnd) else None, self.own_scheme)
 
     # -- HTTP --------------------------------------------------------------------------------------------------------
 
@@ -108,6 +121,8 @@ class Downstream(Endpoint):
                 if head is None:
                     break
                 self.is_idle = False
+                if head.upgrade:
+                    head.upgrade = protocols_allowed(head.upgrade, listener.transport.upgrades)
                 pool = listener.only_pool or self._pool_for(head)
                 if pool is None or head.content_length or head.is_chunked:
                     is_to_go_on = yield from self._answer(head, pool)
@@ -165,12 +180,12 @@ class Downstream(Endpoint):
     async def _next_head(self) -> RequestHead | None:
         """Read the next request head, of which `buffer` holds the beginning; None when there is none to answer any more."""
         limits, reactor = self.limits, self.reactor
-        data = self.buffer
+        data, may_connect = self.buffer, self.listener.transport.connect
         deadline = reactor.now + (limits.request_head_timeout_s if data else limits.client_idle_timeout_s)
         try:
             while True:
                 if data:
-                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max)
+                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max, may_connect=may_connect)
                     if parsed is not None:
                         head, end = parsed
                         self.buffer = data[end:]

@@ -22,6 +22,7 @@ from lbapp.engine.wire.http1 import (
     response_body_kind,
 )
 from lbapp.engine.wire.replies import build_reply
+from lbapp.engine.wire.upgrades import is_one_of
 from lbapp.engine.worker.common import CommonExchange
 from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
@@ -76,7 +77,7 @@ class Exchange(CommonExchange):
             was_reused = self.upstream is not None
             try:
                 if self.upstream is None:
-                    self.upstream = await server.dial()
+                    self.upstream = await server.dial(self.client)
                 await self._attempt(server, self.upstream)
                 return
             except AttemptFailed as failed:
@@ -145,11 +146,13 @@ class Exchange(CommonExchange):
             self.received = await (self._first(upstream) if body is None else self._more(upstream, False))
         response, rest = await self._response_head(upstream, self.received)
         self._answered(server, response.status)
-        if response.status == 101:
+        if response.status == 101 or (self.head.method == b"CONNECT" and response.status < 300):
             self._upgrade(response, rest, upstream)
             return False
         kind = response_body_kind(self.head.method, response)
         is_exact = await self._body(upstream, kind, response, self._framed(response, kind), rest)
+        if self.head.method == b"CONNECT":
+            return False  # a server that thinks otherwise about what is a tunnel must not get another client's request
         return is_exact and response.is_persistent and kind is not BodyKind.UNTIL_CLOSE
 
     async def _send_slowly(self, upstream: Upstream) -> None:
@@ -223,13 +226,17 @@ class Exchange(CommonExchange):
                 continue
             response, end = parsed
             data = data[end:]
-            if response.status >= 200 or (response.status == 101 and self.head.upgrade and response.upgrade):
+            if response.status >= 200 or (response.status == 101 and self._was_asked_for(response.upgrade)):
                 return response, data
             interims += 1
             if response.status == 101 or interims > INTERIM_RESPONSES_MAX:
                 raise BadResponse("an interim response that nobody asked for")
             if self.head.version == 11:
                 await self._to_client(build_response_head(response, BodyKind.NONE, b""))
+
+    def _was_asked_for(self, protocol: bytes) -> bool:
+        """Say whether the server may switch to this protocol: only when it was offered, and all of the request is there."""
+        return is_one_of(protocol, self.head.upgrade) and (self.body is None or self.body.is_done)
 
     async def _more(self, upstream: Upstream, has_begun: bool) -> bytes:
         body, timeout_s = self.body, self.client.limits.response_timeout_s
@@ -297,6 +304,9 @@ class Exchange(CommonExchange):
     def _upgrade(self, response: ResponseHead, rest: bytes, upstream: Upstream) -> None:
         self.is_persistent = False
         self.has_answered = True
+        response.content_length = (
+            -1
+        )  # what follows is no body, whatever the answer to a CONNECT says (RFC 9110 section 9.3.6)
         self.client.upgrade(upstream, build_response_head(response, BodyKind.NONE, b"") + rest)
 
     # -- the end -----------------------------------------------------------------------------------------------------

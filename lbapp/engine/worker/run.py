@@ -40,6 +40,7 @@ from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.private import PrivateServer
 from lbapp.engine.worker.reactor import Aborted, Reactor
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
@@ -125,8 +126,12 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     pools: dict[str, UpstreamPool] = {}
     for pool in configuration.pools:
         members = {
-            rows.servers[server.id]: UpstreamServer(
-                reactor, server, ServerCells(segment, slot, rows.servers[server.id], book), configuration.limits
+            rows.servers[server.id]: (UpstreamServer if pool.transport.proxy_protocol is None else PrivateServer)(
+                reactor,
+                server,
+                ServerCells(segment, slot, rows.servers[server.id], book),
+                configuration.limits,
+                pool.transport,
             )
             for server in pool.servers
         }

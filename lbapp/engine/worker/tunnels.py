@@ -52,17 +52,21 @@ class OpenTunnel:
         self._client.close()
 
 
+def _idle_timeout_s(client: Downstream) -> float:
+    return client.listener.transport.tunnel_idle_timeout_s or client.limits.tunnel_idle_timeout_s
+
+
 def _start_tunnel(client: Downstream, opened: OpenTunnel) -> None:
     client.is_idle = False
     upstream = opened.upstream
-    tunnel = Tunnel(client, upstream, client.worker.pipes, client.limits.tunnel_idle_timeout_s, opened)
+    tunnel = Tunnel(client, upstream, client.worker.pipes, _idle_timeout_s(client), opened)
     upstream.cut = tunnel.break_off
     tunnel.start(client.reactor)
 
 
 async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: bytes, up: bytes) -> None:
     """Make a tunnel of a connection that was upgraded; `down` and `up` go on before all else."""
-    timeout_s = client.limits.tunnel_idle_timeout_s
+    timeout_s = _idle_timeout_s(client)
     try:
         await send_all(client, down, timeout_s)
         if up:
@@ -93,7 +97,7 @@ async def serve_tcp(client: Downstream) -> None:
                 server.cells.add(at.SERVER_RETRIES, 1)
             server.cells.add_in_flight(1)
             try:
-                upstream = await server.dial()
+                upstream = await server.dial(client)
             except AttemptFailed as failed:
                 server.cells.add_in_flight(-1)
                 server.cells.count_failure(failed.kind)

@@ -15,20 +15,28 @@ import socket
 from collections.abc import Callable
 from random import Random
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.socket_options import apply, bind_source, tcp_options
+from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind
 from lbapp.model.states import is_eligible
+from lbapp.model.transport import PoolTransport
 
-_REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
+if TYPE_CHECKING:
+    from lbapp.engine.worker.downstream import Downstream
+
+# A Unix socket refuses where there is no file (any more), and with EAGAIN when its queue is full.
+_REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EAGAIN))
+_PLAIN: Final = PoolTransport()
 
 
 class AttemptFailed(Exception):
@@ -42,7 +50,7 @@ class AttemptFailed(Exception):
 class Upstream(Endpoint):
     """One connection to a server. `cut` is called to close it by force where interrupting its own waits is not enough."""
 
-    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "server")
+    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "owner", "server")
 
     def __init__(self, reactor: Reactor, sock: socket.socket, server: UpstreamServer) -> None:
         super().__init__(reactor, sock)
@@ -50,6 +58,7 @@ class Upstream(Endpoint):
         self.expires_at = reactor.now + server.limits.idle_connection_age_s
         self.idle_since = 0.0
         self.is_idle = False
+        self.owner: Downstream | None = None  # the only client it may serve, where it is not for all
         self.cut: Callable[[], None] | None = None
         server.open.add(self)
         server.cells.add(at.SERVER_CONNECTIONS, 1)
@@ -57,7 +66,7 @@ class Upstream(Endpoint):
     def unawaited(self, mask: int) -> None:
         """Go if the server has ended the connection, or spoken, while it was idle."""
         if self.is_idle:
-            if self.ready & READ and not _is_silent(self):
+            if self.ready & READ and not is_silent(self):
                 self.server.idle.remove(self)
                 self.close()
         else:
@@ -75,10 +84,15 @@ class Upstream(Endpoint):
 class UpstreamServer:
     """One server as this worker reaches it."""
 
-    def __init__(self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits) -> None:
+    def __init__(
+        self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits, transport: PoolTransport = _PLAIN
+    ) -> None:
         self.reactor = reactor
         self.id = server.id
-        self.address = server.address.encode()
+        self.address = server.authority.encode()
+        self.proxy_protocol = transport.proxy_protocol
+        self.source = transport.source
+        self.options = tcp_options(transport.tcp)
         self.cells = cells
         self.addresses: tuple[SocketAddress, ...] = ()
         self.idle: list[Upstream] = []
@@ -86,13 +100,16 @@ class UpstreamServer:
         self.may_keep_idle = True
         self.limits = limits
 
-    def take_idle(self, *, is_to_be_checked: bool) -> Upstream | None:
-        """Return the idle connection used last, or None. `is_to_be_checked`: ask the kernel too, not only past events."""
+    def take_idle(self, client: Downstream, *, is_to_be_checked: bool) -> Upstream | None:
+        """Return the idle connection used last, or None; any serves any client (but see `private`).
+
+        `is_to_be_checked`: ask the kernel too, not only past events.
+        """
         idle, now = self.idle, self.reactor.now
         while idle:
             upstream = idle.pop()
             upstream.is_idle = False
-            if now < upstream.expires_at and (not (upstream.ready & READ or is_to_be_checked) or _is_silent(upstream)):
+            if now < upstream.expires_at and (not (upstream.ready & READ or is_to_be_checked) or is_silent(upstream)):
                 return upstream
             upstream.close()
         return None
@@ -122,8 +139,8 @@ class UpstreamServer:
                 upstream.interrupt(Aborted())
                 upstream.interrupt_writer(Aborted())
 
-    async def dial(self) -> Upstream:
-        """Open a new connection, trying each address in turn. Raises AttemptFailed."""
+    async def dial(self, client: Downstream) -> Upstream:
+        """Open a new connection for a client, trying each address in turn. Raises AttemptFailed."""
         if not self.addresses:
             raise AttemptFailed(FailureKind.NAME_NOT_RESOLVED)
         kind = FailureKind.CONNECT_UNREACHABLE
@@ -132,6 +149,8 @@ class UpstreamServer:
         for family, host, port in self.addresses:
             try:
                 upstream = await self._connect(family, host, port, deadline)
+                if self.proxy_protocol is not None:
+                    _introduce(upstream, build_proxy_header(self.proxy_protocol, client))
             except AttemptFailed as failed:
                 kind = failed.kind
                 if monotonic() >= deadline:
@@ -147,10 +166,17 @@ class UpstreamServer:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         except OSError as error:
             raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            code = sock.connect_ex((host, port))
-        except OSError:  # an address that the kernel cannot take, such as one with an unknown zone
+            if family == socket.AF_UNIX:
+                code = sock.connect_ex(host)
+            else:
+                apply(sock, self.options)
+                if self.source is not None:
+                    bind_source(sock, self.source)
+                code = sock.connect_ex((host, port))
+        except (
+            OSError
+        ):  # an address that the kernel cannot take, such as one with an unknown zone, or a source it has lost
             code = errno.EADDRNOTAVAIL
         if code not in (0, errno.EINPROGRESS):
             sock.close()
@@ -172,13 +198,24 @@ class UpstreamServer:
         return upstream
 
 
+def _introduce(upstream: Upstream, header: bytes) -> None:
+    """Send what a connection begins with. Nothing of a request has been sent yet, so a failure is one of connecting."""
+    try:
+        if upstream.send(header) == len(header):  # a new socket has room for that
+            return
+    except OSError:
+        pass
+    upstream.close()
+    raise AttemptFailed(FailureKind.CONNECT_REFUSED)
+
+
 def _kind_of(code: int) -> FailureKind:
     if code in _REFUSED:
         return FailureKind.CONNECT_REFUSED
     return FailureKind.CONNECT_TIMEOUT if code == errno.ETIMEDOUT else FailureKind.CONNECT_UNREACHABLE
 
 
-def _is_silent(upstream: Upstream) -> bool:
+def is_silent(upstream: Upstream) -> bool:
     """Say whether nothing is to be read; a server's bytes or its end on an idle connection make it useless."""
     try:
         upstream.socket.recv(1, socket.MSG_PEEK)

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,58 @@ from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.health import ProbeResult
 from lbapp.engine.supervisor.probes import probe
 from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.transport import PoolTransport, ProxyVersion
 from tests.engine.supervisor.support import Backend
 
 pytestmark = pytest.mark.anyio
 HTTP = HealthCheck(CheckType.HTTP, path="/healthz", timeout_s=2.0)
 TCP = HealthCheck(CheckType.TCP, timeout_s=2.0)
+
+
+async def found_through(transport: PoolTransport, check: HealthCheck = HTTP) -> tuple[tuple[bool, str], bytes, str]:
+    """Probe a server that says OK; return what was found, the server's first bytes, and where they came from."""
+    seen: list[tuple[bytes, str]] = []
+
+    def answer(connection: socket.socket) -> None:
+        seen.append((connection.recv(4096), connection.getpeername()[0]))
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with answering(answer) as port:
+        result = await probe(check, at(port), "h", transport)
+    return (result.is_success, result.reason), *seen[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "header"),
+    [
+        (ProxyVersion.V1, b"PROXY UNKNOWN\r\n"),
+        (ProxyVersion.V2, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+    ],
+)
+async def test_probe_says_that_it_speaks_for_nobody_else(version: ProxyVersion, header: bytes) -> None:
+    found, seen, _ = await found_through(PoolTransport(version))
+    assert found == (True, "HTTP 204")
+    assert seen.startswith(header)
+    found, seen, _ = await found_through(PoolTransport(version), TCP)
+    assert (found, seen) == ((True, "connected"), header)
+
+
+async def test_probe_comes_from_the_pools_source() -> None:
+    found, _, source = await found_through(PoolTransport(source="127.0.0.8"))
+    assert (found[0], source) == (True, "127.0.0.8")
+
+
+async def test_server_on_a_unix_socket_is_probed(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    address: list[SocketAddress] = [(int(socket.AF_UNIX), str(path), 0)]
+    result = await probe(TCP, address, "localhost")
+    assert (result.is_success, result.reason) == (False, "No such file or directory")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        result = await probe(TCP, address, "localhost")
+        assert (result.is_success, result.reason) == (False, "connection refused")
+        server.listen()
+        assert (await probe(TCP, address, "localhost")).is_success
 
 
 def at(port: int) -> list[SocketAddress]:

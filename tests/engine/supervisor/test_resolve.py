@@ -11,11 +11,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_addresses_need_no_resolver_and_names_are_resolved() -> None:
-    with parts(configured([("127.0.0.1", 80), ("::1", 81), ("localhost", 82)])) as own:
+    with parts(configured([("127.0.0.1", 80), ("::1", 81), ("localhost", 82), ("/run/s.sock", 0)])) as own:
         resolver = Resolver(own.running, own.events)
         assert await resolver.resolve()
         assert resolver.addresses[0] == ((socket.AF_INET, "127.0.0.1", 80),)
         assert resolver.addresses[1] == ((socket.AF_INET6, "::1", 81),)
+        assert resolver.addresses[3] == ((socket.AF_UNIX, "/run/s.sock", 0),)
         assert {port for _, _, port in resolver.addresses[2]} == {82}
         assert not await resolver.resolve()
         assert own.kinds() == []

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import grp
 import os
 import re
 import resource
 import socket
 import stat
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from lbapp.engine.supervisor.sockets import Listening, open_unix, raise_open_files_limit
-from lbapp.model.entities import Bind, Listener
+from lbapp.engine.supervisor.sockets import Listening, check_sources, open_unix, raise_open_files_limit, warnings
+from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.errors import StartError
+from lbapp.model.transport import ListenerTransport, PoolTransport
 
 
-def listener(*binds: Bind, name: str = "web") -> Listener:
-    return Listener(name, binds, pool="app")
+def listener(*binds: Bind, name: str = "web", transport: ListenerTransport | None = None) -> Listener:
+    return Listener(name, binds, pool="app", transport=transport or ListenerTransport())
 
 
 def has_ipv6() -> bool:
@@ -96,9 +99,69 @@ def test_unix_listener_is_shared_by_all_workers_and_removed_at_the_end(tmp_path:
     path = tmp_path / "web.sock"
     listening = Listening.open([listener(Bind(path=str(path)))], workers=2)
     assert listening.of_worker(0) == listening.of_worker(1)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
     listening.close()
     assert not path.exists()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_dual_stack_bind_takes_both_and_conflicts_with_ipv4() -> None:
+    both = ListenerTransport(ipv6_only=False)
+    listening = Listening.open([listener(Bind("::", 0), transport=both)], workers=2)
+    try:
+        port = listening.binds["web"][0].port
+        for host in ("::1", "127.0.0.1"):
+            with socket.create_connection((host, port), 5):
+                pass
+        with pytest.raises(StartError, match="address already in use"):
+            Listening.open([listener(Bind("0.0.0.0", port))], workers=1)
+    finally:
+        listening.close()
+
+
+def test_unix_listener_gets_the_mode_and_owner_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    group = grp.getgrgid(os.getgid()).gr_name
+    transport = ListenerTransport(unix_mode=0o602, unix_group=group)
+    listening = Listening.open([listener(Bind(path=str(path)), transport=transport)], workers=1)
+    try:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o602
+        assert path.stat().st_gid == os.getgid()
+    finally:
+        listening.close()
+
+
+def test_owner_that_there_is_not_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    with pytest.raises(StartError, match=r"^cannot give .*web\.sock to its owner: no such user: 'nobody-here'"):
+        Listening.open(
+            [listener(Bind(path=str(path)), transport=ListenerTransport(unix_user="nobody-here"))], workers=1
+        )
+    assert not path.exists()
+
+
+def test_socket_that_everybody_may_use_is_said_out_loud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = tmp_path / "tcp_fastopen"
+    monkeypatch.setattr("lbapp.engine.supervisor.sockets._FASTOPEN_PATH", setting)
+    unix, tcp = Bind(path="/x"), Bind("127.0.0.1", 1)
+    world, fast = ListenerTransport(unix_mode=0o666), ListenerTransport(fastopen=True)
+    (found,) = warnings([listener(unix, transport=world), listener(unix), listener(tcp, transport=world)])
+    assert found == "listener web: with unix_mode 0666 every user of this machine may connect"
+    everybody = ListenerTransport(
+        proxy_protocol=True, proxy_protocol_from=(ip_network("10.0.0.0/8"), ip_network("::/0"))
+    )
+    assert "everybody may be anybody" in warnings([listener(tcp, transport=everybody)])[0]
+    for content, count in (("1", 1), ("3", 0), ("?", 1)):
+        setting.write_text(content)
+        assert len(warnings([listener(tcp, transport=fast)])) == count
+
+
+def test_source_has_to_be_an_address_of_this_machine() -> None:
+    check_sources([Pool("app", ()), Pool("app", (), transport=PoolTransport(source="127.0.0.5"))])
+    with pytest.raises(
+        StartError, match=r"^cannot connect from source 192\.0\.2\.1 \(pool app\): this machine has no such"
+    ):
+        check_sources([Pool("app", (), transport=PoolTransport(source="192.0.2.1"))])
 
 
 def test_stale_unix_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:

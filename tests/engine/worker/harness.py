@@ -176,7 +176,7 @@ def running_worker(
         segment.cells[state + at.STATE_WEIGHT] = each.weight
         segment.cells[state + at.STATE_HEALTH] = HealthState.UP
         family = socket.AF_INET6 if ":" in each.host else socket.AF_INET
-        addresses[row] = ((family, each.host, each.port),)
+        addresses[row] = ((socket.AF_UNIX if each.is_unix else family, each.host, each.port),)
     sockets = {each.name: socket.create_server(("127.0.0.1", 0), backlog=512) for each in listeners}
     ours, theirs = channel_pair()
     process = subprocess.Popen(

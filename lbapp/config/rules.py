@@ -13,6 +13,7 @@ from typing import Any
 
 from lbapp.config import values
 from lbapp.config.lines import Path
+from lbapp.config.persistence import persistence_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.model.entities import Protocol
 
@@ -30,6 +31,7 @@ def rules(data: _Table) -> Iterator[Found]:
     for path, pool in pools:
         yield from _unique_names(_tables(pool, path, "server"))
     yield from _binds_taken_once(listeners)
+    yield from persistence_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, listener in listeners:
         yield from _where_traffic_goes(path, listener, names)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lbapp.config import values
+from lbapp.config.persistence import PersistenceTable
 from lbapp.model import entities
 from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
 from lbapp.model.limits import Limits
@@ -22,6 +23,7 @@ from lbapp.model.states import WEIGHT_MAX
 Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
 Size = Annotated[int, BeforeValidator(values.size_bytes)]
 HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
+PersistenceSize = Annotated[int, BeforeValidator(values.persistence_size_bytes)]
 Name = Annotated[str, BeforeValidator(values.name)]
 Address = Annotated[tuple[str, int], BeforeValidator(values.host_and_port)]
 Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
@@ -72,6 +74,9 @@ class LimitsTable(Table):
     idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
     idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
     stop_timeout: Duration = _DEFAULTS.stop_timeout_s
+    persistence_entries_max: Count = _DEFAULTS.persistence_entries_max
+    persistence_size_max: PersistenceSize = _DEFAULTS.persistence_bytes_max
+    retry_body_size_max: Size = _DEFAULTS.retry_body_bytes_max
 
     def to_model(self) -> Limits:
         """Return the limits under the model's names."""
@@ -136,6 +141,7 @@ class PoolTable(Table):
     algorithm: Annotated[AlgorithmName, BeforeValidator(values.word_of(AlgorithmName))] = _POOL.algorithm
     health_check: HealthCheckTable = Field(default_factory=HealthCheckTable)
     drain: DrainTable = Field(default_factory=DrainTable)
+    persistence: PersistenceTable | None = None
     server: list[ServerTable] = Field(default_factory=list)
 
 
@@ -184,4 +190,5 @@ def _pool(table: PoolTable) -> entities.Pool:
             check.type, check.path, check.interval, check.timeout, check.fall, check.rise
         ),
         drain_timeout_s=table.drain.timeout,
+        persistence=None if table.persistence is None else table.persistence.to_model(),
     )

@@ -113,6 +113,14 @@ def head_size_bytes(text: object) -> int:
     return size
 
 
+def persistence_size_bytes(text: object) -> int:
+    """Return bytes that a table of clients fits into, in whole pages. Raises ValueError."""
+    size = size_bytes(text)
+    if not _BYTES["MiB"] <= size <= 64 * _BYTES["GiB"]:
+        raise ValueError(f'{shown(text)} is out of range; allowed: "1MiB" to "64GiB"')
+    return size - size % 4096
+
+
 def whole_number(lowest: int, highest: int) -> Callable[[object], int]:
     """Return a reader of whole numbers from `lowest` to `highest`. It raises ValueError."""
 

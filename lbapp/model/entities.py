@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import ip_address
 
 from lbapp.model.limits import Limits
+from lbapp.model.persistence import Persistence
 
 
 class Protocol(str, Enum):
@@ -92,6 +93,7 @@ class Pool:
     algorithm: AlgorithmName = AlgorithmName.ROUND_ROBIN
     health_check: HealthCheck = field(default_factory=HealthCheck)
     drain_timeout_s: float = 300.0
+    persistence: Persistence | None = None
 
 
 @dataclass(frozen=True, slots=True)

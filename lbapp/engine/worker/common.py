@@ -26,6 +26,7 @@ from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
+    from lbapp.engine.worker.persistence import Visit
 
 
 class CommonExchange:
@@ -33,7 +34,7 @@ class CommonExchange:
 
     __slots__ = (
         "answer_drop", "answer_lines", "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent",
-        "pool", "received", "retries", "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream",
+        "pool", "received", "retries", "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream", "visit",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
@@ -53,6 +54,7 @@ class CommonExchange:
         self.unsent_answer = b""  # what the client did not take at once of an answer that came at once
         self.answer_lines = b""  # whole lines that the answer to the client gets
         self.answer_drop: re.Pattern[bytes] | None = None  # lines of the server's answer that the client does not get
+        self.visit: Visit | None = None  # what the pool's persistence keeps of the request
         self.bytes_out = 0
         self.status = 0
         self.retries = 0
@@ -106,7 +108,11 @@ class CommonExchange:
 
     def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Choose the server of the next attempt, and take a connection that is idle there."""
-        server = self.pool.choose(self.client.key, self.client.reactor.now, tried)
+        pool = self.pool
+        if pool.persistence is None:
+            server = pool.choose(self.client.key, self.client.reactor.now, tried)
+        else:
+            server = pool.persistence.choose(self, tried)
         if server is not None:
             self.server = server
             cells = server.cells

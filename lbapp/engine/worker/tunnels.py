@@ -86,7 +86,8 @@ async def serve_tcp(client: Downstream) -> None:
     tried: tuple[int, ...] = ()
     try:
         while True:
-            server = pool.choose(client.key, monotonic(), tried)
+            choose = pool.choose if pool.persistence is None else pool.persistence.choose_for_client
+            server = choose(client.key, monotonic(), tried)
             if server is None:
                 break
             if tried:

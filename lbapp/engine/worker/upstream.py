@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable
 from random import Random
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
@@ -26,7 +26,10 @@ from lbapp.engine.worker.record import PoolCells, ServerCells
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind
-from lbapp.model.states import is_eligible
+from lbapp.model.states import AdminState, is_eligible, is_eligible_for_remembered
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.persistence import PoolPersistence
 
 _REFUSED: Final = frozenset((errno.ECONNREFUSED, errno.ECONNRESET))
 
@@ -84,6 +87,8 @@ class UpstreamServer:
         self.idle: list[Upstream] = []
         self.open: set[Upstream] = set()
         self.may_keep_idle = True
+        self.may_have_remembered = True
+        self.is_drain_over = False  # past its timeout: nobody is left there, remembered or not
         self.limits = limits
 
     def take_idle(self, *, is_to_be_checked: bool) -> Upstream | None:
@@ -198,6 +203,7 @@ class UpstreamPool:
         self.cells = cells
         self.servers = servers
         self._seen = -1
+        self.persistence: PoolPersistence | None = None
         self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
         self.observe = self._algorithm.observe if self._algorithm.observes else None
 
@@ -214,7 +220,31 @@ class UpstreamPool:
         version = self.cells.cells[self.cells.version]
         if version != self._seen:
             self._seen = version
-            self._algorithm.update(self._states(), now_s)
+            states = self._states()
+            self._algorithm.update(states, now_s)
+            if self.persistence is not None:
+                self.persistence.look(states)
+
+    def look_if_changed(self) -> None:
+        """Do as `look`, for who chooses without the algorithm."""
+        if self.cells.cells[self.cells.version] != self._seen:
+            self.look(monotonic())
+
+    def persist_with(self, persistence: PoolPersistence) -> None:
+        """Have clients come back to the server they had."""
+        self.persistence = persistence
+        self._seen = -1
+
+    def remembered(self, index: int, tried: tuple[int, ...]) -> UpstreamServer | None:
+        """Return the server a client had, if it may have it again as the scoreboard stands now."""
+        self.look_if_changed()
+        server = self.servers[index]
+        return server if server.may_have_remembered and index not in tried else None
+
+    def drain_is_over(self, index: int) -> None:
+        """Give the server to nobody any more until its state changes: its drain has passed its timeout."""
+        self.servers[index].is_drain_over = True
+        self._seen = -1
 
     def _states(self) -> list[ServerState]:
         states = []
@@ -227,7 +257,9 @@ class UpstreamPool:
             )
             eligible = is_eligible(admin, health, weight)
             states.append(ServerState(index=index, id=server.id, weight=weight, is_eligible=eligible))
-            server.may_keep_idle = eligible
-            if not eligible:
+            server.is_drain_over = server.is_drain_over and admin == AdminState.DRAIN
+            server.may_have_remembered = is_eligible_for_remembered(admin, health) and not server.is_drain_over
+            server.may_keep_idle = eligible or (self.persistence is not None and server.may_have_remembered)
+            if not server.may_keep_idle:
                 server.close_idle()
         return states

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lbapp.config import secrets, values
-from lbapp.config.sentences import Found
+from lbapp.config.lines import Path as KeyPath
 from lbapp.model.entities import Protocol
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
 
@@ -79,10 +79,10 @@ class PersistenceTable(BaseModel):
         )
 
 
-_Placed = tuple[tuple[str | int, ...], dict[str, Any]]
+_Placed = tuple[KeyPath, dict[str, Any]]
 
 
-def persistence_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) -> Iterator[Found]:
+def persistence_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what does not hold in or around the pools' persistence. Works on data of any shape."""
     tcp_pools = {
         str(listener.get("pool")): str(listener.get("name"))
@@ -101,7 +101,7 @@ def persistence_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) ->
             yield (*here, "type"), sentence
 
 
-def _of_one_table(here: tuple[str | int, ...], table: dict[str, Any]) -> Iterator[Found]:
+def _of_one_table(here: KeyPath, table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     kind = table["type"]
     for other, names in _OF_TYPE.items():
         for name in names:
@@ -115,7 +115,7 @@ def _of_one_table(here: tuple[str | int, ...], table: dict[str, Any]) -> Iterato
         yield from _life_holds(here, table)
 
 
-def _life_holds(here: tuple[str | int, ...], table: dict[str, Any]) -> Iterator[Found]:
+def _life_holds(here: KeyPath, table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     try:
         life_s = values.positive_duration_s(table["life"]) if "life" in table else _DEFAULTS.life_s
         ttl_s = values.positive_duration_s(table["ttl"]) if "ttl" in table else _DEFAULTS.ttl_s

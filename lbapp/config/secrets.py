@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lbapp.config import values
-from lbapp.config.sentences import Found
+from lbapp.config.lines import Path as KeyPath
 from lbapp.model.persistence import PersistenceKey
 
 SECRET_BYTES_MIN: Final = 16
@@ -60,7 +60,7 @@ def is_open_to_all(mode: int) -> bool:
     return bool(mode & (stat.S_IROTH | stat.S_IWOTH))
 
 
-def exposed(data: dict[str, Any]) -> Iterator[Found]:
+def exposed(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what is wrong when the configuration, which everybody may read, holds secrets itself."""
     pools = data.get("pool")
     for at, pool in enumerate(pools if isinstance(pools, list) else []):

@@ -108,8 +108,8 @@ class PoolStatus(Traffic):
     eligible: int
     total: int
     servers: list[ServerStatus]
-    persistence: NotRequired[PersistenceStatus | None]
-    retries_refused_total: NotRequired[int]  # attempts not made because the pool's retry budget was spent
+    persistence: PersistenceStatus | None  # null: the pool has none
+    retries_refused_total: int  # attempts not made because the pool's retry budget was spent
 
 
 class RememberedClient(TypedDict):

@@ -126,6 +126,16 @@ class DrainTable(Table):
     timeout: Duration = _POOL.drain_timeout_s
 
 
+class RetryTable(Table):
+    """`[pool.retry]`."""
+
+    attempts: Annotated[int, BeforeValidator(values.whole_number(1, 10))] = _POOL.retry.attempts
+    timeout: Duration = _POOL.retry.timeout_s
+    budget_percent: Annotated[int, BeforeValidator(values.whole_number(0, 100))] = _POOL.retry.budget_percent
+    budget_min: Annotated[int, BeforeValidator(values.whole_number(0, 1000))] = _POOL.retry.budget_min
+    on_status: Annotated[list[int], BeforeValidator(values.retry_statuses)] = Field(default_factory=list)
+
+
 class ServerTable(Table):
     """`[[pool.server]]`."""
 
@@ -142,6 +152,7 @@ class PoolTable(Table):
     health_check: HealthCheckTable = Field(default_factory=HealthCheckTable)
     drain: DrainTable = Field(default_factory=DrainTable)
     persistence: PersistenceTable | None = None
+    retry: RetryTable = Field(default_factory=RetryTable)
     server: list[ServerTable] = Field(default_factory=list)
 
 
@@ -191,4 +202,11 @@ def _pool(table: PoolTable) -> entities.Pool:
         ),
         drain_timeout_s=table.drain.timeout,
         persistence=None if table.persistence is None else table.persistence.to_model(),
+        retry=entities.Retry(
+            table.retry.attempts,
+            table.retry.timeout,
+            table.retry.budget_percent,
+            table.retry.budget_min,
+            tuple(table.retry.on_status),
+        ),
     )

@@ -215,6 +215,13 @@ def route_headers(value: object) -> dict[str, str]:
     return headers
 
 
+def retry_statuses(value: object) -> list[int]:
+    """Return the statuses for which another server is tried. Raises ValueError."""
+    if not isinstance(value, list) or any(each not in (502, 503, 504) or isinstance(each, bool) for each in value):
+        raise ValueError(f"{shown(value)} is not accepted; allowed: a list of 502, 503 and 504")
+    return value
+
+
 def file_path(value: object) -> str:
     """Return an absolute path. Raises ValueError."""
     if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():

@@ -85,6 +85,17 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """`[pool.retry]`: when a request is sent to another server. `attempts` counts the first; seconds for all together."""
+
+    attempts: int = 2
+    timeout_s: float = 10.0
+    budget_percent: int = 20
+    budget_min: int = 3
+    on_status: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A named group of servers with its algorithm, health check and limits."""
 
@@ -94,6 +105,7 @@ class Pool:
     health_check: HealthCheck = field(default_factory=HealthCheck)
     drain_timeout_s: float = 300.0
     persistence: Persistence | None = None
+    retry: Retry = field(default_factory=Retry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class CommonExchange:
 
     __slots__ = (
         "answer_drop", "answer_lines", "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent",
-        "pool", "received", "retries", "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream", "visit",
+        "pool", "received", "retries", "sent_at", "server", "started", "status", "tried", "unsent", "unsent_answer", "upstream",
+        "visit",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
@@ -47,6 +48,7 @@ class CommonExchange:
             None  # of the last attempt; while it lasts, the exchange is in flight there
         )
         self.upstream: Upstream | None = None  # of the attempt under way
+        self.tried: tuple[int, ...] = ()  # servers at which an attempt failed
         self.sent_at = 0.0  # when its request was sent, 0 before
         self.unsent = b""  # what the server did not take of the request at once
         self.received = b""  # what came of the answer at once
@@ -77,6 +79,8 @@ class CommonExchange:
         self.received = data = upstream.recv(RECEIVE_BYTES)
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
+            return False
+        if status >= 500 and status in self.pool.repeat_statuses:
             return False
         if client.is_to_close or not self.is_persistent or self.answer_drop is not None:
             return False

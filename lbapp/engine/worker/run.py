@@ -105,6 +105,7 @@ class Worker:
         self.reactor.sweep()
         for pool in self.pools:
             pool.look(self.reactor.now)
+            pool.look_at_requests()
         for server in self.servers.values():
             server.close_idle(self.limits.idle_connection_timeout_s)
             server.cells.set_idle(len(server.idle))

@@ -9,11 +9,13 @@ move; a TCP connection is recorded with exactly one outcome.
 
 from __future__ import annotations
 
+from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbapp.engine.policy.retry import may_try_another_server
+from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
@@ -98,8 +100,9 @@ async def serve_tcp(client: Downstream) -> None:
                 server.cells.count_failure(failed.kind)
                 outcome = Outcome.CONNECT_FAILED
                 tried += (server.cells.index,)
-                if not may_try_another_server(failed.kind, len(tried)):
+                if not pool.may_try_another(len(tried), started):
                     break
+                await pause(client.reactor, backoff_s(len(tried), random()))
                 continue
             _start_tunnel(client, OpenTunnel(client, upstream, started))
             return

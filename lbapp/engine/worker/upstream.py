@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Final
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
+from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import Limits
-from lbapp.model.outcomes import FailureKind
+from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.states import AdminState, is_eligible, is_eligible_for_remembered
 
 if TYPE_CHECKING:
@@ -204,6 +205,10 @@ class UpstreamPool:
         self.servers = servers
         self._seen = -1
         self.persistence: PoolPersistence | None = None
+        self.retry = pool.retry
+        self.repeat_statuses = frozenset(pool.retry.on_status)
+        self._budget = RetryBudget(pool.retry)
+        self._eligible: frozenset[int] = frozenset()
         self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
         self.observe = self._algorithm.observe if self._algorithm.observes else None
 
@@ -224,6 +229,29 @@ class UpstreamPool:
             self._algorithm.update(states, now_s)
             if self.persistence is not None:
                 self.persistence.look(states)
+
+    def look_at_requests(self) -> None:
+        """Note how many requests there have been: the retry budget is a share of them."""
+        self._budget.look(monotonic(), self._requests())
+
+    def may_try_another(self, servers_tried: int, started_s: float) -> bool:
+        """Say whether attempts, time and budget allow another server; if so it is taken from the budget."""
+        now_s = monotonic()
+        if not has_attempt_left(self.retry, servers_tried, now_s - started_s):
+            return False
+        if self._budget.may_spend(now_s, self._requests()):
+            return True
+        self.cells.add(at.POOL_RETRIES_REFUSED, 1)
+        return False
+
+    def has_eligible_beside(self, tried: tuple[int, ...]) -> bool:
+        """Say whether a server may be chosen that was not tried."""
+        self.look_if_changed()
+        return not self._eligible.issubset(tried)
+
+    def _requests(self) -> int:
+        every = self.servers.values()
+        return sum([sum(each.cells.cells[each.cells.outcomes : each.cells.outcomes + len(Outcome)]) for each in every])
 
     def look_if_changed(self) -> None:
         """Do as `look`, for who chooses without the algorithm."""
@@ -262,4 +290,5 @@ class UpstreamPool:
             server.may_keep_idle = eligible or (self.persistence is not None and server.may_have_remembered)
             if not server.may_keep_idle:
                 server.close_idle()
+        self._eligible = frozenset([each.index for each in states if each.is_eligible])
         return states

@@ -21,6 +21,7 @@ from lbapp.config.schema import (
     LimitsTable,
     ListenerTable,
     PoolTable,
+    RetryTable,
     RouteTable,
     ServerTable,
     Table,
@@ -36,9 +37,10 @@ EXAMPLES = {
     "engine.control_socket",
     "engine.state_dir",
     "listener.pool",
+    "pool.persistence",  # shown key by key: tests/config/test_persistence.py
     *(f"listener.route.{key}" for key in ("host", "path", "method", "headers")),
 }
-SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"7KiB"'}
+SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"1MiB"'}
 TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
@@ -47,6 +49,7 @@ TABLES: dict[str, type[Table]] = {
     "pool": PoolTable,
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
+    "pool.retry": RetryTable,
     "pool.server": ServerTable,
 }
 

@@ -69,6 +69,8 @@ def backoff_s(servers_tried: int, chance: float) -> float:
 class RetryBudget:
     """How many repeats the requests of the last RETRY_WINDOW_S allow: a share of them, and never fewer than a few.
 
+    Charged for what a server may have seen; a connect that failed has given no server any work.
+
     `requests`: a count that only grows. It is looked at about once a second, so that no request pays for it.
     """
 

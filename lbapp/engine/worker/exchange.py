@@ -13,7 +13,7 @@ from __future__ import annotations
 from random import random
 from time import monotonic
 
-from lbapp.engine.policy.retry import backoff_s, is_safe_to_repeat, may_repeat_on_new_connection
+from lbapp.engine.policy.retry import CONNECT_FAILURES, backoff_s, is_safe_to_repeat, may_repeat_on_new_connection
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.chunked import ChunkError
 from lbapp.engine.wire.heads import BadResponse, BodyKind, ResponseHead
@@ -112,7 +112,7 @@ class Exchange(CommonExchange):
         is_body_kept = self.body is None or self.body.is_repeatable
         if not is_safe_to_repeat(kind, self.head.method, is_body_kept=is_body_kept):
             return False
-        return self.pool.may_try_another(servers_tried, self.started)
+        return self.pool.may_try_another(servers_tried, self.started, was_sent=kind not in CONNECT_FAILURES)
 
     def _is_for_another(self, server: UpstreamServer, status: int) -> bool:
         """Say whether an answer of such a status is not to go on, as another server is there and may be asked."""

@@ -100,9 +100,10 @@ async def serve_tcp(client: Downstream) -> None:
                 server.cells.count_failure(failed.kind)
                 outcome = Outcome.CONNECT_FAILED
                 tried += (server.cells.index,)
-                if not pool.may_try_another(len(tried), started):
+                if not pool.may_try_another(len(tried), started, was_sent=False):
                     break
-                await pause(client.reactor, backoff_s(len(tried), random()))
+                if (delay_s := backoff_s(len(tried), random())) > 0:
+                    await pause(client.reactor, delay_s)
                 continue
             _start_tunnel(client, OpenTunnel(client, upstream, started))
             return

@@ -234,12 +234,15 @@ class UpstreamPool:
         """Note how many requests there have been: the retry budget is a share of them."""
         self._budget.look(monotonic(), self._requests())
 
-    def may_try_another(self, servers_tried: int, started_s: float) -> bool:
-        """Say whether attempts, time and budget allow another server; if so it is taken from the budget."""
+    def may_try_another(self, servers_tried: int, started_s: float, *, was_sent: bool) -> bool:
+        """Say whether attempts, time and budget allow another server.
+
+        What no server has seen yet is not charged to the budget: it multiplies no load, and its client would pay for it.
+        """
         now_s = monotonic()
         if not has_attempt_left(self.retry, servers_tried, now_s - started_s):
             return False
-        if self._budget.may_spend(now_s, self._requests()):
+        if not was_sent or self._budget.may_spend(now_s, self._requests()):
             return True
         self.cells.add(at.POOL_RETRIES_REFUSED, 1)
         return False

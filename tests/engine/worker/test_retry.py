@@ -232,4 +232,17 @@ def test_a_second_repeat_waits_and_the_exchange_goes_on_after_it() -> None:
     with failing_pool(*faults, retry=Retry(attempts=5, budget_min=1000)) as (worker, servers):
         assert {status(worker.request(request("GET", str(number)))) for number in range(10)} == {200}
         assert servers[4].ids.total() == 10
-        assert worker.listener().in_flight == 0
+        assert [worker.server(f"app/s{number}").in_flight for number in range(5)] == [0] * 5
+
+
+def test_connects_that_fail_are_not_charged_to_the_budget() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    good = CountingServer(well)
+    pool = Pool("app", (server("s0", port), server("s1", good.tcp.port)), retry=Retry(budget_min=0, budget_percent=0))
+    try:
+        with running_worker((Listener("web", (), pool="app"),), (pool,)) as worker:
+            assert {status(worker.request(request("POST", str(number), b"x"))) for number in range(20)} == {200}
+            assert set(good.ids.values()) == {1}
+    finally:
+        good.tcp.close()

@@ -13,12 +13,13 @@ meaning; no value makes `read` raise.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from hmac import compare_digest
 from typing import Final
 
 from lbapp.model.limits import CLOCK_AHEAD_MAX_S
@@ -27,6 +28,7 @@ from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceVerd
 VALUE_LETTERS: Final = 44
 _BODY: Final = struct.Struct(">2s8sII")
 _MAC_BYTES: Final = 15
+_BLOCK_BYTES: Final = 64
 _VALUE_BYTES: Final = _BODY.size + _MAC_BYTES
 _SECONDS_MAX: Final = (1 << 32) - 1
 
@@ -56,7 +58,7 @@ class ServerCookie:
             raise ValueError("a cookie needs a key")
         self.ttl_s, self.life_s = settings.ttl_s, settings.life_s
         self._context = f"lbapp\n{pool}\n{settings.cookie}\n".encode()
-        self._secrets = {key_mark(key.id): key.secret for key in settings.keys}
+        self._signers = {key_mark(key.id): _signer(key.secret, self._context) for key in settings.keys}
         self._mark = key_mark(settings.keys[0].id)
         self._rows = {server_mark(name): row for name, row in servers.items()}
         self._marks = {row: mark for mark, row in self._rows.items()}
@@ -65,7 +67,7 @@ class ServerCookie:
         """Return the value for a server, by its row. Times are Unix seconds."""
         issued, first_seen = (min(max(int(each), 0), _SECONDS_MAX) for each in (now_s, first_seen_s))
         body = _BODY.pack(self._mark, self._marks[server], issued, first_seen)
-        return urlsafe_b64encode(body + self._mac(self._secrets[self._mark], body))
+        return urlsafe_b64encode(body + _mac(self._signers[self._mark], body))
 
     def read(self, value: bytes, now_s: float) -> CookieReading:
         """Judge a value as it came from a client."""
@@ -79,8 +81,8 @@ class ServerCookie:
             return _INVALID
         body = data[: _BODY.size]
         mark, server, issued, first_seen = _BODY.unpack(body)
-        secret = self._secrets.get(mark)
-        if secret is None or not hmac.compare_digest(data[_BODY.size :], self._mac(secret, body)):
+        signer = self._signers.get(mark)
+        if signer is None or not compare_digest(data[_BODY.size :], _mac(signer, body)):
             return _INVALID
         if max(issued, first_seen) - now_s > CLOCK_AHEAD_MAX_S:
             return _INVALID
@@ -99,8 +101,27 @@ class ServerCookie:
             return True
         return urlsafe_b64decode(value[:4])[:2] != self._mark
 
-    def _mac(self, secret: bytes, body: bytes) -> bytes:
-        return hmac.digest(secret, self._context + body, "sha256")[:_MAC_BYTES]
+
+_Signer = tuple["hashlib._Hash", "hashlib._Hash"]
+
+
+def _signer(secret: bytes, context: bytes) -> _Signer:
+    """Return the inner and the outer hash of an HMAC-SHA256 with its key, and the context, taken in (RFC 2104 section 4).
+
+    To go on from copies of these takes a third of the time of a whole HMAC, at every request.
+    """
+    if len(secret) > _BLOCK_BYTES:
+        secret = hashlib.sha256(secret).digest()
+    block = secret.ljust(_BLOCK_BYTES, b"\0")
+    inner = hashlib.sha256(bytes(each ^ 0x36 for each in block) + context)
+    return inner, hashlib.sha256(bytes(each ^ 0x5C for each in block))
+
+
+def _mac(signer: _Signer, body: bytes) -> bytes:
+    inner, outer = signer[0].copy(), signer[1].copy()
+    inner.update(body)
+    outer.update(inner.digest())
+    return outer.digest()[:_MAC_BYTES]
 
 
 def key_mark(key_id: str) -> bytes:

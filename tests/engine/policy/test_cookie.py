@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import replace
 
@@ -33,6 +34,12 @@ def test_what_was_written_is_read_with_its_server_and_times() -> None:
     assert cookie().read(value, NOW + 60) == CookieReading(
         PersistenceVerdict.VALID, 1, first_seen_s=int(NOW - HOUR), issued_s=int(NOW)
     )
+
+
+@given(st.binary(min_size=16, max_size=200))
+def test_the_signature_is_an_hmac_sha256(secret: bytes) -> None:
+    data = urlsafe_b64decode(cookie(PersistenceKey("k", secret)).write(0, NOW, NOW))
+    assert data[18:] == hmac.digest(secret, b"lbapp\napp\nlbapp_server\n" + data[:18], "sha256")[:15]
 
 
 def test_values_are_the_same_on_every_node_and_in_any_order_of_servers() -> None:

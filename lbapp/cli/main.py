@@ -18,6 +18,7 @@ from lbapp.cli.change import drain, maint, ready, weight
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
 from lbapp.cli.look import events, status
+from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
 from lbapp.cli.stop import stop
 from lbapp.control.paths import ENVIRONMENT
@@ -82,7 +83,9 @@ def demo(headless: bool, duration: float | None) -> None:
         sys.exit(run_demo(headless=headless, duration_s=duration))
 
 
-for command in (status, events, ready, drain, maint, weight, publish, unpublish, stop, check):
+for command in (
+    status, events, ready, drain, maint, weight, publish, unpublish, persistence, stop, check,
+):  # fmt: skip
     cli.add_command(command)
 
 

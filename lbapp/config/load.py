@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from lbapp.config.lines import LineMap
 from lbapp.config.rules import dotted, rules
 from lbapp.config.schema import Document
+from lbapp.config.secrets import exposed, is_open_to_all
 from lbapp.config.sentences import Found, sentences
 from lbapp.config.values import printable
 from lbapp.model.entities import Configuration
@@ -31,6 +32,7 @@ def load_configuration(path: Path) -> Configuration:
     """Read a configuration file. Raises ConfigurationError with every problem found."""
     file = str(path)
     try:
+        is_for_all = is_open_to_all(path.stat().st_mode)
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError([Problem(file, 0, "", f"cannot be read: {error.strerror}")]) from error
@@ -40,11 +42,14 @@ def load_configuration(path: Path) -> Configuration:
         line = data.count(b"\n", 0, error.start) + 1
         sentence = f"the file is not UTF-8 text: {error.reason}; save it as UTF-8"
         raise ConfigurationError([Problem(file, line, "", sentence)]) from error
-    return parse_configuration(text, file)
+    return parse_configuration(text, file, is_for_all=is_for_all)
 
 
-def parse_configuration(text: str, file: str) -> Configuration:
-    """Read a configuration from its text; `file` is named in problems. Raises ConfigurationError."""
+def parse_configuration(text: str, file: str, *, is_for_all: bool = False) -> Configuration:
+    """Read a configuration from its text; `file` is named in problems. Raises ConfigurationError.
+
+    `is_for_all`: everybody may read the file, so that it must hold no secrets.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     data = _toml(text, file)
     found: list[Found] = []
@@ -54,6 +59,8 @@ def parse_configuration(text: str, file: str) -> Configuration:
     except ValidationError as error:
         found += sentences(error)
     found += rules(data)
+    if is_for_all:
+        found += exposed(data)
     if document is not None and not found:
         return document.to_model()
     lines = LineMap(text)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lbapp.config import values
 from lbapp.config.lines import Path
+from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, pool_rules
@@ -34,6 +35,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from pool_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
+    yield from persistence_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, listener in listeners:
         yield from _where_traffic_goes(path, listener, names)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import actions, values
+from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.transport import ListenerKeys, PoolKeys
 from lbapp.model import entities
@@ -25,6 +26,7 @@ from lbapp.model.states import WEIGHT_MAX
 Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
 Size = Annotated[int, BeforeValidator(values.size_bytes)]
 HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
+PersistenceSize = Annotated[int, BeforeValidator(values.persistence_size_bytes)]
 Name = Annotated[str, BeforeValidator(values.name)]
 Address = Annotated[tuple[str, int], BeforeValidator(values.server_address)]
 Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
@@ -70,6 +72,9 @@ class LimitsTable(Table):
     idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
     idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
     stop_timeout: Duration = _DEFAULTS.stop_timeout_s
+    persistence_entries_max: Count = _DEFAULTS.persistence_entries_max
+    persistence_size_max: PersistenceSize = _DEFAULTS.persistence_bytes_max
+    retry_body_size_max: Size = _DEFAULTS.retry_body_bytes_max
 
     def to_model(self) -> Limits:
         """Return the limits under the model's names."""
@@ -132,6 +137,16 @@ class DrainTable(Table):
     timeout: Duration = _POOL.drain_timeout_s
 
 
+class RetryTable(Table):
+    """`[pool.retry]`."""
+
+    attempts: Annotated[int, BeforeValidator(values.whole_number(1, 10))] = _POOL.retry.attempts
+    timeout: Duration = _POOL.retry.timeout_s
+    budget_percent: Annotated[int, BeforeValidator(values.whole_number(0, 100))] = _POOL.retry.budget_percent
+    budget_min: Annotated[int, BeforeValidator(values.whole_number(0, 1000))] = _POOL.retry.budget_min
+    on_status: Annotated[list[int], BeforeValidator(values.retry_statuses)] = Field(default_factory=list)
+
+
 class ServerTable(Table):
     """`[[pool.server]]`."""
 
@@ -147,6 +162,8 @@ class PoolTable(Table, PoolKeys):
     algorithm: Annotated[AlgorithmName, BeforeValidator(values.word_of(AlgorithmName))] = _POOL.algorithm
     health_check: HealthCheckTable = Field(default_factory=HealthCheckTable)
     drain: DrainTable = Field(default_factory=DrainTable)
+    persistence: PersistenceTable | None = None
+    retry: RetryTable = Field(default_factory=RetryTable)
     server: list[ServerTable] = Field(default_factory=list)
 
 
@@ -219,4 +236,12 @@ def _pool(table: PoolTable) -> entities.Pool:
         ),
         drain_timeout_s=table.drain.timeout,
         transport=table.to_transport(),
+        persistence=None if table.persistence is None else table.persistence.to_model(),
+        retry=entities.Retry(
+            table.retry.attempts,
+            table.retry.timeout,
+            table.retry.budget_percent,
+            table.retry.budget_min,
+            tuple(table.retry.on_status),
+        ),
     )

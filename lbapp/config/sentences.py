@@ -21,10 +21,6 @@ from lbapp.config.values import quoted, shown
 
 Found = tuple[Path, str]
 
-# Tables of the documented configuration that this version does not have yet; the one place that refuses them.
-_ANOTHER_VERSION: Final = {
-    ("pool", "persistence"): "persistence is not part of this version of lbapp; remove the table",
-}
 _NAMES_MAX: Final = 20  # in one sentence
 _WANTED: Final = {"bool_type": "true or false", "string_type": "text in quotes", "model_type": "a table"}
 
@@ -49,8 +45,6 @@ def _sentence(detail: ErrorDetails) -> str:
     path, kind, value = detail["loc"], detail["type"], detail["input"]
     names = tuple(part for part in path if isinstance(part, str))
     if kind == "extra_forbidden":
-        if names in _ANOTHER_VERSION:
-            return _ANOTHER_VERSION[names]
         key = str(path[-1])
         return f"unknown key {quoted(key)}; {suggestion(key, _keys_beside(path), 'allowed')}"
     if kind == "missing":

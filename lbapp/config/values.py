@@ -113,6 +113,14 @@ def head_size_bytes(text: object) -> int:
     return size
 
 
+def persistence_size_bytes(text: object) -> int:
+    """Return bytes that a table of clients fits into, in whole pages. Raises ValueError."""
+    size = size_bytes(text)
+    if not _BYTES["MiB"] <= size <= 64 * _BYTES["GiB"]:
+        raise ValueError(f'{shown(text)} is out of range; allowed: "1MiB" to "64GiB"')
+    return size - size % 4096
+
+
 def whole_number(lowest: int, highest: int) -> Callable[[object], int]:
     """Return a reader of whole numbers from `lowest` to `highest`. It raises ValueError."""
 
@@ -205,6 +213,13 @@ def route_headers(value: object) -> dict[str, str]:
             )
         headers[header.lower()] = wanted
     return headers
+
+
+def retry_statuses(value: object) -> list[int]:
+    """Return the statuses for which another server is tried. Raises ValueError."""
+    if not isinstance(value, list) or any(each not in (502, 503, 504) or isinstance(each, bool) for each in value):
+        raise ValueError(f"{shown(value)} is not accepted; allowed: a list of 502, 503 and 504")
+    return value
 
 
 def file_path(value: object) -> str:

@@ -16,7 +16,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from lbapp.control.messages import Event, Events, PoolChange, PoolPatch, PoolStatus, ServerChange, ServerPatch, Status
+from lbapp.control.messages import (
+    Event,
+    Events,
+    PersistenceCleared,
+    PoolChange,
+    PoolPatch,
+    PoolStatus,
+    RememberedClients,
+    ServerChange,
+    ServerPatch,
+    Status,
+)
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 if TYPE_CHECKING:
@@ -129,6 +140,16 @@ class ControlClient:
             for line in answer.iter_lines():
                 if line:
                     yield json.loads(line)
+
+    def remembered_clients(self, pool: str | None, key: str | None, limit: int) -> RememberedClients:
+        """Return who is remembered. Raises RequestRefused, EngineUnreachable."""
+        query = {name: value for name, value in (("pool", pool), ("key", key)) if value is not None}
+        return cast(RememberedClients, self._call("GET", "/v1/persistence", params={**query, "limit": limit}))
+
+    def clear_clients(self, pool: str | None, key: str | None) -> PersistenceCleared:
+        """Forget clients. Raises RequestRefused, EngineUnreachable."""
+        query = {name: value for name, value in (("pool", pool), ("key", key)) if value is not None}
+        return cast(PersistenceCleared, self._call("DELETE", "/v1/persistence", params=query))
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Have the engine drain and stop."""

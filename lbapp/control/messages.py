@@ -91,6 +91,15 @@ class ServerStatus(Traffic):
     changed_by: Actor | None
 
 
+class PersistenceStatus(TypedDict):
+    """How a pool's clients keep their server. `verdicts` and `not_remembered_total` count since the engine started."""
+
+    type: Literal["cookie", "ip", "header"]
+    ttl_s: float
+    verdicts: dict[str, int]  # "none", "valid", "invalid", "expired", ..., "inserted", "updated"
+    not_remembered_total: int  # clients that could not be written down: a full table or disk
+
+
 class PoolStatus(Traffic):
     """One pool and its servers, in the order of the configuration."""
 
@@ -100,6 +109,31 @@ class PoolStatus(Traffic):
     eligible: int
     total: int
     servers: list[ServerStatus]
+    persistence: PersistenceStatus | None  # null: the pool has none
+    retries_refused_total: int  # attempts not made because the pool's retry budget was spent
+
+
+class RememberedClient(TypedDict):
+    """One client that the node remembers. `key`: an address, or `#` and the digest of a header's value."""
+
+    pool: str
+    key: str
+    server: str  # "pool/server"
+    expires_at: float
+
+
+class RememberedClients(TypedDict):
+    """`GET /v1/persistence?pool=P&key=K&limit=N`. `total`: of the whole table, all pools."""
+
+    clients: list[RememberedClient]
+    total: int
+    is_truncated: bool
+
+
+class PersistenceCleared(TypedDict):
+    """`DELETE /v1/persistence?pool=P&key=K`: how many clients are no longer remembered."""
+
+    cleared: int
 
 
 class ListenerStatus(Traffic):

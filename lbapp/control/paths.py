@@ -21,3 +21,10 @@ def default_socket() -> Path:
         return Path("/run/lbapp/control.sock")
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/lbapp-{os.geteuid()}"
     return Path(runtime) / "lbapp" / "control.sock"
+
+
+def default_state_dir() -> Path:
+    """Return /var/lib/lbapp for root, else the one in the user's state folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/lbapp")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lbapp"

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.limits import Limits
+from lbapp.model.persistence import Persistence
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
 
 
@@ -100,6 +101,17 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """`[pool.retry]`: when a request is sent to another server. `attempts` counts the first; seconds for all together."""
+
+    attempts: int = 2
+    timeout_s: float = 10.0
+    budget_percent: int = 20
+    budget_min: int = 3
+    on_status: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """A named group of servers with its algorithm, health check and limits."""
 
@@ -109,6 +121,8 @@ class Pool:
     health_check: HealthCheck = field(default_factory=HealthCheck)
     drain_timeout_s: float = 300.0
     transport: PoolTransport = field(default_factory=PoolTransport)
+    persistence: Persistence | None = None
+    retry: Retry = field(default_factory=Retry)
 
 
 @dataclass(frozen=True, slots=True)

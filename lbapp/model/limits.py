@@ -37,6 +37,9 @@ class Limits:
     idle_connection_timeout_s: float = 30.0  # an upstream connection kept idle longer is closed
     idle_connection_age_s: float = 600.0  # an upstream connection older than this is not used again
     stop_timeout_s: float = 30.0  # the node's own drain, on SIGTERM or `lbapp stop`
+    persistence_entries_max: int = 200_000  # clients remembered by address or header; beyond it the oldest go
+    persistence_bytes_max: int = 256 * MIB  # the file that they are kept in
+    retry_body_bytes_max: int = 64 * KIB  # of a request's body, kept so that the request can be repeated; 0: none
 
 
 # The worker.
@@ -46,8 +49,14 @@ PIPE_BYTES: Final = 1 * MIB  # the pipe that spliced bytes go through
 PIPES_IDLE_MAX: Final = 16  # pipes a worker keeps for the next body
 ACCEPTS_PER_EVENT_MAX: Final = 64  # so that a flood of clients does not starve those being served
 RELAY_ROUNDS_MAX: Final = 16  # reads of one busy connection before the others get their turn
-CONNECT_ATTEMPTS_MAX: Final = 2  # servers tried when connecting fails
 PROXY_HEADER_BYTES_MAX: Final = 4 * KIB  # a PROXY v2 header with what it carries beside addresses
+RETRY_WINDOW_S: Final = 10.0  # the requests of so long back say how many may be repeated
+RETRY_BACKOFF_S: Final = 0.025  # at most so long before a second repeat; the bound doubles with each one after it
+RETRY_BACKOFF_MAX_S: Final = 0.5
+CLOCK_AHEAD_MAX_S: Final = 24 * 3600.0  # a cookie of a later time than this is not believed
+PERSISTENCE_PENDING_MAX: Final = 20_000  # clients that a worker has yet to write down; beyond it none are remembered
+PERSISTENCE_WRITE_INTERVAL_S: Final = 0.25  # how often a worker writes down who it has to remember
+PERSISTENCE_LISTED_MAX: Final = 10_000  # entries in one answer of the control API
 CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
 INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
 SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at

@@ -21,6 +21,7 @@ class FailureKind(IntEnum):
     RESPONSE_TIMEOUT = 4
     RESPONSE_BROKEN = 5  # bytes that are no HTTP response
     UPSTREAM_CLOSED = 6  # before a whole response
+    RESPONSE_STATUS = 7  # a status for which the pool tries another server
 
 
 class Outcome(IntEnum):

@@ -124,8 +124,8 @@ def test_whole_configuration_becomes_the_model() -> None:
         ('"[::1]:9001"', '"[::1]:0"', "f.toml:38: pool[0].server[0].address: '[::1]:0' is not an address;"),
         (
             "[pool.drain]",
-            '[pool.persistence]\ntype = "cookie"\n[pool.drain]',
-            "f.toml:33: pool[0].persistence: persistence is not",
+            '[pool.persistence]\ntype = "cooky"\n[pool.drain]',
+            "f.toml:34: pool[0].persistence.type: 'cooky' is not known; allowed: 'cookie', 'ip' or 'header'",
         ),
         ('name = "api"\n', "", "f.toml:41: pool[1].name: this key is missing"),
         ("workers = 3", "workers = ", "f.toml:2: not valid TOML: Invalid value"),

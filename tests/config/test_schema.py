@@ -31,6 +31,7 @@ from lbapp.config.schema import (
     LimitsTable,
     ListenerTable,
     PoolTable,
+    RetryTable,
     RouteTable,
     ServerTable,
 )
@@ -49,6 +50,7 @@ EXAMPLES = {
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
     *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
+    "pool.persistence",  # shown key by key: tests/config/test_persistence.py
     *(f"listener.route.{key}" for key in ("host", "path", "path_regex", "method", "headers", "pool", "strip_prefix")),
     *(f"listener.route.redirect.{key}" for key in ("scheme", "host", "port", "path")),
     *(
@@ -58,7 +60,7 @@ EXAMPLES = {
         for key in ("set", "add", "remove")
     ),
 }
-SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"7KiB"'}
+SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"1MiB"'}
 TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
@@ -79,6 +81,7 @@ TABLES: dict[str, type[Table]] = {
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
     "pool.tcp": PoolTcpTable,
+    "pool.retry": RetryTable,
     "pool.server": ServerTable,
 }
 

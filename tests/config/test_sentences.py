@@ -38,7 +38,7 @@ OF_ANY_KIND = (
             LISTENER + POOL + '"a\\nb" = 1',
             [
                 'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, drain, health_check, '
-                "name, proxy_protocol, server, source, tcp",
+                "name, persistence, proxy_protocol, retry, server, source, tcp",
             ],
         ),
         (
@@ -64,10 +64,6 @@ OF_ANY_KIND = (
                 "f.toml:7: pool[0].server[0].name: this key is missing",
                 "f.toml:7: pool[0].server[0].address: this key is missing",
             ],
-        ),
-        (
-            LISTENER + POOL + '[pool.persistence]\ntype = "cookie"',
-            ["f.toml:7: pool[0].persistence: persistence is not part of this version of lbapp; remove the table"],
         ),
     ],
 )

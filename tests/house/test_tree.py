@@ -18,7 +18,9 @@ TESTED_BY = {
     "lbapp/cli/demo/run.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/traffic.py": "tests/system/test_demo.py",
     "lbapp/config/table.py": "tests/config/test_schema.py",
+    "lbapp/cli/persistence.py": "tests/system/test_persistence.py",
     "lbapp/config/schema.py": "tests/config/test_load.py",
+    "lbapp/config/secrets.py": "tests/config/test_persistence.py",
     "lbapp/config/values.py": "tests/config/test_load.py",
     "lbapp/control/client.py": "tests/system/test_traffic.py",
     "lbapp/engine/main.py": "tests/system/test_start.py",
@@ -34,6 +36,8 @@ TESTED_BY = {
     "lbapp/engine/worker/download.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/downstream.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/ended.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/supervisor/persistence.py": "tests/system/test_persistence.py",
+    "lbapp/engine/worker/pause.py": "tests/engine/worker/test_retry.py",
     "lbapp/engine/worker/private.py": "tests/engine/worker/test_proxied.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_exchange.py",
@@ -58,7 +62,12 @@ TESTED_BY = {
     "lbapp/tui/widgets/table.py": "tests/tui/test_app.py",
 }
 # Names and types only: nothing that a test could show.
-DECLARATIONS = {"lbapp/control/messages.py", "lbapp/model/limits.py", "lbapp/model/outcomes.py"}
+DECLARATIONS = {
+    "lbapp/control/messages.py",
+    "lbapp/model/limits.py",
+    "lbapp/model/outcomes.py",
+    "lbapp/model/persistence.py",
+}
 
 
 def tracked_files() -> list[str]:

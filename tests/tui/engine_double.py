@@ -112,6 +112,8 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
                 "eligible": sum(one["is_eligible"] for one in servers if one["pool"] == pool),
                 "total": sum(one["pool"] == pool for one in servers),
                 "servers": [one for one in servers if one["pool"] == pool],
+                "persistence": None,
+                "retries_refused_total": 0,
             }
             for pool in pools
         ],

@@ -24,6 +24,7 @@ from typing import Final
 
 from lbapp.model.histogram import BUCKETS
 from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.persistence import PersistenceVerdict
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
 VERSION: Final = 3
@@ -67,7 +68,10 @@ LISTENER_CELLS: Final = LISTENER_TOTAL + BUCKETS
 
 # one block per (slot, pool): what can be said of no single server
 POOL_OUTCOMES: Final = 0
-POOL_CELLS: Final = POOL_OUTCOMES + len(Outcome)
+POOL_VERDICTS: Final = POOL_OUTCOMES + len(Outcome)
+POOL_NOT_REMEMBERED: Final = POOL_VERDICTS + len(PersistenceVerdict)  # clients that could not be written down
+POOL_RETRIES_REFUSED: Final = POOL_NOT_REMEMBERED + 1  # attempts not made because the retry budget was spent
+POOL_CELLS: Final = POOL_RETRIES_REFUSED + 1
 
 # one block per (slot, server)
 SERVER_CONNECTIONS: Final = 0  # upstream connections open now, idle ones included

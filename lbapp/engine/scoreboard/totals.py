@@ -13,6 +13,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model import histogram
 from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.persistence import PersistenceVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,26 @@ def pool_outcomes(segment: Segment, pool: int) -> tuple[int, ...]:
     layout = segment.layout
     bases = [layout.pool(slot, pool) for slot in range(layout.slots)]
     return tuple(_added(segment, bases, at.POOL_CELLS)[at.POOL_OUTCOMES : at.POOL_OUTCOMES + len(Outcome)])
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTotals:
+    """What a pool counts of persistence and retries, over all slots. `verdicts` by PersistenceVerdict."""
+
+    verdicts: tuple[int, ...]
+    not_remembered: int
+    retries_refused: int
+
+
+def pool_totals(segment: Segment, pool: int) -> PoolTotals:
+    """Add up what the workers counted of a pool's persistence and retries."""
+    layout = segment.layout
+    row = _added(segment, [layout.pool(slot, pool) for slot in range(layout.slots)], at.POOL_CELLS)
+    return PoolTotals(
+        verdicts=tuple(row[at.POOL_VERDICTS : at.POOL_VERDICTS + len(PersistenceVerdict)]),
+        not_remembered=row[at.POOL_NOT_REMEMBERED],
+        retries_refused=row[at.POOL_RETRIES_REFUSED],
+    )
 
 
 def server_totals(segment: Segment, server: int) -> ServerTotals:

@@ -28,10 +28,17 @@ from lbapp.engine.supervisor.commands import Commands, ask_stop
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+from lbapp.engine.supervisor.persistence import Clients
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.errors import RequestRefused
-from lbapp.model.limits import CONTROL_BODY_BYTES_MAX, EVENTS_MAX, READING_INTERVAL_S, WATCHES_MAX
+from lbapp.model.limits import (
+    CONTROL_BODY_BYTES_MAX,
+    EVENTS_MAX,
+    PERSISTENCE_LISTED_MAX,
+    READING_INTERVAL_S,
+    WATCHES_MAX,
+)
 
 _WATCH_GAP_S: Final = 0.05  # changes so close together go out as one line
 _WATCH_INTERVAL_S_MAX: Final = 2.0  # with very many servers, so that watching costs a fifth of a core at most
@@ -54,6 +61,7 @@ class Api:
     states: ServerStates
     events: Events
     life: Life
+    clients: Clients
     faults: int = 0
     _streams: int = 0
     _closed: anyio.Event = field(default_factory=anyio.Event)
@@ -66,6 +74,7 @@ class Api:
             Route("/v1/pools", self._guarded(self._pools)),
             Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
             Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/persistence", self._guarded(self._persistence), methods=["GET", "DELETE"]),
             Route("/v1/watch", self._guarded(self._watch)),
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
@@ -118,6 +127,14 @@ class Api:
             return JSONResponse(self.reader.server(state))
         body = await _json_body(request)
         return JSONResponse(self.commands.change_server(state, body, _actor(request)))
+
+    async def _persistence(self, request: Request) -> Response:
+        query = request.query_params
+        pool = self.commands.find_pool(query["pool"]).name if "pool" in query else None
+        if request.method == "DELETE":
+            return JSONResponse(await self.clients.clear(pool, query.get("key"), _actor(request)))
+        limit = _number(request, "limit", PERSISTENCE_LISTED_MAX)
+        return JSONResponse(await self.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX)))
 
     async def _stop(self, request: Request) -> Response:
         ask_stop(self.life, self.events, await _json_body(request), _actor(request))

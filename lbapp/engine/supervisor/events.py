@@ -26,6 +26,8 @@ _LEVELS: Final = {
     "server_went_down": logging.WARNING,
     "drain_timed_out": logging.WARNING,
     "name_not_resolved": logging.WARNING,
+    "persistence_failed": logging.WARNING,
+    "persistence_moved_aside": logging.WARNING,
     "worker_not_started": logging.ERROR,
     "worker_died": logging.ERROR,
     "worker_hung": logging.ERROR,

@@ -27,11 +27,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lbapp import __version__
+from lbapp.engine.scoreboard.totals import PoolTotals
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
+from lbapp.model.entities import Pool
 from lbapp.model.histogram import BUCKETS, bucket_bounds, bucket_of, counts
 from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import AdminState, HealthState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -87,6 +90,8 @@ class _Readings:
             ["pool"],
             [([n], o) for n, o in unserved.items()],
         )
+
+        yield from _persistence([(pool, self._reader.totals(pool)) for pool, _ in pools])
 
     def _engine(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lbapp_build_info", "Version (merge: last)", labels=["version"])
@@ -150,6 +155,25 @@ def _outcomes(
         for outcome in Outcome:
             metric.add_metric([*values, outcome.name.lower()], outcomes[outcome])
     return metric
+
+
+def _persistence(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:
+    verdicts = CounterMetricFamily(
+        "lbapp_pool_persistence_total", "Looks for a client's server (merge: sum)", labels=["pool", "verdict"]
+    )
+    lost = CounterMetricFamily(
+        "lbapp_pool_not_remembered_total", "Clients that could not be written down (merge: sum)", labels=["pool"]
+    )
+    refused = CounterMetricFamily(
+        "lbapp_pool_retries_refused_total", "Attempts beyond the retry budget (merge: sum)", labels=["pool"]
+    )
+    for pool, totals in pools:
+        refused.add_metric([pool.name], totals.retries_refused)
+        if pool.persistence is not None:
+            lost.add_metric([pool.name], totals.not_remembered)
+            for verdict in PersistenceVerdict:
+                verdicts.add_metric([pool.name, verdict.name.lower()], totals.verdicts[verdict])
+    yield from (verdicts, lost, refused)
 
 
 def _server_only(servers: Labelled) -> Iterator[Metric]:

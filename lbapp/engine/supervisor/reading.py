@@ -18,6 +18,7 @@ from lbapp.control.messages import (
     EngineStatus,
     HealthWord,
     ListenerStatus,
+    PersistenceStatus,
     PhaseWord,
     PoolStatus,
     ServerStatus,
@@ -25,6 +26,7 @@ from lbapp.control.messages import (
     WorkerStatus,
 )
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.scoreboard.totals import PoolTotals, pool_totals
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.history import History, Reading
 from lbapp.engine.supervisor.life import Life
@@ -35,6 +37,7 @@ from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_server, traffic
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Listener, Pool
+from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import WorkerPhase
 
 STATUS_AGE_MAX_S: Final = 0.1  # several watches get the same Status
@@ -89,6 +92,10 @@ class StatusReader:
         """Return a reading, and the totals of each pool in it (for the metrics)."""
         now = self.history.now()
         return now, [(pool, self._pool_figures(pool, now)) for pool in self.running.configuration.pools]
+
+    def totals(self, pool: Pool) -> PoolTotals:
+        """Return what the workers have counted of a pool's persistence and retries."""
+        return pool_totals(self.running.segment, self.running.rows.pools[pool.name])
 
     def worker_statuses(self) -> list[WorkerStatus]:
         """Return every worker slot that is in use."""
@@ -149,6 +156,8 @@ class StatusReader:
             "published": self.is_published(pool),
             "eligible": sum(member.is_eligible for member in members),
             "total": len(members),
+            "persistence": _persistence(pool, self.totals(pool)),
+            "retries_refused_total": self.totals(pool).retries_refused,
             "servers": [self._server(member, now, earlier) for member in members],
         }
 
@@ -177,3 +186,15 @@ class StatusReader:
             "changed_at": state.changed_at,
             "changed_by": state.changed_by,
         }
+
+
+def _persistence(pool: Pool, totals: PoolTotals) -> PersistenceStatus | None:
+    settings = pool.persistence
+    if settings is None:
+        return None
+    return {
+        "type": settings.type.value,
+        "ttl_s": settings.ttl_s,
+        "verdicts": {verdict.name.lower(): totals.verdicts[verdict] for verdict in PersistenceVerdict},
+        "not_remembered_total": totals.not_remembered,
+    }

@@ -26,6 +26,7 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.persistence import Clients, prepare
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
@@ -46,6 +47,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
     `path` is where the configuration came from. Raises StartError.
     """
     raise_open_files_limit()
+    configuration, findings = prepare(configuration)
     with contextlib.ExitStack() as owned:
         control = ControlSocket.open(control_path)
         owned.callback(control.close)
@@ -57,6 +59,8 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
         engine = Engine(running, listening, control)
+        for kind, message in findings:
+            engine.events.add(kind, "node", message)
         await engine.run()
 
 
@@ -76,7 +80,8 @@ class Engine:
         self.history = History(running.segment)
         reader = StatusReader(running, self.life, listening, self.states, self.drains, self.workers, self.history)
         commands = Commands(running, self.states, self.drains, reader)
-        self.api = Api(reader, commands, self.states, self.events, self.life)
+        self.clients = Clients(running, self.events)
+        self.api = Api(reader, commands, self.states, self.events, self.life, self.clients)
         self._control_ended = anyio.Event()
         self.server = ControlServer(self.api.app())
 
@@ -109,7 +114,7 @@ class Engine:
             if not self.life.is_stopping and failure is not None:
                 raise failure
             return False
-        for part in (self.history.run, self.drains.run, Checks(self.states, self.resolver).run):
+        for part in (self.history.run, self.drains.run, self.clients.run, Checks(self.states, self.resolver).run):
             tasks.start_soon(part)
         tasks.start_soon(self.resolver.run, self.workers.tell)
         tasks.start_soon(self._serve_control)

@@ -9,12 +9,16 @@ Invariants: not a byte behind the body is taken from the client but what came in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from lbapp.engine.policy.retry import IDEMPOTENT_METHODS
 from lbapp.engine.wire.chunked import ChunkedDecoder, ChunkError, encode_chunk, encode_last_chunk
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, Endpoint, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
+from lbapp.model.limits import KIB
+
+_FRAMING_BYTES: Final = 4 * KIB  # of chunks, beside the body itself
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
@@ -28,8 +32,8 @@ class RequestBody:
     """
 
     __slots__ = (
-        "_client", "_decoder", "_is_stopped", "_left", "_upstream", "bytes_relayed", "error", "has_started", "is_done",
-        "is_under_way", "response_timeout_s",
+        "_again", "_client", "_decoder", "_is_stopped", "_kept", "_left", "_upstream", "bytes_relayed", "error",
+        "has_started", "is_done", "is_under_way", "response_timeout_s",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead) -> None:
@@ -37,6 +41,12 @@ class RequestBody:
         self._decoder = ChunkedDecoder() if head.is_chunked else None
         self._left = head.content_length
         self._is_stopped = False
+        self._again = b""  # to be sent before all else, as a repeat
+        limit = client.limits.retry_body_bytes_max
+        is_kept = head.method in IDEMPOTENT_METHODS and limit and head.content_length <= limit
+        self._kept: bytearray | None = (
+            bytearray() if is_kept else None
+        )  # what was sent, as long as it may be sent again
         self._upstream: Endpoint | None = None
         self.bytes_relayed = 0
         self.has_started = False
@@ -46,12 +56,35 @@ class RequestBody:
         self.response_timeout_s = 0.0
 
     def take_buffered(self) -> bytes:
-        """Return, framed for the server, what has arrived together with the head. Raises BadRequest."""
+        """Return, framed for the server, what has arrived together with the head, or is repeated. Raises BadRequest."""
+        if self._again:
+            again, self._again = self._again, b""
+            return again
         data, self._client.buffer = self._client.buffer, b""
         if not data:
             return b""
         self.has_started = True
-        return self._framed(data)
+        return self._kept_of(self._framed(data))
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the whole body can be sent again: none of it has gone yet, or all of it is at hand."""
+        return not self.has_started or (self.is_done and self._kept is not None)
+
+    def rewind(self) -> None:
+        """Begin anew with what `is_repeatable`."""
+        self._is_stopped = False
+        self._upstream = None
+        if self._kept is not None:
+            self._again = bytes(self._kept)
+
+    def _kept_of(self, framed: bytes) -> bytes:
+        """Keep what is sent for a repeat, unless it gets too much."""
+        if self._kept is not None:
+            self._kept += framed
+            if len(self._kept) > self._client.limits.retry_body_bytes_max + _FRAMING_BYTES:
+                self._kept = None
+        return framed
 
     def _framed(self, data: bytes) -> bytes:
         if self._decoder is None:
@@ -97,7 +130,7 @@ class RequestBody:
     async def _relay(self, upstream: Endpoint) -> None:
         client = self._client
         idle_timeout_s = client.limits.body_idle_timeout_s
-        if self._decoder is None:
+        if self._decoder is None and self._kept is None:
             self.has_started = True
             left = self._left
             await relay_exactly(client, upstream, left, client.worker.pipes, idle_timeout_s)
@@ -110,7 +143,7 @@ class RequestBody:
             if not data:
                 raise SourceEnded
             self.has_started = True
-            framed = self._framed(data)
+            framed = self._kept_of(self._framed(data))
             is_last, self.is_done = self.is_done, False  # not before it is sent: then the connection may be used again
             if framed:
                 try:

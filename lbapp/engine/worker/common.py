@@ -27,6 +27,7 @@ from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
+    from lbapp.engine.worker.persistence import Visit
 
 
 _UNREPEATABLE: Final = frozenset((b"POST", b"PATCH", b"CONNECT"))
@@ -37,7 +38,8 @@ class CommonExchange:
 
     __slots__ = (
         "answer_drop", "answer_lines", "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent",
-        "pool", "received", "retries", "sent_at", "server", "started", "status", "unsent", "unsent_answer", "upstream",
+        "pool", "received", "retries", "sent_at", "server", "started", "status", "tried", "unsent", "unsent_answer", "upstream",
+        "visit",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
@@ -50,6 +52,7 @@ class CommonExchange:
             None  # of the last attempt; while it lasts, the exchange is in flight there
         )
         self.upstream: Upstream | None = None  # of the attempt under way
+        self.tried: tuple[int, ...] = ()  # servers at which an attempt failed
         self.sent_at = 0.0  # when its request was sent, 0 before
         self.unsent = b""  # what the server did not take of the request at once
         self.received = b""  # what came of the answer at once
@@ -58,6 +61,7 @@ class CommonExchange:
         self.answer_lines = client.answer_lines  # whole lines that the answer to the client gets
         # Lines of the server's answer that the client does not get.
         self.answer_drop: re.Pattern[bytes] | None = client.answer_drop
+        self.visit: Visit | None = None  # what the pool's persistence keeps of the request
         self.bytes_out = 0
         self.status = 0
         self.retries = 0
@@ -73,7 +77,7 @@ class CommonExchange:
         self.unsent = self._send(server, upstream)
         return None if self.unsent else upstream
 
-    def finish(self, upstream: Upstream) -> bool:
+    def finish(self, upstream: Upstream) -> bool:  # noqa: C901  # hot: see docs/decisions/common-exchange.md
         """Pass the answer on if it can go as it came. Returns whether that was all; if not, `run` goes on from there."""
         client, server, head = self.client, self.server, self.head
         limits = client.limits
@@ -86,6 +90,8 @@ class CommonExchange:
             return False
         status = plain_response_status(data, limits.head_bytes_max, limits.fields_max)
         if not status or server is None or head.version != 11 or head.method == b"HEAD":
+            return False
+        if status >= 500 and status in self.pool.repeat_statuses:
             return False
         if client.is_to_close or not self.is_persistent:
             return False
@@ -119,7 +125,11 @@ class CommonExchange:
 
     def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Choose the server of the next attempt, and take a connection that is idle there."""
-        server = self.pool.choose(self.client.key, self.client.reactor.now, tried)
+        pool = self.pool
+        if pool.persistence is None:
+            server = pool.choose(self.client.key, self.client.reactor.now, tried)
+        else:
+            server = pool.persistence.choose(self, tried)
         if server is not None:
             self.server = server
             cells = server.cells

@@ -17,6 +17,7 @@ _OUTCOMES: Final = {
     FailureKind.RESPONSE_TIMEOUT: Outcome.RESPONSE_TIMEOUT,
     FailureKind.RESPONSE_BROKEN: Outcome.RESPONSE_BROKEN,
     FailureKind.UPSTREAM_CLOSED: Outcome.SERVER_CLOSED,
+    FailureKind.RESPONSE_STATUS: Outcome.SERVER_CLOSED,
 }
 
 

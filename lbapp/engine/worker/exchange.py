@@ -10,9 +10,10 @@ kept only when both request and response were complete on it.
 
 from __future__ import annotations
 
+from random import random
 from time import monotonic
 
-from lbapp.engine.policy.retry import may_repeat_on_new_connection, may_try_another_server
+from lbapp.engine.policy.retry import CONNECT_FAILURES, backoff_s, is_safe_to_repeat, may_repeat_on_new_connection
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.chunked import ChunkError
 from lbapp.engine.wire.heads import BadResponse, BodyKind, ResponseHead
@@ -26,6 +27,7 @@ from lbapp.engine.wire.upgrades import is_one_of
 from lbapp.engine.worker.common import CommonExchange
 from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
+from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import GONE, NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
@@ -63,10 +65,9 @@ class Exchange(CommonExchange):
 
     async def _attempts(self) -> None:
         server = self.server  # chosen by `begin`, or not yet
-        tried: tuple[int, ...] = ()
         failure: AttemptFailed | None = None
         while True:
-            server = server or self._choose(tried)
+            server = server or self._choose(self.tried)
             if server is None:
                 if failure is not None:
                     raise ended_by(failure.kind, self.pool.name)
@@ -84,23 +85,44 @@ class Exchange(CommonExchange):
                 failure = failed
             finally:
                 server.cells.add_in_flight(-1)
-            server.cells.count_failure(failure.kind)
-            self.upstream = self.interruption = None
-            self.sent_at, self.received = 0.0, b""
-            if may_repeat_on_new_connection(
-                failure.kind,
-                self.head.method,
-                was_reused=was_reused,
-                is_body_kept=self.body is None or not self.body.has_started,
-            ):
-                server.cells.add_in_flight(1)
-                continue
+            if not await self._is_to_go_on(server, failure, was_reused):
+                server = None
+
+    async def _is_to_go_on(self, server: UpstreamServer, failure: AttemptFailed, was_reused: bool) -> bool:
+        """Say where the next attempt goes: to the same server (True) or another. Raises ExchangeEnded when there is none."""
+        kind, body = failure.kind, self.body
+        server.cells.count_failure(kind)
+        self.upstream = self.interruption = None
+        self.sent_at, self.received = 0.0, b""
+        is_body_kept = body is None or body.is_repeatable
+        if may_repeat_on_new_connection(kind, self.head.method, was_reused=was_reused, is_body_kept=is_body_kept):
+            server.cells.add_in_flight(1)
+        else:
             if self.pool.observe is not None:
                 self.pool.observe(server.cells.index, 0, True, monotonic())
-            tried += (server.cells.index,)
-            if not may_try_another_server(failure.kind, len(tried)):
-                raise ended_by(failure.kind, self.pool.name) from failure
-            server = None
+            self.tried += (server.cells.index,)
+            if kind is not FailureKind.RESPONSE_STATUS and not self._may_try_another(kind, len(self.tried)):
+                raise ended_by(kind, self.pool.name) from failure
+            if (delay_s := backoff_s(len(self.tried), random())) > 0:
+                await pause(self.client.reactor, delay_s)
+        if body is not None:
+            body.rewind()
+        return server.cells.index not in self.tried
+
+    def _may_try_another(self, kind: FailureKind, servers_tried: int) -> bool:
+        is_body_kept = self.body is None or self.body.is_repeatable
+        if not is_safe_to_repeat(kind, self.head.method, is_body_kept=is_body_kept):
+            return False
+        return self.pool.may_try_another(servers_tried, self.started, was_sent=kind not in CONNECT_FAILURES)
+
+    def _is_for_another(self, server: UpstreamServer, status: int) -> bool:
+        """Say whether an answer of such a status is not to go on, as another server is there and may be asked."""
+        if status not in self.pool.repeat_statuses:
+            return False
+        tried = (*self.tried, server.cells.index)
+        if not self.pool.has_eligible_beside(tried):
+            return False
+        return self._may_try_another(FailureKind.RESPONSE_STATUS, len(tried))
 
     async def _attempt(self, server: UpstreamServer, upstream: Upstream) -> None:
         """Send the request and relay the response. Raises AttemptFailed while nothing was sent to the client."""
@@ -145,6 +167,8 @@ class Exchange(CommonExchange):
         if not self.received:
             self.received = await (self._first(upstream) if body is None else self._more(upstream, False))
         response, rest = await self._response_head(upstream, self.received)
+        if self._is_for_another(server, response.status):
+            raise AttemptFailed(FailureKind.RESPONSE_STATUS)
         self._answered(server, response.status)
         if response.status == 101 or (self.head.method == b"CONNECT" and response.status < 300):
             self._upgrade(response, rest, upstream)

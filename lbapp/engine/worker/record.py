@@ -16,6 +16,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.persistence import PersistenceVerdict
 
 
 class Book:
@@ -147,6 +148,14 @@ class PoolCells:
     def count_outcome(self, outcome: Outcome) -> None:
         """Count an exchange that reached none of the pool's servers."""
         self.cells[self.base + outcome] += 1
+
+    def count_verdict(self, verdict: PersistenceVerdict) -> None:
+        """Count what came of looking for a client's server, or of remembering it."""
+        self.cells[self.base + at.POOL_VERDICTS + verdict] += 1
+
+    def add(self, counter: int, amount: int) -> None:
+        """Add to a counter named in scoreboard.layout."""
+        self.cells[self.base + counter] += amount
 
 
 class ServerCells(EndingCells):

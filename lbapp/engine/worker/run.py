@@ -34,12 +34,14 @@ from lbapp.engine.channel import (
     Serving,
     SocketAddress,
 )
+from lbapp.engine.memory import FILE_NAME
 from lbapp.engine.policy.routing import compile_routes
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.persistence import MemoryWriter, set_up
 from lbapp.engine.worker.private import PrivateServer
 from lbapp.engine.worker.reactor import Aborted, Reactor
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
@@ -67,6 +69,7 @@ class Worker:
     listeners: list[ListenerRuntime] = field(default_factory=list)
     pools: list[UpstreamPool] = field(default_factory=list)
     servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    memory: MemoryWriter | None = None  # when a pool remembers its clients
     faults_before: int = 0  # of the workers that had the slot before
     is_draining: bool = False
     is_accepting: bool = False
@@ -103,6 +106,7 @@ class Worker:
         self.reactor.sweep()
         for pool in self.pools:
             pool.look(self.reactor.now)
+            pool.look_at_requests()
         for server in self.servers.values():
             server.close_idle(self.limits.idle_connection_timeout_s)
             server.cells.set_idle(len(server.idle))
@@ -137,6 +141,8 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
         }
         worker.servers.update(members)
         pools[pool.name] = UpstreamPool(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+    entities = [(each, pools[each.name]) for each in configuration.pools]
+    worker.memory = set_up(entities, configuration.engine.state_dir, configuration.limits, FILE_NAME)
     runtimes = {
         listener.name: ListenerRuntime(
             listener,
@@ -217,6 +223,9 @@ async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
             if isinstance(message, AddressesChanged):
                 set_addresses(worker, message.addresses)
             elif isinstance(message, CloseServer):
+                for pool in worker.pools:
+                    if message.server in pool.servers:
+                        pool.drain_is_over(message.server)
                 worker.servers[message.server].close_all()
             elif isinstance(message, Drain):
                 tasks.start_soon(_drain, worker, message.timeout_s, tasks)
@@ -242,12 +251,16 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_beat, worker)
         tasks.start_soon(_sweep, worker)
+        if worker.memory is not None:
+            tasks.start_soon(worker.memory.run)
         worker.start_accepting()
         segment.cells[block + at.WORKER_PHASE] = WorkerPhase.SERVING
         await channel.send(Serving(os.getpid()))
         tasks.start_soon(_obey, worker, channel, tasks)
     for client in list(worker.connections):
         client.close()
+    if worker.memory is not None:
+        worker.memory.write_last()
     segment.cells[block + at.WORKER_PHASE] = WorkerPhase.GONE
 
 

@@ -9,11 +9,13 @@ directions; its bytes are counted as they move; a TCP connection is recorded wit
 
 from __future__ import annotations
 
+from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbapp.engine.policy.retry import may_try_another_server
+from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
@@ -90,7 +92,8 @@ async def serve_tcp(client: Downstream) -> None:
     tried: tuple[int, ...] = ()
     try:
         while True:
-            server = pool.choose(client.key, monotonic(), tried)
+            choose = pool.choose if pool.persistence is None else pool.persistence.choose_for_client
+            server = choose(client.key, monotonic(), tried)
             if server is None:
                 break
             if tried:
@@ -103,8 +106,10 @@ async def serve_tcp(client: Downstream) -> None:
                 server.cells.count_failure(failed.kind)
                 outcome = Outcome.CONNECT_FAILED
                 tried += (server.cells.index,)
-                if not may_try_another_server(failed.kind, len(tried)):
+                if not pool.may_try_another(len(tried), started, was_sent=False):
                     break
+                if (delay_s := backoff_s(len(tried), random())) > 0:
+                    await pause(client.reactor, delay_s)
                 continue
             _start_tunnel(client, OpenTunnel(client, upstream, started))
             return

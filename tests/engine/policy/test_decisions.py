@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
 from lbapp.engine.policy.drain import DrainPhase, drain_progress
 from lbapp.engine.policy.health import HealthRecord, ProbeResult, first_probe_delay_s, next_probe_delay_s, observe
-from lbapp.engine.policy.retry import may_repeat_on_new_connection, may_try_another_server
+from lbapp.engine.policy.retry import may_repeat_on_new_connection
 from lbapp.engine.policy.routing import compile_routes
 from lbapp.model.entities import Bind, HealthCheck, Listener, Route
 from lbapp.model.outcomes import FailureKind
@@ -50,13 +48,6 @@ def test_drain_is_draining_until_nothing_is_in_flight_and_overdue_at_its_deadlin
     assert drain_progress(10.0, 60.0, 0, 30.0).phase is DrainPhase.DRAINED
     overdue = drain_progress(10.0, 60.0, 3, 70.0)
     assert (overdue.phase, overdue.remaining_s) == (DrainPhase.OVERDUE, 0.0)
-
-
-@pytest.mark.parametrize("kind", list(FailureKind))
-def test_another_server_is_tried_once_and_only_when_nothing_was_sent(kind: FailureKind) -> None:
-    is_before_sending = kind.name.startswith("CONNECT") or kind is FailureKind.NAME_NOT_RESOLVED
-    assert may_try_another_server(kind, 1) == is_before_sending
-    assert not may_try_another_server(kind, 2)
 
 
 def test_request_is_repeated_only_on_a_stale_connection_and_when_safe() -> None:

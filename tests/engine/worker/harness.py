@@ -17,7 +17,14 @@ from lbapp.engine.channel import Assignment, Channel, Rows, Serving, SocketAddre
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.layout import Layout
 from lbapp.engine.scoreboard.segment import Segment
-from lbapp.engine.scoreboard.totals import ListenerTotals, ServerTotals, listener_totals, server_totals
+from lbapp.engine.scoreboard.totals import (
+    ListenerTotals,
+    PoolTotals,
+    ServerTotals,
+    listener_totals,
+    pool_totals,
+    server_totals,
+)
 from lbapp.model.entities import Configuration, EngineSettings, Listener, Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.states import HealthState
@@ -144,6 +151,9 @@ class RunningWorker:
     def listener(self, name: str = "web") -> ListenerTotals:
         return listener_totals(self.segment, self.rows.listeners[name])
 
+    def pool(self, name: str = "app") -> PoolTotals:
+        return pool_totals(self.segment, self.rows.pools[name])
+
     def set_state(self, server_id: str, cell: int, value: int) -> None:
         """Write a server's state as the supervisor does: the cell, then the pool's version."""
         layout = self.segment.layout
@@ -157,10 +167,13 @@ def server(name: str, port: int, *, pool: str = "app", host: str = "127.0.0.1", 
 
 @contextmanager
 def running_worker(
-    listeners: tuple[Listener, ...], pools: tuple[Pool, ...], limits: Limits | None = None
+    listeners: tuple[Listener, ...],
+    pools: tuple[Pool, ...],
+    limits: Limits | None = None,
+    state_dir: str | None = None,
 ) -> Iterator[RunningWorker]:
     """Start a worker on free ports; end it behind."""
-    configuration = Configuration(EngineSettings(), listeners, pools, limits or Limits())
+    configuration = Configuration(EngineSettings(state_dir=state_dir), listeners, pools, limits or Limits())
     rows = Rows(
         listeners={each.name: row for row, each in enumerate(listeners)},
         pools={each.name: row for row, each in enumerate(pools)},

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.process import free_port
 from tests.engine.worker.harness import TcpServer, answering, read_head
-from tests.system.harness import Engine, free_port, listener_toml, pool_toml, running_engine, wait_for
+from tests.system.harness import Engine, listener_toml, pool_toml, running_engine, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -26,6 +27,7 @@ defaults
   timeout connect 5s
   timeout client 20s
   timeout server 20s
+  timeout check 10s
 """
 NGINX = """daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ }}

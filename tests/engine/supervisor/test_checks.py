@@ -13,6 +13,7 @@ from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.states import AdminState, HealthState
+from lbapp.model.transport import PoolTransport
 from tests.engine.supervisor.support import Backend, Parts, configured, parts, until
 
 pytestmark = pytest.mark.anyio
@@ -84,11 +85,13 @@ async def test_server_without_a_check_stays_unknown_and_eligible() -> None:
 async def test_error_in_one_probe_is_counted_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     failed: list[int] = []
 
-    async def fail_once(check: HealthCheck, addresses: Sequence[SocketAddress], authority: str) -> ProbeResult:
+    async def fail_once(
+        check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport
+    ) -> ProbeResult:
         if not failed:
             failed.append(1)
             raise RuntimeError("a fault of lbapp itself")
-        return await probe(check, addresses, authority)
+        return await probe(check, addresses, authority, transport)
 
     monkeypatch.setattr("lbapp.engine.supervisor.checks.probe", fail_once)
     with Backend() as backend:

@@ -54,6 +54,7 @@ RETRY_WINDOW_S: Final = 10.0  # the requests of so long back say how many may be
 RETRY_BACKOFF_S: Final = 0.025  # at most so long before a second repeat; the bound doubles with each one after it
 RETRY_BACKOFF_MAX_S: Final = 0.5
 CLOCK_AHEAD_MAX_S: Final = 24 * 3600.0  # a cookie of a later time than this is not believed
+COOKIES_KEPT_MAX: Final = 4096  # values of a pool that a worker knows to be signed; beyond it, it begins anew
 PERSISTENCE_PENDING_MAX: Final = 20_000  # clients that a worker has yet to write down; beyond it none are remembered
 PERSISTENCE_WRITE_INTERVAL_S: Final = 0.25  # how often a worker writes down who it has to remember
 PERSISTENCE_LISTED_MAX: Final = 10_000  # entries in one answer of the control API

@@ -17,12 +17,11 @@ import hashlib
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
-from lbapp.model.limits import CLOCK_AHEAD_MAX_S
+from lbapp.model.limits import CLOCK_AHEAD_MAX_S, COOKIES_KEPT_MAX
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceVerdict
 
 VALUE_LETTERS: Final = 44
@@ -33,14 +32,14 @@ _VALUE_BYTES: Final = _BODY.size + _MAC_BYTES
 _SECONDS_MAX: Final = (1 << 32) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class CookieReading:
-    """What a value says. `server`: its row, None unless VALID; `first_seen_s` and `issued_s`: 0 unless VALID."""
+class CookieReading(NamedTuple):
+    """What a value says. `server`: its row, None unless VALID; what follows means nothing unless VALID."""
 
     verdict: PersistenceVerdict
     server: int | None = None
     first_seen_s: int = 0
     issued_s: int = 0
+    is_of_first_key: bool = True
 
 
 NOTHING: Final = CookieReading(PersistenceVerdict.NONE)
@@ -62,28 +61,29 @@ class ServerCookie:
         self._mark = key_mark(settings.keys[0].id)
         self._rows = {server_mark(name): row for name, row in servers.items()}
         self._marks = {row: mark for mark, row in self._rows.items()}
+        # Clients bring the same value again and again, and all that come new to a server within a second get the same one.
+        self._signed: dict[bytes, _Said] = {}
+        self._written: dict[tuple[int, int, int], bytes] = {}
 
     def write(self, server: int, now_s: float, first_seen_s: float) -> bytes:
         """Return the value for a server, by its row. Times are Unix seconds."""
-        issued, first_seen = (min(max(int(each), 0), _SECONDS_MAX) for each in (now_s, first_seen_s))
-        body = _BODY.pack(self._mark, self._marks[server], issued, first_seen)
-        return urlsafe_b64encode(body + _mac(self._signers[self._mark], body))
+        what = (server, min(max(int(now_s), 0), _SECONDS_MAX), min(max(int(first_seen_s), 0), _SECONDS_MAX))
+        value = self._written.get(what)
+        if value is None:
+            body = _BODY.pack(self._mark, self._marks[server], *what[1:])
+            value = urlsafe_b64encode(body + _mac(self._signers[self._mark], body))
+            _keep(self._written, what, value)
+        return value
 
     def read(self, value: bytes, now_s: float) -> CookieReading:
         """Judge a value as it came from a client."""
-        if len(value) != VALUE_LETTERS:
-            return _INVALID
-        try:
-            data = urlsafe_b64decode(value)
-        except ValueError:
-            return _INVALID
-        if len(data) != _VALUE_BYTES:
-            return _INVALID
-        body = data[: _BODY.size]
-        mark, server, issued, first_seen = _BODY.unpack(body)
-        signer = self._signers.get(mark)
-        if signer is None or not compare_digest(data[_BODY.size :], _mac(signer, body)):
-            return _INVALID
+        said = self._signed.get(value)
+        if said is None:
+            said = self._verified(value)
+            if said is None:
+                return _INVALID
+            _keep(self._signed, value, said)
+        server, issued, first_seen, is_of_first_key = said
         if max(issued, first_seen) - now_s > CLOCK_AHEAD_MAX_S:
             return _INVALID
         if now_s - first_seen > self.life_s:
@@ -93,13 +93,39 @@ class ServerCookie:
         row = self._rows.get(server)
         if row is None:
             return _SERVER_GONE
-        return CookieReading(PersistenceVerdict.VALID, row, first_seen, issued)
+        return CookieReading(PersistenceVerdict.VALID, row, first_seen, issued, is_of_first_key)
 
-    def is_to_be_renewed(self, value: bytes, issued_s: int, now_s: float) -> bool:
+    def _verified(self, value: bytes) -> _Said | None:
+        """Return what a value says if one of our keys has signed it."""
+        if len(value) != VALUE_LETTERS:
+            return None
+        try:
+            data = urlsafe_b64decode(value)
+        except ValueError:
+            return None
+        if len(data) != _VALUE_BYTES:
+            return None
+        body = data[: _BODY.size]
+        mark, server, issued, first_seen = _BODY.unpack(body)
+        signer = self._signers.get(mark)
+        if signer is None or not compare_digest(data[_BODY.size :], _mac(signer, body)):
+            return None
+        return server, issued, first_seen, mark == self._mark
+
+    def is_to_be_renewed(self, reading: CookieReading, now_s: float) -> bool:
         """Say whether a valid value is old enough, or of a key that goes, to be issued anew."""
-        if now_s - issued_s >= self.ttl_s / 8:
-            return True
-        return urlsafe_b64decode(value[:4])[:2] != self._mark
+        return not reading.is_of_first_key or now_s - reading.issued_s >= self.ttl_s / 8
+
+
+_Said = tuple[bytes, int, int, bool]  # mark of the server, times of issue and first visit, whether the first key signed
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(kept) >= COOKIES_KEPT_MAX:
+        kept.clear()
+    kept[key] = value
 
 
 _Signer = tuple["hashlib._Hash", "hashlib._Hash"]

@@ -42,10 +42,9 @@ log = logging.getLogger("lbapp.worker")
 class Visit:
     """What a request's cookie said, and the lines that its answer gets for it."""
 
-    __slots__ = ("lines", "reading", "value")
+    __slots__ = ("lines", "reading")
 
-    def __init__(self, value: bytes, reading: CookieReading) -> None:
-        self.value = value
+    def __init__(self, reading: CookieReading) -> None:
         self.reading = reading
         self.lines = b""
 
@@ -90,20 +89,20 @@ class CookiePersistence:
         if server is not None:
             if is_new:
                 self._give(exchange, visit, (server.cells.index, now_s, now_s), _INSERTED_OR_UPDATED[verdict])
-            elif self._cookie.is_to_be_renewed(visit.value, reading.issued_s, now_s):
+            elif self._cookie.is_to_be_renewed(reading, now_s):
                 self._give(exchange, visit, (server.cells.index, now_s, reading.first_seen_s), _V.UPDATED)
         return server
 
     def _visit(self, exchange: CommonExchange, now_s: float) -> Visit:
         head = exchange.head
         if self._wanted not in head.fields:
-            return Visit(b"", NOTHING)
+            return Visit(NOTHING)
         values, rest = take_cookie(head.fields, self._name)
         if self._settings.indirect:
             head.fields = rest
-        visit = Visit(b"", NOTHING)
+        visit = Visit(NOTHING)
         for value in values[:2]:  # more than one is no browser's doing
-            visit = Visit(value, self._cookie.read(value, now_s))
+            visit = Visit(self._cookie.read(value, now_s))
             if visit.reading.verdict is _V.VALID:
                 break
         return visit

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.engine.policy.cookie import NOTHING, VALUE_LETTERS, CookieReading, ServerCookie, key_mark, set_cookie_lines
+from lbapp.model.limits import COOKIES_KEPT_MAX
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType, PersistenceVerdict
 
 KEY = PersistenceKey("one", b"0123456789abcdef")
@@ -95,17 +96,17 @@ def test_keys_rotate_the_first_signs_all_are_accepted_and_a_key_taken_out_is_not
     old, both, new = cookie(KEY), cookie(NEXT, KEY), cookie(NEXT)
     value = old.write(0, NOW, NOW)
     assert verdict(value, by=both) is PersistenceVerdict.VALID
-    assert both.is_to_be_renewed(value, int(NOW), NOW)
+    assert both.is_to_be_renewed(both.read(value, NOW), NOW)
     renewed = both.write(0, NOW, NOW)
-    assert not both.is_to_be_renewed(renewed, int(NOW), NOW)
+    assert not both.is_to_be_renewed(both.read(renewed, NOW), NOW)
     assert verdict(renewed, by=new) is PersistenceVerdict.VALID
     assert verdict(value, by=new) is PersistenceVerdict.INVALID
 
 
 def test_a_value_is_renewed_after_an_eighth_of_its_ttl() -> None:
     value = cookie().write(0, NOW, NOW)
-    assert not cookie().is_to_be_renewed(value, int(NOW), NOW + HOUR / 8 - 1)
-    assert cookie().is_to_be_renewed(value, int(NOW), NOW + HOUR / 8)
+    assert not cookie().is_to_be_renewed(cookie().read(value, NOW), NOW + HOUR / 8 - 1)
+    assert cookie().is_to_be_renewed(cookie().read(value, NOW), NOW + HOUR / 8)
 
 
 def test_without_a_key_there_is_no_cookie() -> None:
@@ -125,3 +126,15 @@ def test_key_marks_differ_and_no_secret_is_shown() -> None:
     assert key_mark("one") != key_mark("two")
     assert "0123" not in repr(SETTINGS)
     assert NOTHING.server is None
+
+
+def test_what_is_kept_of_good_values_is_bounded_and_never_outlives_its_time() -> None:
+    kept = cookie()
+    value = kept.write(0, NOW, NOW)
+    for at in range(COOKIES_KEPT_MAX + 10):
+        assert verdict(kept.write(1, NOW - at % 1000, NOW - at), by=kept) is PersistenceVerdict.VALID
+        assert verdict(b"x" * VALUE_LETTERS, by=kept) is PersistenceVerdict.INVALID
+    assert verdict(value, by=kept) is PersistenceVerdict.VALID
+    assert kept.read(value, NOW + HOUR + 1).verdict is PersistenceVerdict.EXPIRED
+    assert len(vars(kept)["_signed"]) <= COOKIES_KEPT_MAX
+    assert len(vars(kept)["_written"]) <= COOKIES_KEPT_MAX

@@ -16,6 +16,7 @@ from lbapp.config.lines import Path
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
+from lbapp.config.tls import listener_tls_rules, pool_tls_rules, sni_rules
 from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, pool_rules
 from lbapp.model.entities import Protocol
 
@@ -33,6 +34,7 @@ def rules(data: _Table) -> Iterator[Found]:
     for path, pool in pools:
         yield from _unique_names(_tables(pool, path, "server"))
         yield from pool_rules(path, pool)
+        yield from pool_tls_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
     yield from persistence_rules(pools, listeners)
@@ -40,6 +42,7 @@ def rules(data: _Table) -> Iterator[Found]:
     for path, listener in listeners:
         yield from _where_traffic_goes(path, listener, names)
         yield from listener_rules(path, listener)
+        yield from listener_tls_rules(path, listener)
         yield from dual_stack_rules(path, listener, binds)
 
 
@@ -84,14 +87,13 @@ def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Itera
     is_tcp = listener.get("protocol") == Protocol.TCP.value
     if "pool" in listener:
         yield from _known_pool((*path, "pool"), listener["pool"], pools)
-    elif is_tcp or not listener.get("route"):
-        yield path, "the listener has no pool; name one, or give it routes (http only)"
-    if is_tcp and listener.get("route"):
-        yield (*path, "route"), "a tcp listener has no routes; remove them"
+    elif not listener.get("route"):
+        yield path, "the listener has no pool; name one, or give it routes"
     if is_tcp:
         yield from _http_only(path, listener)
     for route_path, route in _tables(listener, path, "route"):
         yield from route_rules(route_path, route)
+        yield from sni_rules(route_path, listener, route)
         if "pool" in route:
             yield from _known_pool((*route_path, "pool"), route["pool"], pools)
         for share_path, share in _tables(route, route_path, "split"):

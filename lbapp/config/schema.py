@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from lbapp.config import actions, values
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
+from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
 from lbapp.config.transport import ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
@@ -68,6 +69,7 @@ class LimitsTable(Table):
     response_timeout: Duration = _DEFAULTS.response_timeout_s
     tunnel_idle_timeout: Duration = _DEFAULTS.tunnel_idle_timeout_s
     proxy_header_timeout: Duration = _DEFAULTS.proxy_header_timeout_s
+    tls_handshake_timeout: Duration = _DEFAULTS.tls_handshake_timeout_s
     idle_connections_max: CountOrNone = _DEFAULTS.idle_connections_max
     idle_connection_timeout: Duration = _DEFAULTS.idle_connection_timeout_s
     idle_connection_age: Duration = _DEFAULTS.idle_connection_age_s
@@ -90,6 +92,7 @@ class LimitsTable(Table):
 class RouteTable(Table):
     """`[[listener.route]]`."""
 
+    sni: ServerNamePattern | None = None
     host: Annotated[str, BeforeValidator(values.route_host)] | None = None
     path: Path | None = None
     path_regex: actions.Expression | None = None
@@ -118,6 +121,7 @@ class ListenerTable(Table, ListenerKeys):
     response_headers: actions.ResponseHeadersTable = Field(default_factory=actions.ResponseHeadersTable)
     hsts: actions.HstsTable | None = None
     forwarding: actions.ForwardingTable = Field(default_factory=actions.ForwardingTable)
+    tls: ListenerTlsTable | None = None
 
 
 class HealthCheckTable(Table):
@@ -164,6 +168,7 @@ class PoolTable(Table, PoolKeys):
     drain: DrainTable = Field(default_factory=DrainTable)
     persistence: PersistenceTable | None = None
     retry: RetryTable = Field(default_factory=RetryTable)
+    tls: PoolTlsTable | None = None
     server: list[ServerTable] = Field(default_factory=list)
 
 
@@ -197,6 +202,7 @@ def _listener(table: ListenerTable) -> entities.Listener:
         hsts=None if table.hsts is None else table.hsts.to_model(),
         forwarding=table.forwarding.to_model(),
         transport=table.to_transport(),
+        tls=None if table.tls is None else table.tls.to_model(),
     )
 
 
@@ -219,6 +225,7 @@ def _route(table: RouteTable) -> entities.Route:
         prefix_change=change if table.strip_prefix is None else PrefixChange(table.strip_prefix),
         request_headers=table.request_headers.to_model(),
         response_headers=table.response_headers.to_model(),
+        sni=table.sni,
     )
 
 
@@ -244,4 +251,5 @@ def _pool(table: PoolTable) -> entities.Pool:
             table.retry.budget_min,
             tuple(table.retry.on_status),
         ),
+        tls=None if table.tls is None else table.tls.to_model(),
     )

@@ -23,6 +23,7 @@ from typing import Final
 import anyio
 
 from lbapp.model.entities import Configuration
+from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 _HEADER: Final = struct.Struct("!IB")
 _FDS_PER_MESSAGE_MAX: Final = 250  # the kernel's SCM_MAX_FD is 253
@@ -55,6 +56,7 @@ class Assignment:
     rows: Rows
     addresses: dict[int, tuple[SocketAddress, ...]]
     listening: tuple[str, ...]
+    tls: TlsMaterial = NO_MATERIAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,13 @@ class AddressesChanged:
     """Names resolved anew: the whole map, as in `Assignment.addresses`."""
 
     addresses: dict[int, tuple[SocketAddress, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class TlsChanged:
+    """Certificates, keys or authorities read anew: all of them, as in `Assignment.tls`."""
+
+    material: TlsMaterial
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Serving:
     pid: int
 
 
-Message = Assignment | ListeningSockets | AddressesChanged | CloseServer | Drain | Serving
+Message = Assignment | ListeningSockets | AddressesChanged | TlsChanged | CloseServer | Drain | Serving
 
 
 class ChannelClosed(Exception):

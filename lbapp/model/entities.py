@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.limits import Limits
 from lbapp.model.persistence import Persistence
+from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
 
 
@@ -123,6 +124,7 @@ class Pool:
     transport: PoolTransport = field(default_factory=PoolTransport)
     persistence: Persistence | None = None
     retry: Retry = field(default_factory=Retry)
+    tls: PoolTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,8 @@ class Route:
 
     What is None or empty matches everything. `host` is lower case, without port; `path` is a prefix; `path_regex` has to match
     the whole path; `method` is upper case; header names are lower case, `headers` want a whole value, `header_regexes` a
-    match of one, `headers_present` say whether the field has to be there or must not be.
+    match of one, `headers_present` say whether the field has to be there or must not be. `sni` is what a TLS client of a TCP listener
+    asks for, in lower case: such a route has a pool and nothing else.
     """
 
     pool: str | None = None
@@ -149,6 +152,7 @@ class Route:
     prefix_change: PrefixChange | None = None
     request_headers: HeaderRules = NO_RULES
     response_headers: HeaderRules = NO_RULES
+    sni: str | None = None
 
     @property
     def pools(self) -> tuple[str, ...]:
@@ -184,6 +188,7 @@ class Listener:
     hsts: Hsts | None = None
     forwarding: Forwarding = field(default_factory=Forwarding)
     transport: ListenerTransport = field(default_factory=ListenerTransport)
+    tls: ListenerTls | None = None
 
 
 @dataclass(frozen=True, slots=True)

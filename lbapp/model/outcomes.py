@@ -22,6 +22,8 @@ class FailureKind(IntEnum):
     RESPONSE_BROKEN = 5  # bytes that are no HTTP response
     UPSTREAM_CLOSED = 6  # before a whole response
     RESPONSE_STATUS = 7  # a status for which the pool tries another server
+    TLS_HANDSHAKE = 8  # it came to nothing: no TLS, no common version or cipher, our certificate refused
+    TLS_CERTIFICATE = 9  # the server's was not accepted: unknown authority, another name, expired
 
 
 class Outcome(IntEnum):

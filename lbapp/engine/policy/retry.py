@@ -26,6 +26,8 @@ CONNECT_FAILURES: Final = frozenset(
         FailureKind.CONNECT_TIMEOUT,
         FailureKind.CONNECT_UNREACHABLE,
         FailureKind.NAME_NOT_RESOLVED,
+        FailureKind.TLS_HANDSHAKE,
+        FailureKind.TLS_CERTIFICATE,
     )
 )
 # The server may have acted, and gave nothing that could go on. A timeout is not among them: the client has waited enough.

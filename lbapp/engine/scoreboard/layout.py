@@ -25,9 +25,10 @@ from typing import Final
 from lbapp.model.histogram import BUCKETS
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
+from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 3
+VERSION: Final = 4
 
 # header
 HEADER_MAGIC: Final = 0
@@ -63,7 +64,9 @@ LISTENER_BYTES_OUT: Final = 4
 LISTENER_RETRIES: Final = 5
 LISTENER_RESPONSES: Final = 6  # five cells: 1xx .. 5xx
 LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5  # their sum is the number of requests
-LISTENER_TOTAL: Final = LISTENER_OUTCOMES + len(Outcome)  # histogram
+LISTENER_HANDSHAKES: Final = LISTENER_OUTCOMES + len(Outcome)  # of TLS, by HandshakeEnd
+LISTENER_RESUMED: Final = LISTENER_HANDSHAKES + len(HandshakeEnd)  # of those done, without a full handshake
+LISTENER_TOTAL: Final = LISTENER_RESUMED + 1  # histogram
 LISTENER_CELLS: Final = LISTENER_TOTAL + BUCKETS
 
 # one block per (slot, pool): what can be said of no single server

@@ -14,6 +14,7 @@ from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model import histogram
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
+from lbapp.model.tls import HandshakeEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ListenerTotals:
     retries: int
     responses: tuple[int, ...]
     outcomes: tuple[int, ...]
+    handshakes: tuple[int, ...]  # of TLS, by HandshakeEnd
+    resumed: int
     total: int
 
 
@@ -68,6 +71,8 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
         retries=row[at.LISTENER_RETRIES],
         responses=tuple(row[at.LISTENER_RESPONSES : at.LISTENER_RESPONSES + 5]),
         outcomes=outcomes,
+        handshakes=tuple(row[at.LISTENER_HANDSHAKES : at.LISTENER_HANDSHAKES + len(HandshakeEnd)]),
+        resumed=row[at.LISTENER_RESUMED],
         total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
     )
 

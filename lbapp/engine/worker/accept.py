@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.passthrough import PassthroughPreamble
 from lbapp.engine.worker.proxied import ProxyPreamble
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
 from lbapp.engine.worker.relay import SinkGone, SourceEnded
+from lbapp.engine.worker.secure import TlsPreamble
 from lbapp.engine.worker.steering import Steering, build_steering
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Protocol
 from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX
+from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
@@ -36,7 +39,12 @@ class ListenerRuntime:
     """One listener as this worker serves it. `preambles` are run in their order before its protocol is served."""
 
     def __init__(
-        self, listener: Listener, cells: ListenerCells, router: Router, pools: dict[str, UpstreamPool]
+        self,
+        listener: Listener,
+        cells: ListenerCells,
+        router: Router,
+        pools: dict[str, UpstreamPool],
+        material: TlsMaterial = NO_MATERIAL,
     ) -> None:
         self.name = listener.name
         self.protocol = listener.protocol
@@ -45,12 +53,18 @@ class ListenerRuntime:
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
         self.forwarding = listener.forwarding
-        self.steering: Steering | None = build_steering(listener, router, pools, Random())
+        is_http = listener.protocol is Protocol.HTTP
+        self.steering: Steering | None = build_steering(listener, router, pools, Random()) if is_http else None
         self.only_pool = None if self.steering is not None else self.pool
         self.transport = transport = listener.transport
         self.preambles: tuple[Preamble, ...] = ()
         if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
             self.preambles = (ProxyPreamble(listener.name, transport),)
+        self.tls = None if listener.tls is None else TlsPreamble(listener, material)
+        if self.tls is not None:
+            self.preambles += (self.tls,)
+        elif listener.routes and not is_http:
+            self.preambles += (PassthroughPreamble(listener, pools),)
 
 
 class Acceptor:

@@ -57,6 +57,7 @@ class Downstream(Endpoint):
         "peer",
         "proxied",
         "scheme",
+        "tcp_pool",
         "upgraded",
         "worker",
     )
@@ -76,6 +77,7 @@ class Downstream(Endpoint):
         self.own_answer: OwnAnswer | None = None  # to the request at hand, in place of a pool
         self.peer: Any = peer
         self.proxied: ProxyHeader | None = None
+        self.tcp_pool = listener.pool  # of a connection that is relayed as it is
         self.know_client(client_address(peer), "http")
         listener.cells.connection_opened()
         worker.connections.add(self)
@@ -86,6 +88,11 @@ class Downstream(Endpoint):
         self.own_scheme = self.scheme = scheme
         self.key = client_key(address)
         self.forwarded = forwarding_lines(address, scheme, self.listener.forwarding)
+
+    @property
+    def is_tls(self) -> bool:
+        """Say whether the client speaks TLS with us."""
+        return self.tls is not None
 
     def close(self) -> None:
         """Close the connection and take it off the counts."""
@@ -252,11 +259,11 @@ class Downstream(Endpoint):
     async def _linger(self) -> None:
         """Read on for a while after the last answer: closing on unread bytes would reset it away from the client."""
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.end_writing()
             deadline = self.reactor.now + LINGER_S
             while self.reactor.now < deadline:
                 try:
-                    if not self.recv(RECEIVE_BYTES):
+                    if not self.socket.recv(RECEIVE_BYTES):  # nobody looks at it: there is nothing to decrypt
                         return
                 except BlockingIOError:
                     await self.readable(deadline)

@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
 from typing import Any, Final
 
+from lbapp.engine.tls_stream import TlsStream
 from lbapp.model.limits import FAULT_LOG_INTERVAL_S
 
 log = logging.getLogger("lbapp.worker")
@@ -56,26 +57,27 @@ class Endpoint:
 
     `ready` holds the events seen and not yet consumed. One coroutine may wait to read and another to write, each up to its
     deadline (monotonic seconds). `partner` is interrupted with PeerGone when this socket breaks down while nobody waits for
-    it.
+    it. `tls` None: what goes through the socket is what is meant, so that it can be spliced; see `secure`.
     """
 
     __slots__ = (
         "fd", "partner", "reactor", "read_deadline", "reader", "ready", "recv", "send", "socket",
-        "write_deadline", "writer",
+        "tls", "write_deadline", "writer",
     )  # fmt: skip
 
     def __init__(self, reactor: Reactor, sock: socket.socket) -> None:
         self.reactor = reactor
         self.socket = sock
         self.fd = sock.fileno()
-        self.recv = sock.recv
-        self.send = sock.send
+        self.recv: Callable[[int], bytes] = sock.recv
+        self.send: Callable[[bytes | memoryview], int] = sock.send
         self.ready = 0
         self.reader: Task | None = None
         self.writer: Task | None = None
         self.read_deadline = NEVER
         self.write_deadline = NEVER
         self.partner: Endpoint | None = None
+        self.tls: TlsStream | None = None
         reactor.add(self)
 
     @types.coroutine
@@ -122,9 +124,28 @@ class Endpoint:
         if mask & GONE and self.partner is not None:
             self.partner.interrupt(PeerGone())
 
+    def secure(self, stream: TlsStream) -> None:
+        """Send and receive through TLS from now on."""
+        self.tls = stream
+        self.recv = stream.recv
+        self.send = stream.send
+
+    def read_again(self) -> None:
+        """Note that there is more to read, of which no edge tells."""
+        self.ready |= READ_AGAIN
+
+    def end_writing(self) -> None:
+        """Tell the peer that no more is sent. Raises OSError when it is gone."""
+        if self.tls is not None:
+            self.tls.end()
+        self.socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         """Take the socket out of the reactor and close it after the batch of events under way."""
         if self.fd >= 0:
+            if self.tls is not None:
+                self.tls.end()
+                self.tls.detach()
             self.reactor.remove(self)
             self.fd = -1
             self.partner = None

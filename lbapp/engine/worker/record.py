@@ -17,6 +17,7 @@ from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
+from lbapp.model.tls import HandshakeEnd
 
 
 class Book:
@@ -128,6 +129,12 @@ class ListenerCells(EndingCells):
     def connection_closed(self) -> None:
         """Undo the gauge of `connection_opened`."""
         self.add(at.LISTENER_CONNECTIONS, -1)
+
+    def handshake_ended(self, end: HandshakeEnd, is_resumed: bool) -> None:
+        """Count a TLS handshake with a client."""
+        self.add(at.LISTENER_HANDSHAKES + end, 1)
+        if is_resumed:
+            self.add(at.LISTENER_RESUMED, 1)
 
     def set_in_flight(self, count: int) -> None:
         """Say how many of the open connections have an exchange or a tunnel under way."""

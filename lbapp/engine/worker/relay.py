@@ -3,7 +3,8 @@
 Responsible for writing all of something, for relaying a known number of bytes, and for relaying both ways until both sides
 have ended (TCP listeners, upgraded connections). Knows nothing of heads, pools or counters.
 
-Bulk bytes never enter Python: they go from socket to socket through a kernel pipe (splice). Short remainders are copied.
+Bulk bytes never enter Python: they go from socket to socket through a kernel pipe (splice). Short remainders are copied, and
+so is everything where a side speaks TLS.
 
 Invariants: at most one pipe, or one read, of a body is held in memory, so a slow reader slows its writer down; a pipe goes
 back to the stock only when it is empty.
@@ -95,7 +96,7 @@ async def receive(source: Endpoint, deadline: float, bytes_max: int = RECEIVE_BY
 
 async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pipes, idle_timeout_s: float) -> None:
     """Relay `count` bytes. Raises SourceEnded, SinkGone, DeadlinePassed (no progress for `idle_timeout_s`)."""
-    if count >= SPLICE_BYTES_MIN:
+    if count >= SPLICE_BYTES_MIN and source.tls is None and sink.tls is None:
         await splice(source, sink, count, pipes, idle_timeout_s)
         return
     while count > 0:
@@ -148,6 +149,32 @@ async def splice(  # noqa: PLR0913
         pipes.give_back(ends, held == 0)
 
 
+async def copy(  # noqa: PLR0913
+    source: Endpoint,
+    sink: Endpoint,
+    count: int,
+    _pipes: Pipes,
+    idle_timeout_s: float,
+    *,
+    relayed: Callable[[int], None],
+) -> None:
+    """Do as `splice` where a side speaks TLS."""
+    rounds = 0
+    while count > 0:
+        data = await receive(source, source.reactor.now + idle_timeout_s, min(count, RECEIVE_BYTES))
+        if not data:
+            raise SourceEnded
+        count -= len(data)
+        relayed(len(data))
+        try:
+            await send_all(sink, data, idle_timeout_s)
+        except DeadlinePassed as error:  # as in `_writable`
+            raise SinkGone from error
+        rounds += 1
+        if rounds % RELAY_ROUNDS_MAX == 0:
+            await source.next_turn()
+
+
 async def _writable(sink: Endpoint, idle_timeout_s: float) -> None:
     # What a pipe holds when its sink is too slow is lost: to the caller that is a sink gone, not a wait to try again.
     try:
@@ -198,7 +225,7 @@ class Tunnel:
         """End both directions at once, whatever is under way."""
         self._is_clean = False
         for endpoint in (self._client, self._server):
-            _shut_down(endpoint, socket.SHUT_RDWR)
+            _shut_down(endpoint)
             endpoint.interrupt(Aborted())
             endpoint.interrupt_writer(Aborted())
 
@@ -207,17 +234,18 @@ class Tunnel:
             self._watcher.moved(*((0, count) if direction else (count, 0)))
             self._last_moved_at = source.reactor.now
 
+        move = splice if source.tls is None and sink.tls is None else copy
         try:
             while True:
                 try:
-                    await splice(source, sink, _UNTIL_THE_END, self._pipes, self._idle_timeout_s, relayed=relayed)
+                    await move(source, sink, _UNTIL_THE_END, self._pipes, self._idle_timeout_s, relayed=relayed)
                 except DeadlinePassed:
                     # The other direction may have been busy all the time.
                     if source.reactor.now - self._last_moved_at >= self._idle_timeout_s:
                         raise
         except SourceEnded as ended:
             if ended.__cause__ is None:
-                _shut_down(sink, socket.SHUT_WR)
+                _end_writing(sink)
             else:
                 self.break_off()
         except (SinkGone, DeadlinePassed, PeerGone, Aborted):
@@ -228,8 +256,15 @@ class Tunnel:
                 self._watcher.finished(self._is_clean)
 
 
-def _shut_down(endpoint: Endpoint, how: int) -> None:
+def _end_writing(endpoint: Endpoint) -> None:
     try:
-        endpoint.socket.shutdown(how)
+        endpoint.end_writing()
     except OSError:
         pass  # already gone: its own direction will see it
+
+
+def _shut_down(endpoint: Endpoint) -> None:
+    try:
+        endpoint.socket.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # already gone

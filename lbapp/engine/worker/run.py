@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -31,8 +32,10 @@ from lbapp.engine.channel import (
     CloseServer,
     Drain,
     ListeningSockets,
+    Rows,
     Serving,
     SocketAddress,
+    TlsChanged,
 )
 from lbapp.engine.memory import FILE_NAME
 from lbapp.engine.policy.routing import compile_routes
@@ -46,9 +49,12 @@ from lbapp.engine.worker.private import PrivateServer
 from lbapp.engine.worker.reactor import Aborted, Reactor
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
+from lbapp.engine.worker.secure import build_pool_context, server_tls
 from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
+from lbapp.model.entities import Configuration
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
+from lbapp.model.tls import TlsMaterial
 
 _IDLE_GRACE_S = 1.0  # a client idle at the drain may already have sent its next request
 log = logging.getLogger("lbapp.worker")
@@ -149,6 +155,7 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
             ListenerCells(segment, slot, rows.listeners[listener.name], book),
             compile_routes(listener),
             pools,
+            assignment.tls,
         )
         for listener in configuration.listeners
     }
@@ -156,6 +163,7 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     worker.pools.extend(pools.values())
     worker.listeners.extend(runtimes.values())
     set_addresses(worker, assignment.addresses)
+    set_upstream_tls(worker, configuration, rows, assignment.tls)
     for name, fd in zip(assignment.listening, listening, strict=True):
         sock = socket.socket(fileno=fd)
         sock.setblocking(False)
@@ -167,6 +175,25 @@ def set_addresses(worker: Worker, addresses: dict[int, tuple[SocketAddress, ...]
     """Take over where each server can be reached."""
     for row, server in worker.servers.items():
         server.addresses = addresses.get(row, ())
+
+
+def set_upstream_tls(worker: Worker, configuration: Configuration, rows: Rows, material: TlsMaterial) -> None:
+    """Speak TLS with the servers of the pools that ask for it; open connections stay as they are."""
+    contexts = {pool.name: build_pool_context(pool, material) for pool in configuration.pools}
+    for pool in configuration.pools:
+        for server in pool.servers:
+            worker.servers[rows.servers[server.id]].tls = server_tls(pool, server, contexts[pool.name])
+
+
+def take_tls(worker: Worker, assignment: Assignment, material: TlsMaterial) -> None:
+    """Take over certificates and authorities read anew; what cannot be used leaves what is in use."""
+    try:
+        set_upstream_tls(worker, assignment.configuration, assignment.rows, material)
+        for listener in worker.listeners:
+            if listener.tls is not None:
+                listener.tls.take(material)
+    except (ssl.SSLError, OSError) as error:
+        log.error("worker %d: new certificates cannot be used: %s", os.getpid(), error)
 
 
 async def _receive_assignment(channel: Channel) -> tuple[Assignment, Segment, list[int]]:
@@ -215,13 +242,15 @@ async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
     tasks.cancel_scope.cancel()
 
 
-async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
+async def _obey(worker: Worker, assignment: Assignment, channel: Channel, tasks: TaskGroup) -> None:
     """Carry out what the supervisor says, until it says or shows that the end has come."""
     try:
         while True:
             message, _ = await channel.receive()
             if isinstance(message, AddressesChanged):
                 set_addresses(worker, message.addresses)
+            elif isinstance(message, TlsChanged):
+                take_tls(worker, assignment, message.material)
             elif isinstance(message, CloseServer):
                 for pool in worker.pools:
                     if message.server in pool.servers:
@@ -256,7 +285,7 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
         worker.start_accepting()
         segment.cells[block + at.WORKER_PHASE] = WorkerPhase.SERVING
         await channel.send(Serving(os.getpid()))
-        tasks.start_soon(_obey, worker, channel, tasks)
+        tasks.start_soon(_obey, worker, assignment, channel, tasks)
     for client in list(worker.connections):
         client.close()
     if worker.memory is not None:

@@ -83,8 +83,8 @@ async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: byt
 
 async def serve_tcp(client: Downstream) -> None:
     """Relay a TCP connection to a server of the listener's pool."""
-    pool = client.listener.pool
-    assert pool is not None, "a TCP listener has a pool: the configuration sees to it"
+    pool = client.tcp_pool
+    assert pool is not None, "a TCP listener has a pool, or routes that choose one before"
     client.is_idle = False
     started = monotonic()
     server: UpstreamServer | None = None

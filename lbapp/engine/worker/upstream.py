@@ -26,8 +26,9 @@ from lbapp.engine.socket_options import apply, bind_source, tcp_options
 from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
+from lbapp.engine.worker.secure import ServerTls, failure_of, shake_hands_as_client
 from lbapp.model.entities import Pool, Server
-from lbapp.model.limits import Limits
+from lbapp.model.limits import RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.states import AdminState, is_eligible, is_eligible_for_remembered
 from lbapp.model.transport import PoolTransport
@@ -97,6 +98,7 @@ class UpstreamServer:
         self.proxy_protocol = transport.proxy_protocol
         self.source = transport.source
         self.options = tcp_options(transport.tcp)
+        self.tls: ServerTls | None = None
         self.cells = cells
         self.addresses: tuple[SocketAddress, ...] = ()
         self.idle: list[Upstream] = []
@@ -157,6 +159,8 @@ class UpstreamServer:
                 upstream = await self._connect(family, host, port, deadline)
                 if self.proxy_protocol is not None:
                     _introduce(upstream, build_proxy_header(self.proxy_protocol, client))
+                if self.tls is not None:
+                    await self._secure(upstream, self.tls, deadline)
             except AttemptFailed as failed:
                 kind = failed.kind
                 if monotonic() >= deadline:
@@ -204,6 +208,18 @@ class UpstreamServer:
         return upstream
 
 
+    async def _secure(self, upstream: Upstream, tls: ServerTls, deadline: float) -> None:
+        """Speak TLS on a new connection. Nothing of a request has been sent yet, so a failure is one of connecting."""
+        try:
+            await shake_hands_as_client(upstream, tls, deadline)
+        except BaseException as error:
+            upstream.close()
+            kind = failure_of(error)
+            if kind is None:
+                raise
+            raise AttemptFailed(kind) from error
+
+
 def _introduce(upstream: Upstream, header: bytes) -> None:
     """Send what a connection begins with. Nothing of a request has been sent yet, so a failure is one of connecting."""
     try:
@@ -224,7 +240,10 @@ def _kind_of(code: int) -> FailureKind:
 def is_silent(upstream: Upstream) -> bool:
     """Say whether nothing is to be read; a server's bytes or its end on an idle connection make it useless."""
     try:
-        upstream.socket.recv(1, socket.MSG_PEEK)
+        if upstream.tls is None:
+            upstream.socket.recv(1, socket.MSG_PEEK)
+        else:
+            upstream.recv(RECEIVE_BYTES)  # what only TLS itself had to say is taken in, such as a ticket
     except BlockingIOError:
         upstream.ready &= ~READ
         return True

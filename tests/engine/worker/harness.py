@@ -28,6 +28,7 @@ from lbapp.engine.scoreboard.totals import (
 from lbapp.model.entities import Configuration, EngineSettings, Listener, Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.states import HealthState
+from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 Handler = Callable[[socket.socket], None]
 
@@ -171,6 +172,7 @@ def running_worker(
     pools: tuple[Pool, ...],
     limits: Limits | None = None,
     state_dir: str | None = None,
+    tls: TlsMaterial = NO_MATERIAL,
 ) -> Iterator[RunningWorker]:
     """Start a worker on free ports; end it behind."""
     configuration = Configuration(EngineSettings(state_dir=state_dir), listeners, pools, limits or Limits())
@@ -198,7 +200,7 @@ def running_worker(
     theirs.close()
 
     async def assign() -> None:
-        assignment = Assignment(0, 1, configuration, rows, addresses, tuple(sockets))
+        assignment = Assignment(0, 1, configuration, rows, addresses, tuple(sockets), tls)
         await ours.send(assignment, [segment.fd, *(sock.fileno() for sock in sockets.values())])
         with anyio.fail_after(20):
             message, _ = await ours.receive()

@@ -157,9 +157,12 @@ def server(name: str, port: int, *, pool: str = "app", host: str = "127.0.0.1", 
 
 @contextmanager
 def running_worker(
-    listeners: tuple[Listener, ...], pools: tuple[Pool, ...], limits: Limits | None = None
+    listeners: tuple[Listener, ...],
+    pools: tuple[Pool, ...],
+    limits: Limits | None = None,
+    module: str = "lbapp.engine.worker.run",
 ) -> Iterator[RunningWorker]:
-    """Start a worker on free ports; end it behind."""
+    """Start a worker on free ports, as `module` starts it; end it behind."""
     configuration = Configuration(EngineSettings(), listeners, pools, limits or Limits())
     rows = Rows(
         listeners={each.name: row for row, each in enumerate(listeners)},
@@ -180,7 +183,7 @@ def running_worker(
     sockets = {each.name: socket.create_server(("127.0.0.1", 0), backlog=512) for each in listeners}
     ours, theirs = channel_pair()
     process = subprocess.Popen(
-        [sys.executable, "-m", "lbapp.engine.worker.run", str(theirs.fileno())], pass_fds=(theirs.fileno(),)
+        [sys.executable, "-m", module, str(theirs.fileno())], pass_fds=(theirs.fileno(),)
     )
     theirs.close()
 

@@ -37,7 +37,7 @@ def running_lbapp(*, is_careful: bool = False) -> Iterator[Proxy]:
     listener = Listener("web", (Bind("127.0.0.1", 0),), pool="app")
     pool = Pool("app", (server("one", recorder.port),))
     try:
-        with running_worker((listener,), (pool,), Limits(), module=WORKERS[is_careful]) as worker:
+        with running_worker((listener,), (pool,), Limits(request_body_bytes_max=1 << 20), module=WORKERS[is_careful]) as worker:
             yield Proxy(("127.0.0.1", worker.ports["web"]), recorder)
     finally:
         recorder.close()

@@ -67,6 +67,7 @@ class Recorder:
     def _serve(self, connection: socket.socket) -> None:
         self.begun[connection] = b""
         connection.settimeout(30)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a late part is sent when it is due
         with connection, suppress(OSError):
             self._read(connection)
         self._note_beginning(self.begun.pop(connection))

@@ -171,6 +171,19 @@ def response_body_kind(request_method: bytes, head: ResponseHead) -> BodyKind:
     return BodyKind.UNTIL_CLOSE
 
 
+def is_offered(chosen: bytes, offer: bytes) -> bool:
+    """Say whether a server that switches to `chosen` keeps to what the client offered (RFC 9110 section 7.8).
+
+    Both are values of Upgrade; names are compared without case and, as many servers leave it away, without version.
+    """
+    offered = {_protocol_name(protocol) for protocol in offer.split(b",")}
+    return bool(chosen) and all(_protocol_name(protocol) in offered for protocol in chosen.split(b","))
+
+
+def _protocol_name(protocol: bytes) -> bytes:
+    return protocol.partition(b"/")[0].strip(b" ").lower()
+
+
 def build_request_head(head: RequestHead, forwarded: bytes, default_host: bytes = b"") -> bytes:
     """Return the head as it goes upstream, always HTTP/1.1.
 
@@ -223,6 +236,7 @@ __all__ = [
     "BadResponse",
     "build_request_head",
     "build_response_head",
+    "is_offered",
     "parse_request_head",
     "parse_response_head",
     "plain_response_status",

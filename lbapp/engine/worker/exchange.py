@@ -18,6 +18,7 @@ from lbapp.engine.wire.chunked import ChunkError
 from lbapp.engine.wire.heads import BadResponse, BodyKind, ResponseHead
 from lbapp.engine.wire.http1 import (
     build_response_head,
+    is_offered,
     parse_response_head,
     response_body_kind,
 )
@@ -176,7 +177,6 @@ class Exchange(CommonExchange):
     def _framed(self, response: ResponseHead, kind: BodyKind) -> bytes:
         """Return the head as it goes to the client, and settle whether the client's connection may go on."""
         head = self.head
-        self.has_answered = True
         if self.answer_drop is not None:
             response.fields = self.answer_drop.sub(b"", response.fields)
         response.fields += self.answer_lines
@@ -202,16 +202,18 @@ class Exchange(CommonExchange):
                 continue
             response, end = parsed
             data = data[end:]
-            if response.status >= 200 or (response.status == 101 and self.head.upgrade and response.upgrade):
+            if response.status >= 200 or (response.status == 101 and is_offered(response.upgrade, self.head.upgrade)):
                 return response, data
             interims += 1
             if response.status == 101 or interims > INTERIM_RESPONSES_MAX:
                 raise BadResponse("an interim response that nobody asked for")
             if self.head.version == 11:
-                await self._to_client(build_response_head(response, BodyKind.NONE, b""))
+                await self._to_client(build_response_head(response, BodyKind.NONE, b""), is_final=False)
 
     async def _more(self, upstream: Upstream, has_begun: bool) -> bytes:
         body = self.body
+        if body is not None and body.error is not None:  # found before anything waited here
+            raise ended_by_client(body.error)
         is_waiting_for_body = body is not None and not body.is_done
         if is_waiting_for_body and body is not None:
             body.response_timeout_s = self.client.limits.response_timeout_s
@@ -263,7 +265,8 @@ class Exchange(CommonExchange):
         self.server.cells.count_failure(kind)
         return ended_by(kind, self.pool.name)
 
-    async def _to_client(self, data: bytes) -> None:
+    async def _to_client(self, data: bytes, *, is_final: bool = True) -> None:
+        self.has_answered |= is_final
         self.bytes_out += len(data)
         try:
             await send_all(self.client, data, self.client.limits.body_idle_timeout_s)

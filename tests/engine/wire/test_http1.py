@@ -8,6 +8,7 @@ from lbapp.engine.wire.heads import BadRequest, BadResponse, BodyKind
 from lbapp.engine.wire.http1 import (
     build_request_head,
     build_response_head,
+    is_offered,
     parse_request_head,
     parse_response_head,
     response_body_kind,
@@ -203,3 +204,11 @@ def test_length_stays_where_there_is_no_body_but_never_in_1xx_and_204() -> None:
     assert built(103, BodyKind.NONE) == b"HTTP/1.1 103 X\r\n\r\n"
     assert built(200, BodyKind.UNTIL_CLOSE) == b"HTTP/1.1 200 X\r\n\r\n"
     assert built(200, BodyKind.CHUNKED) == b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_server_may_switch_only_to_what_was_offered() -> None:
+    assert is_offered(b"websocket", b"WebSocket")
+    assert is_offered(b"IRC/6.9", b"other, irc")
+    assert not is_offered(b"", b"websocket")
+    assert not is_offered(b"websocket, evil", b"websocket")
+    assert not is_offered(b"websocket", b"")

@@ -25,7 +25,7 @@ def _chunked(data: bytes) -> bytes:
 
 
 def _cut(name: str, rfc: str, *answer: bytes | float | None, **more: object) -> Vector:
-    return good_answer(name, rfc, *answer, is_cut=True, closes=True, **more)
+    return good_answer(name, rfc, *answer, is_cut=True, statuses=(frozenset({200, 502}),), **more)
 
 
 STATUS_LINES = grouped(
@@ -46,7 +46,7 @@ STATUS_LINES = grouped(
     bad_answer("TLS alert", "RFC 9112 4", b"\x15\x03\x01\x00\x02\x02\x16"),
     bad_answer("answer of bare LF only", "RFC 9112 2.2", b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
     bad_answer("bare LF behind the status line", "RFC 9112 2.2", b"HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nok"),
-    bad_answer("nothing", "RFC 9112 8", None),
+    bad_answer("nothing", "RFC 9112 8", None, request=_POST),
     bad_answer("half a status line", "RFC 9112 8", b"HTTP/1.1 20", None),
     bad_answer("half a head", "RFC 9112 8", _OK + b"X: y\r\n", None),
     bad_answer("101 that nobody asked for", "RFC 9110 15.2.2",
@@ -161,7 +161,7 @@ ORDER = grouped(
                 statuses=(frozenset({200, 502}),)),
     good_answer("100 for a POST that expects none", "RFC 9110 10.1.1", b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD, request=_POST, body=b"ok"),
     good_answer("five interim answers", "RFC 9110 15.2", b"HTTP/1.1 102 Wait\r\n\r\n" * 5 + GOOD, body=b"ok"),
-    bad_answer("1000 interim answers", "limit of lbapp", b"HTTP/1.1 102 Wait\r\n\r\n" * 1000 + GOOD, closes=True),
+    bad_answer("1000 interim answers", "limit of lbapp", b"HTTP/1.1 102 Wait\r\n\r\n" * 1000 + GOOD),
     bad_answer("interim answer, then nothing", "RFC 9110 15.2", b"HTTP/1.1 103 Early\r\n\r\n", None),
     bad_answer("interim answer, then rubbish", "RFC 9112 4", b"HTTP/1.1 103 Early\r\n\r\nrubbish"),
     bad_answer("bad interim answer", "RFC 9112 5", b"HTTP/1.1 103 Early\r\nX : y\r\n\r\n" + GOOD),

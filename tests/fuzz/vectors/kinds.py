@@ -24,7 +24,7 @@ class Vector:
     whole requests reach the server. `answer`: what the server sends for each, in parts; a number is a pause in seconds,
     None ends the connection. `is_early`: it answers at the head. `must`, `must_not`: bytes that the server does or does
     not get in complete requests. `body`: what the client gets as body of its first answer. `is_cut`: the client gets
-    a visibly broken answer. `closes`: the client's connection is at an end. `ends`: the client ends its side at once.
+    a visibly broken answer, or a 502. `closes`: the client's connection is at an end. `ends`: the client ends its side at once.
     """
 
     name: str

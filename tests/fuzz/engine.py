@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.limits import Limits
 from tests.engine.worker.harness import running_worker, server
-from tests.fuzz.judging import Result, run_vector
+from tests.fuzz.judging import PATIENCE_S, Result, run_vector
 from tests.fuzz.recorder import Recorder
 from tests.fuzz.vectors.kinds import Vector
 
@@ -25,9 +25,10 @@ class Proxy:
 
     address: tuple[str, int]
     recorder: Recorder
+    patience_s: float = PATIENCE_S
 
     def run(self, vector: Vector) -> Result:
-        return run_vector(vector, self.address, self.recorder)
+        return run_vector(vector, self.address, self.recorder, self.patience_s)
 
 
 @contextmanager

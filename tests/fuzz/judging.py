@@ -17,6 +17,9 @@ from tests.fuzz.vectors.kinds import Vector
 
 _victims = itertools.count()
 PATIENCE_S = 5.0
+_SMUGGLED = "the server saw a request that nobody sent"
+_SPLIT = "the client got an answer to no request"
+OWN_DOING = frozenset((_SMUGGLED, _SPLIT))  # of a vector that was changed: its own second request, or answer
 
 
 @dataclass
@@ -37,11 +40,11 @@ class Result:
         return f"{statuses}{', cut short' if self.is_cut else ''}; {self.seen} seen{'; UNSOUND' if self.poison else ''}"
 
 
-def run_vector(vector: Vector, address: tuple[str, int], recorder: Recorder) -> Result:
+def run_vector(vector: Vector, address: tuple[str, int], recorder: Recorder, patience_s: float = PATIENCE_S) -> Result:
     """Send a vector to the proxy at `address`, whose only server is the recorder."""
     recorder.set(vector.answer, is_early=vector.is_early)
     result = Result()
-    received = _exchange(vector, address, result)
+    received = _exchange(vector, address, result, patience_s)
     recorder.wait_for_scripts()
     _victim(address, result)
     _victim(address, result)
@@ -49,9 +52,9 @@ def run_vector(vector: Vector, address: tuple[str, int], recorder: Recorder) -> 
     result.seen = len(recorder.requests)
     result.poison += [f"to the server: {reason}" for reason in recorder.unsound]
     if any(b" /smuggled" in request.start for request in recorder.requests):
-        result.poison.append("the server saw a request that nobody sent")
+        result.poison.append(_SMUGGLED)
     if b"X-Split" in received:
-        result.poison.append("the client got an answer to no request")
+        result.poison.append(_SPLIT)
     _judge(vector, result, received, recorder.requests)
     result.problems += result.poison
     return result
@@ -62,11 +65,11 @@ def _methods(vector: Vector) -> list[bytes]:
     return [first, b"GET", b"GET"]
 
 
-def _exchange(vector: Vector, address: tuple[str, int], result: Result) -> bytes:
+def _exchange(vector: Vector, address: tuple[str, int], result: Result, patience_s: float) -> bytes:
     """Send, read all answers, and return every byte that came."""
     received = b""
     methods = _methods(vector)
-    with socket.create_connection(address, timeout=PATIENCE_S) as client:
+    with socket.create_connection(address, timeout=patience_s) as client:
         with suppress(OSError):
             client.sendall(vector.request)
             if vector.ends:

@@ -27,8 +27,8 @@ _METHOD_BYTES_MAX: Final = 64
 _OPTIONS: Final = frozenset((b"close",))  # says something itself and names no field
 _NEVER_NOMINATED: Final = frozenset(
     (
-        b"authorization", b"content-length", b"content-type", b"cookie", b"date", b"host", b"set-cookie",
-        b"transfer-encoding",
+        b"authorization", b"cache-control", b"content-encoding", b"content-length", b"content-range", b"content-type",
+        b"cookie", b"date", b"host", b"set-cookie", b"trailer", b"transfer-encoding",
     )
 )  # fmt: skip
 

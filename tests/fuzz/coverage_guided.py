@@ -53,8 +53,12 @@ def fuzz(target: str, seconds: int) -> Fuzzed:
         ]
         done = subprocess.run(
             [sys.executable, "-c", _CHILD.format(name=target), *options],
-            capture_output=True, text=True, errors="replace", timeout=seconds + 60, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds + 60,
+            check=False,
+        )
         text = done.stdout + done.stderr
         finding = ""
         for path in sorted(Path(folder).glob("finding-*")):

@@ -13,10 +13,37 @@ from typing import Final
 from tests.fuzz.vectors import VECTORS, Vector
 
 _PIECES: Final = (
-    b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b":", b";", b",", b"0", b"+", b"-", b"_", b"\xa0", b"\x0b", b"\x7f", b"\x80", b'"', b"\\",
-    b"\r\n\r\n", b"0\r\n\r\n", b"Content-Length: 5\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n",
-    b"transfer-encoding:\tchunked\r\n", b"Host: evil.test\r\n", b"Connection: close\r\n", b"chunked", b"HTTP/1.0", b" HTTP/1.1\r\n",
-)  # fmt: skip
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\x00",
+    b" ",
+    b"\t",
+    b":",
+    b";",
+    b",",
+    b"0",
+    b"+",
+    b"-",
+    b"_",
+    b"\xa0",
+    b"\x0b",
+    b"\x7f",
+    b"\x80",
+    b'"',
+    b"\\",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"Content-Length: 5\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"transfer-encoding:\tchunked\r\n",
+    b"Host: evil.test\r\n",
+    b"Connection: close\r\n",
+    b"chunked",
+    b"HTTP/1.0",
+    b" HTTP/1.1\r\n",
+)
 
 
 def mutated(data: bytes, number: int) -> bytes:

@@ -10,10 +10,41 @@ from tests.fuzz.mutating import mutated, seeds_of
 from tests.fuzz.targets import TARGETS
 
 _PIECES = st.sampled_from(
-    [b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b";", b",", b"0", b"5", b"a", b"\x00", b"\xe4", b'"', b"=", b"GET", b"POST", b"/",
-     b"HTTP/1.1", b"HTTP/1.0", b"Host: h\r\n", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n",
-     b"Upgrade: x\r\n", b"Expect: 100-continue\r\n", b"200 OK", b"101", b"hello", b"0\r\n\r\n", b"|", b"\r\n\r\n"]
-)  # fmt: skip
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b";",
+        b",",
+        b"0",
+        b"5",
+        b"a",
+        b"\x00",
+        b"\xe4",
+        b'"',
+        b"=",
+        b"GET",
+        b"POST",
+        b"/",
+        b"HTTP/1.1",
+        b"HTTP/1.0",
+        b"Host: h\r\n",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"Upgrade: x\r\n",
+        b"Expect: 100-continue\r\n",
+        b"200 OK",
+        b"101",
+        b"hello",
+        b"0\r\n\r\n",
+        b"|",
+        b"\r\n\r\n",
+    ]
+)
 _BYTES = st.one_of(st.binary(max_size=200), st.lists(_PIECES, max_size=30).map(b"".join))
 
 

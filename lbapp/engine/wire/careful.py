@@ -290,7 +290,10 @@ def _upgrade(fields: list[_Field]) -> bytes:
 
 
 def _lines(fields: list[_Field], dropped: frozenset[bytes]) -> bytes:
-    return b"".join(field.line for field in fields if field.name not in dropped)
+    # An underscore counts as a hyphen here, as it does for many a server (see `grammar`).
+    return b"".join(
+        field.line for field in fields if field.name not in dropped and field.name.replace(b"_", b"-") not in dropped
+    )
 
 
 def _response(event: h11.Response | h11.InformationalResponse, fields: list[_Field]) -> ResponseHead:

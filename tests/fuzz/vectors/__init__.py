@@ -11,8 +11,18 @@ from tests.fuzz.vectors.kinds import Vector
 from tests.fuzz.vectors.start_line import START_LINE, TARGET
 
 VECTORS: Final[tuple[Vector, ...]] = (
-    *START_LINE, *TARGET, *HOSTS, *FIELDS, *CONNECTION, *LENGTHS, *CODINGS, *CHUNKS,
-    *STATUS_LINES, *ANSWER_FIELDS, *ANSWER_FRAMING, *ORDER,
-)  # fmt: skip
+    *START_LINE,
+    *TARGET,
+    *HOSTS,
+    *FIELDS,
+    *CONNECTION,
+    *LENGTHS,
+    *CODINGS,
+    *CHUNKS,
+    *STATUS_LINES,
+    *ANSWER_FIELDS,
+    *ANSWER_FRAMING,
+    *ORDER,
+)
 
 __all__ = ["VECTORS", "Vector"]

@@ -24,15 +24,36 @@ HOSTS = grouped(
     *(
         refused(f"Host {value!r}", "RFC 9110 7.2", _host(value))
         for value in (
-            b"a b", b"h/evil", b"u@h", b"a, b", b"a,b", b"h:80x", b"h:65536", b"h:-1", b"h:80:80", b"[::1", b"[::1::]",
-            b"[::1]x", b"::1", b"h?q", b"h#f", b"h\\evil", b"h\x00", b"h\xe4", b"<h>", b"http://h/", b":80",
+            b"a b",
+            b"h/evil",
+            b"u@h",
+            b"a, b",
+            b"a,b",
+            b"h:80x",
+            b"h:65536",
+            b"h:-1",
+            b"h:80:80",
+            b"[::1",
+            b"[::1::]",
+            b"[::1]x",
+            b"::1",
+            b"h?q",
+            b"h#f",
+            b"h\\evil",
+            b"h\x00",
+            b"h\xe4",
+            b"<h>",
+            b"http://h/",
+            b":80",
         )
     ),
     forwarded("Host with a port", "RFC 9110 7.2", _host(b"h.test:8080"), b"Host: h.test:8080\r\n"),
     forwarded("Host as IPv6 address", "RFC 3986 3.2.2", _host(b"[::1]:80"), b"Host: [::1]:80\r\n"),
     forwarded("Host with an underscore", "RFC 3986 3.2.2", _host(b"a_b.test"), b"Host: a_b.test\r\n"),
-    forwarded("no Host in HTTP/1.0", "RFC 9112 3.2", b"GET /v HTTP/1.0\r\n\r\n", b"GET /v HTTP/1.1\r\nHost: ", closes=True),
-)  # fmt: skip
+    forwarded(
+        "no Host in HTTP/1.0", "RFC 9112 3.2", b"GET /v HTTP/1.0\r\n\r\n", b"GET /v HTTP/1.1\r\nHost: ", closes=True
+    ),
+)
 
 FIELDS = grouped(
     "field lines",
@@ -61,7 +82,10 @@ FIELDS = grouped(
     refused("no colon", "RFC 9112 5", _line(b"X")),
     refused("no name", "RFC 9110 5.1", _line(b": a")),
     refused("high byte in a name", "RFC 9110 5.1", _line(b"X\xe4: a")),
-    *(refused(f"{mark!r} in a name", "RFC 9110 5.6.2", _line(b"X%bY: a" % mark)) for mark in (b"(", b"/", b"@", b"[", b'"', b"=")),
+    *(
+        refused(f"{mark!r} in a name", "RFC 9110 5.6.2", _line(b"X%bY: a" % mark))
+        for mark in (b"(", b"/", b"@", b"[", b'"', b"=")
+    ),
     refused("value of 100,000 bytes", "limit of lbapp", _line(b"X: " + b"a" * 100_000), 431, 400),
     refused("name of 100,000 bytes", "limit of lbapp", _line(b"X" * 100_000 + b": a"), 431, 400),
     refused("300 fields", "limit of lbapp", GET + b"X: y\r\n" * 300 + b"\r\n", 431, 400),
@@ -71,10 +95,15 @@ FIELDS = grouped(
     forwarded("high bytes in a value", "RFC 9110 5.5", _line(b"X-Mine: \xc3\xa4"), b"X-Mine: \xc3\xa4\r\n"),
     forwarded("white space around a value", "RFC 9112 5.1", _line(b"X-Mine: \t a \t"), b"X-Mine:"),
     forwarded("field twice", "RFC 9110 5.3", _line(b"X-Mine: a\r\nX-Mine: b"), b"X-Mine: a\r\n", b"X-Mine: b\r\n"),
-    forwarded("claimed addresses", "X-Forwarded-For", _line(b"X-Forwarded-For: 6.6.6.6"), b"X-Forwarded-For: 127.0.0.1\r\n",
-              must_not=(b"6.6.6.6",)),
+    forwarded(
+        "claimed addresses",
+        "X-Forwarded-For",
+        _line(b"X-Forwarded-For: 6.6.6.6"),
+        b"X-Forwarded-For: 127.0.0.1\r\n",
+        must_not=(b"6.6.6.6",),
+    ),
     forwarded("claimed scheme", "X-Forwarded-Proto", _line(b"x-forwarded-proto: gopher"), must_not=(b"gopher",)),
-)  # fmt: skip
+)
 
 CONNECTION = grouped(
     "hop-by-hop",
@@ -82,31 +111,78 @@ CONNECTION = grouped(
         refused(f"Connection names {name.decode()}", "RFC 9110 7.6.1", _line(b"Connection: close, " + name))
         for name in (b"Host", b"Content-Length", b"Transfer-Encoding", b"Authorization", b"Cookie", b"Content-Type")
     ),
-    refused("Connection names Cache-Control", "RFC 9110 7.6.1", _line(b"Cache-Control: no-store\r\nConnection: cache-control")),
-    forwarded("Connection names X-Forwarded-For", "RFC 9110 7.6.1", _line(b"Connection: X-Forwarded-For"),
-              b"X-Forwarded-For: 127.0.0.1\r\n", must_not=(b"Connection",)),
-    forwarded("nominated field", "RFC 9110 7.6.1", _line(b"Connection: X-Hop\r\nX-Hop: secret\r\nX-Mine: a"), b"X-Mine: a",
-              must_not=(b"X-Hop", b"secret")),
-    forwarded("nominated in capitals", "RFC 9110 7.6.1", _line(b"Connection: X-HOP\r\nx-hop: secret"), must_not=(b"secret",)),
-    forwarded("nominated in a second Connection", "RFC 9110 7.6.1",
-              _line(b"Connection: keep-alive\r\nX-Hop: secret\r\nConnection: x-hop"), must_not=(b"secret",)),
-    forwarded("nominated before a comma", "RFC 9110 5.6.1", _line(b"Connection: ,x-hop,,\r\nX-Hop: secret"), must_not=(b"secret",)),
+    refused(
+        "Connection names Cache-Control",
+        "RFC 9110 7.6.1",
+        _line(b"Cache-Control: no-store\r\nConnection: cache-control"),
+    ),
+    forwarded(
+        "Connection names X-Forwarded-For",
+        "RFC 9110 7.6.1",
+        _line(b"Connection: X-Forwarded-For"),
+        b"X-Forwarded-For: 127.0.0.1\r\n",
+        must_not=(b"Connection",),
+    ),
+    forwarded(
+        "nominated field",
+        "RFC 9110 7.6.1",
+        _line(b"Connection: X-Hop\r\nX-Hop: secret\r\nX-Mine: a"),
+        b"X-Mine: a",
+        must_not=(b"X-Hop", b"secret"),
+    ),
+    forwarded(
+        "nominated in capitals", "RFC 9110 7.6.1", _line(b"Connection: X-HOP\r\nx-hop: secret"), must_not=(b"secret",)
+    ),
+    forwarded(
+        "nominated in a second Connection",
+        "RFC 9110 7.6.1",
+        _line(b"Connection: keep-alive\r\nX-Hop: secret\r\nConnection: x-hop"),
+        must_not=(b"secret",),
+    ),
+    forwarded(
+        "nominated before a comma",
+        "RFC 9110 5.6.1",
+        _line(b"Connection: ,x-hop,,\r\nX-Hop: secret"),
+        must_not=(b"secret",),
+    ),
     forwarded("TE", "RFC 9110 10.1.4", _line(b"TE: trailers\r\nConnection: TE"), must_not=(b"TE:", b"trailers")),
     forwarded("TE without nomination", "RFC 9110 10.1.4", _line(b"TE: gzip"), must_not=(b"TE:",)),
     forwarded("Keep-Alive", "RFC 9112 C.2.2", _line(b"Keep-Alive: timeout=9"), must_not=(b"Keep-Alive",)),
-    forwarded("Proxy-Connection", "RFC 9110 7.6.1", _line(b"Proxy-Connection: keep-alive"), must_not=(b"Proxy-Connection",)),
+    forwarded(
+        "Proxy-Connection", "RFC 9110 7.6.1", _line(b"Proxy-Connection: keep-alive"), must_not=(b"Proxy-Connection",)
+    ),
     forwarded("Upgrade without nomination", "RFC 9110 7.8", _line(b"Upgrade: websocket"), must_not=(b"Upgrade",)),
-    forwarded("upgrade to h2c", "RFC 9113 3.1",
-              _line(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"),
-              must_not=(b"h2c", b"HTTP2-Settings", b"Upgrade")),
+    forwarded(
+        "upgrade to h2c",
+        "RFC 9113 3.1",
+        _line(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__"),
+        must_not=(b"h2c", b"HTTP2-Settings", b"Upgrade"),
+    ),
     forwarded("Connection: close", "RFC 9112 9.6", _line(b"Connection: close"), must_not=(b"Connection",), closes=True),
     forwarded("nothing behind close", "RFC 9112 9.6", _line(b"Connection: close") + SMUGGLED, closes=True),
-    forwarded("garbage behind a request", "RFC 9112 3", GET + b"\r\n\x00\x01garbage\r\n\r\n", closes=True,
-              statuses=(frozenset({200}), frozenset({400}))),
-    forwarded("bare LF behind a request", "RFC 9112 2.2", GET + b"\r\n\n" + SMUGGLED, closes=True,
-              statuses=(frozenset({200}), frozenset({400}))),
-    forwarded("HTTP/1.0 ends its connection", "RFC 9112 9.3", b"GET /v HTTP/1.0\r\n" + HOST + b"\r\n" + SMUGGLED, closes=True),
-    forwarded("HTTP/1.0 with keep-alive", "RFC 9112 C.2.2", b"GET /v HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\n\r\n",
-              must_not=(b"keep-alive",), reply_must=(b"Connection: keep-alive\r\n",)),
+    forwarded(
+        "garbage behind a request",
+        "RFC 9112 3",
+        GET + b"\r\n\x00\x01garbage\r\n\r\n",
+        closes=True,
+        statuses=(frozenset({200}), frozenset({400})),
+    ),
+    forwarded(
+        "bare LF behind a request",
+        "RFC 9112 2.2",
+        GET + b"\r\n\n" + SMUGGLED,
+        closes=True,
+        statuses=(frozenset({200}), frozenset({400})),
+    ),
+    forwarded(
+        "HTTP/1.0 ends its connection", "RFC 9112 9.3", b"GET /v HTTP/1.0\r\n" + HOST + b"\r\n" + SMUGGLED, closes=True
+    ),
+    forwarded(
+        "HTTP/1.0 with keep-alive",
+        "RFC 9112 C.2.2",
+        b"GET /v HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\n\r\n",
+        must_not=(b"keep-alive",),
+        reply_must=(b"Connection: keep-alive\r\n",),
+    ),
     forwarded("keep-alive and close", "RFC 9112 9.3", _line(b"Connection: keep-alive, close") + SMUGGLED, closes=True),
-)  # fmt: skip
+)

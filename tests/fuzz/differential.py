@@ -20,7 +20,7 @@ from time import monotonic, sleep
 
 from tests.bench.process import free_port
 from tests.fuzz.engine import Proxy, running_lbapp
-from tests.fuzz.judging import Result
+from tests.fuzz.judging import OWN_DOING, Result
 from tests.fuzz.recorder import Recorder
 from tests.fuzz.vectors import VECTORS, Vector
 from tests.fuzz.vectors.reasons import reason_for
@@ -140,7 +140,7 @@ def _verdict(result: Result) -> str:
         status = answer.status
         words.append("4xx" if 400 <= status < 500 else "5xx" if status >= 500 else str(status))
     text = " ".join(words) or "nothing"
-    return f"{text}{', cut' if result.is_cut else ''}, {result.seen} seen{', unsound' if result.poison else ''}"
+    return f"{text}{', cut' if result.is_cut else ''}, {result.seen} seen{', unsound' if set(result.poison) - OWN_DOING else ''}"
 
 
 def _program(name: str) -> str | None:

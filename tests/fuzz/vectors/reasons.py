@@ -29,6 +29,7 @@ _RULES: Final[tuple[tuple[str, str, str, str, str, str], ...]] = (
     ("", "", "", "5xx", "[23][0-9][0-9]", "the peer passes an answer on that lbapp holds to be unsound"),
     ("", "", "", "4xx|5xx", "nothing", "the peer closes the connection without an answer"),
     ("", "", "", "nothing", "", "the body never became whole: the peer answers, lbapp closes"),
+    ("", "", "", "[23]", "5xx, 0 seen, unsound", "the peer sends on what the strict reader at the server refuses, such as an absolute-form target, a missing Host or a hop-by-hop field"),
     ("", "", "", "[23]", "4xx|5xx|nothing", "the peer refuses what lbapp can pass on with one meaning"),
     ("", "", "", "[23]", "[23].*unsound", "the peer sends bytes on that the strict reader refuses"),
     ("", "", "", "4xx", "[23].* 0 seen", "the peer answers by itself"),

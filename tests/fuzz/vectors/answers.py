@@ -25,7 +25,7 @@ def _chunked(data: bytes) -> bytes:
 
 
 def _cut(name: str, rfc: str, *answer: bytes | float | None, **more: object) -> Vector:
-    return good_answer(name, rfc, *answer, is_cut=True, statuses=(frozenset({200, 502}),), **more)
+    return good_answer(name, rfc, *answer, is_cut=True, statuses=(frozenset({200, 502}),), **more)  # type: ignore[arg-type]
 
 
 STATUS_LINES = grouped(

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from time import monotonic, sleep
 
 from tests.bench.process import free_port
 from tests.fuzz.engine import Proxy, running_lbapp
-from tests.fuzz.judging import Result
+from tests.fuzz.judging import OWN_DOING, Result
 from tests.fuzz.recorder import Recorder
 from tests.fuzz.vectors import VECTORS, Vector
 from tests.fuzz.vectors.reasons import reason_for
@@ -33,9 +34,9 @@ global
     nbthread 1
 defaults
     mode http
-    timeout connect 1s
-    timeout client 1s
-    timeout server 1s
+    timeout connect 300ms
+    timeout client 300ms
+    timeout server 300ms
     http-reuse always
 frontend web
     bind 127.0.0.1:{port}
@@ -52,14 +53,15 @@ error_log {folder}/error.log;
 events {{ worker_connections 200; }}
 http {{
     access_log off;
-    client_header_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s; lingering_time 1s;
+    client_header_timeout 300ms; client_body_timeout 300ms; keepalive_timeout 300ms;
+    lingering_close off;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     upstream app {{ server 127.0.0.1:{server} max_fails=0; keepalive 8; }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
-            proxy_pass http://app; proxy_http_version 1.1; proxy_read_timeout 1s; proxy_request_buffering off;
+            proxy_pass http://app; proxy_http_version 1.1; proxy_read_timeout 300ms; proxy_request_buffering off;
             proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
         }}
     }}
@@ -89,13 +91,20 @@ def compare(vectors: tuple[Vector, ...] = VECTORS) -> list[Difference]:
     with ExitStack() as stack:
         ours = stack.enter_context(running_lbapp())
         peers = {name: stack.enter_context(_running(name)) for name in ("haproxy", "nginx")}
+        with ThreadPoolExecutor(len(peers)) as threads:  # each peer has a recorder of its own
+            theirs_of = {name: threads.submit(_verdicts, peer, vectors) for name, peer in peers.items()}
+        mine_of = _verdicts(ours, vectors)
         for vector in vectors:
-            mine = _verdict(ours.run(vector))
-            for name, peer in peers.items():
-                theirs = _verdict(peer.run(vector))
+            mine = mine_of[vector.name]
+            for name in peers:
+                theirs = theirs_of[name].result()[vector.name]
                 if theirs != mine:
                     differences.append(Difference(name, vector, mine, theirs, reason_for(name, vector, mine, theirs)))
     return differences
+
+
+def _verdicts(proxy: Proxy, vectors: tuple[Vector, ...]) -> dict[str, str]:
+    return {vector.name: _verdict(proxy.run(vector)) for vector in vectors}
 
 
 def report(differences: list[Difference]) -> str:
@@ -131,7 +140,7 @@ def _verdict(result: Result) -> str:
         status = answer.status
         words.append("4xx" if 400 <= status < 500 else "5xx" if status >= 500 else str(status))
     text = " ".join(words) or "nothing"
-    return f"{text}{', cut' if result.is_cut else ''}, {result.seen} seen{', unsound' if result.poison else ''}"
+    return f"{text}{', cut' if result.is_cut else ''}, {result.seen} seen{', unsound' if set(result.poison) - OWN_DOING else ''}"
 
 
 def _program(name: str) -> str | None:
@@ -152,7 +161,7 @@ def _running(name: str) -> Iterator[Proxy]:
             process = subprocess.Popen([program, *options], stdout=log, stderr=log)
         try:
             _wait_for(port)
-            yield Proxy(("127.0.0.1", port), recorder, patience_s=1.5)
+            yield Proxy(("127.0.0.1", port), recorder, patience_s=0.6)
         finally:
             process.kill()
             process.wait()

@@ -46,8 +46,8 @@ def run_vector(vector: Vector, address: tuple[str, int], recorder: Recorder, pat
     result = Result()
     received = _exchange(vector, address, result, patience_s)
     recorder.wait_for_scripts()
-    _victim(address, result)
-    _victim(address, result)
+    _victim(address, result, patience_s)
+    _victim(address, result, patience_s)
     recorder.check_begun()
     result.seen = len(recorder.requests)
     result.poison += [f"to the server: {reason}" for reason in recorder.unsound]
@@ -115,11 +115,11 @@ def _read_answers(data: bytes, methods: list[bytes], *, has_ended: bool) -> tupl
     return finals, False, []
 
 
-def _victim(address: tuple[str, int], result: Result) -> None:
+def _victim(address: tuple[str, int], result: Result, patience_s: float) -> None:
     path = b"/victim/%d" % next(_victims)
     data = b""
     try:
-        with socket.create_connection(address, timeout=PATIENCE_S) as client:
+        with socket.create_connection(address, timeout=patience_s) as client:
             client.sendall(b"GET %b HTTP/1.1\r\nHost: victim.test\r\nConnection: close\r\n\r\n" % path)
             while more := client.recv(65536):
                 data += more

@@ -223,3 +223,9 @@ def test_length_with_an_underscore_is_no_length_and_goes_no_further(with_grammar
     parsed = parse_request_head(data, 4096, 20, with_grammar=with_grammar)
     assert parsed is not None
     assert (parsed[0].has_length, parsed[0].content_length, parsed[0].fields) == (False, 0, b"Host: h\r\n")
+
+
+def test_nominated_field_with_an_underscore_is_dropped() -> None:
+    parsed = parse_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: X_A\r\nX_A: 1\r\nX_B: 2\r\n\r\n", 16384, 100)
+    assert parsed is not None
+    assert parsed[0].fields == b"Host: h\r\nX_B: 2\r\n"

@@ -70,7 +70,8 @@ _RULES: Final[tuple[tuple[str, str, str, str, str, str], ...]] = (
         "",
         "[23]",
         "5xx, 0 seen, unsound",
-        "the peer sends on what the strict reader at the server refuses, such as an absolute-form target, a missing Host or a hop-by-hop field",
+        "the peer sends on what the strict reader at the server refuses, such as an absolute-form target, a missing Host or a"
+        " hop-by-hop field",
     ),
     ("", "", "", "[23]", "4xx|5xx|nothing", "the peer refuses what lbapp can pass on with one meaning"),
     ("", "", "", "[23]", "[23].*unsound", "the peer sends bytes on that the strict reader refuses"),

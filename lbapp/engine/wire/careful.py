@@ -27,8 +27,8 @@ _METHOD_BYTES_MAX: Final = 64
 _OPTIONS: Final = frozenset((b"close",))  # says something itself and names no field
 _NEVER_NOMINATED: Final = frozenset(
     (
-        b"authorization", b"content-length", b"content-type", b"cookie", b"date", b"host", b"set-cookie",
-        b"transfer-encoding",
+        b"authorization", b"cache-control", b"content-encoding", b"content-length", b"content-range", b"content-type",
+        b"cookie", b"date", b"host", b"set-cookie", b"trailer", b"transfer-encoding",
     )
 )  # fmt: skip
 
@@ -290,7 +290,10 @@ def _upgrade(fields: list[_Field]) -> bytes:
 
 
 def _lines(fields: list[_Field], dropped: frozenset[bytes]) -> bytes:
-    return b"".join(field.line for field in fields if field.name not in dropped)
+    # An underscore counts as a hyphen here, as it does for many a server (see `grammar`).
+    return b"".join(
+        field.line for field in fields if field.name not in dropped and field.name.replace(b"_", b"-") not in dropped
+    )
 
 
 def _response(event: h11.Response | h11.InformationalResponse, fields: list[_Field]) -> ResponseHead:

@@ -25,9 +25,9 @@ _may_become_line: Final = re.compile(rb"[0-9A-Fa-f]{0,15}+(?>(?:(?<=.)[\t ;][\t\
 _are_fields: Final = re.compile(rb"(?>(?:%b++:[^\r]*+\r\n)+)" % TOKEN).fullmatch
 # What frames or routes a message, or says who may send it, comes too late in a trailer (RFC 9110 section 6.5.1).
 _find_forbidden: Final = re.compile(
-    rb"(?:\A|\n)(?:authorization|connection|content-encoding|content-length|content-range|content-type|cookie|expect|host"
-    rb"|keep-alive|max-forwards|proxy-authorization|proxy-connection|set-cookie|te|trailer|transfer-encoding|upgrade"
-    rb"|x-forwarded-[a-z]++):",
+    rb"(?:\A|\n)(?:authorization|connection|content[_-]encoding|content[_-]length|content[_-]range|content[_-]type|cookie"
+    rb"|expect|forwarded|host|http2[_-]settings|keep[_-]alive|max[_-]forwards|proxy[_-]authorization|proxy[_-]connection"
+    rb"|set[_-]cookie|te|trailer|transfer[_-]encoding|upgrade|via|x[_-]forwarded[_-][a-z]++|x[_-]real[_-]ip):",
     re.IGNORECASE,
 ).search
 

@@ -100,6 +100,8 @@ def believe(peer: Address, scheme: str, settings: Forwarding, block: bytes) -> R
     lines += f"X-Forwarded-Proto: {known_scheme}\r\n".encode()
     if port.isdigit() and len(port) <= _PORT_DIGITS_MAX:
         lines += b"X-Forwarded-Port: %b\r\n" % port
+    if b"x-real-ip" in said:
+        lines += f"X-Real-IP: {client}\r\n".encode()
     if settings.forwarded:
         lines += b"".join(b"Forwarded: %b\r\n" % value for value in said.get(b"forwarded", []))
     lines += _standard_lines(peer, scheme, settings)

@@ -19,7 +19,7 @@ import re
 from typing import Final
 
 OURS: Final = frozenset(
-    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto")
+    (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-real-ip")
 )
 RESPONSE_DROPPED: Final = frozenset(
     (
@@ -42,9 +42,12 @@ LENGTH_DIGITS_MAX: Final = 18
 
 
 def _any_case(name: bytes) -> bytes:
-    """Return an expression for the name in any case; quicker than IGNORECASE, which folds every byte it looks at."""
+    """Return an expression for the name in any case; quicker than IGNORECASE, which folds every byte it looks at.
+
+    A hyphen stands for an underscore too: a server behind CGI, WSGI and the like cannot tell X_Real_IP from X-Real-IP.
+    """
     return b"".join(
-        b"[%b%b]" % (letter.upper(), letter) if letter.isalpha() else re.escape(letter)
+        b"[%b%b]" % (letter.upper(), letter) if letter.isalpha() else b"[_\\-]" if letter == b"-" else re.escape(letter)
         for letter in (name[at : at + 1] for at in range(len(name)))
     )
 

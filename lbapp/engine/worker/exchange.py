@@ -224,7 +224,6 @@ class Exchange(CommonExchange):
     def _framed(self, response: ResponseHead, kind: BodyKind) -> bytes:
         """Return the head as it goes to the client, and settle whether the client's connection may go on."""
         head = self.head
-        self.has_answered = True
         if self.answer_drop is not None:
             response.fields = self.answer_drop.sub(b"", response.fields)
         response.fields += self.answer_lines
@@ -256,7 +255,7 @@ class Exchange(CommonExchange):
             if response.status == 101 or interims > INTERIM_RESPONSES_MAX:
                 raise BadResponse("an interim response that nobody asked for")
             if self.head.version == 11:
-                await self._to_client(build_response_head(response, BodyKind.NONE, b""))
+                await self._to_client(build_response_head(response, BodyKind.NONE, b""), is_final=False)
 
     def _was_asked_for(self, protocol: bytes) -> bool:
         """Say whether the server may switch to this protocol: only when it was offered, and all of the request is there."""
@@ -318,7 +317,8 @@ class Exchange(CommonExchange):
         self.server.cells.count_failure(kind)
         return ended_by(kind, self.pool.name)
 
-    async def _to_client(self, data: bytes) -> None:
+    async def _to_client(self, data: bytes, *, is_final: bool = True) -> None:
+        self.has_answered |= is_final
         self.bytes_out += len(data)
         try:
             await send_all(self.client, data, self.client.limits.body_idle_timeout_s)

@@ -120,6 +120,9 @@ def test_empty_body_is_done_at_once() -> None:
         b"0\r\nHOST: h\r\n\r\n",
         b"0\r\nTrailer: x\r\n\r\n",
         b"0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+        b"0\r\nForwarded: for=1.2.3.4\r\n\r\n",
+        b"0\r\nVia: 1.1 x\r\n\r\n",
+        b"0\r\nX_Real-IP: 1.2.3.4\r\n\r\n",
     ],
 )
 def test_stream_outside_the_strict_grammar_is_refused_however_it_is_cut(stream: bytes) -> None:

@@ -110,3 +110,9 @@ def test_whatever_a_trusted_proxy_says_lines_stay_lines(hops: bytes, host: bytes
     value, name = (bytes(byte for byte in text if byte >= 32 and byte != 127) for text in (hops, host))
     found = said(b"x-forwarded-for: %b\r\nx-forwarded-host: %b\r\n" % (value, name))
     assert found.lines.count(b"\n") == found.lines.count(b"\r\n") == 2
+
+
+def test_real_ip_of_a_trusted_proxy_goes_on_as_the_client_that_is_believed() -> None:
+    block = b"x-forwarded-for: 6.6.6.6, 203.0.113.9\r\nx-real-ip: 6.6.6.6\r\n"
+    assert b"X-Real-IP: 203.0.113.9\r\n" in said(block).lines
+    assert b"X-Real-IP" not in said(b"x-forwarded-for: 203.0.113.9\r\n").lines

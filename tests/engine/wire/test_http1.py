@@ -204,3 +204,28 @@ def test_length_stays_where_there_is_no_body_but_never_in_1xx_and_204() -> None:
     assert built(103, BodyKind.NONE) == b"HTTP/1.1 103 X\r\n\r\n"
     assert built(200, BodyKind.UNTIL_CLOSE) == b"HTTP/1.1 200 X\r\n\r\n"
     assert built(200, BodyKind.CHUNKED) == b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("with_grammar", [True, False])
+@pytest.mark.parametrize(
+    "name", [b"X_Forwarded_For", b"x-forwarded_proto", b"X-Real-IP", b"X_Real_IP", b"Keep_Alive", b"Forwarded"]
+)
+def test_name_that_a_server_may_take_for_one_of_ours_goes_no_further(name: bytes, with_grammar: bool) -> None:
+    data = b"GET / HTTP/1.1\r\nHost: h\r\n%b: 10.0.0.1\r\nX_Own: y\r\n\r\n" % name
+    parsed = parse_request_head(data, 4096, 20, with_grammar=with_grammar)
+    assert parsed is not None
+    assert parsed[0].fields == b"Host: h\r\nX_Own: y\r\n"
+
+
+@pytest.mark.parametrize("with_grammar", [True, False])
+def test_length_with_an_underscore_is_no_length_and_goes_no_further(with_grammar: bool) -> None:
+    data = b"POST / HTTP/1.1\r\nHost: h\r\nContent_Length: 5\r\n\r\n"
+    parsed = parse_request_head(data, 4096, 20, with_grammar=with_grammar)
+    assert parsed is not None
+    assert (parsed[0].has_length, parsed[0].content_length, parsed[0].fields) == (False, 0, b"Host: h\r\n")
+
+
+def test_nominated_field_with_an_underscore_is_dropped() -> None:
+    parsed = parse_request_head(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: X_A\r\nX_A: 1\r\nX_B: 2\r\n\r\n", 16384, 100)
+    assert parsed is not None
+    assert parsed[0].fields == b"Host: h\r\nX_B: 2\r\n"

@@ -173,8 +173,9 @@ def running_worker(
     limits: Limits | None = None,
     state_dir: str | None = None,
     tls: TlsMaterial = NO_MATERIAL,
+    module: str = "lbapp.engine.worker.run",
 ) -> Iterator[RunningWorker]:
-    """Start a worker on free ports; end it behind."""
+    """Start a worker on free ports, as `module` starts it; end it behind."""
     configuration = Configuration(EngineSettings(state_dir=state_dir), listeners, pools, limits or Limits())
     rows = Rows(
         listeners={each.name: row for row, each in enumerate(listeners)},
@@ -194,9 +195,7 @@ def running_worker(
         addresses[row] = ((socket.AF_UNIX if each.is_unix else family, each.host, each.port),)
     sockets = {each.name: socket.create_server(("127.0.0.1", 0), backlog=512) for each in listeners}
     ours, theirs = channel_pair()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lbapp.engine.worker.run", str(theirs.fileno())], pass_fds=(theirs.fileno(),)
-    )
+    process = subprocess.Popen([sys.executable, "-m", module, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
     theirs.close()
 
     async def assign() -> None:

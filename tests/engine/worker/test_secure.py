@@ -444,6 +444,7 @@ def test_server_with_an_address_is_verified_by_it(tmp_path: Path) -> None:
         ("backend.test", OTHERS.pem, True, FailureKind.TLS_CERTIFICATE),
         ("elsewhere.test", b"", False, None),
     ],
+    ids=["both good", "another name", "another authority", "not verified"],
 )
 def test_servers_are_verified_by_authority_and_name(
     tmp_path: Path, name: str, ca: bytes, verify: bool, failure: FailureKind | None

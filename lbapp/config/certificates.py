@@ -1,8 +1,8 @@
 """Certificates and keys in files: read, checked, and what they say of themselves.
 
 Responsible for saying whether a pair of files can serve, and why not; for the names, dates and key type of a certificate; for
-files of authorities. Knows nothing of listeners or of who uses a pair. Its library is imported at its first use, so that an engine
-without TLS pays nothing for it.
+files of authorities. Knows nothing of listeners or of who uses a pair. Its library is imported at its first use, so that an
+engine without TLS pays nothing for it.
 
 Invariants: no sentence made here shows a key; a pair that is returned belongs together; a key that everybody may read is refused.
 """

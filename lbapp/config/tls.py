@@ -50,8 +50,8 @@ def _authorities(value: object) -> str:
 
 def _server_name(value: object) -> str:
     name = values.route_host(value)
-    if name.startswith("*") or name.startswith("["):
-        raise ValueError(f"{values.shown(value)} is not accepted; allowed: one name, such as \"app.example.com\"")
+    if name.startswith(("*", "[")):
+        raise ValueError(f'{values.shown(value)} is not accepted; allowed: one name, such as "app.example.com"')
     return name
 
 
@@ -146,7 +146,10 @@ def sni_rules(path: tuple[int | str, ...], listener: dict[str, Any], route: dict
         if key not in _SNI_ONLY:
             yield (*path, key), f"a tcp listener reads no requests, so its routes have sni and pool only; remove {key}"
     if "tls" in listener:
-        yield (*path, "sni"), "the listener ends TLS itself, and then relays to its one pool; remove the route or the tls"
+        yield (
+            (*path, "sni"),
+            "the listener ends TLS itself, and then relays to its one pool; remove the route or the tls",
+        )
 
 
 def pool_tls_rules(path: tuple[int | str, ...], pool: dict[str, Any]) -> Iterator[Found]:

@@ -136,6 +136,27 @@ class PersistenceCleared(TypedDict):
     cleared: int
 
 
+class CertificateStatus(TypedDict):
+    """A certificate that a listener shows."""
+
+    file: str
+    names: list[str]
+    issuer: str
+    key_type: str
+    fingerprint_sha256: str
+    not_before: float
+    not_after: float
+    days_left: float  # below 0: expired
+
+
+class TlsStatus(TypedDict):
+    """How a listener speaks TLS. Totals count since the engine started."""
+
+    certificates: list[CertificateStatus]  # the first is for who asks for no name, or for one that none has
+    handshakes: dict[str, int]  # how they ended -> total, such as "done" or "no_common_version"
+    resumed_total: int  # of those done
+
+
 class ListenerStatus(Traffic):
     """One listener. `state` follows the node: serving or draining."""
 
@@ -144,6 +165,7 @@ class ListenerStatus(Traffic):
     bind: list[str]
     pool: str | None
     state: Literal["serving", "draining"]
+    tls: TlsStatus | None  # null: it speaks plain text, or passes TLS on unopened
 
 
 class WorkerStatus(TypedDict):

@@ -1,11 +1,11 @@
 """From settings and material to what OpenSSL works with.
 
-Responsible for the TLS contexts of listeners and pools, and for which certificate a client gets. Knows nothing of sockets, files or
-processes: what it needs of files came as bytes, so that a worker that is started again serves what the others serve, whatever
-has happened to the files meanwhile. Shared by the workers and by the supervisor's probes.
+Responsible for the TLS contexts of listeners and pools, and for which certificate a client gets. Knows nothing of sockets, files
+or processes: what it needs of files came as bytes, so that a worker that is started again serves what the others serve,
+whatever has happened to the files meanwhile. Shared by the workers and by the supervisor's probes.
 
-Invariants: nothing is ever asked of a terminal; a context that is returned can serve; names are matched as RFC 6125 6.4.3 has it: a
-wildcard stands for one whole label, the leftmost.
+Invariants: nothing is ever asked of a terminal; a context that is returned can serve; names are matched as RFC 6125 6.4.3 has
+it: a wildcard stands for one whole label, the leftmost.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from lbapp.engine.policy.server_names import CertificateNames
-from lbapp.model.tls import CertificateMaterial, ClientCertificates, ListenerTls, PoolTls, TlsVersion
+from lbapp.model.entities import Listener, Pool, Protocol, Server
+from lbapp.model.tls import CertificateMaterial, ClientCertificates, ListenerTls, PoolTls, TlsMaterial, TlsVersion
 
 _MINIMUM: Final = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
 _VERIFY: Final = {
@@ -25,6 +27,14 @@ _VERIFY: Final = {
     ClientCertificates.REQUIRED: ssl.CERT_REQUIRED,
 }
 HTTP_PROTOCOLS: Final = ("http/1.1",)
+
+
+def build_listener_context(listener: Listener, material: TlsMaterial) -> ssl.SSLContext:
+    """Return what speaks TLS with the clients of a listener that does. Raises ssl.SSLError, OSError."""
+    assert listener.tls is not None
+    protocols = HTTP_PROTOCOLS if listener.protocol is Protocol.HTTP else ()
+    authorities = material.client_authorities.get(listener.name, b"")
+    return build_server_context(listener.tls, material.certificates[listener.name], authorities, protocols)
 
 
 def build_server_context(
@@ -52,16 +62,12 @@ def build_server_context(
     return first
 
 
-def build_client_context(
-    settings: PoolTls, authorities: bytes, own: CertificateMaterial | None, protocols: Sequence[str]
-) -> ssl.SSLContext:
+def build_client_context(settings: PoolTls, authorities: bytes, own: CertificateMaterial | None) -> ssl.SSLContext:
     """Return the context of a pool. Raises ssl.SSLError, OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = _MINIMUM[settings.min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION
     _be_strict(context)
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -72,6 +78,29 @@ def build_client_context(
     if own is not None:
         load_pair(context, own)
     return context
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """How TLS is spoken with one server. `name` None: it is not asked for by name, and not verified."""
+
+    context: ssl.SSLContext
+    name: str | None
+
+
+def build_pool_context(pool: Pool, material: TlsMaterial) -> ssl.SSLContext | None:
+    """Return what speaks TLS with the servers of a pool; None where they speak plain text. Raises ssl.SSLError, OSError."""
+    if pool.tls is None:
+        return None
+    authorities, own = material.authorities.get(pool.name, b""), material.own_certificates.get(pool.name)
+    return build_client_context(pool.tls, authorities, own)
+
+
+def server_tls(pool: Pool, server: Server, context: ssl.SSLContext | None) -> ServerTls | None:
+    """Return how one server of a pool is spoken with."""
+    if pool.tls is None or context is None:
+        return None
+    return ServerTls(context, pool.tls.server_name or (None if server.is_unix else server.host))
 
 
 def load_pair(context: ssl.SSLContext, certificate: CertificateMaterial) -> None:

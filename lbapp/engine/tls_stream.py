@@ -1,7 +1,7 @@
 """TLS over a non-blocking socket, with the `recv` and `send` of a socket.
 
-Responsible for the handshake, for encrypting what is sent and decrypting what is received, and for ending TLS in good order. Knows
-nothing of HTTP, of reactors or of who waits: like a socket it raises BlockingIOError. Shared by the workers and the probes.
+Responsible for the handshake, for encrypting what is sent and decrypting what is received, and for ending TLS in good order.
+Knows nothing of HTTP, of reactors or of who waits: like a socket it raises BlockingIOError. Shared by workers and probes.
 
 Invariants: BlockingIOError from `recv` means that the socket itself is empty, so an edge will come; after `send` raised it, the
 same bytes have to be given again, and are never encrypted twice; of what the peer does not take, no more is kept than one `send`
@@ -30,8 +30,8 @@ class TlsStream:
     """One side of a TLS connection. `object` tells what was agreed on; `raw` is the socket underneath."""
 
     __slots__ = (
-        "_accepted", "_decrypted", "_has_more", "_incoming", "_outgoing", "_raw_recv", "_raw_send", "_read", "_readiness", "_unsent",
-        "_was_full", "_write", "object", "raw",
+        "_accepted", "_decrypted", "_has_more", "_incoming", "_outgoing", "_raw_recv", "_raw_send", "_read", "_readiness",
+        "_unsent", "_was_full", "_write", "object", "raw",
     )  # fmt: skip
 
     def __init__(

@@ -133,8 +133,8 @@ class Route:
 
     What is None or empty matches everything. `host` is lower case, without port; `path` is a prefix; `path_regex` has to match
     the whole path; `method` is upper case; header names are lower case, `headers` want a whole value, `header_regexes` a
-    match of one, `headers_present` say whether the field has to be there or must not be. `sni` is what a TLS client of a TCP listener
-    asks for, in lower case: such a route has a pool and nothing else.
+    match of one, `headers_present` say whether the field has to be there or must not be. `sni` is what a TLS client of a TCP
+    listener asks for, in lower case: such a route has a pool and nothing else.
     """
 
     pool: str | None = None

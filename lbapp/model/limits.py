@@ -33,7 +33,9 @@ class Limits:
     response_timeout_s: float = 30.0  # from the request sent to the response head; 504
     tunnel_idle_timeout_s: float = 3600.0  # without a byte either way, in TCP and after an upgrade
     proxy_header_timeout_s: float = 5.0  # from the accept to the last byte of a PROXY header; then closed
-    tls_handshake_timeout_s: float = 10.0  # with a client, from the accept (or its PROXY header) to the end; then closed
+    tls_handshake_timeout_s: float = (
+        10.0  # with a client, from the accept (or its PROXY header) to the end; then closed
+    )
     idle_connections_max: int = 64  # kept open to each server by each worker
     idle_connection_timeout_s: float = 30.0  # an upstream connection kept idle longer is closed
     idle_connection_age_s: float = 600.0  # an upstream connection older than this is not used again

@@ -101,6 +101,7 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
                 "bind": ["0.0.0.0:8080"],
                 "pool": pools[0],
                 "state": "serving",
+                "tls": None,
             }
         ],
         "pools": [

@@ -1,7 +1,7 @@
 """Which of several things a server's name stands for: certificates, and routes of TCP listeners.
 
-Responsible for matching names. Knows nothing of certificates, pools or sockets. Invariant: the case of letters and a final dot make no
-difference; where two match, the more exact one of certificates wins, and the first of routes.
+Responsible for matching names. Knows nothing of certificates, pools or sockets. Invariant: the case of letters and a final dot
+make no difference; where two match, the more exact one of certificates wins, and the first of routes.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ error in one loop ends it or another.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -18,22 +19,31 @@ from lbapp.engine.policy.health import HealthRecord, first_probe_delay_s, next_p
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.state import ServerState, ServerStates
-from lbapp.model.entities import CheckType
+from lbapp.engine.tls_contexts import ServerTls
+from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.states import AdminState
 
 PROBES_AT_ONCE_MAX: Final = 256
 
 _log = logging.getLogger("lbapp")
+Tls = Callable[[Pool, Server], ServerTls | None]  # how a server is spoken with
+
+
+def _plain(_pool: Pool, _server: Server) -> None:
+    return None
 
 
 class Checks:
     """The probe loops. `faults` counts errors in them that nobody foresaw."""
 
-    def __init__(self, states: ServerStates, resolver: Resolver, random: Random | None = None) -> None:
+    def __init__(
+        self, states: ServerStates, resolver: Resolver, random: Random | None = None, tls: Tls = _plain
+    ) -> None:
         self.faults = 0
         self._states = states
         self._resolver = resolver
         self._random = random or Random()
+        self._tls = tls
         self._probing = anyio.CapacityLimiter(PROBES_AT_ONCE_MAX)
 
     async def run(self) -> None:
@@ -64,7 +74,8 @@ class Checks:
         check = state.pool.health_check
         async with self._probing:
             addresses = self._resolver.addresses.get(state.row, ())
-            result = await probe(check, addresses, state.server.authority, state.pool.transport)
+            pool, server = state.pool, state.server
+            result = await probe(check, addresses, server.authority, pool.transport, self._tls(pool, server))
         if state.admin is AdminState.MAINT:
             return HealthRecord()
         if record.state is not state.health:  # a maintenance came and went in the meantime

@@ -1,7 +1,8 @@
 """The Prometheus exposition of one engine.
 
 Responsible for names, labels and help texts of the metrics. Knows nothing of HTTP or of how figures are
-counted. Each help text ends with how values of several nodes are merged: sum, max or last.
+counted. Each help text ends with how values of several nodes are merged: sum, max,
+min or last.
 
 Histogram bounds are powers of four from 256 us: each is also a bound of the scoreboard's own buckets, so the
 counts are exact. Sums are made from the buckets' middles and are at most 3.2 % off.
@@ -27,7 +28,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lbapp import __version__
-from lbapp.engine.scoreboard.totals import PoolTotals
+from lbapp.control.messages import CertificateStatus
+from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
@@ -36,6 +38,7 @@ from lbapp.model.histogram import BUCKETS, bucket_bounds, bucket_of, counts
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import AdminState, HealthState
+from lbapp.model.tls import HandshakeEnd
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 _BOUNDS_US: Final = tuple(4**power for power in range(4, 14))  # 256 us .. 67 s
@@ -91,7 +94,17 @@ class _Readings:
             [([n], o) for n, o in unserved.items()],
         )
 
+        yield from _tls(
+            [(name, reading.listeners[rows.listeners[name]], found) for name, found in self._certificates()]
+        )
         yield from _persistence([(pool, self._reader.totals(pool)) for pool, _ in pools])
+
+    def _certificates(self) -> list[tuple[str, list[CertificateStatus]]]:
+        certificates = self._reader.certificates
+        listeners = self._reader.running.configuration.listeners
+        if certificates is None:
+            return []
+        return [(each.name, certificates.of_listener(each.name)) for each in listeners if each.tls is not None]
 
     def _engine(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lbapp_build_info", "Version (merge: last)", labels=["version"])
@@ -155,6 +168,28 @@ def _outcomes(
         for outcome in Outcome:
             metric.add_metric([*values, outcome.name.lower()], outcomes[outcome])
     return metric
+
+
+def _tls(listeners: Sequence[tuple[str, ListenerTotals, list[CertificateStatus]]]) -> Iterator[Metric]:
+    handshakes = CounterMetricFamily(
+        "lbapp_listener_tls_handshakes_total", "How TLS handshakes ended (merge: sum)", labels=["listener", "end"]
+    )
+    resumed = CounterMetricFamily(
+        "lbapp_listener_tls_resumed_total", "Resumed TLS sessions (merge: sum)", labels=["listener"]
+    )
+    labels = ["listener", "file"]
+    ends = GaugeMetricFamily(
+        "lbapp_certificate_not_after_seconds", "End of a certificate in Unix seconds (merge: min)", labels=labels
+    )
+    days = GaugeMetricFamily("lbapp_certificate_days_left", "Days left of a certificate (merge: min)", labels=labels)
+    for name, totals, certificates in listeners:
+        for end in HandshakeEnd:
+            handshakes.add_metric([name, end.name.lower()], totals.handshakes[end])
+        resumed.add_metric([name], totals.resumed)
+        for certificate in certificates:
+            ends.add_metric([name, certificate["file"]], certificate["not_after"])
+            days.add_metric([name, certificate["file"]], certificate["days_left"])
+    yield from (handshakes, resumed, ends, days)
 
 
 def _persistence(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:

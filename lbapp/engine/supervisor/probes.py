@@ -1,8 +1,9 @@
 """One run of a health check against one server.
 
-Responsible for the TCP connection, the HTTP request and the words for what was found. Knows nothing of
-thresholds, states or when to probe. Invariants: a probe ends within its timeout, whatever the server does; it
-never raises for anything a server can do; 2xx and 3xx are successes, all else is a failure with its reason.
+Responsible for the TCP connection, TLS where the pool speaks it, the HTTP request and the words for what was
+found. Knows nothing of thresholds, states or when to probe. Invariants: a probe ends within its timeout, whatever
+the server does; it never raises for anything a server can do; 2xx and 3xx are successes, all else is a failure
+with its reason.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +23,8 @@ from lbapp import __version__
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.health import ProbeResult
 from lbapp.engine.socket_options import bind_source
+from lbapp.engine.tls_contexts import ServerTls
+from lbapp.engine.tls_stream import TlsStream
 from lbapp.engine.wire.proxy_protocol import ProxyHeader, build_v1, build_v2
 from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.limits import PROBE_BODY_BYTES_MAX
@@ -45,7 +49,11 @@ _REASONS: Final = {
 
 
 async def probe(
-    check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport = _PLAIN
+    check: HealthCheck,
+    addresses: Sequence[SocketAddress],
+    authority: str,
+    transport: PoolTransport = _PLAIN,
+    tls: ServerTls | None = None,
 ) -> ProbeResult:
     """Run `check` once.
 
@@ -55,7 +63,11 @@ async def probe(
     is_success, reason = False, f"no answer within {check.timeout_s:g}s"
     with anyio.move_on_after(check.timeout_s):
         try:
-            is_success, reason = await _probe(check, addresses, authority, transport)
+            is_success, reason = await _probe(check, addresses, authority, transport, tls)
+        except ssl.SSLCertVerificationError as error:
+            reason = f"certificate refused: {error.verify_message}"
+        except ssl.SSLError as error:
+            reason = f"TLS failed: {(getattr(error, 'reason', None) or str(error)).lower().replace('_', ' ')}"
         except OSError as error:
             reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
         except h11.RemoteProtocolError:
@@ -64,7 +76,11 @@ async def probe(
 
 
 async def _probe(
-    check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport
+    check: HealthCheck,
+    addresses: Sequence[SocketAddress],
+    authority: str,
+    transport: PoolTransport,
+    tls: ServerTls | None,
 ) -> tuple[bool, str]:
     if not addresses:
         return False, "name not resolved"
@@ -72,9 +88,23 @@ async def _probe(
     with connection:
         if transport.proxy_protocol is not None:
             await _send(connection, _OWN_HEADERS[transport.proxy_protocol])
+        stream: socket.socket | TlsStream = connection
+        if tls is not None:
+            stream = await _secured(connection, tls)
         if check.type is CheckType.TCP:
-            return True, "connected"
-        return await _ask(connection, check.path, authority)
+            found = True, "connected"
+        else:
+            found = await _ask(stream, check.path, authority)
+        if isinstance(stream, TlsStream):
+            stream.end()
+        return found
+
+
+async def _secured(connection: socket.socket, tls: ServerTls) -> TlsStream:
+    stream = TlsStream(tls.context, connection, tls.name)
+    while not stream.shake_hands():
+        await (anyio.wait_writable(connection) if stream.is_blocked else anyio.wait_readable(connection))
+    return stream
 
 
 async def _connect_first(addresses: Sequence[SocketAddress], source: str | None) -> socket.socket:
@@ -105,7 +135,7 @@ async def _connect(address: SocketAddress, source: str | None) -> socket.socket:
     return connection
 
 
-async def _ask(connection: socket.socket, path: str, authority: str) -> tuple[bool, str]:
+async def _ask(connection: socket.socket | TlsStream, path: str, authority: str) -> tuple[bool, str]:
     http = h11.Connection(h11.CLIENT, max_incomplete_event_size=PROBE_BODY_BYTES_MAX)
     headers = [
         ("Host", authority),
@@ -133,7 +163,7 @@ async def _ask(connection: socket.socket, path: str, authority: str) -> tuple[bo
     return 200 <= status < 400, f"HTTP {status}"
 
 
-async def _send(connection: socket.socket, data: bytes) -> None:
+async def _send(connection: socket.socket | TlsStream, data: bytes) -> None:
     while data:
         try:
             data = data[connection.send(data) :]
@@ -141,7 +171,7 @@ async def _send(connection: socket.socket, data: bytes) -> None:
             await anyio.wait_writable(connection)
 
 
-async def _receive(connection: socket.socket) -> bytes:
+async def _receive(connection: socket.socket | TlsStream) -> bytes:
     while True:
         try:
             return connection.recv(_RECEIVE_BYTES)

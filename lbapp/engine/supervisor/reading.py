@@ -23,10 +23,12 @@ from lbapp.control.messages import (
     PoolStatus,
     ServerStatus,
     Status,
+    TlsStatus,
     WorkerStatus,
 )
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_totals
+from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.history import History, Reading
 from lbapp.engine.supervisor.life import Life
@@ -39,6 +41,7 @@ from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Listener, Pool
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import WorkerPhase
+from lbapp.model.tls import HandshakeEnd
 
 STATUS_AGE_MAX_S: Final = 0.1  # several watches get the same Status
 
@@ -54,6 +57,7 @@ class StatusReader:
     drains: Drains
     workers: Workers
     history: History
+    certificates: Certificates | None = None
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
 
@@ -144,6 +148,17 @@ class StatusReader:
             "bind": [str(bind) for bind in self.listening.binds[listener.name]],
             "pool": listener.pool,
             "state": "draining" if self.life.phase == "draining" else "serving",
+            "tls": self._tls(listener, now),
+        }
+
+    def _tls(self, listener: Listener, now: Reading) -> TlsStatus | None:
+        if listener.tls is None or self.certificates is None:
+            return None
+        totals = now.listeners[self.running.rows.listeners[listener.name]]
+        return {
+            "certificates": self.certificates.of_listener(listener.name),
+            "handshakes": {end.name.lower(): totals.handshakes[end] for end in HandshakeEnd},
+            "resumed_total": totals.resumed,
         }
 
     def _pool(self, pool: Pool, now: Reading, earlier: Reading) -> PoolStatus:

@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 
 from lbapp.engine.supervisor.api import Api
+from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.commands import Commands
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
@@ -73,12 +74,15 @@ class Engine:
         self.control = control
         self.life = Life(running.configuration.limits.stop_timeout_s)
         self.events = Events()
+        self.certificates = Certificates(running.configuration, self.events)
         self.resolver = Resolver(running, self.events)
         self.states = ServerStates(running, self.events)
         self.workers = Workers(running, listening, self.events, lambda: self.resolver.addresses)
+        self.workers.tls = lambda: self.certificates.material
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
         reader = StatusReader(running, self.life, listening, self.states, self.drains, self.workers, self.history)
+        reader.certificates = self.certificates
         commands = Commands(running, self.states, self.drains, reader)
         self.clients = Clients(running, self.events)
         self.api = Api(reader, commands, self.states, self.events, self.life, self.clients)
@@ -114,9 +118,11 @@ class Engine:
             if not self.life.is_stopping and failure is not None:
                 raise failure
             return False
-        for part in (self.history.run, self.drains.run, self.clients.run, Checks(self.states, self.resolver).run):
+        checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
+        for part in (self.history.run, self.drains.run, self.clients.run, checks.run):
             tasks.start_soon(part)
         tasks.start_soon(self.resolver.run, self.workers.tell)
+        tasks.start_soon(self.certificates.run, self.workers.tell)
         tasks.start_soon(self._serve_control)
         self.life.phase = "serving"
         notify("READY=1")

@@ -30,6 +30,7 @@ from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_statu
 from lbapp.model.errors import StartError
 from lbapp.model.limits import RESTART_DELAY_MAX_S, WORKER_START_TIMEOUT_S
 from lbapp.model.states import WorkerPhase
+from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 STABLE_S: Final = 10.0  # a worker that served for so long died by chance, not because it cannot run
 _FIRST_DELAY_S: Final = 0.25
@@ -47,6 +48,7 @@ class Workers:
         self._listening = listening
         self._events = events
         self._addresses = addresses
+        self.tls: Callable[[], TlsMaterial] = lambda: NO_MATERIAL  # what is served when a worker starts
         self._live: dict[int, WorkerProcess] = {}
         self._stopping = False
         self._started = False
@@ -159,6 +161,7 @@ class Workers:
                 rows=running.rows,
                 addresses=self._addresses(),
                 listening=tuple(name for name, _ in sockets),
+                tls=self.tls(),
             ),
             [fd for _, fd in sockets],
         )

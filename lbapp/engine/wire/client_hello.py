@@ -1,11 +1,11 @@
 """Reading the first message of TLS: which server a client asks for (RFC 8446 4.1.2 and 5.1, RFC 6066 3, RFC 7301 3.1).
 
-Responsible for the bytes of a ClientHello in its records, of any version from SSL 3 to TLS 1.3. Knows nothing of sockets, and leaves
-everything else that a hello says to the server that it is for.
+Responsible for the bytes of a ClientHello in its records, of any version from SSL 3 to TLS 1.3. Knows nothing of sockets, and
+leaves everything else that a hello says to the server that it is for.
 
-Invariants: it needs no byte behind the hello, and says that something is wrong with one as soon as that can be seen; it never
-looks at more than CLIENT_HELLO_BYTES_MAX; what it accepts has exactly one meaning: lengths that do not add up, a second list of names
-or a name that is no host name are refused.
+Invariants: it needs no byte behind the hello, and says that something is wrong with one as soon as that can be seen; a hello of
+more than CLIENT_HELLO_BYTES_MAX is refused; what it accepts has exactly one meaning: lengths that do not add up, a second list
+of names or a name that is no host name are refused.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Responsible for reading, without consuming it, the hello that every connection of such a listener has to begin with. Knows nothing
 of its bytes (`wire.client_hello`) and holds no key.
 
-Invariants: not one byte is consumed, so that the server gets the hello as the client sent it; nothing is relayed before a whole hello
-has been read; a client that speaks no TLS reaches no server.
+Invariants: not one byte is consumed, so that the server gets the hello as the client sent it; nothing is relayed before a whole
+hello has been read; a client that speaks no TLS reaches no server.
 """
 
 from __future__ import annotations

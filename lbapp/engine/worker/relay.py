@@ -149,7 +149,7 @@ async def splice(  # noqa: PLR0913
         pipes.give_back(ends, held == 0)
 
 
-async def copy(  # noqa: PLR0913
+async def copy(
     source: Endpoint,
     sink: Endpoint,
     count: int,

@@ -42,6 +42,7 @@ from lbapp.engine.policy.routing import compile_routes
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
+from lbapp.engine.tls_contexts import build_pool_context, server_tls
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.persistence import MemoryWriter, set_up
@@ -49,7 +50,6 @@ from lbapp.engine.worker.private import PrivateServer
 from lbapp.engine.worker.reactor import Aborted, Reactor
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
-from lbapp.engine.worker.secure import build_pool_context, server_tls
 from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
 from lbapp.model.entities import Configuration
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits

@@ -3,23 +3,22 @@
 Responsible for who waits for what in a handshake, for how one that fails is counted, and for taking over new certificates. Knows
 nothing of records or ciphers (`tls_stream`, `tls_contexts`).
 
-Invariants: every handshake with a client is counted with exactly one end; one that fails leaves nothing behind but its count and at
-most one log line a second; connections keep the certificate they began with.
+Invariants: every handshake with a client is counted with exactly one end; one that fails leaves nothing behind but its count and
+at most one log line a second; connections keep the certificate they began with.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lbapp.engine.tls_contexts import HTTP_PROTOCOLS, build_client_context, build_server_context
+from lbapp.engine.tls_contexts import ServerTls, build_listener_context
 from lbapp.engine.tls_stream import TlsStream
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.reactor import DeadlinePassed, Endpoint
 from lbapp.engine.worker.relay import SourceEnded
-from lbapp.model.entities import Listener, Pool, Protocol, Server
+from lbapp.model.entities import Listener, Protocol
 from lbapp.model.limits import FAULT_LOG_INTERVAL_S
 from lbapp.model.outcomes import FailureKind
 from lbapp.model.tls import HandshakeEnd, TlsMaterial
@@ -55,11 +54,7 @@ class TlsPreamble:
         self._context = self._build(material)
 
     def _build(self, material: TlsMaterial) -> ssl.SSLContext:
-        name, settings = self._listener.name, self._listener.tls
-        assert settings is not None
-        protocols = HTTP_PROTOCOLS if self._listener.protocol is Protocol.HTTP else ()
-        authorities = material.client_authorities.get(name, b"")
-        return build_server_context(settings, material.certificates[name], authorities, protocols)
+        return build_listener_context(self._listener, material)
 
     async def __call__(self, client: Downstream) -> None:
         """Speak TLS with the client from now on. Raises what closes the connection."""
@@ -88,7 +83,9 @@ class TlsPreamble:
     def _failed(self, client: Downstream, end: HandshakeEnd, reason: str) -> None:
         client.listener.cells.handshake_ended(end, False)
         now = client.reactor.now
-        if end is not HandshakeEnd.CLIENT_GONE and now >= self._quiet_until:  # all are counted; one a second is written out
+        if (
+            end is not HandshakeEnd.CLIENT_GONE and now >= self._quiet_until
+        ):  # all are counted; one a second is written out
             self._quiet_until = now + FAULT_LOG_INTERVAL_S
             name, address = self._listener.name, client.address or "unix:"
             log.info("listener %s: the TLS handshake with %s failed: %s", name, address, reason)
@@ -108,29 +105,6 @@ def end_of(error: ssl.SSLError) -> HandshakeEnd:
 
 def _reason(error: ssl.SSLError) -> str:
     return getattr(error, "reason", None) or ""  # only errors of OpenSSL itself have one
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTls:
-    """How TLS is spoken with one server. `name` None: it is not asked for by name, and not verified."""
-
-    context: ssl.SSLContext
-    name: str | None
-
-
-def build_pool_context(pool: Pool, material: TlsMaterial) -> ssl.SSLContext | None:
-    """Return what speaks TLS with the servers of a pool; None where they speak plain text. Raises ssl.SSLError, OSError."""
-    if pool.tls is None:
-        return None
-    authorities, own = material.authorities.get(pool.name, b""), material.own_certificates.get(pool.name)
-    return build_client_context(pool.tls, authorities, own, ())
-
-
-def server_tls(pool: Pool, server: Server, context: ssl.SSLContext | None) -> ServerTls | None:
-    """Return how one server of a pool is spoken with."""
-    if pool.tls is None or context is None:
-        return None
-    return ServerTls(context, pool.tls.server_name or (None if server.is_unix else server.host))
 
 
 async def shake_hands_as_client(upstream: Endpoint, tls: ServerTls, deadline: float) -> None:

@@ -23,10 +23,11 @@ from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.socket_options import apply, bind_source, tcp_options
+from lbapp.engine.tls_contexts import ServerTls
 from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
-from lbapp.engine.worker.secure import ServerTls, failure_of, shake_hands_as_client
+from lbapp.engine.worker.secure import failure_of, shake_hands_as_client
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import FailureKind, Outcome
@@ -206,7 +207,6 @@ class UpstreamServer:
             upstream.close()
             raise AttemptFailed(_kind_of(code))
         return upstream
-
 
     async def _secure(self, upstream: Upstream, tls: ServerTls, deadline: float) -> None:
         """Speak TLS on a new connection. Nothing of a request has been sent yet, so a failure is one of connecting."""

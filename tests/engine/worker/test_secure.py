@@ -48,6 +48,10 @@ WEB = Listener("web", (), pool="app", tls=SETTINGS)
 TCP = replace(WEB, protocol=Protocol.TCP)
 
 
+def app(backend: TcpServer) -> tuple[Pool, ...]:
+    return (Pool("app", (server("s", backend.port),)),)
+
+
 def material(*certificates: CertificateMaterial, client_ca: bytes = b"", ca: bytes = b"") -> TlsMaterial:
     return TlsMaterial(
         {"web": certificates or (AUTHORITY.issue("app.test", "*.sites.test").material(),)},
@@ -70,7 +74,7 @@ def everything(connection: socket.socket) -> bytes:
 
 def certificate_names(connection: ssl.SSLSocket) -> set[str]:
     shown = connection.getpeercert() or {}
-    return {str(name) for _, name in shown.get("subjectAltName", ())}  # type: ignore[misc]
+    return {str(entry[1]) for entry in shown.get("subjectAltName", ())}
 
 
 def ends(worker: RunningWorker) -> dict[HandshakeEnd, int]:
@@ -80,12 +84,14 @@ def ends(worker: RunningWorker) -> dict[HandshakeEnd, int]:
 def test_request_over_tls_says_so_to_its_server() -> None:
     seen: list[bytes] = []
     backend = TcpServer(answering(seen=seen))
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            assert client.version() == "TLSv1.3"
-            for _ in range(3):
-                client.sendall(REQUEST)
-                assert read_head(client)[0].startswith(b"HTTP/1.1 200")
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        assert client.version() == "TLSv1.3"
+        for _ in range(3):
+            client.sendall(REQUEST)
+            assert read_head(client)[0].startswith(b"HTTP/1.1 200")
         wait_for(lambda: worker.listener().outcomes[Outcome.COMPLETED] == 3)
         assert len(seen) == 3
         assert all(b"X-Forwarded-Proto: https\r\n" in head for head in seen)
@@ -96,7 +102,7 @@ def test_request_over_tls_says_so_to_its_server() -> None:
 
 def test_end_of_a_connection_is_said_in_tls() -> None:
     backend = TcpServer(answering())
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
+    with running_worker((WEB,), app(backend), tls=material()) as worker:
         context = AUTHORITY.client_context()
         context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         sock = worker.connect()
@@ -116,12 +122,14 @@ def test_bodies_of_any_size_go_both_ways(size: int) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, got))
 
     backend = TcpServer(echo)
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            head = b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % size
-            client.sendall(head + body)
-            _, rest = read_head(client)
-            assert read_exactly(client, size, rest) == body
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        head = b"POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % size
+        client.sendall(head + body)
+        _, rest = read_head(client)
+        assert read_exactly(client, size, rest) == body
     backend.close()
 
 
@@ -134,34 +142,40 @@ def test_client_that_reads_slowly_gets_every_byte() -> None:
         connection.recv(1)
 
     backend = TcpServer(big)
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            client.sendall(LAST)
-            wait_for(lambda: worker.listener().in_flight == 1)
-            got = bytearray()
-            while data := client.recv(3000):
-                got += data
-            assert got.partition(b"\r\n\r\n")[2] == body
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        client.sendall(LAST)
+        wait_for(lambda: worker.listener().in_flight == 1)
+        got = bytearray()
+        while data := client.recv(3000):
+            got += data
+        assert got.partition(b"\r\n\r\n")[2] == body
     backend.close()
 
 
 def test_pipelined_requests_in_one_record_are_all_answered() -> None:
     backend = TcpServer(answering())
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            client.sendall(REQUEST * 50 + LAST)
-            assert everything(client).count(b"HTTP/1.1 200 OK") == 51
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        client.sendall(REQUEST * 50 + LAST)
+        assert everything(client).count(b"HTTP/1.1 200 OK") == 51
     backend.close()
 
 
 def test_request_byte_by_byte_is_answered() -> None:
     backend = TcpServer(answering())
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for at in range(len(LAST)):
-                client.sendall(LAST[at : at + 1])
-            assert everything(client).startswith(b"HTTP/1.1 200 OK")
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(LAST)):
+            client.sendall(LAST[at : at + 1])
+        assert everything(client).startswith(b"HTTP/1.1 200 OK")
     backend.close()
 
 
@@ -247,7 +261,7 @@ def test_client_certificates_are_asked_for(tmp_path: Path) -> None:
     backend = TcpServer(answering())
     for mode, without in ((ClientCertificates.OPTIONAL, True), (ClientCertificates.REQUIRED, False)):
         listener = replace(WEB, tls=replace(SETTINGS, client_certificates=mode))
-        pools = (Pool("app", (server("s", backend.port),)),)
+        pools = app(backend)
         with running_worker((listener,), pools, tls=material(client_ca=AUTHORITY.pem)) as worker:
             for own, is_served in ((good, True), (bad, False), (expired, False), (None, without)):
                 assert _is_served(worker, AUTHORITY.client_context(own)) is is_served, (mode, own)
@@ -297,7 +311,7 @@ def test_client_that_does_not_trust_us_and_one_that_goes_are_counted() -> None:
 def test_new_certificates_are_served_without_a_break() -> None:
     old, new = (AUTHORITY.issue("app.test", name).material() for name in ("old.test", "new.test"))
     backend = TcpServer(answering())
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material(old)) as worker:
+    with running_worker((WEB,), app(backend), tls=material(old)) as worker:
         context = AUTHORITY.client_context()
         with secured(worker, context) as before:
             assert "old.test" in certificate_names(before)
@@ -317,7 +331,7 @@ def test_new_certificates_are_served_without_a_break() -> None:
 
 def test_sessions_are_resumed() -> None:
     backend = TcpServer(answering())
-    with running_worker((WEB,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
+    with running_worker((WEB,), app(backend), tls=material()) as worker:
         context = AUTHORITY.client_context()
         with secured(worker, context) as first:
             first.sendall(LAST)
@@ -345,7 +359,7 @@ def test_half_close_is_passed_on_in_both_directions() -> None:
         connection.sendall(everything(connection))
 
     backend = TcpServer(collect)
-    with running_worker((TCP,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
+    with running_worker((TCP,), app(backend), tls=material()) as worker:
         with worker.connect() as raw:
             client = TlsStream(AUTHORITY.client_context(), raw, "app.test")
             assert client.shake_hands()
@@ -364,7 +378,7 @@ def test_half_close_is_passed_on_in_both_directions() -> None:
 def test_tcp_listener_relays_what_tls_carries() -> None:
     data = os.urandom(1_000_000)
     backend = TcpServer(_echo)
-    with running_worker((TCP,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
+    with running_worker((TCP,), app(backend), tls=material()) as worker:
         with secured(worker, AUTHORITY.client_context()) as client:
             client.setblocking(False)
             sent, got = 0, b""
@@ -387,7 +401,7 @@ def test_tcp_listener_relays_what_tls_carries() -> None:
 
 def test_stream_that_ends_without_the_end_of_tls_is_broken_off() -> None:
     backend = TcpServer(_echo)
-    with running_worker((TCP,), (Pool("app", (server("s", backend.port),)),), tls=material()) as worker:
+    with running_worker((TCP,), app(backend), tls=material()) as worker:
         with secured(worker, AUTHORITY.client_context()) as client:
             client.sendall(b"x")
             assert client.recv(1) == b"x"
@@ -461,9 +475,19 @@ def test_servers_are_verified_by_authority_and_name(
     backend.close()
 
 
+def _without_tls(connection: socket.socket) -> None:
+    connection.recv(10)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def _silent(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass
+
+
 def test_server_without_tls_is_a_failure_and_another_is_tried(tmp_path: Path) -> None:
     context = AUTHORITY.server_context(AUTHORITY.issue("backend.test"), tmp_path)
-    plain = TcpServer(lambda connection: connection.recv(10) and connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
+    plain = TcpServer(_without_tls)
     secure = TcpServer(over_tls(answering(b"secure"), context))
     servers = (server("plain", plain.port), server("secure", secure.port))
     pool = Pool("app", servers, tls=PoolTls(server_name="backend.test"))
@@ -476,7 +500,7 @@ def test_server_without_tls_is_a_failure_and_another_is_tried(tmp_path: Path) ->
 
 
 def test_server_that_never_ends_its_handshake_is_a_connect_timeout() -> None:
-    backend = TcpServer(lambda connection: [connection.recv(65536) for _ in range(2)] and None)
+    backend = TcpServer(_silent)
     pool = Pool("app", (server("s", backend.port),), tls=PoolTls(verify=False))
     with running_worker((replace(WEB, tls=None),), (pool,), Limits(connect_timeout_s=0.3)) as worker:
         assert worker.request(LAST).startswith(b"HTTP/1.1 504")
@@ -513,11 +537,13 @@ def test_bulk_goes_through_tls_on_both_sides(tmp_path: Path) -> None:
 
     backend = TcpServer(over_tls(big, context))
     pool = Pool("app", (server("s", backend.port),), tls=PoolTls(server_name="backend.test"))
-    with running_worker((WEB,), (pool,), tls=material(ca=AUTHORITY.pem)) as worker:
-        with secured(worker, AUTHORITY.client_context()) as client:
-            client.sendall(LAST)
-            _, rest = read_head(client)
-            assert read_exactly(client, len(body), rest) == body
+    with (
+        running_worker((WEB,), (pool,), tls=material(ca=AUTHORITY.pem)) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        client.sendall(LAST)
+        _, rest = read_head(client)
+        assert read_exactly(client, len(body), rest) == body
     backend.close()
 
 

@@ -12,11 +12,11 @@ import ssl
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from lbapp.config import values
 from lbapp.config.certificates import read_authorities, read_certificate
-from lbapp.config.table import Table
+from lbapp.config.table import STRICT
 from lbapp.config.transport import Flag
 from lbapp.model.entities import Protocol
 from lbapp.model.tls import DEFAULT_CIPHERS, CertificateFiles, ClientCertificates, ListenerTls, PoolTls, TlsVersion
@@ -69,9 +69,10 @@ Authorities = Annotated[str, BeforeValidator(_authorities)]
 ServerNamePattern = Annotated[str, BeforeValidator(server_name_pattern)]
 
 
-class CertificateTable(Table):
+class CertificateTable(BaseModel):
     """`[[listener.tls.certificate]]` and `[pool.tls.certificate]`."""
 
+    model_config = STRICT
     file: File
     key: File | None = None
 
@@ -85,9 +86,10 @@ class CertificateTable(Table):
         return CertificateFiles(self.file, self.key or self.file)
 
 
-class ListenerTlsTable(Table):
+class ListenerTlsTable(BaseModel):
     """`[listener.tls]`."""
 
+    model_config = STRICT
     certificate: list[CertificateTable] = Field(default_factory=list)
     min_version: Version = TlsVersion.TLS_1_2
     ciphers: Annotated[str, BeforeValidator(_ciphers)] = DEFAULT_CIPHERS
@@ -102,9 +104,10 @@ class ListenerTlsTable(Table):
         return ListenerTls(certificates, self.min_version, self.ciphers, self.client_certificate, self.client_ca)
 
 
-class PoolTlsTable(Table):
+class PoolTlsTable(BaseModel):
     """`[pool.tls]`."""
 
+    model_config = STRICT
     verify: Flag = True
     ca_file: Authorities | None = None
     server_name: Annotated[str, BeforeValidator(_server_name)] | None = None
@@ -140,11 +143,11 @@ def sni_rules(path: tuple[int | str, ...], listener: dict[str, Any], route: dict
         if "sni" in route:
             yield (*path, "sni"), 'it is for protocol = "tcp"; on an http listener, match the host'
         return
-    if "sni" not in route:
+    others = [key for key in route if key not in _SNI_ONLY]
+    for key in others:
+        yield (*path, key), f"a tcp listener reads no requests, so its routes have sni and pool only; remove {key}"
+    if "sni" not in route and not others:
         yield path, "a route of a tcp listener says what clients ask for in their TLS hello; give it sni"
-    for key in route:
-        if key not in _SNI_ONLY:
-            yield (*path, key), f"a tcp listener reads no requests, so its routes have sni and pool only; remove {key}"
     if "tls" in listener:
         yield (
             (*path, "sni"),

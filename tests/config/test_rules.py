@@ -36,11 +36,14 @@ def listener(lines: str = 'pool = "app"', name: str = "web", bind: str = '"127.0
         ),
         (
             listener("") + POOL,
-            ["f.toml:1: listener[0]: the listener has no pool; name one, or give it routes (http only)"],
+            ["f.toml:1: listener[0]: the listener has no pool; name one, or give it routes"],
         ),
         (
             listener('protocol = "tcp"\npool = "app"\nroute = [{ pool = "app" }]') + POOL,
-            ["f.toml:6: listener[0].route: a tcp listener has no routes; remove them"],
+            [
+                "f.toml:6: listener[0].route[0]: a route of a tcp listener says what clients ask for in their TLS hello; "
+                "give it sni"
+            ],
         ),
         (
             listener('[[listener.route]]\npool = "nowhere"') + POOL,

@@ -44,6 +44,7 @@ TESTED_BY = {
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
     "lbapp/model/entities.py": "tests/config/test_load.py",
     "lbapp/model/transport.py": "tests/config/test_transport.py",
+    "lbapp/model/tls.py": "tests/config/test_tls.py",
     "lbapp/model/errors.py": "tests/config/test_load.py",
     "lbapp/tui/changes.py": "tests/tui/test_app.py",
     "lbapp/tui/cleaning.py": "tests/tui/test_app.py",

@@ -86,12 +86,12 @@ async def test_error_in_one_probe_is_counted_and_the_loop_goes_on(monkeypatch: p
     failed: list[int] = []
 
     async def fail_once(
-        check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport
+        check: HealthCheck, addresses: Sequence[SocketAddress], authority: str, transport: PoolTransport, tls: None
     ) -> ProbeResult:
         if not failed:
             failed.append(1)
             raise RuntimeError("a fault of lbapp itself")
-        return await probe(check, addresses, authority, transport)
+        return await probe(check, addresses, authority, transport, tls)
 
     monkeypatch.setattr("lbapp.engine.supervisor.checks.probe", fail_once)
     with Backend() as backend:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +12,12 @@ import pytest
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.health import ProbeResult
 from lbapp.engine.supervisor.probes import probe
+from lbapp.engine.tls_contexts import ServerTls, build_client_context
 from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.tls import PoolTls
 from lbapp.model.transport import PoolTransport, ProxyVersion
 from tests.engine.supervisor.support import Backend
+from tests.tls_material import Authority
 
 pytestmark = pytest.mark.anyio
 HTTP = HealthCheck(CheckType.HTTP, path="/healthz", timeout_s=2.0)
@@ -159,3 +163,56 @@ async def test_second_address_is_asked_when_the_first_refuses() -> None:
 async def test_server_without_an_address_fails() -> None:
     result = await probe(HTTP, [], "x")
     assert (result.is_success, result.reason) == (False, "name not resolved")
+
+
+# -- TLS -----------------------------------------------------------------------------------------------------------------
+
+
+def _over_tls(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.settimeout(5)
+        try:
+            with context.wrap_socket(connection, server_side=True) as secure:
+                if secure.recv(4096):
+                    secure.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        except OSError:
+            return  # the probe did not like us
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("backend.test", (True, "HTTP 204")),
+        (
+            "other.test",
+            (
+                False,
+                "certificate refused: Hostname mismatch, certificate is not valid for 'other.test'.",
+            ),
+        ),
+    ],
+)
+async def test_servers_of_a_pool_with_tls_are_probed_over_it(
+    tmp_path: Path, name: str, found: tuple[bool, str]
+) -> None:
+    authority = Authority()
+    context = authority.server_context(authority.issue("backend.test"), tmp_path)
+    tls = ServerTls(build_client_context(PoolTls(), authority.pem, None), name)
+    for check in (HTTP, TCP):
+        with answering(_over_tls(context)) as port:
+            result = await probe(check, at(port), "h", PoolTransport(), tls)
+        expected = found if check is HTTP or not found[0] else (True, "connected")
+        assert (result.is_success, result.reason) == expected
+
+
+async def test_server_without_tls_fails_a_probe_over_it() -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    tls = ServerTls(build_client_context(PoolTls(verify=False), b"", None), None)
+    with answering(answer) as port:
+        result = await probe(TCP, at(port), "h", PoolTransport(), tls)
+    assert (result.is_success, result.reason) == (False, "TLS failed: wrong version number")

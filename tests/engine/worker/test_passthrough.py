@@ -32,7 +32,7 @@ def asked(worker: RunningWorker, name: str | None) -> bytes:
     context.check_hostname = False
     with context.wrap_socket(worker.connect(), server_hostname=name) as client:
         client.sendall(REQUEST)
-        head, rest = read_head(client)
+        _, rest = read_head(client)
         return rest or client.recv(10)
 
 
@@ -72,13 +72,12 @@ def test_hello_in_pieces_is_passed_on_whole() -> None:
         connection.sendall(got)
 
     backend = TcpServer(give_back)
-    with running_worker((listener(None),), pools(backend.port, backend.port)) as worker:
-        with worker.connect() as client:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for at in range(0, len(hello), 7):
-                client.sendall(hello[at : at + 7])
-            client.sendall(b"early")
-            assert client.recv(65536, socket.MSG_WAITALL) == hello + b"early"
+    with running_worker((listener(None),), pools(backend.port, backend.port)) as worker, worker.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(hello), 7):
+            client.sendall(hello[at : at + 7])
+        client.sendall(b"early")
+        assert client.recv(65536, socket.MSG_WAITALL) == hello + b"early"
     backend.close()
 
 

@@ -36,8 +36,6 @@ def run_demo(*, headless: bool, duration_s: float | None) -> int:
     """Run the demo until the console is left, a signal, or `duration_s`; return the exit status."""
     for number in _ENDS:
         signal.signal(number, _ended)
-    if duration_s is not None:
-        signal.setitimer(signal.ITIMER_REAL, duration_s)
     # Out of reach of the terminal's signals: the keeper clears away after whoever looks is gone.
     keeper = subprocess.Popen(
         [sys.executable, "-m", "lbapp.cli.demo.keeper"],
@@ -46,7 +44,10 @@ def run_demo(*, headless: bool, duration_s: float | None) -> int:
         start_new_session=True,
     )
     try:
-        return _show(_started(keeper), is_headless=headless or not has_terminal())
+        found = _started(keeper)
+        if duration_s is not None:  # of what there is to see: starting takes as long as the machine needs
+            signal.setitimer(signal.ITIMER_REAL, duration_s)
+        return _show(found, is_headless=headless or not has_terminal())
     except KeyboardInterrupt:
         return 0
     finally:

@@ -30,11 +30,15 @@ IDLE_UPSTREAM_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What a proxy shall offer: a name, a protocol (http or tcp), the ports of the servers behind it."""
+    """What a proxy shall offer: a name, a protocol (http or tcp), the ports of the servers behind it.
+
+    `certificate`: a file with certificate and key, to speak TLS with clients.
+    """
 
     name: str
     protocol: str
     servers: tuple[int, ...]
+    certificate: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ class Lbapp(Peer):
         for front, port in fronts:
             lines += ["[[listener]]", f'name = "{front.name}"', f'bind = "{HOST}:{port}"']
             lines += [f'protocol = "{front.protocol}"', f'pool = "{front.name}"']
+            if front.certificate is not None:
+                lines += ["[[listener.tls.certificate]]", f'file = "{front.certificate}"']
             lines += ["[[pool]]", f'name = "{front.name}"', 'algorithm = "round_robin"']
             lines += ["[pool.health_check]", f'type = "{front.protocol}"']
             for number, server in enumerate(front.servers):
@@ -144,7 +150,8 @@ class Haproxy(Peer):
         for front, port in fronts:
             # splice-auto is read from both proxy sections that a connection crosses.
             shared = [f"    mode {front.protocol}", *(["    option splice-auto"] if self.splice else [])]
-            lines += [f"frontend {front.name}", *shared, f"    bind {HOST}:{port}"]
+            tls = "" if front.certificate is None else f" ssl crt {front.certificate} alpn http/1.1"
+            lines += [f"frontend {front.name}", *shared, f"    bind {HOST}:{port}{tls}"]
             lines += [f"    default_backend {front.name}-servers", f"backend {front.name}-servers", *shared]
             lines += ["    balance roundrobin"]
             if front.protocol == "http":
@@ -180,10 +187,13 @@ class Nginx(Peer):
         blocks = []
         for front, port in fronts:
             servers = "".join(f" server {HOST}:{server};" for server in front.servers)
+            pair, tls = front.certificate, ""
+            if pair is not None:
+                tls = f" ssl_certificate {pair}; ssl_certificate_key {pair}; ssl_protocols TLSv1.2 TLSv1.3;"
             blocks.append(
                 f"upstream {front.name} {{{servers} keepalive {IDLE_UPSTREAM_MAX};"
                 " keepalive_requests 1000000000; }\n"
-                f"server {{ listen {HOST}:{port} backlog=4096; location / {{ proxy_pass http://{front.name};\n"
+                f"server {{ listen {HOST}:{port} backlog=4096{' ssl' if tls else ''};{tls} location / {{ proxy_pass http://{front.name};\n"
                 '    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
                 "    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n"
                 "    proxy_max_temp_file_size 0; proxy_request_buffering off; } }"

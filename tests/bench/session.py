@@ -23,6 +23,7 @@ from tests.bench.options import Options
 from tests.bench.peers import PEERS, Front, Running
 from tests.bench.process import HOST, BenchError, raise_open_files
 from tests.bench.table import machine_facts
+from tests.tls_material import Authority
 
 ANSWER_TIMEOUT_S = 10.0
 
@@ -63,7 +64,7 @@ class Session:
 def open_session(
     options: Options, fronts: Sequence[str], names: Sequence[str], bulk_bytes: int = 0
 ) -> Iterator[Session]:
-    """Start backends and the named peers with `fronts` (http, tcp, upload).
+    """Start backends and the named peers with `fronts` (http, tcp, tls, upload).
 
     A peer that is missing becomes a problem, one that does not start or answers wrongly a failure.
     """
@@ -71,7 +72,7 @@ def open_session(
     with tempfile.TemporaryDirectory(prefix="lbapp-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         backends = start_backends(stack, folder / "backends", bulk_bytes, sink="upload" in fronts)
-        wanted = [_front(front, backends) for front in fronts]
+        wanted = [_front(front, backends, folder) for front in fronts]
         session = Session(folder, backends, [], {})
         versions = {}
         for peer in (PEERS[name] for name in names):
@@ -92,9 +93,19 @@ def open_session(
         yield session
 
 
-def _front(name: str, backends: Backends) -> Front:
+def _front(name: str, backends: Backends, folder: Path) -> Front:
     protocol = "tcp" if name == "tcp" else "http"
-    return Front(name, protocol, backends.sinks if name == "upload" else backends.servers)
+    certificate = _certificate(folder) if name == "tls" else None
+    return Front(name, protocol, backends.sinks if name == "upload" else backends.servers, certificate)
+
+
+def _certificate(folder: Path) -> Path:
+    """Make a certificate, and put it into one file with its key."""
+    pair = Authority().issue("shop.example.com", HOST)
+    path = folder / "tls.pem"
+    path.touch(0o600)
+    path.write_bytes(pair.certificate + pair.key)
+    return path
 
 
 def _check_answer(running: Running) -> None:

@@ -78,18 +78,32 @@ class Wrk:
         program = shutil.which("wrk")
         if program is None:
             raise BenchError("wrk is not installed: apt-get install wrk")
-        requests = folder / "requests.txt"
-        requests.write_bytes(b"".join(request_heads(REQUESTS_DIFFERENT)))
-        self._script = folder / "requests.lua"
-        self._script.write_text(_SCRIPT.replace("@FILE@", str(requests)))
+        heads = request_heads(REQUESTS_DIFFERENT)
+        self._script = _script(folder, "requests", heads)
+        self._closing_script = _script(folder, "closing", [_closing(head) for head in heads])
         self._program = program
 
-    def drive(self, port: int, seconds: int) -> Load:
-        """Send as fast as the proxy answers, for `seconds`. Raises BenchError when wrk fails."""
+    def drive(self, port: int, seconds: int, *, scheme: str = "http", is_closing: bool = False) -> Load:
+        """Send as fast as the proxy answers, for `seconds`. Raises BenchError when wrk fails.
+
+        `is_closing`: each request on a connection of its own.
+        """
+        script = self._closing_script if is_closing else self._script
         command = [self._program, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
-        command += ["--script", str(self._script), f"http://{HOST}:{port}/"]
+        command += ["--script", str(script), f"{scheme}://{HOST}:{port}/"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
         for line in done.stdout.splitlines():
             if line.startswith("FIGURES "):
                 return Load(**json.loads(line.removeprefix("FIGURES ")))
         raise BenchError(f"wrk failed with status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _script(folder: Path, name: str, heads: list[bytes]) -> Path:
+    requests, script = folder / f"{name}.txt", folder / f"{name}.lua"
+    requests.write_bytes(b"".join(heads))
+    script.write_text(_SCRIPT.replace("@FILE@", str(requests)))
+    return script
+
+
+def _closing(head: bytes) -> bytes:
+    return head.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"

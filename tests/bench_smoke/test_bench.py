@@ -45,6 +45,20 @@ def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
             assert each["cpu_us_per_request"] > 0
 
 
+def test_tls_bench_measures_new_connections_and_kept_ones(tmp_path: Path) -> None:
+    missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"the TLS benchmark needs: apt-get install {' '.join(missing)}")
+    figures = tmp_path / "figures.json"
+    done = _bench("tls", "--rounds", "1", "--seconds", "1", "--only", "lbapp", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    (measured,) = json.loads(figures.read_text())["results"]["lbapp"]
+    for load in (measured["new"], measured["kept"]):
+        assert load["requests"] > 0
+        assert load["statuses"] == load["breaks"] == 0
+    assert measured["cpu_us_per_connection"] > measured["cpu_us_per_request"] > 0
+
+
 def test_picks_bench_gives_figures() -> None:
     done = _bench("picks")
     assert done.returncode == 0, done.stderr

@@ -96,6 +96,7 @@ def test_request_over_tls_says_so_to_its_server() -> None:
         assert len(seen) == 3
         assert all(b"X-Forwarded-Proto: https\r\n" in head for head in seen)
         assert ends(worker) == {HandshakeEnd.DONE: 1}
+        client.close()
         wait_for(lambda: worker.listener().connections == 0)
     backend.close()
 

@@ -21,6 +21,9 @@ _SERVERS = ("SERVER", "ADMIN", "HEALTH", "WEIGHT", "CONN", "INFL", "REQ/S", "ERR
 _SERVERS_RIGHT = frozenset(range(3, 10))
 _LISTENERS = ("LISTENER", "STATE", "BIND", "POOL", "CONN", "REQ/S", "ERR", "P50", "P99")
 _LISTENERS_RIGHT = frozenset(range(4, 9))
+_CERTIFICATES = ("CERTIFICATE", "DAYS LEFT", "FOR", "FILE")
+_CERTIFICATES_RIGHT = frozenset((1,))
+_NAMES_SHOWN = 2
 
 
 @click.command()
@@ -53,6 +56,9 @@ def _status(found: Status, *, with_listeners: bool) -> str:
     ]
     if with_listeners:
         parts.append(table(_LISTENERS, [_listener(each) for each in found["listeners"]], _LISTENERS_RIGHT))
+        certificates = [row for each in found["listeners"] for row in _certificates(each)]
+        if certificates:
+            parts.append(table(_CERTIFICATES, certificates, _CERTIFICATES_RIGHT))
     parts += [_pool(each) for each in found["pools"]]
     return "\n\n".join(parts)
 
@@ -66,6 +72,19 @@ def _listener(each: ListenerStatus) -> tuple[str, ...]:
         count(each["connections"]),
         *_rates(each),
     )
+
+
+def _certificates(each: ListenerStatus) -> list[tuple[str, ...]]:
+    tls = each["tls"]
+    return [
+        (each["name"], f"{one['days_left']:.1f}", _some(one["names"]), one["file"])
+        for one in (tls["certificates"] if tls is not None else [])
+    ]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return (",".join(names[:_NAMES_SHOWN]) or "-") + (f" and {more} more" if more > 0 else "")
 
 
 def _rates(each: Traffic) -> tuple[str, str, str, str]:

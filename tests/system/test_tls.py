@@ -62,6 +62,11 @@ def test_curl_gets_its_answer_and_the_operator_sees_the_certificate(tmp_path: Pa
         assert done.stdout == b"hello", done.stderr
         assert b"server accepted http/1.1" in done.stderr
         assert curl(engine, tmp_path, "--tls-max", "1.1", "--ciphers", "ALL:@SECLEVEL=0").returncode == 35
+        table = subprocess.run(
+            [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "status"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert re.search(rf"^web +(19\.9|20\.0) +app\.test +{tmp_path}/app\.pem$", table, re.MULTILINE), table
         tls = engine.status()["listeners"][0]["tls"]
         assert tls is not None
         assert tls["certificates"][0]["names"] == ["app.test"]

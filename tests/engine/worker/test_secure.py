@@ -7,16 +7,19 @@ import socket
 import ssl
 import subprocess
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from lbapp.engine.channel import TlsChanged
+from lbapp.engine.channel import Drain, TlsChanged
 from lbapp.engine.tls_stream import TlsStream
 from lbapp.engine.worker.secure import end_of, failure_of
+from lbapp.model.actions import Hsts
 from lbapp.model.entities import Listener, Pool, Protocol
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
 from lbapp.model.tls import (
     CertificateMaterial,
     ClientCertificates,
@@ -26,6 +29,7 @@ from lbapp.model.tls import (
     TlsMaterial,
     TlsVersion,
 )
+from lbapp.model.transport import ListenerTransport, PoolTransport, ProxyVersion
 from tests.engine.worker.harness import (
     Handler,
     RunningWorker,
@@ -407,6 +411,98 @@ def test_stream_that_ends_without_the_end_of_tls_is_broken_off() -> None:
             client.sendall(b"x")
             assert client.recv(1) == b"x"
         wait_for(lambda: worker.listener().outcomes[Outcome.ABORTED] == 1)
+    backend.close()
+
+
+def test_upgraded_connection_is_a_tunnel_within_tls() -> None:
+    def switch(connection: socket.socket) -> None:
+        head, rest = read_head(connection)
+        assert b"Upgrade: websocket" in head
+        connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n" + rest
+        )
+        _echo(connection)
+
+    backend = TcpServer(switch)
+    head = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    with (
+        running_worker((WEB,), app(backend), tls=material()) as worker,
+        secured(worker, AUTHORITY.client_context()) as client,
+    ):
+        client.sendall(head)
+        answer, rest = read_head(client)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        for data in (b"a" * 10, b"b" * 100_000):
+            client.sendall(data)
+            assert read_exactly(client, len(data), rest) == data
+            rest = b""
+    backend.close()
+
+
+def test_proxy_header_goes_before_tls_on_both_sides(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    heads: list[bytes] = []
+    context = AUTHORITY.server_context(AUTHORITY.issue("backend.test"), tmp_path)
+
+    def behind_header(connection: socket.socket) -> None:
+        header = b""
+        while not header.endswith(b"\r\n"):
+            header += connection.recv(1)
+        heads.append(header)
+        with context.wrap_socket(connection, server_side=True) as secure:
+            answering(seen=seen)(secure)
+
+    backend = TcpServer(behind_header)
+    trusting = ListenerTransport(proxy_protocol=True, proxy_protocol_from=(ip_network("127.0.0.0/8"),))
+    pool = Pool(
+        "app",
+        (server("s", backend.port),),
+        transport=PoolTransport(proxy_protocol=ProxyVersion.V1),
+        tls=PoolTls(server_name="backend.test"),
+    )
+    with running_worker((replace(WEB, transport=trusting),), (pool,), tls=material(ca=AUTHORITY.pem)) as worker:
+        raw = worker.connect()
+        raw.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 4000 443\r\n")
+        with AUTHORITY.client_context().wrap_socket(raw, server_hostname="app.test") as client:
+            client.sendall(LAST)
+            assert everything(client).startswith(b"HTTP/1.1 200")
+    assert heads == [b"PROXY TCP4 192.0.2.7 192.0.2.1 4000 443\r\n"]
+    assert b"X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n" in seen[0]
+    backend.close()
+
+
+def test_hsts_and_secure_cookies_come_with_tls_only() -> None:
+    backend = TcpServer(answering())
+    keys = (PersistenceKey("k", b"0123456789abcdef"),)
+    pool = Pool("app", (server("s", backend.port),), persistence=Persistence(PersistenceType.COOKIE, keys=keys))
+    hsts = Hsts(31_536_000, False, False)
+    listeners = (replace(WEB, hsts=hsts), replace(WEB, name="plain", tls=None, hsts=hsts))
+    with running_worker(listeners, (pool,), tls=material()) as worker:
+        with secured(worker, AUTHORITY.client_context()) as client:
+            client.sendall(LAST)
+            secure = everything(client)
+        assert b"strict-transport-security: max-age=31536000\r\n" in secure
+        assert b"; Secure" in secure
+        plain = worker.request(LAST, "plain")
+        assert plain.startswith(b"HTTP/1.1 200")
+        assert b"strict-transport" not in plain
+        assert b"; Secure" not in plain
+    backend.close()
+
+
+def test_drain_ends_idle_connections_over_tls_in_good_order() -> None:
+    backend = TcpServer(answering())
+    context = AUTHORITY.client_context()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    with running_worker((WEB,), app(backend), tls=material()) as worker:
+        raw = worker.connect()
+        with context.wrap_socket(raw, server_hostname="app.test", suppress_ragged_eofs=False) as client:
+            client.sendall(REQUEST)
+            _, rest = read_head(client)
+            read_exactly(client, 1, rest)
+            worker.send(Drain(5.0))
+            assert client.recv(100) == b""  # an end without the end of TLS would raise
+        assert worker.process.wait(20) == 0
     backend.close()
 
 

@@ -47,6 +47,9 @@ def build_server_context(
         context.minimum_version = _MINIMUM[settings.min_version]
         context.set_ciphers(settings.ciphers)
         context.options |= ssl.OP_NO_RENEGOTIATION
+        context.num_tickets = (
+            1  # each costs a twelfth of a handshake, and comes anew with every connection that is resumed
+        )
         if protocols:
             context.set_alpn_protocols(list(protocols))
         context.verify_mode = _VERIFY[settings.client_certificates]

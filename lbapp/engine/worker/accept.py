@@ -52,6 +52,7 @@ class ListenerRuntime:
         self.router = router
         self.pools = pools
         self.pool = pools[listener.pool] if listener.pool is not None else None
+        self.scheme = "http" if listener.tls is None else "https"
         self.forwarding = listener.forwarding
         is_http = listener.protocol is Protocol.HTTP
         self.steering: Steering | None = build_steering(listener, router, pools, Random()) if is_http else None

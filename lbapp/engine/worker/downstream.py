@@ -78,7 +78,7 @@ class Downstream(Endpoint):
         self.peer: Any = peer
         self.proxied: ProxyHeader | None = None
         self.tcp_pool = listener.pool  # of a connection that is relayed as it is
-        self.know_client(client_address(peer), "http")
+        self.know_client(client_address(peer), listener.scheme)
         listener.cells.connection_opened()
         worker.connections.add(self)
 

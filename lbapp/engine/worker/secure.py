@@ -77,7 +77,6 @@ class TlsPreamble:
             self._failed(client, HandshakeEnd.CLIENT_GONE, "the client went")
             raise
         client.secure(stream)
-        client.know_client(client.address, "https")
         client.listener.cells.handshake_ended(HandshakeEnd.DONE, bool(stream.object.session_reused))
 
     def _failed(self, client: Downstream, end: HandshakeEnd, reason: str) -> None:

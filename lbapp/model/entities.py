@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
+from lbapp.model.admission import Admission
 from lbapp.model.limits import Limits
 from lbapp.model.persistence import Persistence
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
@@ -184,6 +185,7 @@ class Listener:
     hsts: Hsts | None = None
     forwarding: Forwarding = field(default_factory=Forwarding)
     transport: ListenerTransport = field(default_factory=ListenerTransport)
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.overload import OverloadWatch
+from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Clients, prepare
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
@@ -54,7 +56,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
         listening = Listening.open(configuration.listeners, configuration.engine.workers)
         owned.callback(listening.close)
         check_sources(configuration.pools)
-        for warning in warnings(configuration.listeners):
+        for warning in [*warnings(configuration.listeners), *overload_warnings(configuration)]:
             _log.warning(warning)
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
@@ -78,7 +80,10 @@ class Engine:
         self.workers = Workers(running, listening, self.events, lambda: self.resolver.addresses)
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
-        reader = StatusReader(running, self.life, listening, self.states, self.drains, self.workers, self.history)
+        self.overload = OverloadWatch(running, self.events)
+        reader = StatusReader(
+            running, self.life, listening, self.states, self.drains, self.workers, self.history, self.overload
+        )
         commands = Commands(running, self.states, self.drains, reader)
         self.clients = Clients(running, self.events)
         self.api = Api(reader, commands, self.states, self.events, self.life, self.clients)
@@ -116,6 +121,7 @@ class Engine:
             return False
         for part in (self.history.run, self.drains.run, self.clients.run, Checks(self.states, self.resolver).run):
             tasks.start_soon(part)
+        tasks.start_soon(self.overload.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)
         tasks.start_soon(self._serve_control)
         self.life.phase = "serving"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lbapp.config import values
+from lbapp.config.admission import admission_rules
 from lbapp.config.lines import Path
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
@@ -44,6 +45,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from listener_rules(path, listener)
         yield from listener_tls_rules(path, listener)
         yield from dual_stack_rules(path, listener, binds)
+        yield from admission_rules(path, listener, data.get("limits"))
 
 
 def _tables(table: _Table, path: Path, key: str) -> Iterator[_Placed]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import actions, values
+from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
@@ -26,6 +27,7 @@ from lbapp.model.states import WEIGHT_MAX
 
 Duration = Annotated[float, BeforeValidator(values.positive_duration_s)]
 Size = Annotated[int, BeforeValidator(values.size_bytes)]
+DurationOrNone = Annotated[float, BeforeValidator(values.duration_s)]
 HeadSize = Annotated[int, BeforeValidator(values.head_size_bytes)]
 PersistenceSize = Annotated[int, BeforeValidator(values.persistence_size_bytes)]
 Name = Annotated[str, BeforeValidator(values.name)]
@@ -61,10 +63,18 @@ class LimitsTable(Table):
     head_size_max: HeadSize = _DEFAULTS.head_bytes_max
     fields_max: Count = _DEFAULTS.fields_max
     request_body_size_max: Size = _DEFAULTS.request_body_bytes_max
+    uri_size_max: HeadSize = _DEFAULTS.uri_bytes_max
     connections_max: Count = _DEFAULTS.connections_max
+    client_connections_max: CountOrNone = _DEFAULTS.client_connections_max
+    client_request_rate: RequestRate = _DEFAULTS.client_request_rate
+    client_burst: CountOrNone = _DEFAULTS.client_burst
     client_idle_timeout: Duration = _DEFAULTS.client_idle_timeout_s
     request_head_timeout: Duration = _DEFAULTS.request_head_timeout_s
     body_idle_timeout: Duration = _DEFAULTS.body_idle_timeout_s
+    request_body_rate_min: Size = _DEFAULTS.request_body_rate_min
+    response_rate_min: Size = _DEFAULTS.response_rate_min
+    server_idle_timeout: Duration = _DEFAULTS.server_idle_timeout_s
+    exchange_timeout: DurationOrNone = _DEFAULTS.exchange_timeout_s
     connect_timeout: Duration = _DEFAULTS.connect_timeout_s
     response_timeout: Duration = _DEFAULTS.response_timeout_s
     tunnel_idle_timeout: Duration = _DEFAULTS.tunnel_idle_timeout_s
@@ -122,6 +132,7 @@ class ListenerTable(Table, ListenerKeys):
     hsts: actions.HstsTable | None = None
     forwarding: actions.ForwardingTable = Field(default_factory=actions.ForwardingTable)
     tls: ListenerTlsTable | None = None
+    admission: AdmissionTable = Field(default_factory=AdmissionTable)
 
 
 class HealthCheckTable(Table):
@@ -182,15 +193,16 @@ class Document(Table):
 
     def to_model(self) -> entities.Configuration:
         """Return the configuration. The rules that span tables have to hold."""
+        limits = self.limits.to_model()
         return entities.Configuration(
             engine=entities.EngineSettings(self.engine.workers, self.engine.control_socket, self.engine.state_dir),
-            listeners=tuple(_listener(each) for each in self.listener),
+            listeners=tuple(_listener(each, limits) for each in self.listener),
             pools=tuple(_pool(each) for each in self.pool),
-            limits=self.limits.to_model(),
+            limits=limits,
         )
 
 
-def _listener(table: ListenerTable) -> entities.Listener:
+def _listener(table: ListenerTable, limits: Limits) -> entities.Listener:
     return entities.Listener(
         name=table.name,
         binds=tuple(table.bind),
@@ -203,6 +215,7 @@ def _listener(table: ListenerTable) -> entities.Listener:
         forwarding=table.forwarding.to_model(),
         transport=table.to_transport(),
         tls=None if table.tls is None else table.tls.to_model(),
+        admission=table.admission.to_model(limits, table.protocol),
     )
 
 

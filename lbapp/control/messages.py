@@ -163,6 +163,12 @@ class ListenerStatus(Traffic):
     name: str
     protocol: Literal["http", "tcp"]
     bind: list[str]
+    turned_away: dict[str, int]  # connections not let in -> total, such as "node_full" or "network"
+    rate_limited_total: int  # requests answered with 429
+    recycled_total: int  # idle connections closed to make room for new clients
+    overloaded_since: NotRequired[
+        float | None
+    ]  # since when clients are turned away for want of room; null: they are not
     pool: str | None
     state: Literal["serving", "draining"]
     tls: TlsStatus | None  # null: it speaks plain text, or passes TLS on unopened

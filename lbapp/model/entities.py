@@ -11,6 +11,7 @@ from enum import Enum
 from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
+from lbapp.model.admission import Admission
 from lbapp.model.limits import Limits
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
@@ -189,6 +190,7 @@ class Listener:
     forwarding: Forwarding = field(default_factory=Forwarding)
     transport: ListenerTransport = field(default_factory=ListenerTransport)
     tls: ListenerTls | None = None
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lbapp.model.admission import NO_RATE, Rate
+
 KIB: Final = 1024
 MIB: Final = 1024 * 1024
 
@@ -24,11 +26,21 @@ class Limits:
 
     head_bytes_max: int = 16 * KIB  # request line and fields; beyond it 431, from a server 502
     fields_max: int = 100  # field lines in a head; beyond it 431, from a server 502
+    uri_bytes_max: int = 8 * KIB  # the target of a request line; beyond it 414
     request_body_bytes_max: int = 0  # 0: no limit; beyond it 413
-    connections_max: int = 20_000  # downstream connections of one worker; beyond it accepting waits
+    connections_max: int = 20_000  # downstream connections of the node, an equal share for each worker; beyond it 503
+    client_connections_max: int = 0  # of one client at one listener, over all workers; 0: no limit; beyond it 429
+    client_request_rate: Rate = NO_RATE  # of one client at one listener, over all workers; beyond it 429
+    client_burst: int = 0  # requests of one client at once; 0: as many as the rate names
     client_idle_timeout_s: float = 60.0  # between two requests of a client
     request_head_timeout_s: float = 10.0  # from the first byte of a head to its last; 408
-    body_idle_timeout_s: float = 30.0  # without progress while a body is relayed, either side
+    body_idle_timeout_s: float = 30.0  # without a byte of a body from a client, or taken by it
+    request_body_rate_min: int = 64  # bytes a second, over body_idle_timeout_s of waiting for the client; 0: none; 408
+    response_rate_min: int = 64  # likewise of what a client takes; then closed
+    server_idle_timeout_s: float = 30.0  # without a byte of a body from a server, or taken by it; 504, or cut short
+    exchange_timeout_s: float = (
+        0.0  # from the request head to the last byte of the response; 0: none; 504, or cut short
+    )
     connect_timeout_s: float = 3.0  # to a server; then the next server, or 504
     response_timeout_s: float = 30.0  # from the request sent to the response head; 504
     tunnel_idle_timeout_s: float = 3600.0  # without a byte either way, in TCP and after an upgrade
@@ -51,6 +63,22 @@ SPLICE_BYTES_MIN: Final = 64 * KIB  # a body with less to go than this is copied
 PIPE_BYTES: Final = 1 * MIB  # the pipe that spliced bytes go through
 PIPES_IDLE_MAX: Final = 16  # pipes a worker keeps for the next body
 ACCEPTS_PER_EVENT_MAX: Final = 64  # so that a flood of clients does not starve those being served
+TURNED_AWAY_PER_EVENT_MAX: Final = 16  # likewise, of those that are not let in
+FAREWELLS_MAX: Final = (
+    128  # clients turned away that are being answered at a time; who comes beyond that is just closed
+)
+FAREWELL_S: Final = 1.0  # how long such a connection stays open, so that the client sees the answer
+RECYCLE_AGE_MIN_S: Final = 1.0  # a connection whose first request is under way is not given up for a new one before
+RECYCLE_LOOK_INTERVAL_S: Final = 0.1  # between two looks for idle connections when the last one found none
+RECYCLED_PER_LOOK_MAX: Final = 256  # idle connections noted in one look
+DESCRIPTORS_SPARE: Final = 64  # files of a worker that are no client's and no server's
+DESCRIPTORS_PER_CLIENT: Final = 2  # its own connection, and one to a server
+CLIENTS_KNOWN_MAX: Final = (
+    50_000  # clients whose request rate a worker keeps; beyond it the one quiet longest is forgotten
+)
+CLIENT_CELLS: Final = (
+    1 << 16
+)  # by which workers tell each other of one client's connections, and as many for its requests
 RELAY_ROUNDS_MAX: Final = 16  # reads of one busy connection before the others get their turn
 PROXY_HEADER_BYTES_MAX: Final = 4 * KIB  # a PROXY v2 header with what it carries beside addresses
 TLS_SEND_BYTES_MAX: Final = 64 * KIB  # encrypted at once, so that little is held when the peer takes no more
@@ -77,6 +105,8 @@ FASTOPEN_QUEUE_MAX: Final = 256  # clients of one listening socket whose first b
 DEFER_ACCEPT_S: Final = 5  # how long the kernel waits for a client's first bytes before it hands the client over
 
 # The supervisor.
+OVERLOAD_LOOK_INTERVAL_S: Final = 0.5
+OVERLOAD_QUIET_S: Final = 5.0  # nobody turned away for so long: it is over
 HEARTBEAT_INTERVAL_S: Final = 0.5
 HEARTBEAT_AGE_MAX_S: Final = 10.0  # a worker silent for longer is killed and replaced
 WORKER_START_TIMEOUT_S: Final = 15.0

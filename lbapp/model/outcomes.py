@@ -42,6 +42,9 @@ class Outcome(IntEnum):
     RESPONSE_BROKEN = 10
     SERVER_CLOSED = 11
     ABORTED = 12  # by the operator, or because the node stops
+    RATE_LIMITED = 13  # the client asked more often than one may
+    OVERLOADED = 14  # lbapp itself was short of what it takes
+    EXCHANGE_TIMEOUT = 15
 
 
 OUTCOME_STATUS: Final[dict[Outcome, int]] = {
@@ -56,4 +59,7 @@ OUTCOME_STATUS: Final[dict[Outcome, int]] = {
     Outcome.RESPONSE_BROKEN: 502,
     Outcome.SERVER_CLOSED: 502,
     Outcome.ABORTED: 503,
+    Outcome.RATE_LIMITED: 429,
+    Outcome.OVERLOADED: 503,
+    Outcome.EXCHANGE_TIMEOUT: 504,
 }

@@ -22,6 +22,7 @@ from lbapp.config.actions import (
     ResponseHeadersTable,
     ShareTable,
 )
+from lbapp.config.admission import AdmissionTable
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.schema import (
     Document,
@@ -50,6 +51,7 @@ EXAMPLES = {
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
     *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
+    *(f"listener.admission.{key}" for key in ("client_connections_max", "client_request_rate", "client_burst")),
     "pool.persistence",  # shown key by key: tests/config/test_persistence.py
     *(f"{table}.tls" for table in ("listener", "pool")),  # likewise: tests/config/test_tls.py
     *(
@@ -64,7 +66,7 @@ EXAMPLES = {
         for key in ("set", "add", "remove")
     ),
 }
-SAMPLES = {"_timeout": '"7s"', "_age": '"7s"', "_size": '"1MiB"'}
+SAMPLES = {"_rate_min": '"7B"', "_rate": '"7/s"', "_timeout": '"7s"', "_age": '"7s"', "_size": '"1MiB"'}
 TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
@@ -81,6 +83,7 @@ TABLES: dict[str, type[Table]] = {
     "listener.route.redirect": RedirectTable,
     "listener.route.respond": FixedResponseTable,
     "listener.tcp": ListenerTcpTable,
+    "listener.admission": AdmissionTable,
     "pool": PoolTable,
     "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,

@@ -100,6 +100,10 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
                 "protocol": "http",
                 "bind": ["0.0.0.0:8080"],
                 "pool": pools[0],
+                "turned_away": {},
+                "rate_limited_total": 0,
+                "recycled_total": 0,
+                "overloaded_since": None,
                 "state": "serving",
                 "tls": None,
             }

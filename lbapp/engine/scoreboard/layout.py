@@ -12,6 +12,7 @@ the figures mean. All indexes count cells, not bytes.
     listeners       one block per (slot, listener)                      written by the worker in that slot
     pools           one block per (slot, pool)                          written by the worker in that slot
     servers         one block per (slot, server) with three histograms  written by the worker in that slot
+    clients         one row per slot: connections and requests, by hash  written by the worker in that slot
 
 Invariants: every cell has exactly one writer; every block starts on a cell, so every cell is 8-byte aligned; the map
 depends on the four capacities alone, so whoever has those four numbers agrees about all of it.
@@ -22,13 +23,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lbapp.model.admission import TurnedAway
 from lbapp.model.histogram import BUCKETS
+from lbapp.model.limits import CLIENT_CELLS
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 4
+VERSION: Final = 5
 
 # header
 HEADER_MAGIC: Final = 0
@@ -37,6 +40,7 @@ HEADER_SLOTS: Final = 2
 HEADER_LISTENERS: Final = 3
 HEADER_POOLS: Final = 4
 HEADER_SERVERS: Final = 5
+HEADER_SEED: Final = 6  # of the hash that clients are counted by
 HEADER_CELLS: Final = 8
 
 # one worker block per slot
@@ -46,6 +50,7 @@ WORKER_PHASE: Final = 2
 WORKER_HEARTBEAT_NS: Final = 3  # time.monotonic_ns, the same clock in every process of a machine
 WORKER_CONNECTIONS: Final = 4  # downstream connections open now
 WORKER_FAULTS: Final = 5  # connection tasks that ended with an error nobody foresaw
+WORKER_SHORTAGES: Final = 6  # times that no file descriptor or memory was to be had
 WORKER_CELLS: Final = 8
 
 # one state block per server
@@ -67,7 +72,9 @@ LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5  # their sum is the number of 
 LISTENER_HANDSHAKES: Final = LISTENER_OUTCOMES + len(Outcome)  # of TLS, by HandshakeEnd
 LISTENER_RESUMED: Final = LISTENER_HANDSHAKES + len(HandshakeEnd)  # of those done, without a full handshake
 LISTENER_TOTAL: Final = LISTENER_RESUMED + 1  # histogram
-LISTENER_CELLS: Final = LISTENER_TOTAL + BUCKETS
+LISTENER_TURNED_AWAY: Final = LISTENER_TOTAL + BUCKETS  # connections not let in, by TurnedAway
+LISTENER_RECYCLED: Final = LISTENER_TURNED_AWAY + len(TurnedAway)  # idle connections closed to make room for others
+LISTENER_CELLS: Final = LISTENER_RECYCLED + 1
 
 # one block per (slot, pool): what can be said of no single server
 POOL_OUTCOMES: Final = 0
@@ -104,7 +111,7 @@ class Layout:
     @property
     def cells(self) -> int:
         """The size of the whole segment in cells."""
-        return self.server(self.slots, 0)
+        return self.clients(self.slots)
 
     def worker(self, slot: int) -> int:
         """Return the first cell of the worker block of `slot`."""
@@ -137,3 +144,10 @@ class Layout:
     def server(self, slot: int, server: int) -> int:
         """Return the first cell of the block of (slot, server)."""
         return self.pool(self.slots, 0) + (slot * self.servers + server) * SERVER_CELLS
+
+    def clients(self, slot: int) -> int:
+        """Return the first cell of a slot's row of clients' connections; that of their requests is CLIENT_CELLS further.
+
+        Memory that nobody has touched takes none, so the row costs nothing where no client is limited.
+        """
+        return self.server(self.slots, 0) + slot * 2 * CLIENT_CELLS

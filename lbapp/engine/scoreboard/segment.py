@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import secrets
 from types import TracebackType
 
 from lbapp.engine.scoreboard import layout as at
@@ -44,6 +45,7 @@ class Segment:
             (at.HEADER_LISTENERS, layout.listeners),
             (at.HEADER_POOLS, layout.pools),
             (at.HEADER_SERVERS, layout.servers),
+            (at.HEADER_SEED, secrets.randbits(62)),
             (at.HEADER_MAGIC, at.MAGIC),
         ):
             segment.cells[cell] = value

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model import histogram
+from lbapp.model.admission import TurnedAway
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
@@ -75,6 +76,35 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
         resumed=row[at.LISTENER_RESUMED],
         total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionTotals:
+    """Whom a listener did not let in, over all slots: connections by TurnedAway, requests, idle connections given up."""
+
+    turned_away: tuple[int, ...]
+    recycled: int
+    rate_limited: int
+
+
+def admission_totals(segment: Segment, listener: int) -> AdmissionTotals:
+    """Add up what the workers counted of clients that one listener did not let in."""
+    layout = segment.layout
+    bases = [layout.listener(slot, listener) for slot in range(layout.slots)]
+    width = at.LISTENER_CELLS - at.LISTENER_TURNED_AWAY
+    row = _added(segment, [base + at.LISTENER_TURNED_AWAY for base in bases], width)
+    limited = at.LISTENER_OUTCOMES + Outcome.RATE_LIMITED
+    return AdmissionTotals(
+        turned_away=tuple(row[: len(TurnedAway)]),
+        recycled=row[at.LISTENER_RECYCLED - at.LISTENER_TURNED_AWAY],
+        rate_limited=sum(segment.cells[base + limited] for base in bases),
+    )
+
+
+def shortages(segment: Segment) -> int:
+    """Return how often a worker found no file descriptor or memory, over all slots."""
+    layout = segment.layout
+    return sum(segment.cells[layout.worker(slot) + at.WORKER_SHORTAGES] for slot in range(layout.slots))
 
 
 def pool_outcomes(segment: Segment, pool: int) -> tuple[int, ...]:

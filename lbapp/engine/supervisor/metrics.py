@@ -33,6 +33,7 @@ from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
+from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Pool
 from lbapp.model.histogram import BUCKETS, bucket_bounds, bucket_of, counts
 from lbapp.model.outcomes import FailureKind, Outcome
@@ -83,6 +84,7 @@ class _Readings:
         unserved = {pool.name: reading.pools[rows.pools[pool.name]] for pool, _ in pools}
         yield from self._engine()
         yield from _traffic("listener", ["listener"], listeners, "of clients")
+        yield from self._admission()
         yield _histogram("listener_request_seconds", "Whole exchanges", ["listener"], listeners, "total")
         yield from _traffic("server", ["pool", "server"], servers, "to servers")
         yield from _server_only(servers)
@@ -105,6 +107,29 @@ class _Readings:
         if certificates is None:
             return []
         return [(each.name, certificates.of_listener(each.name)) for each in listeners if each.tls is not None]
+
+    def _admission(self) -> Iterator[Metric]:
+        overload = self._reader.overload
+        turned_away = CounterMetricFamily(
+            "lbapp_listener_turned_away_total", "Connections not let in (merge: sum)", labels=["listener", "reason"]
+        )
+        recycled = CounterMetricFamily(
+            "lbapp_listener_recycled_total", "Idle connections closed to make room (merge: sum)", labels=["listener"]
+        )
+        overloaded = GaugeMetricFamily(
+            "lbapp_listener_overloaded", "1: turns clients away for want of room (merge: sum)", labels=["listener"]
+        )
+        for listener in self._reader.running.configuration.listeners:
+            totals = overload.totals(listener)
+            for reason in TurnedAway:
+                turned_away.add_metric([listener.name, reason.name.lower()], totals.turned_away[reason])
+            recycled.add_metric([listener.name], totals.recycled)
+            overloaded.add_metric([listener.name], overload.overloaded_since(listener) is not None)
+        shortages = CounterMetricFamily(
+            "lbapp_descriptor_shortages_total", "Connections not made for want of file descriptors (merge: sum)"
+        )
+        shortages.add_metric([], overload.shortages)
+        yield from (turned_away, recycled, overloaded, shortages)
 
     def _engine(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lbapp_build_info", "Version (merge: last)", labels=["version"])

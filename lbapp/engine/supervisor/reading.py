@@ -32,12 +32,14 @@ from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.history import History, Reading
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.processes import ProcessFigures
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_server, traffic
 from lbapp.engine.supervisor.workers import Workers
+from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Listener, Pool
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import WorkerPhase
@@ -57,6 +59,7 @@ class StatusReader:
     drains: Drains
     workers: Workers
     history: History
+    overload: OverloadWatch
     certificates: Certificates | None = None
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
@@ -141,12 +144,17 @@ class StatusReader:
     def _listener(self, listener: Listener, now: Reading, earlier: Reading) -> ListenerStatus:
         row = self.running.rows.listeners[listener.name]
         seconds = now.at_s - earlier.at_s
+        totals = self.overload.totals(listener)
         return {
             **traffic(of_listener(now.listeners[row]), of_listener(earlier.listeners[row]), seconds),
             "name": listener.name,
             "protocol": listener.protocol.value,
             "bind": [str(bind) for bind in self.listening.binds[listener.name]],
             "pool": listener.pool,
+            "turned_away": {reason.name.lower(): totals.turned_away[reason] for reason in TurnedAway},
+            "rate_limited_total": totals.rate_limited,
+            "recycled_total": totals.recycled,
+            "overloaded_since": self.overload.overloaded_since(listener),
             "state": "draining" if self.life.phase == "draining" else "serving",
             "tls": self._tls(listener, now),
         }

@@ -27,6 +27,8 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.overload import OverloadWatch
+from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Clients, prepare
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
@@ -55,7 +57,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
         listening = Listening.open(configuration.listeners, configuration.engine.workers)
         owned.callback(listening.close)
         check_sources(configuration.pools)
-        for warning in warnings(configuration.listeners):
+        for warning in [*warnings(configuration.listeners), *overload_warnings(configuration)]:
             _log.warning(warning)
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
@@ -81,7 +83,10 @@ class Engine:
         self.workers.tls = lambda: self.certificates.material
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
-        reader = StatusReader(running, self.life, listening, self.states, self.drains, self.workers, self.history)
+        self.overload = OverloadWatch(running, self.events)
+        reader = StatusReader(
+            running, self.life, listening, self.states, self.drains, self.workers, self.history, self.overload
+        )
         reader.certificates = self.certificates
         commands = Commands(running, self.states, self.drains, reader)
         self.clients = Clients(running, self.events)
@@ -121,6 +126,7 @@ class Engine:
         checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
         for part in (self.history.run, self.drains.run, self.clients.run, checks.run):
             tasks.start_soon(part)
+        tasks.start_soon(self.overload.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)
         tasks.start_soon(self.certificates.run, self.workers.tell)
         tasks.start_soon(self._serve_control)

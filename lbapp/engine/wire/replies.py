@@ -15,6 +15,7 @@ from lbapp.model.actions import FixedResponse
 _LINES_OF: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED: "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n",
     HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After: 1\r\n",
+    HTTPStatus.TOO_MANY_REQUESTS: "Retry-After: 1\r\n",
 }
 
 
@@ -23,9 +24,10 @@ def status_phrase(status: int) -> str:
     return HTTPStatus(status).phrase
 
 
-def build_reply(status: int, reason: str, *, close: bool, head_only: bool = False) -> bytes:
+def build_reply(status: int, reason: str, *, close: bool, head_only: bool = False, retry_after_s: int = 0) -> bytes:
     """Return a whole answer as bytes: `lbapp: 503 Service Unavailable: REASON` as plain text.
 
+    `retry_after_s` says when to come again, where the status alone does not.
     `head_only` leaves the body away, for HEAD; its length is stated all the same (RFC 9110 section 9.3.2).
     """
     safe = "".join(letter if " " <= letter <= "~" else "?" for letter in reason)
@@ -33,7 +35,7 @@ def build_reply(status: int, reason: str, *, close: bool, head_only: bool = Fals
     head = (
         f"HTTP/1.1 {status} {status_phrase(status)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n"
-        + _LINES_OF.get(HTTPStatus(status), "")
+        + (f"Retry-After: {retry_after_s}\r\n" if retry_after_s else _LINES_OF.get(HTTPStatus(status), ""))
         + ("Connection: close\r\n" if close else "")
         + "\r\n"
     )

@@ -1,8 +1,8 @@
 """Accepting: from a listening socket to a connection that is served.
 
 Responsible for what a listener is to this worker, and for taking in the clients that wait at its sockets. Knows nothing of what
-a connection carries. Invariants: no more connections are open than the limits allow; a shortage of descriptors or memory
-pauses accepting and ends nothing.
+a connection carries, and leaves it to `admission` who is let in. Invariants: no more connections are served than the limits
+allow; a shortage of descriptors or memory pauses accepting and ends nothing under way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.routing import Router
+from lbapp.engine.worker.admission import ClientPreamble, Door, RequestRate
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.ended import SHORTAGES
 from lbapp.engine.worker.passthrough import PassthroughPreamble
 from lbapp.engine.worker.proxied import ProxyPreamble
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
@@ -24,7 +26,7 @@ from lbapp.engine.worker.steering import Steering, build_steering
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Protocol
-from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX
+from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, TURNED_AWAY_PER_EVENT_MAX
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 if TYPE_CHECKING:
@@ -59,6 +61,10 @@ class ListenerRuntime:
         self.only_pool = None if self.steering is not None else self.pool
         self.transport = transport = listener.transport
         self.preambles: tuple[Preamble, ...] = ()
+        self.knows_client_late = transport.proxy_protocol  # not at the accept
+        self.may_answer_at_once = is_http and listener.tls is None  # who is turned away is told so in plain HTTP
+        self.door: Door | None = None
+        self.rate: RequestRate | None = None
         if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
             self.preambles = (ProxyPreamble(listener.name, transport),)
         self.tls = None if listener.tls is None else TlsPreamble(listener, material)
@@ -66,6 +72,17 @@ class ListenerRuntime:
             self.preambles += (self.tls,)
         elif listener.routes and not is_http:
             self.preambles += (PassthroughPreamble(listener, pools),)
+
+    def admit_through(self, door: Door) -> None:
+        """Ask of every client what `door` does: at the accept, or as soon as it is known who it is."""
+        self.door = door
+        if self.knows_client_late and door.asks_who:
+            self.preambles = (self.preambles[0], ClientPreamble(door), *self.preambles[1:])
+
+    def limit_requests(self, rate: RequestRate) -> None:
+        """Ask of every request whether its client asks too often."""
+        self.rate = rate
+        self.only_pool = None
 
 
 class Acceptor:
@@ -80,19 +97,28 @@ class Acceptor:
         """Take the clients that are waiting, up to a limit, and start serving them; return whether more may wait."""
         worker, listener = self._worker, self._listener
         reactor: Reactor = worker.reactor
+        keeper, door = worker.doorkeeper, listener.door
+        turned_away = 0
         for _ in range(ACCEPTS_PER_EVENT_MAX):
-            if len(worker.connections) >= worker.limits.connections_max:
-                worker.pause_accepting()
-                return False
             try:
                 sock, peer = self.socket.accept()
             except BlockingIOError:
                 return False
-            except OSError:
-                worker.pause_accepting()  # descriptors or memory are short: those being served go first
+            except OSError as error:
+                if error.errno not in SHORTAGES:
+                    continue  # that client is gone already
+                if not keeper.ran_short():
+                    worker.pause_accepting()  # those being served go first; see `Worker.sweep`
                 return False
             sock.setblocking(False)
+            if (door is not None or not keeper.has_room()) and not keeper.lets_in(listener, sock, peer):
+                turned_away += 1
+                if turned_away >= TURNED_AWAY_PER_EVENT_MAX:
+                    break  # those being served go first
+                continue
             client = Downstream(worker, listener, sock, peer)
+            if door is not None and not listener.knows_client_late:
+                door.enter(client)
             reactor.start(_after_preambles(client) if listener.preambles else _served(client))
         return True
 
@@ -102,10 +128,12 @@ def _served(client: Downstream) -> Task:
 
 
 async def _after_preambles(client: Downstream) -> None:
+    client.is_in_preamble = True
     try:
         for preamble in client.listener.preambles:
             await preamble(client)
     except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
         client.close()
     else:
+        client.is_in_preamble = False
         client.reactor.start(_served(client))

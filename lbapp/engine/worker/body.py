@@ -15,7 +15,7 @@ from lbapp.engine.policy.retry import IDEMPOTENT_METHODS
 from lbapp.engine.wire.chunked import ChunkedDecoder, ChunkError, encode_chunk, encode_last_chunk
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, Endpoint, PeerGone
-from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
+from lbapp.engine.worker.relay import IdleTimeouts, SinkGone, SourceEnded, receive, relay_exactly, send_all
 from lbapp.model.limits import KIB
 
 _FRAMING_BYTES: Final = 4 * KIB  # of chunks, beside the body itself
@@ -129,17 +129,17 @@ class RequestBody:
 
     async def _relay(self, upstream: Endpoint) -> None:
         client = self._client
-        idle_timeout_s = client.limits.body_idle_timeout_s
+        idle = IdleTimeouts(client.limits.body_idle_timeout_s, client.limits.server_idle_timeout_s)
         if self._decoder is None and self._kept is None:
             self.has_started = True
             left = self._left
-            await relay_exactly(client, upstream, left, client.worker.pipes, idle_timeout_s)
+            await relay_exactly(client, upstream, left, client.worker.pipes, idle)
             self.bytes_relayed += left
             self._left = 0
             self.is_done = True
             return
         while not self.is_done:
-            data = await receive(client, client.reactor.now + idle_timeout_s)
+            data = await receive(client, client.reactor.now + idle.source_s)
             if not data:
                 raise SourceEnded
             self.has_started = True
@@ -147,7 +147,7 @@ class RequestBody:
             is_last, self.is_done = self.is_done, False  # not before it is sent: then the connection may be used again
             if framed:
                 try:
-                    await send_all(upstream, framed, idle_timeout_s)
+                    await send_all(upstream, framed, idle.sink_s)
                 except DeadlinePassed as error:
                     raise SinkGone from error  # the server's fault, not the client's
             self.is_done = is_last

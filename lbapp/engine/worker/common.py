@@ -47,7 +47,7 @@ class CommonExchange:
         self.head = head
         self.pool = pool
         self.body = body
-        self.started = client.reactor.now
+        self.started = client.started = client.reactor.now
         self.server: UpstreamServer | None = (
             None  # of the last attempt; while it lasts, the exchange is in flight there
         )

@@ -52,4 +52,4 @@ async def relay_until_close(send: Send, upstream: Upstream, out: bytes, rest: by
 
 
 async def _more(upstream: Upstream) -> bytes:
-    return await receive(upstream, upstream.reactor.now + upstream.server.limits.body_idle_timeout_s)
+    return await receive(upstream, upstream.reactor.now + upstream.server.limits.server_idle_timeout_s)

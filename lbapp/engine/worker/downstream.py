@@ -21,6 +21,7 @@ from lbapp.engine.wire.http1 import parse_request_head
 from lbapp.engine.wire.proxy_protocol import InetEnd, ProxyHeader
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.wire.upgrades import protocols_allowed
+from lbapp.engine.wire.uri import has_long_uri, too_long_uri
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
@@ -40,14 +41,17 @@ class Downstream(Endpoint):
     """One connection of a client."""
 
     __slots__ = (
+        "accepted_at",
         "address",
         "answer_drop",
         "answer_lines",
         "buffer",
         "bytes_in",
         "client_address",
+        "counted_as",
         "forwarded",
         "is_idle",
+        "is_in_preamble",
         "is_to_close",
         "key",
         "limits",
@@ -57,6 +61,7 @@ class Downstream(Endpoint):
         "peer",
         "proxied",
         "scheme",
+        "started",
         "tcp_pool",
         "upgraded",
         "worker",
@@ -70,6 +75,10 @@ class Downstream(Endpoint):
         self.buffer = b""
         self.bytes_in = 0
         self.is_idle = True
+        self.is_in_preamble = False
+        self.accepted_at = worker.reactor.now
+        self.started = 0.0  # the exchange under way, or the last
+        self.counted_as = b""  # by the door, where it counts
         self.is_to_close = worker.is_draining
         self.upgraded: Upstream | None = None
         self.answer_lines = b""  # whole lines that the answers to the client get
@@ -97,6 +106,8 @@ class Downstream(Endpoint):
     def close(self) -> None:
         """Close the connection and take it off the counts."""
         if self.fd >= 0:
+            if self.counted_as and self.listener.door is not None:
+                self.listener.door.leave(self)
             self.listener.cells.connection_closed()
             self.worker.connection_closed(self)
         super().close()
@@ -151,7 +162,7 @@ class Downstream(Endpoint):
                 if self.upgraded is not None:
                     return
                 if not is_to_go_on:
-                    yield from self._linger()
+                    yield from self.linger()
                     break
                 self.is_idle = True
                 head = exchange = None  # an idle connection keeps nothing of its last request
@@ -180,30 +191,27 @@ class Downstream(Endpoint):
             self.buffer = data
             return None
         head, end = parsed
+        if end > limits.uri_bytes_max and len(head.target) > limits.uri_bytes_max:
+            self.buffer = data
+            return None  # `_next_head` says so
         self.buffer = data[end:]
         self.bytes_in = end
         return head
 
     async def _next_head(self) -> RequestHead | None:
         """Read the next request head, of which `buffer` holds the beginning; None when there is none to answer any more."""
-        limits, reactor = self.limits, self.reactor
-        data, may_connect = self.buffer, self.listener.transport.connect
+        limits, reactor, data = self.limits, self.reactor, self.buffer
         deadline = reactor.now + (limits.request_head_timeout_s if data else limits.client_idle_timeout_s)
         try:
             while True:
-                if data:
-                    parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max, may_connect=may_connect)
-                    if parsed is not None:
-                        head, end = parsed
-                        self.buffer = data[end:]
-                        self.bytes_in = end
-                        return head
+                if data and (head := self._head_of(data)) is not None:
+                    return head
                 more = await receive(self, deadline)
                 if not more:
                     return None
                 if not data:
                     deadline = reactor.now + limits.request_head_timeout_s
-                data += more
+                self.buffer = data = data + more
         except BadRequest as refused:
             self.listener.cells.count_outcome(Outcome.CLIENT_BAD_REQUEST, refused.status)
             await self._refuse(refused.status, refused.reason)
@@ -213,13 +221,34 @@ class Downstream(Endpoint):
                 await self._refuse(408, "the request head did not arrive in time")
         return None
 
+    def _head_of(self, data: bytes) -> RequestHead | None:
+        """Take a head off the beginning of `data`, if all of it is there. Raises BadRequest."""
+        limits, may_connect = self.limits, self.listener.transport.connect
+        try:
+            parsed = parse_request_head(data, limits.head_bytes_max, limits.fields_max, may_connect=may_connect)
+        except BadRequest as refused:
+            if refused.status == 431 and has_long_uri(data, limits.uri_bytes_max):
+                raise too_long_uri(limits.uri_bytes_max) from refused
+            raise
+        if parsed is None:
+            return None
+        head, end = parsed
+        if len(head.target) > limits.uri_bytes_max:
+            raise too_long_uri(limits.uri_bytes_max)
+        self.buffer = data[end:]
+        self.bytes_in = end
+        return head
+
     def _pool_for(self, head: RequestHead) -> UpstreamPool | None:
         """Return where a request goes; None when it is answered here, with `own_answer`."""
-        steering = self.listener.steering
-        if steering is None:
-            self.own_answer = refusal(Outcome.NO_ROUTE, 404, "the listener has no pool")
-            return None
-        found = steering.steer(self, head)
+        listener = self.listener
+        found: UpstreamPool | OwnAnswer
+        if listener.steering is not None:
+            found = listener.steering.steer(self, head)
+        else:
+            found = listener.pool or refusal(Outcome.NO_ROUTE, 404, "the listener has no pool")
+        if listener.rate is not None:
+            found = listener.rate.refusal(self) or found
         if isinstance(found, OwnAnswer):
             self.own_answer = found
             return None
@@ -254,9 +283,9 @@ class Downstream(Endpoint):
             self.limits.body_idle_timeout_s,
         )
         if head is None:
-            await self._linger()
+            await self.linger()
 
-    async def _linger(self) -> None:
+    async def linger(self) -> None:
         """Read on for a while after the last answer: closing on unread bytes would reset it away from the client."""
         try:
             self.end_writing()

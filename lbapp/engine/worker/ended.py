@@ -6,12 +6,15 @@ Knows nothing of sockets. Invariant: a sentence names the pool, never a server's
 
 from __future__ import annotations
 
+import errno
 from typing import Final
 
 from lbapp.engine.wire.heads import BadRequest
 from lbapp.engine.worker.reactor import DeadlinePassed, PeerGone
 from lbapp.model.outcomes import OUTCOME_STATUS, FailureKind, Outcome
 
+# Errors of making a socket that are about this machine, not about the peer.
+SHORTAGES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _OUTCOMES: Final = {
     FailureKind.CONNECT_TIMEOUT: Outcome.CONNECT_TIMEOUT,
     FailureKind.RESPONSE_TIMEOUT: Outcome.RESPONSE_TIMEOUT,

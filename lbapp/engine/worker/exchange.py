@@ -29,7 +29,7 @@ from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
 from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import GONE, NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
-from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, relay_exactly, send_all
+from lbapp.engine.worker.relay import IdleTimeouts, SinkGone, SourceEnded, receive, relay_exactly, send_all
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
 from lbapp.model.limits import INTERIM_RESPONSES_MAX, RECEIVE_BYTES
 from lbapp.model.outcomes import FailureKind, Outcome
@@ -56,10 +56,18 @@ class Exchange(CommonExchange):
             outcome = Outcome.CLIENT_GONE
             self.is_persistent = False
         except Aborted:
-            self.is_persistent = await self._answer(ExchangeEnded(outcome, "the exchange was ended by the operator"))
+            cut = self._cut_by()
+            outcome = cut.outcome
+            self.is_persistent = await self._answer(cut)
         finally:
             self._record(outcome)
         return self.is_persistent and self.client.upgraded is None
+
+    def _cut_by(self) -> ExchangeEnded:
+        timeout_s, now = self.client.limits.exchange_timeout_s, self.client.reactor.now
+        if timeout_s and now - self.started >= timeout_s:
+            return ExchangeEnded(Outcome.EXCHANGE_TIMEOUT, "the exchange took longer than one may")
+        return ExchangeEnded(Outcome.ABORTED, "the exchange was ended by the operator")
 
     # -- attempts ----------------------------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class Exchange(CommonExchange):
 
     async def _send_slowly(self, upstream: Upstream) -> None:
         try:
-            await send_all(upstream, self.unsent, self.client.limits.body_idle_timeout_s)
+            await send_all(upstream, self.unsent, self.client.limits.server_idle_timeout_s)
         except (SinkGone, DeadlinePassed):
             return  # the answer decides, but the connection is of no further use
         self.unsent = b""
@@ -298,7 +306,8 @@ class Exchange(CommonExchange):
                 await self._to_client(out + rest)
                 self.bytes_out += left
                 limits, pipes = self.client.limits, self.client.worker.pipes
-                await relay_exactly(upstream, self.client, left, pipes, limits.body_idle_timeout_s)
+                idle = IdleTimeouts(limits.server_idle_timeout_s, limits.body_idle_timeout_s)
+                await relay_exactly(upstream, self.client, left, pipes, idle)
                 return True
             if kind is BodyKind.CHUNKED:
                 return await relay_chunked(self._to_client, upstream, out, rest, is_chunked_on=self.head.version == 11)

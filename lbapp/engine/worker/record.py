@@ -14,6 +14,7 @@ from operator import add
 
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
+from lbapp.model.admission import TurnedAway
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.persistence import PersistenceVerdict
@@ -135,6 +136,18 @@ class ListenerCells(EndingCells):
         self.add(at.LISTENER_HANDSHAKES + end, 1)
         if is_resumed:
             self.add(at.LISTENER_RESUMED, 1)
+
+    def connections(self) -> int:
+        """Return how many downstream connections are open."""
+        return self.cells[self.base + at.LISTENER_CONNECTIONS]
+
+    def count_turned_away(self, reason: TurnedAway) -> None:
+        """Count a connection that was not let in."""
+        self.add(at.LISTENER_TURNED_AWAY + reason, 1)
+
+    def count_recycled(self) -> None:
+        """Count an idle connection that was closed to make room."""
+        self.add(at.LISTENER_RECYCLED, 1)
 
     def set_in_flight(self, count: int) -> None:
         """Say how many of the open connections have an exchange or a tunnel under way."""

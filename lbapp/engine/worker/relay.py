@@ -16,7 +16,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
@@ -30,6 +30,13 @@ class SourceEnded(Exception):
 
 class SinkGone(Exception):
     """The receiving side takes no more."""
+
+
+class IdleTimeouts(NamedTuple):
+    """How long either side may do nothing, in seconds."""
+
+    source_s: float
+    sink_s: float
 
 
 class Pipes:
@@ -94,18 +101,42 @@ async def receive(source: Endpoint, deadline: float, bytes_max: int = RECEIVE_BY
         return data
 
 
-async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pipes, idle_timeout_s: float) -> None:
-    """Relay `count` bytes. Raises SourceEnded, SinkGone, DeadlinePassed (no progress for `idle_timeout_s`)."""
-    if count >= SPLICE_BYTES_MIN and source.tls is None and sink.tls is None:
-        await splice(source, sink, count, pipes, idle_timeout_s)
-        return
+def _nobody(_count: int) -> None:
+    """Nobody wants to know what was relayed."""
+
+
+async def relay_exactly(source: Endpoint, sink: Endpoint, count: int, pipes: Pipes, idle: IdleTimeouts) -> None:
+    """Relay `count` bytes. Raises SourceEnded, DeadlinePassed (nothing came for too long), SinkGone (or nothing was taken)."""
+    is_plain = source.tls is None and sink.tls is None
+    move = splice if is_plain and count >= SPLICE_BYTES_MIN else copy
+    await move(source, sink, count, pipes, idle)
+
+
+async def copy(
+    source: Endpoint,
+    sink: Endpoint,
+    count: int,
+    _pipes: Pipes,
+    idle: IdleTimeouts,
+    *,
+    relayed: Callable[[int], None] = _nobody,
+) -> None:
+    """Do as `splice` through the memory of this process: where a side speaks TLS, and for what is not worth a pipe."""
+    rounds = 0
     while count > 0:
         # What stands behind is left in the socket: a client's next request, or what a server should not have sent.
-        data = await receive(source, source.reactor.now + idle_timeout_s, min(count, RECEIVE_BYTES))
+        data = await receive(source, source.reactor.now + idle.source_s, min(count, RECEIVE_BYTES))
         if not data:
             raise SourceEnded
-        await send_all(sink, data, idle_timeout_s)
         count -= len(data)
+        relayed(len(data))
+        try:
+            await send_all(sink, data, idle.sink_s)
+        except DeadlinePassed as error:  # as in `_writable`
+            raise SinkGone from error
+        rounds += 1
+        if rounds % RELAY_ROUNDS_MAX == 0:
+            await source.next_turn()
 
 
 async def splice(  # noqa: PLR0913
@@ -113,32 +144,35 @@ async def splice(  # noqa: PLR0913
     sink: Endpoint,
     count: int,
     pipes: Pipes,
-    idle_timeout_s: float,
+    idle: IdleTimeouts,
     *,
-    relayed: Callable[[int], None] | None = None,
+    relayed: Callable[[int], None] = _nobody,
 ) -> None:
     """Relay `count` bytes through a kernel pipe; `relayed` is told of each part. Raises as `relay_exactly` does."""
-    ends = pipes.take()
+    try:
+        ends = pipes.take()
+    except OSError:  # no descriptors are left for a pipe
+        await copy(source, sink, count, pipes, idle, relayed=relayed)
+        return
     held, rounds = 0, 0
     try:
         while count > 0:
             try:
                 held = os.splice(source.fd, ends[1], min(count, PIPE_BYTES))
             except BlockingIOError:
-                await source.readable(source.reactor.now + idle_timeout_s)
+                await source.readable(source.reactor.now + idle.source_s)
                 continue
             except OSError as error:
                 raise SourceEnded from error
             if held == 0:
                 raise SourceEnded
             count -= held
-            if relayed is not None:
-                relayed(held)
+            relayed(held)
             while held:
                 try:
                     held -= os.splice(ends[0], sink.fd, held)
                 except BlockingIOError:
-                    await _writable(sink, idle_timeout_s)
+                    await _writable(sink, idle.sink_s)
                 except OSError as error:
                     raise SinkGone from error
             rounds += 1
@@ -147,32 +181,6 @@ async def splice(  # noqa: PLR0913
         source.ready |= READ_AGAIN  # what stands behind has had its edge
     finally:
         pipes.give_back(ends, held == 0)
-
-
-async def copy(
-    source: Endpoint,
-    sink: Endpoint,
-    count: int,
-    _pipes: Pipes,
-    idle_timeout_s: float,
-    *,
-    relayed: Callable[[int], None],
-) -> None:
-    """Do as `splice` where a side speaks TLS."""
-    rounds = 0
-    while count > 0:
-        data = await receive(source, source.reactor.now + idle_timeout_s, min(count, RECEIVE_BYTES))
-        if not data:
-            raise SourceEnded
-        count -= len(data)
-        relayed(len(data))
-        try:
-            await send_all(sink, data, idle_timeout_s)
-        except DeadlinePassed as error:  # as in `_writable`
-            raise SinkGone from error
-        rounds += 1
-        if rounds % RELAY_ROUNDS_MAX == 0:
-            await source.next_turn()
 
 
 async def _writable(sink: Endpoint, idle_timeout_s: float) -> None:
@@ -235,10 +243,11 @@ class Tunnel:
             self._last_moved_at = source.reactor.now
 
         move = splice if source.tls is None and sink.tls is None else copy
+        idle = IdleTimeouts(self._idle_timeout_s, self._idle_timeout_s)
         try:
             while True:
                 try:
-                    await move(source, sink, _UNTIL_THE_END, self._pipes, self._idle_timeout_s, relayed=relayed)
+                    await move(source, sink, _UNTIL_THE_END, self._pipes, idle, relayed=relayed)
                 except DeadlinePassed:
                     # The other direction may have been busy all the time.
                     if source.reactor.now - self._last_moved_at >= self._idle_timeout_s:

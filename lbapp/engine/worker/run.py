@@ -43,8 +43,11 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
 from lbapp.engine.tls_contexts import build_pool_context, server_tls
+from lbapp.engine.worker import admission
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
+from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter, set_up
 from lbapp.engine.worker.private import PrivateServer
 from lbapp.engine.worker.reactor import Aborted, Reactor
@@ -76,6 +79,8 @@ class Worker:
     pools: list[UpstreamPool] = field(default_factory=list)
     servers: dict[int, UpstreamServer] = field(default_factory=dict)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
+    doorkeeper: Doorkeeper = field(init=False)
+    pace: Pace = field(init=False)
     faults_before: int = 0  # of the workers that had the slot before
     is_draining: bool = False
     is_accepting: bool = False
@@ -87,7 +92,7 @@ class Worker:
             self.reactor.accept_with(acceptor.socket.fileno(), acceptor.accept)
 
     def pause_accepting(self) -> None:
-        """Leave new clients in the kernel's queue until connections have gone (see `sweep`)."""
+        """Leave new clients in the kernel's queue for a moment (see `sweep`): there are no descriptors for them."""
         self.is_accepting = False
         for acceptor in self.acceptors:
             self.reactor.stop_accepting(acceptor.socket.fileno())
@@ -116,10 +121,12 @@ class Worker:
         for server in self.servers.values():
             server.close_idle(self.limits.idle_connection_timeout_s)
             server.cells.set_idle(len(server.idle))
-        in_flight = Counter([client.listener for client in self.connections if not client.is_idle])
+        busy = [client for client in self.connections if not client.is_idle]
+        self.pace.look(busy, self.reactor.now)
+        in_flight = Counter([client.listener for client in busy])
         for listener in self.listeners:
             listener.cells.set_in_flight(in_flight[listener])
-        if not self.is_accepting and not self.is_draining and len(self.connections) < self.limits.connections_max:
+        if not self.is_accepting and not self.is_draining:
             self.start_accepting()
         cells = self.segment.cells
         cells[self.block + at.WORKER_CONNECTIONS] = len(self.connections)
@@ -162,6 +169,8 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     worker.faults_before = segment.cells[worker.block + at.WORKER_FAULTS]
     worker.pools.extend(pools.values())
     worker.listeners.extend(runtimes.values())
+    worker.pace = Pace(configuration.limits)
+    admission.set_up(worker, configuration, slot, rows.listeners)
     set_addresses(worker, assignment.addresses)
     set_upstream_tls(worker, configuration, rows, assignment.tls)
     for name, fd in zip(assignment.listening, listening, strict=True):

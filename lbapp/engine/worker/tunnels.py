@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.ended import ExchangeEnded
 from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
@@ -81,6 +82,10 @@ async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: byt
     _start_tunnel(client, OpenTunnel(client, upstream, None))  # the exchange ended with its 101
 
 
+def _outcome_of(ended: Exception) -> Outcome:
+    return ended.outcome if isinstance(ended, ExchangeEnded) else Outcome.ABORTED
+
+
 async def serve_tcp(client: Downstream) -> None:
     """Relay a TCP connection to a server of the listener's pool."""
     pool = client.tcp_pool
@@ -113,8 +118,8 @@ async def serve_tcp(client: Downstream) -> None:
                 continue
             _start_tunnel(client, OpenTunnel(client, upstream, started))
             return
-    except (Aborted, PeerGone):
-        outcome = Outcome.ABORTED
+    except (Aborted, PeerGone, ExchangeEnded) as ended:
+        outcome = _outcome_of(ended)
         if server is not None:
             server.cells.add_in_flight(-1)
     client.listener.cells.count_outcome(outcome, 0)

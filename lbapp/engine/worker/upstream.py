@@ -24,6 +24,7 @@ from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.socket_options import apply, bind_source, tcp_options
 from lbapp.engine.tls_contexts import ServerTls
+from lbapp.engine.worker.ended import SHORTAGES, ExchangeEnded
 from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
 from lbapp.engine.worker.record import PoolCells, ServerCells
@@ -149,15 +150,15 @@ class UpstreamServer:
                 upstream.interrupt_writer(Aborted())
 
     async def dial(self, client: Downstream) -> Upstream:
-        """Open a new connection for a client, trying each address in turn. Raises AttemptFailed."""
+        """Open a new connection for a client, trying each address in turn. Raises AttemptFailed, ExchangeEnded."""
         if not self.addresses:
             raise AttemptFailed(FailureKind.NAME_NOT_RESOLVED)
         kind = FailureKind.CONNECT_UNREACHABLE
         started = monotonic()
         deadline = started + self.limits.connect_timeout_s
-        for family, host, port in self.addresses:
+        for address in self.addresses:
             try:
-                upstream = await self._connect(family, host, port, deadline)
+                upstream = await self._connect(client, address, deadline)
                 if self.proxy_protocol is not None:
                     _introduce(upstream, build_proxy_header(self.proxy_protocol, client))
                 if self.tls is not None:
@@ -172,11 +173,9 @@ class UpstreamServer:
             return upstream
         raise AttemptFailed(kind)
 
-    async def _connect(self, family: int, host: str, port: int, deadline: float) -> Upstream:
-        try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        except OSError as error:
-            raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
+    async def _connect(self, client: Downstream, address: SocketAddress, deadline: float) -> Upstream:
+        family, host, port = address
+        sock = _new_socket(client, family)
         try:
             if family == socket.AF_UNIX:
                 code = sock.connect_ex(host)
@@ -218,6 +217,16 @@ class UpstreamServer:
             if kind is None:
                 raise
             raise AttemptFailed(kind) from error
+
+
+def _new_socket(client: Downstream, family: int) -> socket.socket:
+    try:
+        return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    except OSError as error:
+        if error.errno not in SHORTAGES:
+            raise AttemptFailed(FailureKind.CONNECT_UNREACHABLE) from error
+        client.worker.doorkeeper.ran_short()
+        raise ExchangeEnded(Outcome.OVERLOADED, "no file descriptors are left") from error  # no fault of the server's
 
 
 def _introduce(upstream: Upstream, header: bytes) -> None:

@@ -24,6 +24,7 @@ from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
@@ -120,7 +121,9 @@ def reading() -> Iterator[tuple[Parts, StatusReader]]:
         workers = Workers(own.running, listening, own.events, dict)
         history = History(own.running.segment)
         try:
-            yield own, StatusReader(own.running, Life(1.0), listening, own.states, own.drains, workers, history)
+            overload = OverloadWatch(own.running, own.events)
+            life = Life(1.0)
+            yield own, StatusReader(own.running, life, listening, own.states, own.drains, workers, history, overload)
         finally:
             listening.close()
 

@@ -71,7 +71,7 @@ def test_client_that_leaves_in_its_body_at_once_leaves_nothing_in_flight(raw: by
 def test_server_that_takes_no_body_is_a_504_and_not_the_clients_fault(raw: bytes) -> None:
     is_over = threading.Event()
     backend = TcpServer(lambda _: wait(is_over))
-    limits = Limits(body_idle_timeout_s=0.5, response_timeout_s=0.5)
+    limits = Limits(server_idle_timeout_s=0.5, response_timeout_s=0.5)
     with running_worker(WEB, (Pool("app", (server("a", backend.port),)),), limits) as worker:
         with worker.connect() as client:
             client.settimeout(8)

@@ -215,21 +215,27 @@ class Doorkeeper:
 
     def _make_room(self, listener: ListenerRuntime | None) -> bool:
         """Close the connection that has carried nothing for longest; say whether there was one."""
+        if self._spare_one(listener):
+            return True
         now = self._worker.reactor.now
-        while True:
-            while self._spare:
-                client, since = self._spare.popleft()
-                if listener is not None and client.listener is not listener:
-                    continue
-                if client.fd >= 0 and client.is_idle and _idle_since(client) == since and _is_silent(client):
-                    client.listener.cells.count_recycled()
-                    client.finish()
-                    return True
-            if now < self._look_again_s:
-                return False
-            self._look(listener, now)
-            if not self._spare:
-                self._look_again_s = now + RECYCLE_LOOK_INTERVAL_S
+        if now < self._look_again_s:
+            return False
+        self._look(listener, now)
+        if self._spare_one(listener):
+            return True
+        self._look_again_s = now + RECYCLE_LOOK_INTERVAL_S
+        return False
+
+    def _spare_one(self, listener: ListenerRuntime | None) -> bool:
+        while self._spare:
+            client, since = self._spare.popleft()
+            if listener is not None and client.listener is not listener:
+                continue
+            if client.fd >= 0 and client.is_idle and _idle_since(client) == since and _is_silent(client):
+                client.listener.cells.count_recycled()
+                client.finish()
+                return True
+        return False
 
     def _look(self, listener: ListenerRuntime | None, now: float) -> None:
         """Note who can be spared: first those between two requests, then those whose first is long in coming."""

@@ -239,7 +239,7 @@ def test_one_client_asks_no_more_often_than_one_may_and_keeps_its_connection() -
             assert b" 200 " in ask(other)
         until(lambda: worker.listener().outcomes[Outcome.RATE_LIMITED] == 2)
         assert turned_away(worker).rate_limited == 2
-        assert worker.server("app/s1").requests == 3
+        until(lambda: worker.server("app/s1").requests == 3)
 
 
 # -- networks --------------------------------------------------------------------------------------------------------------

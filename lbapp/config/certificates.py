@@ -9,6 +9,7 @@ Invariants: no sentence made here shows a key; a pair that is returned belongs t
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,24 +37,28 @@ class Certificate:
 
 def read_certificate(files: CertificateFiles) -> Certificate:
     """Read a pair of files. Raises ValueError with a sentence for the operator."""
-    chain, key = _read(files.file), _read(files.key)
-    if is_open_to_all(Path(files.key).stat().st_mode):
-        raise ValueError(f"everybody may read the key in {values.shown(files.key)}; chmod 600 it, or 640 for its group")
-    return inspect(chain, key, files)
+    return inspect(_read(files.file), _read(files.key, is_key=True), files)
 
 
 def inspect(chain: bytes, key: bytes, files: CertificateFiles) -> Certificate:
     """Look at what two files hold. Raises ValueError with a sentence for the operator."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
 
+    malformed = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
     leaf = _certificates(chain, files.file)[0]
     private = _private_key(key, files.key)
     public = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
+    try:
+        names, of_leaf = _names(leaf), leaf.public_key().public_bytes(*public)
+    except malformed as error:
+        raise ValueError(f"the first certificate in {values.shown(files.file)} cannot be used: {error}") from error
+    if of_leaf != private.public_key().public_bytes(*public):
         raise ValueError(
             f"the key in {values.shown(files.key)} is not the key of the first certificate in {values.shown(files.file)}"
         )
-    material = CertificateMaterial(_names(leaf), type(private).__name__.strip("_"), chain, key)
+    material = CertificateMaterial(names, type(private).__name__.strip("_"), chain, key)
     return Certificate(
         material=material,
         not_before=leaf.not_valid_before_utc.timestamp(),
@@ -74,12 +79,15 @@ def read_authorities(path: str) -> bytes:
     return data
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, *, is_key: bool = False) -> bytes:
     try:
         with Path(path).open("rb") as file:
+            is_open = is_key and is_open_to_all(os.fstat(file.fileno()).st_mode)
             data = file.read(CERTIFICATE_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ValueError(f"{values.shown(path)} cannot be read: {error.strerror}") from error
+    if is_open:
+        raise ValueError(f"everybody may read the key in {values.shown(path)}; chmod 600 it, or 640 for its group")
     if len(data) > CERTIFICATE_FILE_BYTES_MAX:
         raise ValueError(f"{values.shown(path)} is larger than {CERTIFICATE_FILE_BYTES_MAX >> 20} MiB")
     return data
@@ -90,7 +98,7 @@ def _certificates(data: bytes, path: str) -> list[x509.Certificate]:
 
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ValueError(f"{values.shown(path)} holds no certificate in PEM form") from error
 
 
@@ -104,7 +112,11 @@ def _private_key(data: bytes, path: str) -> Any:
         raise ValueError(
             f"the key in {values.shown(path)} has a passphrase, and lbapp asks for none; store it without one, mode 600"
         ) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UnsupportedAlgorithm as error:
+        raise ValueError(
+            f"the kind of key in {values.shown(path)} is not known here; use ECDSA P-256 or RSA"
+        ) from error
+    except ValueError as error:
         raise ValueError(f"{values.shown(path)} holds no private key in PEM form") from error
 
 

@@ -20,6 +20,7 @@ from tests.bench.process import HOST, BenchError, Program, free_port
 
 BODY = b"0123456789abcdef" * 64
 BULK_PATH = "/bulk.bin"
+UPLOAD_PATH = "/upload"  # answered only once the whole body is there
 SERVERS = 4
 
 NGINX_OUTER = """{user}
@@ -54,6 +55,7 @@ _SERVER = """
         sendfile_max_chunk 2m;
         default_type "text/plain; charset=utf-8";
         location = {bulk} {{ }}
+        location = {upload} {{ client_max_body_size 0; proxy_pass http://{host}:{port}/; }}
         location / {{
             add_header Cache-Control "private, max-age=0";
             add_header Vary "Accept-Encoding, Cookie";
@@ -96,7 +98,8 @@ def start_backends(stack: ExitStack, folder: Path, bulk_bytes: int = 0, sink: bo
     if bulk_bytes:
         _write_bulk(files / BULK_PATH.lstrip("/"), bulk_bytes)
     ports = tuple(free_port() for _ in range(SERVERS))
-    blocks = [_SERVER.format(host=HOST, port=port, folder=folder, bulk=BULK_PATH, body=BODY.decode()) for port in ports]
+    paths = {"bulk": BULK_PATH, "upload": UPLOAD_PATH}
+    blocks = [_SERVER.format(host=HOST, port=port, folder=folder, body=BODY.decode(), **paths) for port in ports]
     configuration = folder / "nginx.conf"
     configuration.write_text(nginx_configuration(folder, "".join(blocks), connections=8_192))
     command = [nginx_program(), "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]

@@ -36,12 +36,12 @@ class Options:
 def parse(argv: Sequence[str]) -> Options:
     """Read the command line. Exits with status 2 and a sentence when it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("bench", choices=("http", "bulk", "connections", "tls", "picks"))
+    parser.add_argument("bench", choices=("http", "bulk", "connections", "tls", "hostile", "picks"))
     parser.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=_positive, default=4, help="length of one HTTP round (default 4)")
     parser.add_argument("--only", type=_names, default=(), help="peers to measure, such as lbapp,haproxy")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the figures here")
-    parser.add_argument("--count", type=_positive, default=5_000, help="idle connections (default 5000)")
+    parser.add_argument("--count", type=_positive, default=5_000, help="idle or hostile connections (default 5000)")
     parser.add_argument("--megabytes", type=_positive, default=100, help="size of a bulk body (default 100)")
     return Options(**vars(parser.parse_args(argv)))
 

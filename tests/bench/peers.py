@@ -32,13 +32,15 @@ IDLE_UPSTREAM_MAX = 64
 class Front:
     """What a proxy shall offer: a name, a protocol (http or tcp), the ports of the servers behind it.
 
-    `certificate`: a file with certificate and key, to speak TLS with clients.
+    `certificate`: a file with certificate and key, to speak TLS with clients. `is_exposed`: it has the timeouts of a proxy on the
+    Internet, equal to lbapp's defaults, and not such that no connection of a benchmark ever ends.
     """
 
     name: str
     protocol: str
     servers: tuple[int, ...]
     certificate: Path | None = None
+    is_exposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Haproxy(Peer):
             shared = [f"    mode {front.protocol}", *(["    option splice-auto"] if self.splice else [])]
             tls = "" if front.certificate is None else f" ssl crt {front.certificate} alpn http/1.1"
             lines += [f"frontend {front.name}", *shared, f"    bind {HOST}:{port}{tls}"]
+            if front.is_exposed:
+                lines += [f"    timeout {what}" for what in ("http-request 10s", "http-keep-alive 60s", "client 30s")]
             lines += [f"    default_backend {front.name}-servers", f"backend {front.name}-servers", *shared]
             lines += ["    balance roundrobin"]
             if front.protocol == "http":
@@ -190,10 +194,15 @@ class Nginx(Peer):
             pair, tls = front.certificate, ""
             if pair is not None:
                 tls = f" ssl_certificate {pair}; ssl_certificate_key {pair}; ssl_protocols TLSv1.2 TLSv1.3;"
+            slow = (
+                " client_header_timeout 10s; client_body_timeout 30s; send_timeout 30s; keepalive_timeout 60s;"
+                if front.is_exposed
+                else ""
+            )
             blocks.append(
                 f"upstream {front.name} {{{servers} keepalive {IDLE_UPSTREAM_MAX};"
                 " keepalive_requests 1000000000; }\n"
-                f"server {{ listen {HOST}:{port} backlog=4096{' ssl' if tls else ''};{tls} location / {{ proxy_pass http://{front.name};\n"
+                f"server {{ listen {HOST}:{port} backlog=4096{' ssl' if tls else ''};{tls}{slow} location / {{ proxy_pass http://{front.name};\n"
                 '    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
                 "    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n"
                 "    proxy_max_temp_file_size 0; proxy_request_buffering off; } }"

@@ -64,7 +64,7 @@ class Session:
 def open_session(
     options: Options, fronts: Sequence[str], names: Sequence[str], bulk_bytes: int = 0
 ) -> Iterator[Session]:
-    """Start backends and the named peers with `fronts` (http, tcp, tls, upload).
+    """Start backends and the named peers with `fronts` (http, exposed, tcp, tls, upload).
 
     A peer that is missing becomes a problem, one that does not start or answers wrongly a failure.
     """
@@ -96,7 +96,9 @@ def open_session(
 def _front(name: str, backends: Backends, folder: Path) -> Front:
     protocol = "tcp" if name == "tcp" else "http"
     certificate = _certificate(folder) if name == "tls" else None
-    return Front(name, protocol, backends.sinks if name == "upload" else backends.servers, certificate)
+    return Front(
+        name, protocol, backends.sinks if name == "upload" else backends.servers, certificate, name == "exposed"
+    )
 
 
 def _certificate(folder: Path) -> Path:
@@ -110,7 +112,7 @@ def _certificate(folder: Path) -> Path:
 
 def _check_answer(running: Running) -> None:
     """Make sure that a proxy passes on the right body before anything is measured. Raises BenchError."""
-    port = running.ports["http"]
+    port = running.ports.get("http") or running.ports["exposed"]
     deadline = time.monotonic() + ANSWER_TIMEOUT_S
     while _ask(port)[0] != HTTPStatus.OK and time.monotonic() < deadline:
         time.sleep(0.05)  # Traefik accepts before it has read its routes.

@@ -45,6 +45,22 @@ def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
             assert each["cpu_us_per_request"] > 0
 
 
+def test_hostile_bench_measures_the_others_in_quiet_and_under_every_attack(tmp_path: Path) -> None:
+    if shutil.which("nginx") is None:
+        pytest.skip("the hostile benchmark needs: apt-get install nginx-core")
+    figures = tmp_path / "figures.json"
+    arguments = ("--rounds", "1", "--seconds", "1", "--count", "50", "--only", "lbapp", "--json", str(figures))
+    done = _bench("hostile", *arguments)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert sorted(results) == ["bodies", "churn", "heads", "idle", "readers"]
+    for kind, by_peer in results.items():
+        (siege,) = by_peer["lbapp"]
+        assert siege["held"] == (0 if kind == "churn" else 50), kind
+        assert (siege["served"], siege["failures"]) == (200, {}), kind
+        assert siege["p99_ms"] > 0
+
+
 def test_tls_bench_measures_new_connections_and_kept_ones(tmp_path: Path) -> None:
     missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
     if missing:

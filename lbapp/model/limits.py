@@ -61,6 +61,7 @@ class Limits:
 RECEIVE_BYTES: Final = 64 * KIB  # one read of a socket
 SPLICE_BYTES_MIN: Final = 64 * KIB  # a body with less to go than this is copied, not spliced
 PIPE_BYTES: Final = 1 * MIB  # the pipe that spliced bytes go through
+PIPES_MAX: Final = 256  # pipes of a worker that hold what a slow sink has not taken; who gets none copies
 PIPES_IDLE_MAX: Final = 16  # pipes a worker keeps for the next body
 ACCEPTS_PER_EVENT_MAX: Final = 64  # so that a flood of clients does not starve those being served
 TURNED_AWAY_PER_EVENT_MAX: Final = 16  # likewise, of those that are not let in
@@ -71,7 +72,8 @@ FAREWELL_S: Final = 1.0  # how long such a connection stays open, so that the cl
 RECYCLE_AGE_MIN_S: Final = 1.0  # a connection whose first request is under way is not given up for a new one before
 RECYCLE_LOOK_INTERVAL_S: Final = 0.1  # between two looks for idle connections when the last one found none
 RECYCLED_PER_LOOK_MAX: Final = 256  # idle connections noted in one look
-DESCRIPTORS_SPARE: Final = 64  # files of a worker that are no client's and no server's
+DESCRIPTORS_SPARE: Final = 64  # files of a worker that are no client's, no server's and no pipe's
+DESCRIPTORS_PER_PIPE: Final = 32  # one pipe, of two files, for so many files a worker may have open
 DESCRIPTORS_PER_CLIENT: Final = 2  # its own connection, and one to a server
 CLIENTS_KNOWN_MAX: Final = (
     50_000  # clients whose request rate a worker keeps; beyond it the one quiet longest is forgotten
@@ -95,6 +97,8 @@ PERSISTENCE_LISTED_MAX: Final = 10_000  # entries in one answer of the control A
 CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
 INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
 SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
+SWEEPS_PER_PACE: Final = 4  # in which the pace of each client is looked at once
+OVERDUE_PER_TURN_MAX: Final = 16  # waits that are ended for their deadline before the others get their turn
 FAULT_LOG_INTERVAL_S: Final = 1.0  # between two errors nobody foresaw that a worker writes out; all are counted
 LINGER_S: Final = 2.0  # how long a connection closed early is still read, so that the client sees the answer
 LISTEN_BACKLOG: Final = 4096

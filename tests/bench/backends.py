@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.process import HOST, BenchError, Program, free_port
+from tests.bench.process import HOST, BenchError, Program, free_port, raise_open_files
 
 BODY = b"0123456789abcdef" * 64
 BULK_PATH = "/bulk.bin"
@@ -87,7 +87,7 @@ def nginx_configuration(folder: Path, inner: str, connections: int) -> str:
     # As root, nginx would drop its worker to a user who may not enter the temporary folder.
     user = "user root;" if os.geteuid() == 0 else ""
     return NGINX_OUTER.format(
-        user=user, folder=folder, connections=connections, open_files=2 * connections, inner=inner
+        user=user, folder=folder, connections=connections, open_files=raise_open_files(), inner=inner
     )
 
 
@@ -101,7 +101,7 @@ def start_backends(stack: ExitStack, folder: Path, bulk_bytes: int = 0, sink: bo
     paths = {"bulk": BULK_PATH, "upload": UPLOAD_PATH}
     blocks = [_SERVER.format(host=HOST, port=port, folder=folder, body=BODY.decode(), **paths) for port in ports]
     configuration = folder / "nginx.conf"
-    configuration.write_text(nginx_configuration(folder, "".join(blocks), connections=8_192))
+    configuration.write_text(nginx_configuration(folder, "".join(blocks), connections=20_000))
     command = [nginx_program(), "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
     stack.enter_context(Program("the nginx backend", command, folder)).wait_for_port(ports[-1])
     sinks = (_start_sink(stack, folder / "sink"),) if sink else ()

@@ -208,7 +208,8 @@ class Nginx(Peer):
                 "    proxy_max_temp_file_size 0; proxy_request_buffering off; } }"
             )
         path = folder / "nginx.conf"
-        path.write_text(nginx_configuration(folder, "\n".join(blocks), connections_max()))
+        connections = 2 * connections_max()  # it counts those to servers too
+        path.write_text(nginx_configuration(folder, "\n".join(blocks), connections))
         return ["-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")]
 
 

@@ -40,7 +40,7 @@ TESTED_BY = {
     "lbapp/engine/worker/pause.py": "tests/engine/worker/test_retry.py",
     "lbapp/engine/worker/private.py": "tests/engine/worker/test_proxied.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
-    "lbapp/engine/worker/relay.py": "tests/engine/worker/test_exchange.py",
+    "lbapp/engine/worker/relay.py": "tests/engine/worker/test_tunnels.py",
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
     "lbapp/model/entities.py": "tests/config/test_load.py",
     "lbapp/model/transport.py": "tests/config/test_transport.py",

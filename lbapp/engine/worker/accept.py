@@ -108,7 +108,7 @@ class Acceptor:
                 if error.errno not in SHORTAGES:
                     continue  # that client is gone already
                 if not keeper.ran_short():
-                    worker.pause_accepting()  # those being served go first; see `Worker.sweep`
+                    worker.pause_accepting()  # those being served go first; see `Worker.look_after_servers`
                 return False
             sock.setblocking(False)
             if (door is not None or not keeper.has_room()) and not keeper.lets_in(listener, sock, peer):

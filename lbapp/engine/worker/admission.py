@@ -16,13 +16,13 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.policy.admission import Address, Gate, client_network
-from lbapp.engine.policy.rate import TokenBuckets, room_for_clients, share_of
+from lbapp.engine.policy.rate import TokenBuckets, pipes_max, room_for_clients, share_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.forwarding import client_address
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone
-from lbapp.engine.worker.relay import SinkGone, SourceEnded, send_all
+from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, send_all
 from lbapp.engine.worker.steering import OwnAnswer
 from lbapp.model.admission import Admission, Rate, TurnedAway
 from lbapp.model.entities import Configuration
@@ -291,7 +291,9 @@ def _is_silent(client: Downstream) -> bool:
 def set_up(worker: Worker, configuration: Configuration, slot: int, rows: dict[str, int]) -> None:
     """Have every listener of a worker ask of its clients what the configuration says."""
     share = share_of(configuration.limits.connections_max, slot, configuration.engine.workers)
-    worker.doorkeeper = Doorkeeper(worker, min(share, room_for_clients(getrlimit(RLIMIT_NOFILE)[0])))
+    descriptors, _ = getrlimit(RLIMIT_NOFILE)
+    worker.pipes = Pipes(pipes_max(descriptors))
+    worker.doorkeeper = Doorkeeper(worker, min(share, room_for_clients(descriptors)))
     clients = Clients(worker.segment, slot)
     for listener, runtime in zip(configuration.listeners, worker.listeners, strict=True):
         wanted, row = listener.admission, rows[listener.name]

@@ -24,7 +24,7 @@ from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, e
 from typing import Any, Final
 
 from lbapp.engine.tls_stream import TlsStream
-from lbapp.model.limits import FAULT_LOG_INTERVAL_S
+from lbapp.model.limits import FAULT_LOG_INTERVAL_S, OVERDUE_PER_TURN_MAX
 
 log = logging.getLogger("lbapp.worker")
 
@@ -167,6 +167,7 @@ class Reactor(selectors.BaseSelector):
         self._epoll.register(self._inner.fileno(), EPOLLIN)
         self._closing: list[socket.socket] = []
         self._next: list[tuple[Endpoint, Task | None]] = []  # who goes on in the next round, if it still waits
+        self._overdue: list[Endpoint] = []  # whose wait had taken too long at the last sweep
         self._acceptors: dict[int, Callable[[], object]] = {}
 
     # -- the data path -----------------------------------------------------------------------------------------------
@@ -239,7 +240,8 @@ class Reactor(selectors.BaseSelector):
         deadline = math.inf if timeout is None else self._clock() + timeout
         wait = -1.0 if timeout is None else max(timeout, 0.0)
         while True:
-            is_inner_ready = self._serve(self._epoll.poll(0 if self._next else wait, _EVENTS_PER_POLL_MAX))
+            is_in_hurry = self._next or self._overdue
+            is_inner_ready = self._serve(self._epoll.poll(0 if is_in_hurry else wait, _EVENTS_PER_POLL_MAX))
             if is_inner_ready:
                 return self._inner.select(0)
             if deadline <= self.now:
@@ -280,6 +282,8 @@ class Reactor(selectors.BaseSelector):
                 endpoint.unawaited(mask)
         if self._next:
             self._go_on()
+        if self._overdue:
+            self._interrupt_overdue()
         if self._closing:
             for sock in self._closing:
                 sock.close()
@@ -299,14 +303,27 @@ class Reactor(selectors.BaseSelector):
                 self._resume(task)
 
     def sweep(self) -> None:
-        """Raise DeadlinePassed in every coroutine whose wait has taken too long."""
-        now = self._clock()
-        # A deadline stays behind its wait, and a coroutine that is resumed here may begin to wait at the next endpoint in
-        # the list: so each is looked at again.
-        for endpoint in [each for each in self.endpoints.values() if each.read_deadline < now]:
+        """Raise DeadlinePassed in every coroutine whose wait has taken too long.
+
+        Of a crowd that came at one moment, and is late at one moment, only a few at a time: the others are served in between.
+        """
+        if not self._overdue:
+            now = self.now = self._clock()
+            self._overdue = [
+                each
+                for each in self.endpoints.values()
+                if (each.read_deadline < now and each.reader is not None)
+                or (each.write_deadline < now and each.writer is not None)
+            ]
+        self._interrupt_overdue()
+
+    def _interrupt_overdue(self) -> None:
+        few, self._overdue = self._overdue[:OVERDUE_PER_TURN_MAX], self._overdue[OVERDUE_PER_TURN_MAX:]
+        now = self.now
+        # A deadline stays behind its wait, and since the sweep a coroutine may have begun to wait anew: so look again.
+        for endpoint in few:
             if endpoint.read_deadline < now:
                 endpoint.interrupt(DeadlinePassed())
-        for endpoint in [each for each in self.endpoints.values() if each.write_deadline < now]:
             if endpoint.write_deadline < now:
                 endpoint.interrupt_writer(DeadlinePassed())
 

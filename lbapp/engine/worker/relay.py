@@ -7,7 +7,7 @@ Bulk bytes never enter Python: they go from socket to socket through a kernel pi
 so is everything where a side speaks TLS.
 
 Invariants: at most one pipe, or one read, of a body is held in memory, so a slow reader slows its writer down; a pipe goes
-back to the stock only when it is empty.
+back to the stock only when it is empty; only who has bytes for a sink that is slow holds one while it waits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
+from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, PIPES_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
 
 _UNTIL_THE_END: Final = 1 << 62
 
@@ -40,16 +40,24 @@ class IdleTimeouts(NamedTuple):
 
 
 class Pipes:
-    """A stock of kernel pipes, so that a body does not cost one."""
+    """A stock of kernel pipes, so that a body does not cost one. At most `count_max` are in use at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, count_max: int = PIPES_MAX) -> None:
         self._idle: list[tuple[int, int]] = []
+        self._left = count_max
 
-    def take(self) -> tuple[int, int]:
-        """Return (read end, write end) of an empty pipe."""
+    def take(self) -> tuple[int, int] | None:
+        """Return (read end, write end) of an empty pipe; None when there is none to be had."""
+        if self._left <= 0:
+            return None
         if self._idle:
+            self._left -= 1
             return self._idle.pop()
-        ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None  # no descriptors are left
+        self._left -= 1
         try:
             fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
@@ -58,6 +66,7 @@ class Pipes:
 
     def give_back(self, ends: tuple[int, int], is_empty: bool) -> None:
         """Keep an empty pipe for the next body; close any other."""
+        self._left += 1
         if is_empty and len(self._idle) < PIPES_IDLE_MAX:
             self._idle.append(ends)
         else:
@@ -148,20 +157,40 @@ async def splice(  # noqa: PLR0913
     *,
     relayed: Callable[[int], None] = _nobody,
 ) -> None:
-    """Relay `count` bytes through a kernel pipe; `relayed` is told of each part. Raises as `relay_exactly` does."""
-    try:
+    """Relay `count` bytes through a kernel pipe; `relayed` is told of each part. Raises as `relay_exactly` does.
+
+    Who waits for its source holds no pipe: one side that says nothing costs no more than its socket.
+    """
+    while count > 0:
         ends = pipes.take()
-    except OSError:  # no descriptors are left for a pipe
-        await copy(source, sink, count, pipes, idle, relayed=relayed)
-        return
+        if ends is None:
+            part = min(count, PIPE_BYTES)
+            await copy(source, sink, part, pipes, idle, relayed=relayed)
+            count -= part
+            continue
+        count = await _through(ends, source, sink, count, pipes, idle, relayed)
+        if count > 0:
+            await source.readable(source.reactor.now + idle.source_s)
+    source.ready |= READ_AGAIN  # what stands behind has had its edge
+
+
+async def _through(  # noqa: PLR0913
+    ends: tuple[int, int],
+    source: Endpoint,
+    sink: Endpoint,
+    count: int,
+    pipes: Pipes,
+    idle: IdleTimeouts,
+    relayed: Callable[[int], None],
+) -> int:
+    """Relay what the source has; return how many bytes are still to come. Gives the pipe back."""
     held, rounds = 0, 0
     try:
         while count > 0:
             try:
                 held = os.splice(source.fd, ends[1], min(count, PIPE_BYTES))
             except BlockingIOError:
-                await source.readable(source.reactor.now + idle.source_s)
-                continue
+                break
             except OSError as error:
                 raise SourceEnded from error
             if held == 0:
@@ -178,9 +207,9 @@ async def splice(  # noqa: PLR0913
             rounds += 1
             if rounds % RELAY_ROUNDS_MAX == 0:
                 await source.next_turn()
-        source.ready |= READ_AGAIN  # what stands behind has had its edge
     finally:
         pipes.give_back(ends, held == 0)
+    return count
 
 
 async def _writable(sink: Endpoint, idle_timeout_s: float) -> None:

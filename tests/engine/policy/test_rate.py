@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbapp.engine.policy.rate import Stretch, TokenBuckets, room_for_clients, share_of
+from lbapp.engine.policy.rate import Stretch, TokenBuckets, pipes_max, room_for_clients, share_of
 from lbapp.model.admission import Rate
-from lbapp.model.limits import DESCRIPTORS_PER_CLIENT, DESCRIPTORS_SPARE
+from lbapp.model.limits import DESCRIPTORS_PER_CLIENT, DESCRIPTORS_SPARE, PIPES_MAX
 
 # -- shares --------------------------------------------------------------------------------------------------------------
 
@@ -26,7 +26,12 @@ def test_another_generations_slots_have_the_same_shares(limit: int, workers: int
 
 
 def test_room_is_what_the_descriptors_leave() -> None:
-    assert room_for_clients(DESCRIPTORS_SPARE + 10 * DESCRIPTORS_PER_CLIENT) == 10
+    for descriptors in (256, 1024, 20_000, 1_000_000):
+        clients, pipes = room_for_clients(descriptors), pipes_max(descriptors)
+        used = clients * DESCRIPTORS_PER_CLIENT + 2 * pipes + DESCRIPTORS_SPARE
+        assert descriptors - DESCRIPTORS_PER_CLIENT < used <= descriptors
+        assert 2 * pipes <= descriptors // 16
+    assert pipes_max(1_000_000) == PIPES_MAX
     assert room_for_clients(1) == 1
 
 

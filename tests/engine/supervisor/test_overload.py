@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from lbapp.engine.policy.rate import room_for_clients
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.overload import OverloadWatch, warnings
 from lbapp.model.admission import TurnedAway
-from lbapp.model.limits import DESCRIPTORS_PER_CLIENT, DESCRIPTORS_SPARE, OVERLOAD_QUIET_S, Limits
+from lbapp.model.limits import OVERLOAD_QUIET_S, Limits
 from lbapp.model.outcomes import Outcome
 from tests.engine.supervisor.support import Parts, configured, parts
 
@@ -87,7 +88,7 @@ def test_shortage_of_descriptors_says_what_to_do() -> None:
 
 def test_limit_that_the_descriptors_do_not_allow_is_said_at_the_start() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = (soft - DESCRIPTORS_SPARE) // DESCRIPTORS_PER_CLIENT
+    room = room_for_clients(soft)
     fits = replace(configured(workers=2), limits=Limits(connections_max=2 * room))
     assert warnings(fits) == []
     (said,) = warnings(replace(fits, limits=Limits(connections_max=2 * room + 2)))

@@ -9,7 +9,7 @@ import pytest
 
 from lbapp.engine.worker.reactor import NEVER, Aborted, DeadlinePassed, Endpoint, Reactor
 from lbapp.engine.worker.relay import receive
-from lbapp.model.limits import RECEIVE_BYTES
+from lbapp.model.limits import OVERDUE_PER_TURN_MAX, RECEIVE_BYTES
 
 
 class Clock:
@@ -109,3 +109,32 @@ def test_full_read_lets_others_go_first(reactor: Reactor) -> None:
     assert log == ["other", "fast", "fast", "fast"]
     fast_peer.close()
     other_peer.close()
+
+
+def test_crowd_that_is_late_at_one_moment_does_not_keep_the_others_waiting(reactor: Reactor, clock: Clock) -> None:
+    log: list[str] = []
+
+    async def late(endpoint: Endpoint) -> None:
+        try:
+            await endpoint.readable(1.0)
+        except DeadlinePassed:
+            log.append("late")
+
+    async def served(endpoint: Endpoint) -> None:
+        await endpoint.readable(100.0)
+        log.append("served")
+
+    crowd = [pair(reactor) for _ in range(3 * OVERDUE_PER_TURN_MAX)]
+    other, other_peer = pair(reactor)
+    for endpoint, _ in crowd:
+        reactor.start(late(endpoint))
+    reactor.start(served(other))
+    clock.now = 2.0
+    other_peer.send(b"x")
+    reactor.sweep()
+    reactor.select(0)
+    assert log.index("served") == OVERDUE_PER_TURN_MAX
+    reactor.select(0)
+    assert log.count("late") == len(crowd)
+    for _, peer in [*crowd, (other, other_peer)]:
+        peer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from lbapp.engine.channel import CloseServer
+from lbapp.engine.worker.relay import Pipes
 from lbapp.model.entities import Bind, Listener, Pool, Protocol
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind, Outcome
@@ -116,3 +118,36 @@ def test_server_that_refuses_is_passed_over_and_counted() -> None:
         dead = worker.server("app/dead")
         assert dead.failures[FailureKind.CONNECT_REFUSED] == worker.server("app/alive").retries > 0
     backend.close()
+
+
+def test_silent_connection_costs_its_two_sockets_and_no_pipe() -> None:
+    is_over = threading.Event()
+    with tcp_worker(holding(is_over)) as worker:
+        opened = []
+        before = _descriptors(worker)
+        for _ in range(20):
+            client = worker.connect("tcp")
+            client.sendall(b"a few bytes, and then nothing")
+            opened.append(client)
+        wait_for(lambda: worker.server("app/s1").bytes_in == 20 * 29)
+        assert _descriptors(worker) - before <= 2 * 20 + 2  # and the one pipe in stock
+        for client in opened:
+            client.close()
+        is_over.set()
+
+
+def test_pipes_that_are_all_in_use_are_not_had_until_one_is_given_back() -> None:
+    pipes = Pipes(1)
+    ends = pipes.take()
+    assert ends is not None
+    assert pipes.take() is None
+    pipes.give_back(ends, is_empty=False)
+    again = pipes.take()
+    assert again is not None
+    os.write(again[1], b"x")
+    assert os.read(again[0], 2) == b"x"  # and not what the other held
+    pipes.give_back(again, is_empty=False)
+
+
+def _descriptors(worker: RunningWorker) -> int:
+    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))

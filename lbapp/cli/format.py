@@ -59,10 +59,14 @@ def admin(server: ServerStatus) -> str:
 
 
 def note(server: ServerStatus) -> str:
-    """Return why a server is not simply up with the weight of its file; empty when it is."""
+    """Return what a server is beside up with the weight of its file; empty when it is that."""
     parts = []
     if server["health"] == "down":
         parts.append(server["health_reason"] or "down")
+    if server["is_backup"]:
+        parts.append("backup")
+    if server["connections_max"]:
+        parts.append(f"at most {server['connections_max']}")
     if server["weight"] != server["configured_weight"]:
         parts.append(f"weight {server['configured_weight']} in file")
     return "; ".join(parts)

@@ -71,6 +71,27 @@ class Actor(TypedDict):
     pid: int | None
 
 
+class ProbeStatus(TypedDict):
+    """The last run of a server's health check. `streak`: equal results in a row, this one included."""
+
+    at: float
+    is_success: bool
+    reason: str
+    layer: str  # how far it came: "name", "connect", "tls", "tcp", "http"
+    duration_s: float
+    streak: int
+    excerpt: str  # the beginning of an answer that was not expected
+
+
+class AgentStatus(TypedDict):
+    """What a server's agent said last. `down` and `no_new_clients` are empty while it says nothing of the kind."""
+
+    down: str
+    no_new_clients: str
+    percent: int  # of the weight
+    connections_max: int  # 0: no limit
+
+
 class ServerStatus(Traffic):
     """One server of one pool."""
 
@@ -82,9 +103,15 @@ class ServerStatus(Traffic):
     health: HealthWord
     health_reason: str  # of the last probe, such as "HTTP 503" or "connection refused"
     health_since: float
+    health_because: str  # all that is known of what changed it last
+    probe: ProbeStatus | None  # null: none yet
+    no_new_clients: str  # why the server itself asks for none; empty: it does not
+    agent: AgentStatus | None  # null: it has none
     is_eligible: bool
     weight: int
     configured_weight: int
+    connections_max: int  # in flight at a time, of the node; 0: no limit
+    is_backup: bool  # eligible only while no other server of the pool is
     idle_connections: int
     drain: DrainStatus | None
     changed_at: float | None  # the operator's last change while running
@@ -100,6 +127,16 @@ class PersistenceStatus(TypedDict):
     not_remembered_total: int  # clients that could not be written down: a full table or disk
 
 
+class QueueStatus(TypedDict):
+    """Who waits for room at a pool. `queued_total` counts since the engine started."""
+
+    queued: int
+    length_max: int
+    timeout_s: float
+    queued_total: int
+    waiting_since: float | None  # since when requests have had to wait again and again; null: they do not
+
+
 class PoolStatus(Traffic):
     """One pool and its servers, in the order of the configuration."""
 
@@ -111,6 +148,11 @@ class PoolStatus(Traffic):
     servers: list[ServerStatus]
     persistence: PersistenceStatus | None  # null: the pool has none
     retries_refused_total: int  # attempts not made because the pool's retry budget was spent
+    connections_max: int  # in flight at all its servers; 0: no limit
+    queue: QueueStatus | None  # null: neither pool nor servers have a limit
+    failover: str | None  # the pool that takes over
+    served_by: str | None  # the pool that gets the requests now: itself, one that takes over, null: nobody
+    is_on_backups: bool
 
 
 class RememberedClient(TypedDict):

@@ -12,6 +12,9 @@ from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
+from lbapp.model.capacity import UNLIMITED, Capacity
+from lbapp.model.health import CheckType as CheckType
+from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
@@ -35,31 +38,12 @@ class AlgorithmName(str, Enum):
     LEAST_RESPONSE_TIME = "least_response_time"
 
 
-class CheckType(str, Enum):
-    """How a server's health is probed."""
-
-    HTTP = "http"
-    TCP = "tcp"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """The rule by which a pool's servers are probed. Durations in seconds."""
-
-    type: CheckType = CheckType.TCP
-    path: str = "/"
-    interval_s: float = 5.0
-    timeout_s: float = 2.0
-    fall: int = 3
-    rise: int = 2
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
     """One backend server: one address and weight in one pool.
 
     `host` is a name, an IPv4 or an IPv6 address without brackets, or the absolute path of a Unix socket, with port 0.
+    `connections_max`: exchanges and tunnels at a time, 0 for no limit. A backup is for when no other server is eligible.
     """
 
     pool: str
@@ -67,6 +51,8 @@ class Server:
     host: str
     port: int
     weight: int = 100
+    connections_max: int = 0
+    is_backup: bool = False
 
     @property
     def id(self) -> str:
@@ -126,6 +112,14 @@ class Pool:
     persistence: Persistence | None = None
     retry: Retry = field(default_factory=Retry)
     tls: PoolTls | None = None
+    capacity: Capacity = UNLIMITED
+
+    @property
+    def is_limited(self) -> bool:
+        """Say whether requests may have to wait for room."""
+        if self.capacity.connections_max or self.health_check.agent is not None:
+            return True
+        return any(server.connections_max for server in self.servers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ def state_of(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
     if server["health"] == "down":
         return f"{glyphs.down} DOWN", "bad"
     if server["health"] == "up":
+        if server["is_backup"]:
+            return (f"{glyphs.up} UP backup", "warn") if server["is_eligible"] else (f"{glyphs.up} standby", "calm")
         return f"{glyphs.up} UP", "good"
     return f"{glyphs.unknown} UNKNOWN", "plain"
 

@@ -31,6 +31,7 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
         ),
         ("address", server["address"]),
         ("weight", f"{server['weight']} ({server['configured_weight']} in the file)"),
+        ("limit", f"{server['connections_max']} in flight" if server["connections_max"] else "none"),
         ("changed", _changed(server, now)),
         (
             "connections",

@@ -23,12 +23,12 @@ from lbapp.config.actions import (
     ShareTable,
 )
 from lbapp.config.admission import AdmissionTable
+from lbapp.config.capacity import QueueTable
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.schema import (
     Document,
     DrainTable,
     EngineTable,
-    HealthCheckTable,
     LimitsTable,
     ListenerTable,
     PoolTable,
@@ -50,9 +50,11 @@ EXAMPLES = {
     "engine.state_dir",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    *(f"pool.{key}" for key in ("connections_max", "failover", "server.connections_max")),
     *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
     *(f"listener.admission.{key}" for key in ("client_connections_max", "client_request_rate", "client_burst")),
     "pool.persistence",  # shown key by key: tests/config/test_persistence.py
+    "pool.health_check",  # likewise: tests/config/test_health.py
     *(f"{table}.tls" for table in ("listener", "pool")),  # likewise: tests/config/test_tls.py
     *(
         f"listener.route.{key}"
@@ -85,10 +87,10 @@ TABLES: dict[str, type[Table]] = {
     "listener.tcp": ListenerTcpTable,
     "listener.admission": AdmissionTable,
     "pool": PoolTable,
-    "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
     "pool.tcp": PoolTcpTable,
     "pool.retry": RetryTable,
+    "pool.queue": QueueTable,
     "pool.server": ServerTable,
 }
 

@@ -31,7 +31,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 5
+VERSION: Final = 6
 
 # header
 HEADER_MAGIC: Final = 0
@@ -58,7 +58,11 @@ STATE_ADMIN: Final = 0
 STATE_HEALTH: Final = 1
 STATE_WEIGHT: Final = 2
 STATE_CLOSE_COUNT: Final = 3  # grows when every connection to the server is to be closed by force
-STATE_CELLS: Final = 4
+STATE_EJECTED: Final = 4  # 1 while outlier detection keeps it out
+STATE_SHARE_PERMILLE: Final = 5  # of its weight, during a slow start; 1000 otherwise
+STATE_NO_NEW_CLIENTS: Final = 6  # 1 while the server itself asks for none
+STATE_CONNECTIONS_MAX: Final = 7  # in flight over all workers; 0: no limit
+STATE_CELLS: Final = 8
 
 # one block per (slot, listener)
 LISTENER_CONNECTIONS: Final = 0  # open now
@@ -81,7 +85,12 @@ POOL_OUTCOMES: Final = 0
 POOL_VERDICTS: Final = POOL_OUTCOMES + len(Outcome)
 POOL_NOT_REMEMBERED: Final = POOL_VERDICTS + len(PersistenceVerdict)  # clients that could not be written down
 POOL_RETRIES_REFUSED: Final = POOL_NOT_REMEMBERED + 1  # attempts not made because the retry budget was spent
-POOL_CELLS: Final = POOL_RETRIES_REFUSED + 1
+POOL_QUEUED: Final = POOL_RETRIES_REFUSED + 1  # requests that wait for room now
+# Since when the first of them waits that any server would suit (time.monotonic_ns); 0: none does.
+POOL_QUEUED_SINCE_NS: Final = POOL_QUEUED + 1
+POOL_QUEUED_TOTAL: Final = POOL_QUEUED_SINCE_NS + 1
+POOL_QUEUE_WAIT: Final = POOL_QUEUED_TOTAL + 1  # histogram
+POOL_CELLS: Final = POOL_QUEUE_WAIT + BUCKETS
 
 # one block per (slot, server)
 SERVER_CONNECTIONS: Final = 0  # upstream connections open now, idle ones included

@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 from lbapp import __version__
 from lbapp.control.messages import CertificateStatus
 from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
+from lbapp.engine.supervisor.pool_watch import Situation
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
@@ -99,7 +100,25 @@ class _Readings:
         yield from _tls(
             [(name, reading.listeners[rows.listeners[name]], found) for name, found in self._certificates()]
         )
-        yield from _persistence([(pool, self._reader.totals(pool)) for pool, _ in pools])
+        totals = [(pool, self._reader.totals(pool)) for pool, _ in pools]
+        yield from _persistence(totals)
+        yield from _queues([(pool, each) for pool, each in totals if pool.is_limited])
+        yield from self._served([pool for pool, _ in pools])
+
+    def _served(self, pools: Sequence[Pool]) -> Iterator[Metric]:
+        watch = self._reader.pools
+        eligible = GaugeMetricFamily(
+            "lbapp_pool_eligible_servers", "Servers that may get new clients (merge: sum)", labels=["pool"]
+        )
+        away = GaugeMetricFamily(
+            "lbapp_pool_failed_over", "1: another pool takes over, or nobody (merge: sum)", labels=["pool"]
+        )
+        backups = GaugeMetricFamily("lbapp_pool_on_backups", "1: its backups serve it (merge: sum)", labels=["pool"])
+        for pool in pools:
+            eligible.add_metric([pool.name], len(watch.eligible(pool)))
+            away.add_metric([pool.name], watch.served_by(pool) != pool.name)
+            backups.add_metric([pool.name], watch.situation(pool) is Situation.BACKUPS)
+        yield from (eligible, away, backups)
 
     def _certificates(self) -> list[tuple[str, list[CertificateStatus]]]:
         certificates = self._reader.certificates
@@ -234,6 +253,18 @@ def _persistence(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:
             for verdict in PersistenceVerdict:
                 verdicts.add_metric([pool.name, verdict.name.lower()], totals.verdicts[verdict])
     yield from (verdicts, lost, refused)
+
+
+def _queues(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:
+    queued = GaugeMetricFamily("lbapp_pool_queued", "Who wait for room now (merge: sum)", labels=["pool"])
+    total = CounterMetricFamily("lbapp_pool_queued_total", "Who had to wait for room (merge: sum)", labels=["pool"])
+    waits = HistogramMetricFamily("lbapp_pool_queue_seconds", "Waits for room (merge: sum)", labels=["pool"])
+    for pool, totals in pools:
+        queued.add_metric([pool.name], totals.queued)
+        total.add_metric([pool.name], totals.queued_total)
+        buckets, total_s = _cumulative(totals.queue_wait)
+        waits.add_metric([pool.name], buckets, total_s)
+    yield from (queued, total, waits)
 
 
 def _server_only(servers: Labelled) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 
+from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.checks import Checks
@@ -30,6 +31,7 @@ from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Clients, prepare
+from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
@@ -84,8 +86,17 @@ class Engine:
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
         self.overload = OverloadWatch(running, self.events)
+        self.pools = PoolWatch(running, self.states, self.events)
         reader = StatusReader(
-            running, self.life, listening, self.states, self.drains, self.workers, self.history, self.overload
+            running,
+            self.life,
+            listening,
+            self.states,
+            self.drains,
+            self.workers,
+            self.history,
+            self.overload,
+            self.pools,
         )
         reader.certificates = self.certificates
         commands = Commands(running, self.states, self.drains, reader)
@@ -126,7 +137,9 @@ class Engine:
         checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
         for part in (self.history.run, self.drains.run, self.clients.run, checks.run):
             tasks.start_soon(part)
+        tasks.start_soon(Agents(self.states, self.resolver, self.events).run)
         tasks.start_soon(self.overload.run)
+        tasks.start_soon(self.pools.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)
         tasks.start_soon(self.certificates.run, self.workers.tell)
         tasks.start_soon(self._serve_control)

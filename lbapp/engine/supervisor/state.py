@@ -1,11 +1,11 @@
-"""The state of every server: what the operator wants of it, what checks found, and its weight.
+"""The state of every server: what the operator wants of it, what checks found, what its agent says, and its weight.
 
 Responsible for the supervisor's record of each server and for the only writes to the server-state, pool-
 version and pool-withheld cells. Knows nothing of probes, drains' deadlines, HTTP or who may change what.
 
 Invariants: a server's cells are written before its pool's version grows, so a worker that sees the new
 version sees the new state; nothing is written, and no event made, when nothing changes; entering MAINT
-forgets the health.
+forgets the health. An agent's word is kept beside the operator's wish and the checks' findings, and changes neither.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from lbapp.control.messages import Actor, Event
+from lbapp.control.messages import Actor, Event, ProbeStatus
+from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
 from lbapp.model.entities import CheckType, Pool, Server
+from lbapp.model.health import StartPolicy
 from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState, is_eligible
 
 _WENT = {
@@ -31,7 +33,8 @@ _WENT = {
 class ServerState:
     """One server as it stands now.
 
-    Times are Unix seconds; `revision` is that of its last change of state or weight.
+    Times are Unix seconds; `revision` is that of its last change of state or weight. `health` is what clients feel: what
+    checks found, or DOWN while the agent says so. `because` is all that is known of what changed it last.
     """
 
     server: Server
@@ -47,11 +50,40 @@ class ServerState:
     changed_by: Actor | None = None
     revision: int = 0
     admin_changed: Signal = field(default_factory=Signal)
+    checked: HealthState = HealthState.UNKNOWN
+    checked_reason: str = "not checked yet"
+    because: str = ""
+    probe: ProbeStatus | None = None
+    wish: Wish = NO_WISH
+    is_not_found: bool = False  # its check says by a 404 that it wants no new clients
 
     @property
     def is_eligible(self) -> bool:
         """Say whether the server may get new clients."""
-        return is_eligible(self.admin, self.health, self.weight)
+        return is_eligible(self.admin, self.health_for_workers, self.weight_for_workers) and not self.no_new_clients
+
+    @property
+    def no_new_clients(self) -> str:
+        """Why the server itself asks for no new clients; empty while it takes them."""
+        if self.wish.no_new_clients:
+            return f"its agent says {self.wish.no_new_clients}"
+        return "its health check says 404" if self.is_not_found else ""
+
+    @property
+    def weight_for_workers(self) -> int:
+        """The weight, or the share of it that the agent wants."""
+        return weight_of(self.weight, self.wish.percent, WEIGHT_MAX)
+
+    @property
+    def connections_max(self) -> int:
+        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit."""
+        return min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+
+    @property
+    def health_for_workers(self) -> HealthState:
+        """The health, where UNKNOWN is as good as DOWN while nothing has been found in a pool that wants checked servers."""
+        is_to_be_checked = self.pool.health_check.start is StartPolicy.CHECKED
+        return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health
 
 
 class ServerStates:
@@ -77,7 +109,7 @@ class ServerStates:
                     server.weight,
                 )
                 if pool.health_check.type is CheckType.NONE:
-                    state.health_reason = "no health check"
+                    state.health_reason = state.checked_reason = "no health check"
                 self.by_id[server.id] = state
                 self._write(state)
 
@@ -113,25 +145,71 @@ class ServerStates:
         message = f"{state.server.id} has weight {weight}, had {before}"
         return self._events.add("weight_changed", state.server.id, message, actor=actor, change=(before, weight))
 
-    def set_health(self, state: ServerState, health: HealthState, reason: str) -> Event | None:
-        """Take over what checks found; return the event, None when only the reason is another."""
+    def set_health(self, state: ServerState, health: HealthState, reason: str, detail: str = "") -> Event | None:
+        """Take over what checks or traffic found; return the event, None when only the reason is another.
+
+        `detail` is what the event says, where more than the reason is known.
+        """
+        state.checked, state.checked_reason = health, reason
+        return self._settle(state, detail)
+
+    def set_wish(self, state: ServerState, wish: Wish) -> None:
+        """Take over what the server's agent says."""
+        before, asked = state.wish, state.no_new_clients
+        if before == wish:
+            return
+        state.wish = wish
+        if before.percent != wish.percent:
+            message = f"{state.server.id} has {wish.percent}% of its weight, had {before.percent}%: its agent says so"
+            self._events.add("agent_weight_changed", state.server.id, message, change=(before.percent, wish.percent))
+        if before.down != wish.down:
+            self._settle(state, "")
+        self._say_whom_it_takes(state, asked)
+        self._changed(state)
+
+    def set_not_found(self, state: ServerState, *, is_not_found: bool) -> None:
+        """Take over whether the health check says that the server wants no new clients."""
+        if state.is_not_found is not is_not_found:
+            asked, state.is_not_found = state.no_new_clients, is_not_found
+            self._say_whom_it_takes(state, asked)
+            self._changed(state)
+
+    def _settle(self, state: ServerState, detail: str) -> Event | None:
         before = state.health
+        health, reason = state.checked, state.checked_reason
+        if state.wish.down:
+            health, reason = HealthState.DOWN, f"its agent says {state.wish.down}"
+        if health is not before and health not in HEALTH_TRANSITIONS[before]:
+            raise ValueError(f"{state.server.id} cannot go from {before.name} to {health.name}")
         state.health_reason = reason
         if before is health:
             return None
-        if health not in HEALTH_TRANSITIONS[before]:
-            raise ValueError(f"{state.server.id} cannot go from {before.name} to {health.name}")
         state.health = health
         state.health_since = time.time()
-        self.revision += 1
-        self._write(state)
+        state.because = reason if state.wish.down else detail or reason
+        self._changed(state)
         kind, words = _WENT[health]
         return self._events.add(
             kind,
             state.server.id,
-            f"{state.server.id} {words}: {reason}",
+            f"{state.server.id} {words}: {state.because}",
             change=(before.name.lower(), health.name.lower()),
         )
+
+    def _say_whom_it_takes(self, state: ServerState, before: str) -> None:
+        after = state.no_new_clients
+        if bool(before) is bool(after):
+            return
+        if after:
+            message = f"{state.server.id} asks for no new clients: {after}"
+            self._events.add("server_asks_for_no_new_clients", state.server.id, message, change=(None, after))
+        else:
+            message = f"{state.server.id} takes new clients again"
+            self._events.add("server_takes_new_clients", state.server.id, message, change=(before, None))
+
+    def _changed(self, state: ServerState) -> None:
+        self.revision += 1
+        self._write(state)
 
     def set_published(self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None) -> Event | None:
         """Give a pool requests, or none; return the event, None when it was so already. Its servers' states stay."""
@@ -161,12 +239,16 @@ class ServerStates:
         if state.health is not HealthState.UNKNOWN:
             state.health = HealthState.UNKNOWN
             state.health_since = time.time()
-        state.health_reason = "in maintenance"
+        state.health_reason = state.checked_reason = "in maintenance"
+        state.checked, state.probe = HealthState.UNKNOWN, None
+        state.wish, state.is_not_found = NO_WISH, False
 
     def _write(self, state: ServerState) -> None:
         block = self._layout.state(state.row)
         self._cells[block + at.STATE_ADMIN] = state.admin
-        self._cells[block + at.STATE_HEALTH] = state.health
-        self._cells[block + at.STATE_WEIGHT] = state.weight
+        self._cells[block + at.STATE_HEALTH] = state.health_for_workers
+        self._cells[block + at.STATE_WEIGHT] = state.weight_for_workers
+        self._cells[block + at.STATE_CONNECTIONS_MAX] = state.connections_max
+        self._cells[block + at.STATE_NO_NEW_CLIENTS] = int(bool(state.no_new_clients))
         self._cells[self._layout.pool_version(state.pool_row)] += 1
         self.changed.fire()

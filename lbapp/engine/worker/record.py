@@ -157,10 +157,12 @@ class ListenerCells(EndingCells):
 class PoolCells:
     """The cells of one pool in this worker's slot."""
 
-    __slots__ = ("base", "cells", "version", "withheld")
+    __slots__ = ("_others", "base", "cells", "version", "withheld")
 
     def __init__(self, segment: Segment, slot: int, pool: int) -> None:
         self.cells = segment.cells
+        slots = range(segment.layout.slots)
+        self._others = [segment.layout.pool(other, pool) for other in slots if other != slot]
         self.base = segment.layout.pool(slot, pool) + at.POOL_OUTCOMES
         self.version = segment.layout.pool_version(pool)
         self.withheld = segment.layout.pool_withheld(pool)
@@ -174,8 +176,20 @@ class PoolCells:
         self.cells[self.base + at.POOL_VERDICTS + verdict] += 1
 
     def add(self, counter: int, amount: int) -> None:
-        """Add to a counter named in scoreboard.layout."""
+        """Add to a counter or gauge named in scoreboard.layout."""
         self.cells[self.base + counter] += amount
+
+    def put(self, gauge: int, value: int) -> None:
+        """Set a gauge named in scoreboard.layout."""
+        self.cells[self.base + gauge] = value
+
+    def others(self, gauge: int) -> list[int]:
+        """Return a gauge as the other workers of the node have it."""
+        return [self.cells[base + gauge] for base in self._others]
+
+    def total(self, gauge: int) -> int:
+        """Return a gauge over all workers of the node."""
+        return self.cells[self.base + gauge] + sum(self.others(gauge))
 
 
 class ServerCells(EndingCells):

@@ -49,13 +49,16 @@ from lbapp.engine.worker import admission
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.limited import LimitedPool
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter, set_up
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.private import PrivateServer
+from lbapp.engine.worker.queueing import PoolQueue
 from lbapp.engine.worker.reactor import Aborted, Reactor, portions
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
-from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
+from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.entities import Configuration
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
@@ -80,6 +83,7 @@ class Worker:
     listeners: list[ListenerRuntime] = field(default_factory=list)
     pools: list[UpstreamPool] = field(default_factory=list)
     servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    queues: list[PoolQueue] = field(default_factory=list)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
     doorkeeper: Doorkeeper = field(init=False)
     pace: Pace = field(init=False)
@@ -114,6 +118,13 @@ class Worker:
         """Forget a downstream connection."""
         self.connections.discard(client)
 
+    def after_batch(self) -> None:
+        """Give those who wait for room what the exchanges of a batch of events have left, and write the book."""
+        for queue in self.queues:
+            if queue:
+                queue.look()
+        self.book.write()
+
     def look_after_servers(self) -> Iterator[None]:
         """Look after pools, connections that are idle and a pause in accepting. Yields where others may go in between."""
         for pool in self.pools:
@@ -146,7 +157,6 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     """Put a worker together from what it was assigned. `listening`: descriptors, in the order of `assignment.listening`."""
     slot, rows, configuration = assignment.slot, assignment.rows, assignment.configuration
     book = Book()
-    reactor.after_batch = book.write
     worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot), book)
     load = InFlightReader(segment)
     pools: dict[str, UpstreamPool] = {}
@@ -162,7 +172,13 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
             for server in pool.servers
         }
         worker.servers.update(members)
-        pools[pool.name] = UpstreamPool(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+        kind = LimitedPool if pool.is_limited else UpstreamPool
+        pools[pool.name] = kind(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+    for pool in configuration.pools:
+        if pool.capacity.failover is not None:
+            pools[pool.name].failover = pools[pool.capacity.failover]
+    worker.queues = [pool.queue for pool in pools.values() if pool.queue is not None]
+    reactor.after_batch = worker.after_batch if worker.queues else book.write
     entities = [(each, pools[each.name]) for each in configuration.pools]
     worker.memory = set_up(entities, configuration.engine.state_dir, configuration.limits, FILE_NAME)
     runtimes = {
@@ -255,6 +271,8 @@ async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
         client.finish()
     while worker.connections and monotonic() < deadline:
         await anyio.sleep(0.02)
+    for queue in worker.queues:
+        queue.end()
     for server in worker.servers.values():
         server.close_all()
     for client in list(worker.connections):

@@ -63,6 +63,12 @@ def note(server: ServerStatus) -> str:
     parts = []
     if server["health"] == "down":
         parts.append(server["health_reason"] or "down")
+    if server["ejected"]:
+        parts.append(f"ejected: {server['ejected']}")
+    if server["no_new_clients"]:
+        parts.append(server["no_new_clients"])
+    if server["share_percent"] < 100:
+        parts.append(f"slow start, {server['share_percent']:.0f}% of its weight")
     if server["is_backup"]:
         parts.append("backup")
     if server["connections_max"]:

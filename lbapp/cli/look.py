@@ -114,6 +114,8 @@ def _pool(each: PoolStatus) -> str:
     head = f"pool {each['name']} ({each['algorithm']}): {each['eligible']} of {each['total']} eligible"
     if not each["published"]:
         head += ", unpublished: gets no requests"
+    if each["is_in_panic"]:
+        head += ", IN PANIC: health is ignored"
     if each["is_on_backups"]:
         head += ", its backups serve it"
     if each["served_by"] != each["name"]:

@@ -16,6 +16,7 @@ from lbapp.config.admission import admission_rules
 from lbapp.config.capacity import capacity_rules
 from lbapp.config.health import health_rules
 from lbapp.config.lines import Path
+from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
@@ -39,6 +40,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from pool_rules(path, pool)
         yield from pool_tls_rules(path, pool)
         yield from health_rules(path, pool)
+        yield from passive_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
     yield from persistence_rules(pools, listeners)

@@ -17,6 +17,7 @@ from lbapp.config import actions, values
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
 from lbapp.config.health import HealthCheckTable
+from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
@@ -161,7 +162,7 @@ class ServerTable(Table):
     backup: bool = _SERVER.is_backup
 
 
-class PoolTable(Table, PoolKeys, CapacityKeys):
+class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -254,4 +255,5 @@ def _pool(table: PoolTable) -> entities.Pool:
         ),
         tls=None if table.tls is None else table.tls.to_model(),
         capacity=table.to_capacity(),
+        passive=table.to_passive(),
     )

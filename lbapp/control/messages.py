@@ -111,6 +111,9 @@ class ServerStatus(Traffic):
     weight: int
     configured_weight: int
     connections_max: int  # in flight at a time, of the node; 0: no limit
+    ejected: str  # why traffic has it ejected; empty: it has not
+    ejected_until: float | None
+    share_percent: float  # of its weight: below 100 during a slow start
     is_backup: bool  # eligible only while no other server of the pool is
     idle_connections: int
     drain: DrainStatus | None
@@ -153,6 +156,7 @@ class PoolStatus(Traffic):
     failover: str | None  # the pool that takes over
     served_by: str | None  # the pool that gets the requests now: itself, one that takes over, null: nobody
     is_on_backups: bool
+    is_in_panic: bool  # too few servers are available: health is ignored
 
 
 class RememberedClient(TypedDict):

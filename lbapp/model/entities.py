@@ -16,6 +16,7 @@ from lbapp.model.capacity import UNLIMITED, Capacity
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
+from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
@@ -113,6 +114,7 @@ class Pool:
     retry: Retry = field(default_factory=Retry)
     tls: PoolTls | None = None
     capacity: Capacity = UNLIMITED
+    passive: Passive = CALM
 
     @property
     def is_limited(self) -> bool:

@@ -22,8 +22,10 @@ _BAD_EVENTS: Final = frozenset(
         "server_went_down",
         "drain_timed_out",
         "pool_failed_over",
+        "pool_in_panic",
         "pool_on_backups",
         "pool_unserved",
+        "server_ejected",
         "name_not_resolved",
         "worker_not_started",
         "worker_died",
@@ -183,6 +185,8 @@ def _servers_of(pool: PoolStatus) -> str:
         return f"{text} 503"
     if pool["served_by"] != pool["name"]:
         return f"{text} >{pool['served_by']}"
+    if pool["is_in_panic"]:
+        return f"{text} PANIC"
     if pool["is_on_backups"]:
         return f"{text} backup"
     return f"{text} q{count(queue['queued'])}" if queue is not None and queue["queued"] else text
@@ -190,14 +194,14 @@ def _servers_of(pool: PoolStatus) -> str:
 
 def _is_whole(pool: PoolStatus) -> bool:
     is_waited_for = pool["queue"] is not None and pool["queue"]["waiting_since"] is not None
-    is_served = pool["served_by"] == pool["name"] and not pool["is_on_backups"]
+    is_served = pool["served_by"] == pool["name"] and not pool["is_on_backups"] and not pool["is_in_panic"]
     return is_served and not is_waited_for and all(each["is_eligible"] or is_standby(each) for each in pool["servers"])
 
 
 def _pool_tone(pool: PoolStatus) -> Tone:
     if _is_whole(pool):
         return "good"
-    return "warn" if pool["eligible"] else "bad"
+    return "warn" if pool["eligible"] and not pool["is_in_panic"] else "bad"
 
 
 def _trend(glyphs: Glyphs, past: Past, identity: Callable[[_Rated], str]) -> Column[_Rated]:

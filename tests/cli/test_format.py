@@ -58,6 +58,9 @@ def server(**fields: Any) -> ServerStatus:
         "drain": None,
         "connections_max": 0,
         "is_backup": False,
+        "ejected": "",
+        "share_percent": 100.0,
+        "no_new_clients": "",
     }
     return cast(ServerStatus, {**usual, **fields})
 

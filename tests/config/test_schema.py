@@ -25,6 +25,7 @@ from lbapp.config.actions import (
 from lbapp.config.admission import AdmissionTable
 from lbapp.config.capacity import QueueTable
 from lbapp.config.load import load_configuration, parse_configuration
+from lbapp.config.passive import OutlierTable, SlowStartTable
 from lbapp.config.schema import (
     Document,
     DrainTable,
@@ -91,6 +92,8 @@ TABLES: dict[str, type[Table]] = {
     "pool.tcp": PoolTcpTable,
     "pool.retry": RetryTable,
     "pool.queue": QueueTable,
+    "pool.outlier": OutlierTable,
+    "pool.slow_start": SlowStartTable,
     "pool.server": ServerTable,
 }
 
@@ -126,7 +129,7 @@ def test_reference_shows_every_key_of_a_table_and_no_other(path: str) -> None:
 
 
 def test_every_default_in_the_reference_is_the_schemas() -> None:
-    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age"}
+    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age", "window"}
     for dotted, table, key, field in keys():
         if field.is_required():
             assert key in required, dotted

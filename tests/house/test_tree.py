@@ -73,6 +73,7 @@ DECLARATIONS = {
     "lbapp/control/messages.py",
     "lbapp/model/capacity.py",
     "lbapp/model/limits.py",
+    "lbapp/model/passive.py",
     "lbapp/model/outcomes.py",
     "lbapp/model/persistence.py",
 }

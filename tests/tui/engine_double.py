@@ -74,6 +74,9 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
         "configured_weight": 100,
         "connections_max": 0,
         "is_backup": False,
+        "ejected": "",
+        "ejected_until": None,
+        "share_percent": 100.0,
         "idle_connections": 4,
         "drain": None,
         "changed_at": None,
@@ -130,6 +133,7 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
                 "failover": None,
                 "served_by": pool,
                 "is_on_backups": False,
+                "is_in_panic": False,
             }
             for pool in pools
         ],

@@ -125,5 +125,5 @@ def next_probe_delay_s(random: Random, interval_s: float, jitter_percent: int, *
 
 
 def soonest_s(last_start_s: float, check: HealthCheck) -> float:
-    """Return when a probe that was asked for may start: not sooner than half a fast interval after the last one."""
-    return last_start_s + min(check.fast_interval_s, check.interval_s) / 2
+    """Return when a probe that was asked for may start: not sooner than a quarter of a fast interval after the last one."""
+    return last_start_s + min(check.fast_interval_s, check.interval_s) / 4

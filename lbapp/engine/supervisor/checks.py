@@ -2,7 +2,7 @@
 
 Responsible for when each target is probed, and for carrying what the probes add up to into the states of its servers. Knows
 nothing of how a probe is made or of thresholds (policy.health). Invariants: a target has at most one probe under way, and
-one that traffic asked for starts no sooner than half a fast interval after the last; a target all of whose servers are in
+one that traffic asked for starts no sooner than a quarter of a fast interval after the last; a target all of whose servers are in
 MAINT is not probed, and is probed at once when one leaves it; a result that arrives after a server went into MAINT is
 dropped for that server; no error in one loop ends it or another.
 """

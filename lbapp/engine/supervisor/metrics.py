@@ -114,11 +114,13 @@ class _Readings:
             "lbapp_pool_failed_over", "1: another pool takes over, or nobody (merge: sum)", labels=["pool"]
         )
         backups = GaugeMetricFamily("lbapp_pool_on_backups", "1: its backups serve it (merge: sum)", labels=["pool"])
+        panic = GaugeMetricFamily("lbapp_pool_panic", "1: health is ignored (merge: sum)", labels=["pool"])
         for pool in pools:
             eligible.add_metric([pool.name], len(watch.eligible(pool)))
             away.add_metric([pool.name], watch.served_by(pool) != pool.name)
             backups.add_metric([pool.name], watch.situation(pool) is Situation.BACKUPS)
-        yield from (eligible, away, backups)
+            panic.add_metric([pool.name], watch.is_panic(pool))
+        yield from (eligible, away, backups, panic)
 
     def _certificates(self) -> list[tuple[str, list[CertificateStatus]]]:
         certificates = self._reader.certificates
@@ -287,15 +289,19 @@ def _states_of(states: Sequence[ServerState]) -> Iterator[Metric]:
     eligible = GaugeMetricFamily("lbapp_server_eligible", "1: may get new clients (merge: sum)", labels=labels)
     health = GaugeMetricFamily("lbapp_server_health", "1 for the present one (merge: last)", labels=[*labels, "health"])
     admin = GaugeMetricFamily("lbapp_server_admin", "1 for the present one (merge: last)", labels=[*labels, "admin"])
+    ejected = GaugeMetricFamily("lbapp_server_ejected", "1: ejected for its errors (merge: sum)", labels=labels)
+    shares = GaugeMetricFamily("lbapp_server_share", "Share of its weight, 0 to 1 (merge: last)", labels=labels)
     for state in states:
         values = [state.server.pool, state.server.name]
+        ejected.add_metric(values, bool(state.ejected))
+        shares.add_metric(values, state.share_permille / 1000)
         weights.add_metric(values, state.weight)
         eligible.add_metric(values, state.is_eligible)
         for one in HealthState:
             health.add_metric([*values, one.name.lower()], state.health is one)
         for wish in AdminState:
             admin.add_metric([*values, wish.name.lower()], state.admin is wish)
-    yield from (weights, eligible, health, admin)
+    yield from (weights, eligible, health, admin, ejected, shares)
 
 
 def _histogram(name: str, help_text: str, labels: list[str], entities: Labelled, attribute: str) -> Metric:

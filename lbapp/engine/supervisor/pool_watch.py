@@ -13,7 +13,7 @@ from enum import Enum
 
 import anyio
 
-from lbapp.engine.policy.backups import in_use
+from lbapp.engine.policy.eligibility import Candidate, Eligible, eligible
 from lbapp.engine.policy.overload import Began, Ended, Episodes
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_outcomes, pool_totals
 from lbapp.engine.supervisor.events import Events
@@ -29,6 +29,7 @@ class Situation(Enum):
 
     SERVERS = "servers"
     BACKUPS = "backups"
+    PANIC = "panic"  # all of them, whatever their health
     NOBODY = "nobody"  # of the pool itself
 
 
@@ -61,17 +62,27 @@ class PoolWatch:
         return pool_totals(self._running.segment, self._running.rows.pools[pool.name])
 
     def eligible(self, pool: Pool) -> list[ServerState]:
-        """Return the servers that may get new clients: backups only when nobody else may."""
+        """Return the servers that may get new clients: backups only when nobody else may, all in a panic."""
         members = [self._states.by_id[server.id] for server in pool.servers]
-        chosen = in_use([each.is_eligible for each in members], [each.server.is_backup for each in members])
-        return [member for member, is_in_use in zip(members, chosen, strict=True) if is_in_use]
+        return [member for member, is_chosen in zip(members, self._found(pool).chosen, strict=True) if is_chosen]
+
+    def is_panic(self, pool: Pool) -> bool:
+        """Say whether so few servers are available that health is ignored."""
+        return self._found(pool).is_panic
+
+    def _found(self, pool: Pool) -> Eligible:
+        members = [self._states.by_id[server.id] for server in pool.servers]
+        candidates = [Candidate(each.is_wanted, each.is_healthy, each.server.is_backup) for each in members]
+        return eligible(candidates, pool.passive.panic_percent)
 
     def situation(self, pool: Pool) -> Situation:
         """Return who serves a pool's requests."""
-        eligible = self.eligible(pool)
-        if not eligible or self._is_withheld(pool):
+        found = self.eligible(pool)
+        if not found or self._is_withheld(pool):
             return Situation.NOBODY
-        return Situation.BACKUPS if eligible[0].server.is_backup else Situation.SERVERS
+        if self.is_panic(pool):
+            return Situation.PANIC
+        return Situation.BACKUPS if found[0].server.is_backup else Situation.SERVERS
 
     def served_by(self, pool: Pool) -> str | None:
         """Return the name of the pool that gets a pool's requests: itself, one that takes over, or None."""
@@ -107,6 +118,9 @@ class PoolWatch:
         why = "is unpublished" if self._is_withheld(pool) else "has no eligible server"
         if situation is Situation.SERVERS:
             kind, message = "pool_recovered", "is served by its own servers again"
+        elif situation is Situation.PANIC:
+            kind = "pool_in_panic"
+            message = f"has fewer than {pool.passive.panic_percent} % of its servers available: health is ignored"
         elif situation is Situation.BACKUPS:
             kind, message = "pool_on_backups", "has no eligible server but its backups: they serve it"
         elif served_by is not None:

@@ -192,6 +192,7 @@ class StatusReader:
             "failover": pool.capacity.failover,
             "served_by": self.pools.served_by(pool),
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
+            "is_in_panic": self.pools.is_panic(pool),
             "servers": [self._server(member, member.row in eligible, now, earlier) for member in members],
         }
 
@@ -232,6 +233,9 @@ class StatusReader:
             "configured_weight": server.weight,
             "connections_max": server.connections_max,
             "is_backup": server.is_backup,
+            "ejected": state.ejected,
+            "ejected_until": state.ejected_until if state.ejected else None,
+            "share_percent": state.share_permille / 10,
             "idle_connections": now.servers[row].idle,
             "drain": self.drains.status(state),
             "changed_at": state.changed_at,

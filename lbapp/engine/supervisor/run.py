@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 
+from lbapp.engine.supervisor import slow_start
 from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.certificates import Certificates
@@ -30,6 +31,7 @@ from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
+from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.persistence import Clients, prepare
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
@@ -135,9 +137,11 @@ class Engine:
                 raise failure
             return False
         checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
-        for part in (self.history.run, self.drains.run, self.clients.run, checks.run):
+        passive = Passive(self.running, self.states, checks)
+        for part in (self.history.run, self.drains.run, self.clients.run, checks.run, passive.run):
             tasks.start_soon(part)
         tasks.start_soon(Agents(self.states, self.resolver, self.events).run)
+        tasks.start_soon(slow_start.grow, self.states)
         tasks.start_soon(self.overload.run)
         tasks.start_soon(self.pools.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)

@@ -14,13 +14,14 @@ import time
 from dataclasses import dataclass, field
 
 from lbapp.control.messages import Actor, Event, ProbeStatus
+from lbapp.engine.policy import slow_start
 from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.health import StartPolicy
-from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState, is_eligible
+from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState
 
 _WENT = {
     HealthState.UP: ("server_came_up", "is up"),
@@ -56,11 +57,26 @@ class ServerState:
     probe: ProbeStatus | None = None
     wish: Wish = NO_WISH
     is_not_found: bool = False  # its check says by a 404 that it wants no new clients
+    ejected: str = ""  # why traffic has it ejected; empty: it has not
+    ejected_until: float = 0.0
+    warming_since: float | None = None  # monotonic seconds: when its slow start began
+    share_permille: int = slow_start.WHOLE
+    was_out: bool = False  # at the last write
 
     @property
     def is_eligible(self) -> bool:
-        """Say whether the server may get new clients."""
-        return is_eligible(self.admin, self.health_for_workers, self.weight_for_workers) and not self.no_new_clients
+        """Say whether the server may get new clients, as far as that depends on it alone."""
+        return self.is_wanted and self.is_healthy
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether the operator, the weight and the server itself have nothing against new clients."""
+        return self.admin is AdminState.READY and self.weight_for_workers > 0 and not self.no_new_clients
+
+    @property
+    def is_healthy(self) -> bool:
+        """Say whether neither checks nor traffic have anything against new clients."""
+        return self.health_for_workers is not HealthState.DOWN and not self.ejected
 
     @property
     def no_new_clients(self) -> str:
@@ -174,6 +190,27 @@ class ServerStates:
             self._say_whom_it_takes(state, asked)
             self._changed(state)
 
+    def eject(self, state: ServerState, reason: str, for_s: float) -> None:
+        """Give a server no clients for a while, for what traffic has shown."""
+        state.ejected, state.ejected_until = reason, time.time() + for_s
+        self._changed(state)
+        message = f"{state.server.id} is ejected for {for_s:g} s: {reason}"
+        self._events.add("server_ejected", state.server.id, message, change=(None, reason))
+
+    def end_ejection(self, state: ServerState) -> None:
+        """Give a server clients again that was ejected."""
+        reason, state.ejected = state.ejected, ""
+        self._changed(state)
+        self._events.add(
+            "server_ejection_ended", state.server.id, f"{state.server.id} is no longer ejected", change=(reason, None)
+        )
+
+    def grow(self) -> None:
+        """Have the servers on their slow start grow."""
+        for state in self.by_id.values():
+            if state.warming_since is not None:
+                self._write(state)
+
     def _settle(self, state: ServerState, detail: str) -> Event | None:
         before = state.health
         health, reason = state.checked, state.checked_reason
@@ -244,11 +281,30 @@ class ServerStates:
         state.wish, state.is_not_found = NO_WISH, False
 
     def _write(self, state: ServerState) -> None:
+        self._warm_up(state)
         block = self._layout.state(state.row)
         self._cells[block + at.STATE_ADMIN] = state.admin
         self._cells[block + at.STATE_HEALTH] = state.health_for_workers
         self._cells[block + at.STATE_WEIGHT] = state.weight_for_workers
         self._cells[block + at.STATE_CONNECTIONS_MAX] = state.connections_max
+        self._cells[block + at.STATE_EJECTED] = int(bool(state.ejected))
+        self._cells[block + at.STATE_SHARE_PERMILLE] = state.share_permille
         self._cells[block + at.STATE_NO_NEW_CLIENTS] = int(bool(state.no_new_clients))
         self._cells[self._layout.pool_version(state.pool_row)] += 1
         self.changed.fire()
+
+    def _warm_up(self, state: ServerState) -> None:
+        """Begin the slow start of a server that has come back, or go on with it."""
+        settings = state.pool.passive.slow_start
+        is_out = state.admin is AdminState.MAINT or not state.is_healthy
+        now_s = time.monotonic()
+        if settings is not None and state.was_out and not is_out:
+            state.warming_since = now_s
+        state.was_out = is_out
+        if is_out:
+            state.warming_since = None
+        state.share_permille = slow_start.WHOLE
+        if state.warming_since is not None:
+            state.share_permille = slow_start.share_permille(settings, now_s - state.warming_since)
+            if state.share_permille == slow_start.WHOLE:
+                state.warming_since = None

@@ -11,16 +11,16 @@ from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbapp.engine.policy.backups import in_use
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
+from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.worker.record import PoolCells
 from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.entities import Pool
 from lbapp.model.outcomes import Outcome
-from lbapp.model.states import AdminState, is_eligible, is_eligible_for_remembered
+from lbapp.model.states import AdminState, HealthState
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.persistence import PoolPersistence
@@ -40,6 +40,7 @@ class UpstreamPool:
         self.wanted: int | None = None  # the server that the last choice wants and that has no room
         self.failover: UpstreamPool | None = None  # that takes over while no server is eligible
         self._backups = [server.is_backup for server in pool.servers]
+        self._panic_percent = pool.passive.panic_percent
         self.retry = pool.retry
         self.repeat_statuses = frozenset(pool.retry.on_status)
         self._budget = RetryBudget(pool.retry)
@@ -140,26 +141,27 @@ class UpstreamPool:
         self._seen = -1
 
     def _states(self) -> list[ServerState]:
-        found = []
         is_published = self.is_published
-        for index, server in self.servers.items():
+        candidates, rows = [], []
+        for server, is_backup in zip(self.servers.values(), self._backups, strict=True):
             cells, state = server.cells.cells, server.cells.state
-            admin, health, weight = (
-                cells[state + at.STATE_ADMIN],
-                cells[state + at.STATE_HEALTH],
-                cells[state + at.STATE_WEIGHT],
-            )
-            takes_new = not cells[state + at.STATE_NO_NEW_CLIENTS]
-            eligible = is_published and takes_new and is_eligible(admin, health, weight)
-            found.append((index, server.id, weight, eligible))
+            admin, health, weight = (cells[state + cell] for cell in (at.STATE_ADMIN, at.STATE_HEALTH, at.STATE_WEIGHT))
+            is_wanted = admin == AdminState.READY and weight > 0 and not cells[state + at.STATE_NO_NEW_CLIENTS]
+            is_healthy = health != HealthState.DOWN and not cells[state + at.STATE_EJECTED]
+            candidates.append(Candidate(is_published and is_wanted, is_healthy, is_backup))
+            rows.append((server, admin, weight, cells[state + at.STATE_SHARE_PERMILLE] or 1000))
+        found = eligible(candidates, self._panic_percent)
+        for (server, admin, *_), candidate in zip(rows, candidates, strict=True):
             server.is_drain_over = server.is_drain_over and admin == AdminState.DRAIN
-            server.may_have_remembered = is_eligible_for_remembered(admin, health) and not server.is_drain_over
-            server.may_keep_idle = eligible or (self.persistence is not None and server.may_have_remembered)
+            may_serve = admin != AdminState.MAINT and (candidate.is_healthy or found.is_panic)
+            server.may_have_remembered = may_serve and not server.is_drain_over
+            is_new_welcome = candidate.is_wanted and (candidate.is_healthy or found.is_panic)
+            server.may_keep_idle = is_new_welcome or (self.persistence is not None and server.may_have_remembered)
             if not server.may_keep_idle:
                 server.close_idle()
-        chosen_from = in_use([eligible for *_, eligible in found], self._backups)
-        self._eligible = frozenset([row for (row, *_), is_in_use in zip(found, chosen_from, strict=True) if is_in_use])
-        return [
-            ServerState(index=row, id=server_id, weight=weight, is_eligible=row in self._eligible)
-            for row, server_id, weight, _ in found
+        states = [
+            ServerState(server.cells.index, server.id, weight, is_eligible, share)
+            for (server, _, weight, share), is_eligible in zip(rows, found.chosen, strict=True)
         ]
+        self._eligible = frozenset([each.index for each in states if each.is_eligible])
+        return states

@@ -157,6 +157,6 @@ def test_detail_says_how_far_a_probe_came_how_long_it_took_and_what_the_server_s
     assert detail(ProbeResult(True, "fine")) == "fine (0 ms)"
 
 
-def test_probe_that_was_asked_for_comes_half_a_fast_interval_after_the_last_at_the_soonest() -> None:
-    assert soonest_s(100.0, HealthCheck()) == 100.5
-    assert soonest_s(100.0, HealthCheck(interval_s=0.2)) == 100.1
+def test_probe_that_was_asked_for_comes_a_quarter_of_a_fast_interval_after_the_last_at_the_soonest() -> None:
+    assert soonest_s(100.0, HealthCheck()) == 100.25
+    assert soonest_s(100.0, HealthCheck(interval_s=0.2)) == 100.05

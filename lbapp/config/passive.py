@@ -100,8 +100,6 @@ def passive_rules(path: KeyPath, pool: dict[str, Any]) -> Iterator[tuple[KeyPath
     outlier = pool.get("outlier")
     if isinstance(outlier, dict):
         yield from _outlier_holds((*path, "outlier"), outlier)
-    if "slow_start" in pool and str(pool.get("algorithm")).endswith("hash"):
-        yield (*path, "slow_start"), "clients that are spread by hash cannot come little by little; remove it"
 
 
 def _outlier_holds(here: KeyPath, table: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:

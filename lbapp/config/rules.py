@@ -14,6 +14,7 @@ from typing import Any
 from lbapp.config import values
 from lbapp.config.admission import admission_rules
 from lbapp.config.capacity import capacity_rules
+from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.lines import Path
 from lbapp.config.passive import passive_rules
@@ -45,6 +46,7 @@ def rules(data: _Table) -> Iterator[Found]:
     binds = {each for _, table in listeners for each in binds_of(table)}
     yield from persistence_rules(pools, listeners)
     yield from capacity_rules(pools)
+    yield from hash_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, pool in pools:
         yield from _known_pool((*path, "failover"), pool.get("failover"), names)

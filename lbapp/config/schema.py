@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from lbapp.config import actions, values
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
+from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
 from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
@@ -162,7 +163,7 @@ class ServerTable(Table):
     backup: bool = _SERVER.is_backup
 
 
-class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys):
+class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys, HashKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -254,6 +255,7 @@ def _pool(table: PoolTable) -> entities.Pool:
             tuple(table.retry.on_status),
         ),
         tls=None if table.tls is None else table.tls.to_model(),
+        hash=table.to_hash(),
         capacity=table.to_capacity(),
         passive=table.to_passive(),
     )

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
+from lbapp.model.hashing import BY_ADDRESS, Hash
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
@@ -37,6 +38,11 @@ class AlgorithmName(str, Enum):
     LEAST_CONNECTIONS = "least_connections"
     IP_HASH = "ip_hash"
     LEAST_RESPONSE_TIME = "least_response_time"
+    TWO_CHOICES = "two_choices"
+    HASH = "hash"
+    RENDEZVOUS = "rendezvous"
+    FIRST = "first"
+    PREQUAL = "prequal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,7 @@ class Pool:
     persistence: Persistence | None = None
     retry: Retry = field(default_factory=Retry)
     tls: PoolTls | None = None
+    hash: Hash = BY_ADDRESS
     capacity: Capacity = UNLIMITED
     passive: Passive = CALM
 

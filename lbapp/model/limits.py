@@ -99,6 +99,7 @@ CHUNK_LINE_BYTES_MAX: Final = 256  # a chunk's size with its extensions
 INTERIM_RESPONSES_MAX: Final = 16  # 1xx before the final response
 SWEEP_INTERVAL_S: Final = 0.25  # how often deadlines are looked at
 SWEPT_PER_TURN_MAX: Final = 512  # connections looked at before the others get their turn
+THREAD_SWITCH_INTERVAL_S: Final = 0.0005  # how long a worker's event loop waits for a thread that works something out
 PASSIVE_LOOK_INTERVAL_S: Final = 0.2  # how often failures of live requests are looked at
 SLOW_START_STEP_S: Final = 0.25  # how often the share of a server that has come back grows
 QUEUE_LOOK_INTERVAL_S: Final = 0.002  # how often a queue looks for room that other workers' exchanges left

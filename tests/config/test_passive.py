@@ -54,7 +54,6 @@ def test_every_key_reaches_its_own_field() -> None:
             "outlier.ejection: the first ejection is longer than the longest may be, 300s",
         ),
         ('on_error = "mark_down"\n[pool.health_check]\ntype = "none"', "on_error: the pool has no health check"),
-        ('algorithm = "ip_hash"\n[pool.slow_start]\nwindow = "9s"', "slow_start: clients that are spread by hash"),
     ],
 )
 def test_what_makes_no_sense_is_refused(keys: str, said: str) -> None:

@@ -24,6 +24,7 @@ from lbapp.config.actions import (
 )
 from lbapp.config.admission import AdmissionTable
 from lbapp.config.capacity import QueueTable
+from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.passive import OutlierTable, SlowStartTable
 from lbapp.config.schema import (
@@ -51,6 +52,8 @@ EXAMPLES = {
     "engine.state_dir",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    "pool.hash.key",
+    "pool.hash.name",
     *(f"pool.{key}" for key in ("connections_max", "failover", "server.connections_max")),
     *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
     *(f"listener.admission.{key}" for key in ("client_connections_max", "client_request_rate", "client_burst")),
@@ -91,6 +94,7 @@ TABLES: dict[str, type[Table]] = {
     "pool.drain": DrainTable,
     "pool.tcp": PoolTcpTable,
     "pool.retry": RetryTable,
+    "pool.hash": HashTable,
     "pool.queue": QueueTable,
     "pool.outlier": OutlierTable,
     "pool.slow_start": SlowStartTable,

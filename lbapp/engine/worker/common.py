@@ -128,7 +128,8 @@ class CommonExchange:
         """Choose the server of the next attempt, in flight at which it then is, and take a connection that is idle there."""
         pool = self.pool
         if pool.persistence is None:
-            server = pool.choose(self.client.key, self.client.reactor.now, tried)
+            key = self.client.key if pool.find_key is None else pool.key_of(self.client.key, self.head)
+            server = pool.choose(key, self.client.reactor.now, tried)
         else:
             server = pool.persistence.choose(self, tried)
         if server is not None:

@@ -91,7 +91,7 @@ class CookiePersistence:
             pool.cells.count_verdict(verdict)
         if server is None:
             client = exchange.client
-            server = pool.choose(client.key, client.reactor.now, tried)
+            server = pool.choose(pool.key_of(client.key, exchange.head), client.reactor.now, tried)
         elif not pool.take(server):
             pool.wanted, server = reading.server, None
         if server is not None:
@@ -161,7 +161,8 @@ class MemoryPersistence:
             if is_first:
                 self._pool.cells.count_verdict(_V.NONE)
             self._pool.wanted = None
-            return self._pool.choose(client.key, client.reactor.now, tried)
+            key = self._pool.key_of(client.key, exchange.head)
+            return self._pool.choose(key, client.reactor.now, tried)
         return self._choose(header_key(found[1]), tried, is_first)
 
     def choose_for_client(

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
+from lbapp.engine.policy.balance.key_hash import KeyHash
 from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.wire.heads import RequestHead
+from lbapp.engine.wire.keys import key_finder
+from lbapp.engine.worker.off_loop import off_loop
 from lbapp.engine.worker.record import PoolCells
 from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.entities import Pool
@@ -45,7 +49,12 @@ class UpstreamPool:
         self.repeat_statuses = frozenset(pool.retry.on_status)
         self._budget = RetryBudget(pool.retry)
         self._eligible: frozenset[int] = frozenset()
-        self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
+        self.find_key = key_finder(pool.hash)  # None: the client's address is the key
+        self._algorithm: Algorithm = build_algorithm(
+            pool.algorithm, self._states(), load, Random(), pool.hash.balance_percent
+        )
+        if isinstance(self._algorithm, KeyHash):
+            self._algorithm.build = off_loop  # from now on: while a table is built, the one before serves
         self.observe = self._algorithm.observe if self._algorithm.observes else None
 
     @property
@@ -73,6 +82,10 @@ class UpstreamPool:
         counts = server.cells
         counts.cells[counts.in_flight] += 1
         return server
+
+    def key_of(self, client_key: bytes, head: RequestHead) -> bytes:
+        """Return what a request is hashed by: `client_key`, where the pool wants that or the request lacks what it wants."""
+        return client_key if self.find_key is None else self.find_key(head) or client_key
 
     def take(self, server: UpstreamServer) -> bool:
         """Have one more in flight at a server that was chosen otherwise. Returns whether there is room."""

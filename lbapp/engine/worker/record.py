@@ -220,6 +220,9 @@ class ServerCells(EndingCells):
         self.cells[self.base + at.SERVER_IDLE] = count
 
 
+_FEW = 5  # servers that are read one by one
+
+
 class InFlightReader:
     """What is in flight at each server, over all workers of the node."""
 
@@ -232,6 +235,8 @@ class InFlightReader:
     def in_flight(self, indexes: Sequence[int]) -> list[int]:
         """Return the counts for the servers at `indexes` (rows of the scoreboard), in the same order."""
         cells, width = self._cells, self._servers
+        if len(indexes) <= _FEW:
+            return [sum([cells[row + index] for row in self._rows]) for index in indexes]
         first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
         if last - first == len(indexes):  # a pool's servers lie side by side: add whole rows
             rows = [cells[row + first : row + last].tolist() for row in self._rows]

@@ -60,7 +60,7 @@ from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, Pool
 from lbapp.engine.worker.relay import Pipes
 from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.entities import Configuration
-from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
+from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import TlsMaterial
 
@@ -338,6 +338,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.setswitchinterval(THREAD_SWITCH_INTERVAL_S)  # what a thread works out must not hold up the event loop
     reactor = Reactor(monotonic)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:

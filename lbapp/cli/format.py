@@ -63,6 +63,8 @@ def note(server: ServerStatus) -> str:
     parts = []
     if server["health"] == "down":
         parts.append(server["health_reason"] or "down")
+    if server["is_leaving"]:
+        parts.append("not found any more, finishes")
     if server["ejected"]:
         parts.append(f"ejected: {server['ejected']}")
     if server["no_new_clients"]:

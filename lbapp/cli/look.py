@@ -112,6 +112,8 @@ def _pool(each: PoolStatus) -> str:
         for server in each["servers"]
     ]
     head = f"pool {each['name']} ({each['algorithm']}): {each['eligible']} of {each['total']} eligible"
+    if each["discovered_as"] is not None:
+        head += f", found as {each['discovered_as']}"
     if not each["published"]:
         head += ", unpublished: gets no requests"
     if each["is_in_panic"]:

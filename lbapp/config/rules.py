@@ -14,6 +14,7 @@ from typing import Any
 from lbapp.config import values
 from lbapp.config.admission import admission_rules
 from lbapp.config.capacity import capacity_rules
+from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.lines import Path
@@ -42,6 +43,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from pool_tls_rules(path, pool)
         yield from health_rules(path, pool)
         yield from passive_rules(path, pool)
+        yield from discover_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
     yield from persistence_rules(pools, listeners)

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from lbapp.config import actions, values
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
+from lbapp.config.discovery import DiscoverKeys, name_servers
 from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
 from lbapp.config.passive import PassiveKeys
@@ -54,6 +55,7 @@ class EngineTable(Table):
     workers: Workers = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
     control_socket: Annotated[str, BeforeValidator(values.socket_path)] | None = None
     state_dir: Annotated[str, BeforeValidator(values.file_path)] | None = None
+    nameservers: Annotated[list[tuple[str, int]], BeforeValidator(name_servers)] = Field(default_factory=list)
 
 
 class LimitsTable(Table):
@@ -163,7 +165,7 @@ class ServerTable(Table):
     backup: bool = _SERVER.is_backup
 
 
-class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys, HashKeys):
+class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys, HashKeys, DiscoverKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -188,7 +190,9 @@ class Document(Table):
         """Return the configuration. The rules that span tables have to hold."""
         limits = self.limits.to_model()
         return entities.Configuration(
-            engine=entities.EngineSettings(self.engine.workers, self.engine.control_socket, self.engine.state_dir),
+            engine=entities.EngineSettings(
+                self.engine.workers, self.engine.control_socket, self.engine.state_dir, tuple(self.engine.nameservers)
+            ),
             listeners=tuple(_listener(each, limits) for each in self.listener),
             pools=tuple(_pool(each) for each in self.pool),
             limits=limits,
@@ -255,6 +259,7 @@ def _pool(table: PoolTable) -> entities.Pool:
             tuple(table.retry.on_status),
         ),
         tls=None if table.tls is None else table.tls.to_model(),
+        discover=table.to_discover(),
         hash=table.to_hash(),
         capacity=table.to_capacity(),
         passive=table.to_passive(),

@@ -111,6 +111,7 @@ class ServerStatus(Traffic):
     weight: int
     configured_weight: int
     connections_max: int  # in flight at a time, of the node; 0: no limit
+    is_leaving: bool  # its pool's name does not stand for it any more: it finishes what it has
     ejected: str  # why traffic has it ejected; empty: it has not
     ejected_until: float | None
     share_percent: float  # of its weight: below 100 during a slow start
@@ -154,6 +155,7 @@ class PoolStatus(Traffic):
     connections_max: int  # in flight at all its servers; 0: no limit
     queue: QueueStatus | None  # null: neither pool nor servers have a limit
     failover: str | None  # the pool that takes over
+    discovered_as: str | None  # the name that its servers are found by; null: they are those of the file
     served_by: str | None  # the pool that gets the requests now: itself, one that takes over, null: nobody
     is_on_backups: bool
     is_in_panic: bool  # too few servers are available: health is ignored

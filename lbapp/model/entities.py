@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
+from lbapp.model.discovery import Discover
 from lbapp.model.hashing import BY_ADDRESS, Hash
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
@@ -119,6 +120,7 @@ class Pool:
     persistence: Persistence | None = None
     retry: Retry = field(default_factory=Retry)
     tls: PoolTls | None = None
+    discover: Discover | None = None
     hash: Hash = BY_ADDRESS
     capacity: Capacity = UNLIMITED
     passive: Passive = CALM
@@ -203,6 +205,7 @@ class EngineSettings:
     workers: int = 1
     control_socket: str | None = None
     state_dir: str | None = None
+    nameservers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ def _found(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
     """Return what checks and traffic found of a server."""
     if server["health"] == "down":
         return f"{glyphs.down} DOWN", "bad"
+    if server["is_leaving"]:
+        return f"{glyphs.drain} LEAVING", "warn"
     if server["ejected"]:
         return f"{glyphs.down} EJECTED", "bad"
     if server["no_new_clients"]:

@@ -58,6 +58,7 @@ def server(**fields: Any) -> ServerStatus:
         "drain": None,
         "connections_max": 0,
         "is_backup": False,
+        "is_leaving": False,
         "ejected": "",
         "share_percent": 100.0,
         "no_new_clients": "",

@@ -24,6 +24,7 @@ from lbapp.config.actions import (
 )
 from lbapp.config.admission import AdmissionTable
 from lbapp.config.capacity import QueueTable
+from lbapp.config.discovery import DiscoverTable
 from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.passive import OutlierTable, SlowStartTable
@@ -52,6 +53,7 @@ EXAMPLES = {
     "engine.state_dir",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    "pool.discover.port",
     "pool.hash.key",
     "pool.hash.name",
     *(f"pool.{key}" for key in ("connections_max", "failover", "server.connections_max")),
@@ -94,6 +96,7 @@ TABLES: dict[str, type[Table]] = {
     "pool.drain": DrainTable,
     "pool.tcp": PoolTcpTable,
     "pool.retry": RetryTable,
+    "pool.discover": DiscoverTable,
     "pool.hash": HashTable,
     "pool.queue": QueueTable,
     "pool.outlier": OutlierTable,

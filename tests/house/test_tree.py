@@ -51,6 +51,8 @@ TESTED_BY = {
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
     "lbapp/model/entities.py": "tests/config/test_load.py",
     "lbapp/model/hashing.py": "tests/config/test_hashing.py",
+    "lbapp/engine/worker/members.py": "tests/system/test_discovery.py",
+    "lbapp/model/discovery.py": "tests/config/test_discovery.py",
     "lbapp/model/health.py": "tests/config/test_health.py",
     "lbapp/model/transport.py": "tests/config/test_transport.py",
     "lbapp/model/tls.py": "tests/config/test_tls.py",

@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 import anyio
+from anyio.abc import TaskGroup
 
 from lbapp.engine.policy import health as policy
 from lbapp.engine.policy.health import HealthRecord, ProbeResult
@@ -22,7 +23,7 @@ from lbapp.engine.supervisor.probe_tls import SpokenWith, Tls, plain
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.state import ServerState, ServerStates
-from lbapp.engine.supervisor.targets import Member, Target, targets_of
+from lbapp.engine.supervisor.targets import Member, Target, Targets
 from lbapp.model.states import AdminState, HealthState
 
 PROBES_AT_ONCE_MAX: Final = 256
@@ -42,16 +43,16 @@ class Checks:
         self._random = random or Random()
         self._spoken_with = SpokenWith(tls)
         self._probing = anyio.CapacityLimiter(PROBES_AT_ONCE_MAX)
-        self._targets = targets_of(states.by_id.values())
-        self._by_id = {
-            member.state.server.id: (target, member) for target in self._targets for member in target.members
-        }
+        self._targets = Targets()
+        self._tasks: TaskGroup | None = None
+        for state in states.by_id.values():
+            self._targets.add(state)
 
     # -- what traffic tells ------------------------------------------------------------------------------------------
 
     def probe_now(self, state: ServerState) -> bool:
         """Probe a server soon, and then in quick succession: traffic has cast doubt on it. Say whether it has a check."""
-        found = self._by_id.get(state.server.id)
+        found = self._targets.of(state)
         if found is None:
             return False
         target, member = found
@@ -66,7 +67,7 @@ class Checks:
 
         Say whether it was done: not in MAINT, nor without a check that could bring it back.
         """
-        found = self._by_id.get(state.server.id)
+        found = self._targets.of(state)
         if found is None or state.admin is AdminState.MAINT:
             return False
         _, member = found
@@ -79,9 +80,24 @@ class Checks:
 
     async def run(self) -> None:
         """Probe every server that has a check, until cancelled."""
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as self._tasks:
             for target in self._targets:
-                tasks.start_soon(self._watch, target)
+                self._tasks.start_soon(self._watch_target, target)
+            await anyio.sleep_forever()  # servers may come
+
+    def watch(self, state: ServerState) -> None:
+        """Begin to probe a server that has come."""
+        target = self._targets.add(state)
+        if target is not None and self._tasks is not None:
+            self._tasks.start_soon(self._watch_target, target)
+
+    def forget(self, state: ServerState) -> None:
+        """Probe a server no more that has gone."""
+        self._targets.remove(state)
+
+    async def _watch_target(self, target: Target) -> None:
+        with target.scope:
+            await self._watch(target)
 
     async def _watch(self, target: Target) -> None:
         interval_s = min(member.check.interval_s for member in target.members)

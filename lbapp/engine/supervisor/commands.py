@@ -47,7 +47,7 @@ class Commands:
     def find_server(self, pool_name: str, name: str) -> ServerState:
         """Return a server's state. Raises RequestRefused 404 unknown_pool or unknown_server."""
         pool = self.find_pool(pool_name)
-        names = [server.name for server in pool.servers]
+        names = [state.server.name for state in self._states.members(pool)]
         if name not in names:
             message = f"pool {pool_name} has no server {name}"
             raise RequestRefused("unknown_server", message, _near(name, names), 404)

@@ -55,7 +55,8 @@ class Passive:
             for pool in running.configuration.pools
             if pool.passive.outlier is not None
         }
-        self._counted = [_Counted(state, seen := self._read(state), _added(seen)) for state in states.by_id.values()]
+        self._counted: dict[int, _Counted] = {}
+        self._take_in()
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -66,7 +67,8 @@ class Passive:
     def look(self, now_s: float) -> None:
         """Look at all servers, and do what follows."""
         tallies: dict[str, dict[str, Tally]] = {name: {} for name in self._outliers}
-        for counted in self._counted:
+        self._take_in()
+        for counted in self._counted.values():
             state = counted.state
             moved = self._moved(counted)
             if moved is not None:
@@ -75,6 +77,21 @@ class Passive:
                 tallies[state.pool.name][state.server.id] = _tally(moved)
         for pool, outliers in self._outliers.items():
             self._carry_out(outliers.look(tallies[pool], now_s), now_s)
+
+    def _take_in(self) -> None:
+        """Begin with servers that are new, and forget those that are gone."""
+        known = self._counted
+        states = self._states.by_id.values()
+        if len(known) == len(states) and all(
+            known.get(state.row) and known[state.row].state is state for state in states
+        ):
+            return
+        self._counted = {
+            state.row: known[state.row]
+            if state.row in known and known[state.row].state is state
+            else _Counted(state, seen := self._read(state), _added(seen))
+            for state in states
+        }
 
     def _read(self, state: ServerState) -> list[bytes]:
         layout, cells = self._segment.layout, self._segment.cells
@@ -106,7 +123,9 @@ class Passive:
 
     def _carry_out(self, decisions: Iterable[Ejected | Returned], now_s: float) -> None:
         for decision in decisions:
-            state = self._states.by_id[decision.server]
+            state = self._states.by_id.get(decision.server)
+            if state is None:
+                continue  # it is gone
             if isinstance(decision, Ejected):
                 self._states.eject(state, decision.reason, decision.until_s - now_s)
             else:

@@ -63,7 +63,7 @@ class PoolWatch:
 
     def eligible(self, pool: Pool) -> list[ServerState]:
         """Return the servers that may get new clients: backups only when nobody else may, all in a panic."""
-        members = [self._states.by_id[server.id] for server in pool.servers]
+        members = self._states.members(pool)
         return [member for member, is_chosen in zip(members, self._found(pool).chosen, strict=True) if is_chosen]
 
     def is_panic(self, pool: Pool) -> bool:
@@ -71,7 +71,7 @@ class PoolWatch:
         return self._found(pool).is_panic
 
     def _found(self, pool: Pool) -> Eligible:
-        members = [self._states.by_id[server.id] for server in pool.servers]
+        members = self._states.members(pool)
         candidates = [Candidate(each.is_wanted, each.is_healthy, each.server.is_backup) for each in members]
         return eligible(candidates, pool.passive.panic_percent)
 

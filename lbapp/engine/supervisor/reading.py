@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -176,7 +177,7 @@ class StatusReader:
 
     def _pool(self, pool: Pool, now: Reading, earlier: Reading) -> PoolStatus:
         seconds = now.at_s - earlier.at_s
-        members = [self.states.by_id[server.id] for server in pool.servers]
+        members = self.states.members(pool)
         totals, eligible = self.totals(pool), {each.row for each in self.pools.eligible(pool)}
         return {
             **traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), seconds),
@@ -190,6 +191,7 @@ class StatusReader:
             "connections_max": pool.capacity.connections_max,
             "queue": self._queue(pool, totals),
             "failover": pool.capacity.failover,
+            "discovered_as": None if pool.discover is None else pool.discover.name,
             "served_by": self.pools.served_by(pool),
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
             "is_in_panic": self.pools.is_panic(pool),
@@ -208,9 +210,13 @@ class StatusReader:
         }
 
     def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
+        servers = [of_server(reading.servers[row]) for row in self._rows_of(pool)]
+        return of_pool(servers, reading.pools[self.running.rows.pools[pool.name]])
+
+    def _rows_of(self, pool: Pool) -> Sequence[int]:
+        """Return every row that may be one of the pool's, so that totals never go back when a server goes."""
         rows = self.running.rows
-        servers = [of_server(reading.servers[rows.servers[server.id]]) for server in pool.servers]
-        return of_pool(servers, reading.pools[rows.pools[pool.name]])
+        return range(*rows.reserved.get(pool.name, (0, 0))) or [rows.servers[server.id] for server in pool.servers]
 
     def _server(self, state: ServerState, is_eligible: bool, now: Reading, earlier: Reading) -> ServerStatus:
         server, row = state.server, state.row
@@ -233,6 +239,7 @@ class StatusReader:
             "configured_weight": server.weight,
             "connections_max": server.connections_max,
             "is_backup": server.is_backup,
+            "is_leaving": state.is_leaving,
             "ejected": state.ejected,
             "ejected_until": state.ejected_until if state.ejected else None,
             "share_percent": state.share_permille / 10,

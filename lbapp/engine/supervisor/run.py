@@ -24,6 +24,7 @@ from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.commands import Commands
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
+from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
@@ -83,8 +84,10 @@ class Engine:
         self.certificates = Certificates(running.configuration, self.events)
         self.resolver = Resolver(running, self.events)
         self.states = ServerStates(running, self.events)
+        self.discovery = Discovery(running, self.states, self.events, self.resolver)
         self.workers = Workers(running, listening, self.events, lambda: self.resolver.addresses)
         self.workers.tls = lambda: self.certificates.material
+        self.workers.discovered = self.discovery.servers
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
         self.overload = OverloadWatch(running, self.events)
@@ -129,6 +132,7 @@ class Engine:
         async with anyio.create_task_group() as starting:
             starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
             await self.resolver.resolve()
+            await self.discovery.ask_all()
             failure = await self._start_workers(tasks)
             has_started = failure is None
             starting.cancel_scope.cancel()
@@ -137,6 +141,7 @@ class Engine:
                 raise failure
             return False
         checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
+        self.discovery.checks, self.discovery.drains = checks, self.drains
         passive = Passive(self.running, self.states, checks)
         for part in (self.history.run, self.drains.run, self.clients.run, checks.run, passive.run):
             tasks.start_soon(part)
@@ -145,6 +150,7 @@ class Engine:
         tasks.start_soon(self.overload.run)
         tasks.start_soon(self.pools.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)
+        tasks.start_soon(self.discovery.run, self.workers.tell)
         tasks.start_soon(self.certificates.run, self.workers.tell)
         tasks.start_soon(self._serve_control)
         self.life.phase = "serving"

@@ -62,6 +62,7 @@ class ServerState:
     warming_since: float | None = None  # monotonic seconds: when its slow start began
     share_permille: int = slow_start.WHOLE
     was_out: bool = False  # at the last write
+    is_leaving: bool = False  # no longer among what its pool's name stands for
 
     @property
     def is_eligible(self) -> bool:
@@ -71,7 +72,8 @@ class ServerState:
     @property
     def is_wanted(self) -> bool:
         """Say whether the operator, the weight and the server itself have nothing against new clients."""
-        return self.admin is AdminState.READY and self.weight_for_workers > 0 and not self.no_new_clients
+        is_ready = self.admin is AdminState.READY and not self.is_leaving
+        return is_ready and self.weight_for_workers > 0 and not self.no_new_clients
 
     @property
     def is_healthy(self) -> bool:
@@ -115,19 +117,49 @@ class ServerStates:
         self._cells = running.segment.cells
         self._layout = running.segment.layout
         self._events = events
+        self._rows = running.rows
+        self._by_row: dict[int, ServerState] = {}
+        self._members: dict[str, list[ServerState]] = {pool.name: [] for pool in running.configuration.pools}
         for pool in running.configuration.pools:
             for server in pool.servers:
-                state = ServerState(
-                    server,
-                    pool,
-                    running.rows.servers[server.id],
-                    running.rows.pools[pool.name],
-                    server.weight,
-                )
-                if pool.health_check.type is CheckType.NONE:
-                    state.health_reason = state.checked_reason = "no health check"
-                self.by_id[server.id] = state
-                self._write(state)
+                self.add(server, pool, running.rows.servers[server.id])
+
+    def members(self, pool: Pool) -> list[ServerState]:
+        """Return the servers of a pool: those of the file, or those found."""
+        return self._members[pool.name]
+
+    def by_row(self, row: int) -> ServerState:
+        """Return the server that has a row. Raises KeyError."""
+        return self._by_row[row]
+
+    def add(self, server: Server, pool: Pool, row: int) -> ServerState:
+        """Take in a server."""
+        state = ServerState(server, pool, row, self._rows.pools[pool.name], server.weight)
+        if pool.health_check.type is CheckType.NONE:
+            state.health_reason = state.checked_reason = "no health check"
+        self.by_id[server.id] = self._by_row[row] = state
+        self._members[pool.name].append(state)
+        self._changed(state)
+        return state
+
+    def replace(self, row: int, server: Server) -> None:
+        """Take over what else is known of a server of the same name. A weight that an operator gave it stays."""
+        state = self._by_row[row]
+        if state.weight == state.server.weight:
+            state.weight = server.weight
+        state.server = server
+        self._changed(state)
+
+    def leave(self, state: ServerState, *, is_leaving: bool) -> None:
+        """Give a server nothing any more, because it is not found any more; or take that back."""
+        state.is_leaving = is_leaving
+        self._changed(state)
+
+    def remove(self, state: ServerState) -> None:
+        """Forget a server."""
+        del self.by_id[state.server.id], self._by_row[state.row]
+        self._members[state.pool.name].remove(state)
+        self._changed(state)
 
     def set_admin(self, state: ServerState, admin: AdminState, actor: Actor | None) -> Event | None:
         """Do what the operator wants of a server; return the event, None when it was so already."""
@@ -283,7 +315,7 @@ class ServerStates:
     def _write(self, state: ServerState) -> None:
         self._warm_up(state)
         block = self._layout.state(state.row)
-        self._cells[block + at.STATE_ADMIN] = state.admin
+        self._cells[block + at.STATE_ADMIN] = AdminState.MAINT if state.is_leaving else state.admin
         self._cells[block + at.STATE_HEALTH] = state.health_for_workers
         self._cells[block + at.STATE_WEIGHT] = state.weight_for_workers
         self._cells[block + at.STATE_CONNECTIONS_MAX] = state.connections_max

@@ -7,8 +7,10 @@ differ in nothing that a probe could notice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+import anyio
 
 from lbapp.engine.policy.health import HealthRecord
 from lbapp.engine.supervisor.events import Signal
@@ -49,6 +51,8 @@ class Target:
     last_start_s: float = float("-inf")
     probes: int = 0
     fast_left: int = 0
+    key: object = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property
     def asked(self) -> ServerState:
@@ -61,15 +65,45 @@ class Target:
         return any(member.is_probed for member in self.members)
 
 
-def targets_of(states: Iterable[ServerState]) -> list[Target]:
-    """Return the targets of all servers that have a check. Their members share one signal for the operator's changes."""
-    found: dict[object, Target] = {}
-    for state in states:
-        if state.pool.health_check.type is not CheckType.NONE:
-            target = found.setdefault(_key_of(state), Target())
-            target.members.append(Member(state))
-            state.admin_changed = target.wake
-    return list(found.values())
+class Targets:
+    """All targets, and which of them a server is a member of."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[object, Target] = {}
+        self._of: dict[int, tuple[Target, Member]] = {}  # by row
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(list(self._by_key.values()))
+
+    def of(self, state: ServerState) -> tuple[Target, Member] | None:
+        """Return what probes a server, and the server as its member; None: it has no check."""
+        return self._of.get(state.row)
+
+    def add(self, state: ServerState) -> Target | None:
+        """Take in a server; return its target if that is a new one. Members share one signal for the operator's changes."""
+        if state.pool.health_check.type is CheckType.NONE:
+            return None
+        key = _key_of(state)
+        target = self._by_key.get(key)
+        is_new = target is None
+        if target is None:
+            target = self._by_key[key] = Target(key=key)
+        member = Member(state)
+        target.members.append(member)
+        self._of[state.row] = target, member
+        state.admin_changed = target.wake
+        return target if is_new else None
+
+    def remove(self, state: ServerState) -> None:
+        """Forget a server, and its target if that has no other; a probe under way is cancelled then."""
+        found = self._of.pop(state.row, None)
+        if found is None:
+            return
+        target, member = found
+        target.members.remove(member)
+        if not target.members:
+            del self._by_key[target.key]
+            target.scope.cancel()
 
 
 def _key_of(state: ServerState) -> object:

@@ -45,6 +45,11 @@ class LimitedPool(UpstreamPool):
             if self.queue is not None:
                 self.queue.states_changed()
 
+    def change_servers(self, servers: dict[int, UpstreamServer]) -> None:
+        """See UpstreamPool."""
+        self._rows = list(servers)
+        super().change_servers(servers)
+
     def choose(self, client_key: bytes, now_s: float, tried: Tried = ()) -> UpstreamServer | None:
         """See UpstreamPool; None also where all that would do have no room."""
         self.look_if_changed()

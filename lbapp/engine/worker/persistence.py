@@ -61,7 +61,12 @@ class CookiePersistence:
         self._settings = settings
         self._name = settings.cookie.encode()
         self._wanted = self._name + b"="
-        self._cookie = ServerCookie(pool.name, settings, {each.id: row for row, each in pool.servers.items()})
+        self.servers_changed()
+
+    def servers_changed(self) -> None:
+        """Take over which servers the pool has."""
+        ids = {each.id: row for row, each in self._pool.servers.items()}
+        self._cookie = ServerCookie(self._pool.name, self._settings, ids)
 
     def look(self, states: Sequence[ServerState]) -> None:
         """Take over states: nothing to do, as the pool's algorithm chooses for new clients."""
@@ -132,16 +137,20 @@ _INSERTED_OR_UPDATED: Final = {each: _V.INSERTED if each in _INSERTING else _V.U
 class MemoryPersistence:
     """A pool whose clients are remembered by the node, by address or by a header field."""
 
-    def __init__(self, pool: UpstreamPool, entity: Pool, settings: Persistence, writer: MemoryWriter) -> None:
+    def __init__(self, pool: UpstreamPool, settings: Persistence, writer: MemoryWriter) -> None:
         self._pool = pool
         self._settings = settings
         self._writer = writer
-        self._rows = {each.id.partition("/")[2]: row for row, each in pool.servers.items()}
-        self._able: frozenset[str] = frozenset(self._rows)
-        weights = {each.id: each.weight for each in entity.servers}
-        self._first = FirstChoice([(row, each.id, weights[each.id]) for row, each in pool.servers.items()])
+        self.servers_changed()
         is_by_header = settings.type is PersistenceType.HEADER
         self._find = field_pattern(settings.header.encode()).search if is_by_header else None
+
+    def servers_changed(self) -> None:
+        """Take over which servers the pool has."""
+        servers = self._pool.servers
+        self._rows = {each.id.partition("/")[2]: row for row, each in servers.items()}
+        self._able: frozenset[str] = frozenset(self._rows)
+        self._first = FirstChoice([(row, each.id, each.server.weight) for row, each in servers.items()])
 
     def look(self, states: Sequence[ServerState]) -> None:
         """Take over which servers may have new clients, and which those they had."""
@@ -305,5 +314,5 @@ def set_up(
         if writer is None:
             writer = open_writer(Path(state_dir) / file_name, limits) if state_dir else MemoryWriter(None)
         writer.pools[pool.name] = pool
-        pool.persist_with(MemoryPersistence(pool, entity, settings, writer))
+        pool.persist_with(MemoryPersistence(pool, settings, writer))
     return writer

@@ -43,7 +43,6 @@ class UpstreamPool:
         self.queue: PoolQueue | None = None  # of those who wait for room, where there may be none
         self.wanted: int | None = None  # the server that the last choice wants and that has no room
         self.failover: UpstreamPool | None = None  # that takes over while no server is eligible
-        self._backups = [server.is_backup for server in pool.servers]
         self._panic_percent = pool.passive.panic_percent
         self.retry = pool.retry
         self.repeat_statuses = frozenset(pool.retry.on_status)
@@ -142,11 +141,19 @@ class UpstreamPool:
         self.persistence = persistence
         self._seen = -1
 
+    def change_servers(self, servers: dict[int, UpstreamServer]) -> None:
+        """Choose from these servers from now on, by row in ascending order."""
+        self.servers = servers
+        if self.persistence is not None:
+            self.persistence.servers_changed()
+        self._seen = -1
+        self.look(monotonic())
+
     def remembered(self, index: int, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Return the server a client had, if it may have it again as the scoreboard stands now."""
         self.look_if_changed()
-        server = self.servers[index]
-        return server if server.may_have_remembered and index not in tried else None
+        server = self.servers.get(index)
+        return server if server is not None and server.may_have_remembered and index not in tried else None
 
     def drain_is_over(self, index: int) -> None:
         """Give the server to nobody any more until its state changes: its drain has passed its timeout."""
@@ -156,12 +163,12 @@ class UpstreamPool:
     def _states(self) -> list[ServerState]:
         is_published = self.is_published
         candidates, rows = [], []
-        for server, is_backup in zip(self.servers.values(), self._backups, strict=True):
+        for server in self.servers.values():
             cells, state = server.cells.cells, server.cells.state
             admin, health, weight = (cells[state + cell] for cell in (at.STATE_ADMIN, at.STATE_HEALTH, at.STATE_WEIGHT))
             is_wanted = admin == AdminState.READY and weight > 0 and not cells[state + at.STATE_NO_NEW_CLIENTS]
             is_healthy = health != HealthState.DOWN and not cells[state + at.STATE_EJECTED]
-            candidates.append(Candidate(is_published and is_wanted, is_healthy, is_backup))
+            candidates.append(Candidate(is_published and is_wanted, is_healthy, server.server.is_backup))
             rows.append((server, admin, weight, cells[state + at.STATE_SHARE_PERMILLE] or 1000))
         found = eligible(candidates, self._panic_percent)
         for (server, admin, *_), candidate in zip(rows, candidates, strict=True):

@@ -89,6 +89,7 @@ class UpstreamServer:
         self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits, transport: PoolTransport = _PLAIN
     ) -> None:
         self.reactor = reactor
+        self.server = server
         self.id = server.id
         self.address = server.authority.encode()
         self.proxy_protocol = transport.proxy_protocol
@@ -101,6 +102,7 @@ class UpstreamServer:
         self.open: set[Upstream] = set()
         self.may_keep_idle = True
         self.may_have_remembered = True
+        self.is_retired = False  # let go: what it has goes on
         self.is_drain_over = False  # past its timeout: nobody is left there, remembered or not
         self.limits = limits
 
@@ -132,6 +134,12 @@ class UpstreamServer:
         before = self.reactor.now - idle_timeout_s
         while self.idle and self.idle[0].idle_since <= before:
             self.idle.pop(0).close()
+
+    def retire(self) -> None:
+        """Let a server go: nothing new comes, and no connection is kept idle."""
+        self.is_retired = True
+        self.may_keep_idle = self.may_have_remembered = False
+        self.close_idle()
 
     def close_all(self) -> None:
         """Close every connection at once; what is in flight on them fails."""

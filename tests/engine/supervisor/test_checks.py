@@ -142,7 +142,7 @@ async def test_probes_that_traffic_asks_for_are_bounded_and_end_when_all_is_well
                 checks.probe_now(own.server("s1"))
                 await anyio.sleep(0.001)
             assert 2 <= backend.requests - 1 <= 6  # every 0.1 s at most
-            await until(lambda: checks._by_id["app/s1"][0].fast_left == 0)
+            await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].fast_left == 0)
 
 
 async def test_server_that_traffic_found_down_needs_rise_successes_to_come_back() -> None:

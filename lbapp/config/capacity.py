@@ -60,7 +60,9 @@ def capacity_rules(pools: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
 def _of_servers(path: KeyPath, pool: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     listed = pool.get("server")
     servers = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    if "queue" in pool and not any(each.get("connections_max") for each in (pool, *servers)):
+    check = pool.get("health_check")
+    has_agent = isinstance(check, dict) and "agent" in check  # which may say maxconn
+    if "queue" in pool and not has_agent and not any(each.get("connections_max") for each in (pool, *servers)):
         sentence = "nobody waits where there is room for all; give the pool or its servers a connections_max"
         yield (*path, "queue"), sentence
     if servers and all(each.get("backup") is True for each in servers):

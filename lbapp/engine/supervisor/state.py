@@ -94,8 +94,12 @@ class ServerState:
 
     @property
     def connections_max(self) -> int:
-        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit."""
-        return min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit.
+
+        During a slow start only its share of that, or who waits would fill the server at once.
+        """
+        whole = min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+        return -(-whole * self.share_permille // slow_start.WHOLE)
 
     @property
     def health_for_workers(self) -> HealthState:
@@ -123,6 +127,7 @@ class ServerStates:
         for pool in running.configuration.pools:
             for server in pool.servers:
                 self.add(server, pool, running.rows.servers[server.id])
+        self.revision = 0  # a beginning is no change
 
     def members(self, pool: Pool) -> list[ServerState]:
         """Return the servers of a pool: those of the file, or those found."""

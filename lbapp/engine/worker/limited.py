@@ -65,7 +65,7 @@ class LimitedPool(UpstreamPool):
         """See UpstreamPool."""
         assert self.queue is not None
         cells = server.cells
-        if not self.queue.may_choose(cells.index):
+        if server.is_retired or not self.queue.may_choose(cells.index):
             return False
         cells.add_in_flight(1)
         limit = self._limit_of[cells.index]

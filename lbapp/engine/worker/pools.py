@@ -87,7 +87,9 @@ class UpstreamPool:
         return client_key if self.find_key is None else self.find_key(head) or client_key
 
     def take(self, server: UpstreamServer) -> bool:
-        """Have one more in flight at a server that was chosen otherwise. Returns whether there is room."""
+        """Have one more in flight at a server that was chosen otherwise. Returns whether it is there still and has room."""
+        if server.is_retired:
+            return False
         server.cells.add_in_flight(1)
         return True
 

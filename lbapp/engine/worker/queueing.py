@@ -24,7 +24,7 @@ from lbapp.engine.worker.reactor import Aborted, Reactor, Task
 from lbapp.engine.worker.record import PoolCells
 from lbapp.model.capacity import Queue
 from lbapp.model.histogram import bucket_of
-from lbapp.model.limits import QUEUE_FAIRNESS_S, QUEUE_LOOK_INTERVAL_S
+from lbapp.model.limits import HEARTBEAT_INTERVAL_S, QUEUE_FAIRNESS_S, QUEUE_LOOK_INTERVAL_S
 from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lbapp.engine.worker.upstream import UpstreamServer
 
 _FAIRNESS_NS: Final = int(QUEUE_FAIRNESS_S * 1e9)
-_STALE_NS: Final = 1_000_000_000  # nobody waits so much longer than one may: that worker hangs
+_SILENT_NS: Final = int(2 * HEARTBEAT_INTERVAL_S * 1e9)
 
 
 class Wish(Protocol):
@@ -112,11 +112,9 @@ class PoolQueue:
         return self._serving is not None or self._lines.first_of(index) is None
 
     def _is_other_first(self, arrived_ns: int) -> bool:
-        now_ns = monotonic_ns()
-        for since_ns in self._cells.others(at.POOL_QUEUED_SINCE_NS):
-            if since_ns and since_ns < arrived_ns - _FAIRNESS_NS and now_ns - since_ns < self._timeout_ns + _STALE_NS:
-                return True
-        return False
+        # Nobody waits for a worker that hangs.
+        waiting = self._cells.of_the_living(at.POOL_QUEUED_SINCE_NS, monotonic_ns() - _SILENT_NS)
+        return any(0 < since_ns < arrived_ns - _FAIRNESS_NS for since_ns in waiting)
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 

@@ -157,12 +157,13 @@ class ListenerCells(EndingCells):
 class PoolCells:
     """The cells of one pool in this worker's slot."""
 
-    __slots__ = ("_others", "base", "cells", "version", "withheld")
+    __slots__ = ("_heartbeats", "_others", "base", "cells", "version", "withheld")
 
     def __init__(self, segment: Segment, slot: int, pool: int) -> None:
         self.cells = segment.cells
-        slots = range(segment.layout.slots)
-        self._others = [segment.layout.pool(other, pool) for other in slots if other != slot]
+        others = [other for other in range(segment.layout.slots) if other != slot]
+        self._others = [segment.layout.pool(other, pool) for other in others]
+        self._heartbeats = [segment.layout.worker(other) + at.WORKER_HEARTBEAT_NS for other in others]
         self.base = segment.layout.pool(slot, pool) + at.POOL_OUTCOMES
         self.version = segment.layout.pool_version(pool)
         self.withheld = segment.layout.pool_withheld(pool)
@@ -186,6 +187,12 @@ class PoolCells:
     def others(self, gauge: int) -> list[int]:
         """Return a gauge as the other workers of the node have it."""
         return [self.cells[base + gauge] for base in self._others]
+
+    def of_the_living(self, gauge: int, after_ns: int) -> list[int]:
+        """Return a gauge as those other workers have it whose last heartbeat came after a moment."""
+        cells = self.cells
+        pairs = zip(self._others, self._heartbeats, strict=True)
+        return [cells[base + gauge] for base, beat in pairs if cells[beat] > after_ns]
 
     def total(self, gauge: int) -> int:
         """Return a gauge over all workers of the node."""

@@ -83,3 +83,21 @@ async def test_without_a_slow_start_a_return_is_a_return() -> None:
         own.states.set_health(state, DOWN, "gone")
         own.states.set_health(state, UP, "back")
         assert own.state_cell("s1", at.STATE_SHARE_PERMILLE) == 1000
+
+
+async def test_limit_grows_with_the_share_and_is_never_nothing() -> None:
+    limited = pool(SlowStart(60.0))
+    limited = replace(limited, servers=(replace(limited.servers[0], connections_max=5),))
+    with parts(replace(configured(), pools=(limited,), listeners=())) as own:
+        state = own.server("s1")
+        assert own.state_cell("s1", at.STATE_CONNECTIONS_MAX) == 5
+        own.states.set_admin(state, AdminState.MAINT, None)
+        own.states.set_admin(state, AdminState.READY, None)
+        assert own.state_cell("s1", at.STATE_CONNECTIONS_MAX) == 1
+        assert state.warming_since is not None
+        state.warming_since -= 30.0
+        own.states.grow()
+        assert own.state_cell("s1", at.STATE_CONNECTIONS_MAX) == 3
+        state.warming_since -= 30.0
+        own.states.grow()
+        assert own.state_cell("s1", at.STATE_CONNECTIONS_MAX) == 5

@@ -279,6 +279,20 @@ def test_every_algorithm_leaves_out_who_is_full(algorithm: AlgorithmName) -> Non
         assert all(answer(client).startswith(b"200") for client in clients)
 
 
+def test_who_waits_longer_at_another_worker_goes_first_unless_that_worker_hangs() -> None:
+    with gated() as (worker, gates), ExitStack() as stack:
+        cells, layout = worker.segment.cells, worker.segment.layout
+        since, beat = layout.pool(1, 0) + at.POOL_QUEUED_SINCE_NS, layout.worker(1) + at.WORKER_HEARTBEAT_NS
+        cells[since], cells[beat] = time.monotonic_ns() - 10**9, time.monotonic_ns() + 10**12  # as if it beat for ever
+        client = stack.enter_context(ask(worker, "1"))
+        wait_for(lambda: worker.pool().queued == 1)  # though there is room
+        assert worker.server("app/s").in_flight == 0
+        cells[beat] = time.monotonic_ns() - 10**10
+        gates["s"].open.release()
+        assert answer(client) == b"200 s"
+        cells[since] = 0
+
+
 def test_worker_that_leaves_ends_the_wait() -> None:
     with gated() as (worker, _), ExitStack() as stack:
         stack.enter_context(ask(worker, "1"))

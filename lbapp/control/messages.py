@@ -284,13 +284,72 @@ class ServerPatch(TypedDict):
     """`PATCH /v1/pools/P/servers/S`: any of the fields.
 
     Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
-    `expect_revision` is given and the server changed since.
+    `expect_revision` is given and the server changed since, 503 not_recorded when the journal cannot be written and `unrecorded`
+    is not true.
     """
 
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
     drain_timeout_s: NotRequired[float]
     expect_revision: NotRequired[int]
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
+
+
+class ChangeDone(TypedDict):
+    """One setting of a server or pool: `state`, `weight` or `published`."""
+
+    on: str  # "pool/server" or "pool"
+    setting: str
+    before: str | int | bool
+    after: str | int | bool
+
+
+class ActionDone(TypedDict):
+    """What somebody did, as the journal has it. `group` is the same for actions that were one to their operator."""
+
+    number: int
+    at: float
+    actor: Actor
+    reason: str
+    group: str
+    changes: list[ChangeDone]
+    undoes: list[int]
+    is_undone: bool
+
+
+class ActionsDone(TypedDict):
+    """`GET /v1/changes?limit=N`: the latest last. `unavailable`: why nothing can be recorded; empty: it can."""
+
+    actions: list[ActionDone]
+    unavailable: str
+
+
+class Undone(TypedDict):
+    """`POST /v1/undo {"action": N, "reason": R}`: the actions taken back, the latest first, and what was changed.
+
+    409 nothing_to_undo, 503 not_recorded.
+    """
+
+    actions: list[int]
+    changes: list[ChangeDone]
+
+
+class Difference(TypedDict):
+    """Where the engine is other than its file."""
+
+    on: str
+    setting: str
+    in_file: str | int | bool
+    now: str | int | bool
+    action: ActionDone | None  # that made it so; null: an unrecorded change
+
+
+class Differences(TypedDict):
+    """`GET /v1/diff`."""
+
+    differences: list[Difference]
 
 
 class ServerChange(TypedDict):
@@ -303,9 +362,12 @@ class ServerChange(TypedDict):
 
 
 class PoolPatch(TypedDict):
-    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body."""
+    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body, 503 not_recorded."""
 
     published: bool
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
 
 
 class PoolChange(TypedDict):

@@ -39,6 +39,8 @@ TESTED_BY = {
     "lbapp/engine/supervisor/probe_stream.py": "tests/engine/supervisor/test_probes.py",
     "lbapp/engine/supervisor/probe_tls.py": "tests/engine/supervisor/test_checks.py",
     "lbapp/engine/supervisor/targets.py": "tests/engine/supervisor/test_checks.py",
+    "lbapp/engine/supervisor/intents.py": "tests/system/test_journal.py",
+    "lbapp/cli/undo.py": "tests/system/test_journal.py",
     "lbapp/engine/supervisor/persistence.py": "tests/system/test_persistence.py",
     "lbapp/engine/worker/pause.py": "tests/engine/worker/test_retry.py",
     "lbapp/engine/worker/private.py": "tests/engine/worker/test_proxied.py",
@@ -77,6 +79,7 @@ TESTED_BY = {
 DECLARATIONS = {
     "lbapp/control/messages.py",
     "lbapp/model/capacity.py",
+    "lbapp/model/journal.py",
     "lbapp/model/limits.py",
     "lbapp/model/passive.py",
     "lbapp/model/outcomes.py",

@@ -25,6 +25,7 @@ from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.dns import Answered, Dns, DnsFailed
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.running import Running, Tell
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.model.discovery import Discover, DiscoverType
@@ -74,6 +75,7 @@ class Discovery:
         self._dns = Dns(running.configuration.engine.nameservers)
         self.checks: Checks | None = None  # once there are any
         self.drains: Drains | None = None
+        self.intents: Intents | None = None
         self._tell: Tell = lambda _: None
         self._pools = [
             _Discovered(pool, pool.discover, deque(range(*running.rows.reserved[pool.name])))
@@ -192,6 +194,8 @@ class Discovery:
         state = self._states.add(server, pool, row)
         if self.checks is not None:
             self.checks.watch(state)
+        if self.intents is not None:
+            self.intents.found(state)
         message = f"{server.id} was found as {each.discover.name}"
         self._events.add("server_found", server.id, message)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 
+from lbapp.control.paths import default_state_dir
 from lbapp.engine.supervisor import slow_start
 from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.api import Api
@@ -28,6 +29,8 @@ from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.intents import Intents
+from lbapp.engine.supervisor.journal import Journal, journal_path
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import OverloadWatch
@@ -104,9 +107,13 @@ class Engine:
             self.pools,
         )
         reader.certificates = self.certificates
-        commands = Commands(running, self.states, self.drains, reader)
+        state_dir = Path(running.configuration.engine.state_dir or default_state_dir())
+        self.journal = Journal(journal_path(state_dir, running.path))
+        self.intents = Intents(running, self.states, self.drains, self.events, self.journal)
+        self.discovery.intents = self.intents
+        commands = Commands(running, self.states, self.drains, reader, self.intents)
         self.clients = Clients(running, self.events)
-        self.api = Api(reader, commands, self.states, self.events, self.life, self.clients)
+        self.api = Api(reader, commands, self.states, self.events, self.life, self.clients, self.intents)
         self._control_ended = anyio.Event()
         self.server = ControlServer(self.api.app())
 
@@ -133,6 +140,8 @@ class Engine:
             starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
             await self.resolver.resolve()
             await self.discovery.ask_all()
+            await anyio.to_thread.run_sync(self.journal.open)
+            self.intents.restore()
             failure = await self._start_workers(tasks)
             has_started = failure is None
             starting.cancel_scope.cancel()

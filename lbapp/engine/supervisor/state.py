@@ -166,7 +166,9 @@ class ServerStates:
         self._members[state.pool.name].remove(state)
         self._changed(state)
 
-    def set_admin(self, state: ServerState, admin: AdminState, actor: Actor | None) -> Event | None:
+    def set_admin(
+        self, state: ServerState, admin: AdminState, actor: Actor | None, *, reason: str = ""
+    ) -> Event | None:
         """Do what the operator wants of a server; return the event, None when it was so already."""
         before = state.admin
         if before is admin:
@@ -180,12 +182,12 @@ class ServerStates:
         return self._events.add(
             "admin_state_changed",
             state.server.id,
-            f"{state.server.id} is now {admin.name.lower()}, was {before.name.lower()}",
+            f"{state.server.id} is now {admin.name.lower()}, was {before.name.lower()}{_because(reason)}",
             actor=actor,
             change=(before.name.lower(), admin.name.lower()),
         )
 
-    def set_weight(self, state: ServerState, weight: int, actor: Actor | None) -> Event | None:
+    def set_weight(self, state: ServerState, weight: int, actor: Actor | None, *, reason: str = "") -> Event | None:
         """Give a server another weight, 0..WEIGHT_MAX; return the event, None when it had it already."""
         if not 0 <= weight <= WEIGHT_MAX:
             raise ValueError(f"weight {weight} is not within 0..{WEIGHT_MAX}")
@@ -195,7 +197,7 @@ class ServerStates:
         state.weight = weight
         self._mark(state, actor)
         self._write(state)
-        message = f"{state.server.id} has weight {weight}, had {before}"
+        message = f"{state.server.id} has weight {weight}, had {before}{_because(reason)}"
         return self._events.add("weight_changed", state.server.id, message, actor=actor, change=(before, weight))
 
     def set_health(self, state: ServerState, health: HealthState, reason: str, detail: str = "") -> Event | None:
@@ -285,7 +287,9 @@ class ServerStates:
         self.revision += 1
         self._write(state)
 
-    def set_published(self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None) -> Event | None:
+    def set_published(
+        self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None, *, reason: str = ""
+    ) -> Event | None:
         """Give a pool requests, or none; return the event, None when it was so already. Its servers' states stay."""
         cell = self._layout.pool_withheld(pool_row)
         if bool(self._cells[cell]) is not is_published:
@@ -295,7 +299,7 @@ class ServerStates:
         self.revision += 1
         self.changed.fire()
         word = "published" if is_published else "unpublished"
-        message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over")
+        message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over") + _because(reason)
         change = ("unpublished", word) if is_published else ("published", word)
         return self._events.add(f"pool_{word}", pool.name, message, actor=actor, change=change)
 
@@ -345,3 +349,7 @@ class ServerStates:
             state.share_permille = slow_start.share_permille(settings, now_s - state.warming_since)
             if state.share_permille == slow_start.WHOLE:
                 state.warming_since = None
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

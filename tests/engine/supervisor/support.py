@@ -223,7 +223,7 @@ def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bi
 
 
 def start_engine_process(folder: Path, text: str, **environment: str) -> subprocess.Popen[str]:
-    (folder / "lbapp.toml").write_text(text)
+    (folder / "lbapp.toml").write_text(text.replace("[engine]\n", f'[engine]\nstate_dir = "{folder}"\n', 1))
     code = (
         "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
         "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2])))"

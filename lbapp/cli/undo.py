@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
-from lbapp.cli.format import table
+from lbapp.cli.format import shown_value, table
 from lbapp.control.messages import ActionDone, ChangeDone
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
@@ -72,8 +72,8 @@ def diff(settings: Settings) -> None:
         (
             each["on"],
             each["setting"],
-            _shown(each["in_file"]),
-            _shown(each["now"]),
+            shown_value(each["in_file"]),
+            shown_value(each["now"]),
             "not recorded" if each["action"] is None else f"{_when(each['action'])} {each['action']['actor']['user']}",
         )
         for each in found
@@ -93,8 +93,4 @@ def _what(action: ActionDone) -> str:
 
 
 def _sentence(change: ChangeDone) -> str:
-    return f"{change['on']}: {change['setting']} {_shown(change['before'])} -> {_shown(change['after'])}"
-
-
-def _shown(value: str | int | bool) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    return f"{change['on']}: {change['setting']} {shown_value(change['before'])} -> {shown_value(change['after'])}"

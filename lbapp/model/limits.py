@@ -123,6 +123,7 @@ WORKER_START_TIMEOUT_S: Final = 15.0
 RESTART_DELAY_MAX_S: Final = 5.0  # between two starts of a worker that dies again and again
 JOURNAL_BYTES_MAX: Final = 4 * MIB  # a journal that is longer is shortened at the next start ...
 JOURNAL_ACTIONS_KEPT: Final = 2_000  # ... to so many actions
+EVENT_FILE_BYTES_MAX: Final = 4 * MIB  # of events on disk; the file before it is kept, too
 EVENTS_MAX: Final = 2_000  # kept in memory
 READING_INTERVAL_S: Final = 0.5
 RATE_WINDOW_S: Final = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -82,6 +83,24 @@ def test_file_that_was_changed_afterwards_beats_an_older_change_and_says_so(tmp_
             assert "change_overruled" in engine.events()
 
 
+def test_saved_weight_is_the_files_and_no_change_any_more(tmp_path: Path) -> None:
+    with servers() as ports:
+        with running_engine(tmp_path, toml(ports, "weight = 100 # of plenty\n")) as engine:
+            assert lbapp(engine, "weight", "app/s3", "7").returncode == 0
+            assert lbapp(engine, "drain", "app/s1").returncode == 0
+            said = lbapp(engine, "save").stdout
+            assert f"app/s3: weight 100 -> 7 in {tmp_path}/lbapp.toml\n" in said
+            assert "app/s1: state drain has no key in the file" in said
+            saved = (tmp_path / "lbapp.toml").read_text()
+            assert "weight = 7 # of plenty\n" in saved
+        head = saved[saved.index("[[listener]]") :]
+        with running_engine(tmp_path, head) as engine:
+            assert intended(engine) == {"s1": ("drain", 100), "s2": ("ready", 100), "s3": ("ready", 7)}
+            assert "change_overruled" not in engine.events()
+            assert "app/s3" not in lbapp(engine, "diff").stdout
+            assert engine.events().count("weight_changed") == 1  # that of the engine before
+
+
 def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
     with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
         assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
@@ -115,6 +134,8 @@ def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) 
         assert "not recorded" in lbapp(engine, "diff").stdout
 
 
+# httpcore leaves the socket of a connect that failed to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_acknowledged_changes_survive_kills_at_any_moment(tmp_path: Path, seed: int) -> None:
     """Whatever was acknowledged before the kill is there after it; one more may be, which was on its way."""
@@ -144,3 +165,4 @@ def test_acknowledged_changes_survive_kills_at_any_moment(tmp_path: Path, seed: 
                 assert found in (wanted, {**wanted, sent[0]: sent[1]})
                 wanted = found
         assert acknowledged > 20
+    gc.collect()

@@ -50,9 +50,11 @@ def replay(actions: Sequence[Action], in_file: Mapping[Key, Value]) -> Replayed:
         change = intent.change
         if key not in in_file:
             found.missing.append(intent)
+        elif change.after == in_file[key]:
+            continue
         elif change.in_file != in_file[key]:
             found.overruled.append(intent)
-        elif change.after != in_file[key]:
+        else:
             found.intents.append(intent)
     return found
 

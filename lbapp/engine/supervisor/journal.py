@@ -42,10 +42,10 @@ class ReadBack:
     problems: list[str]
 
 
-def journal_path(folder: Path, configuration: Path) -> Path:
-    """Return where the actions of an engine are kept: for each configuration file a journal of its own."""
+def path_in(folder: Path, name: str, configuration: Path) -> Path:
+    """Return where something of an engine is kept: for each configuration file a file of its own."""
     digest = hashlib.blake2b(str(configuration.resolve()).encode(), digest_size=6).hexdigest()
-    return folder / f"journal-{digest}"
+    return folder / f"{name}-{digest}"
 
 
 class Journal:

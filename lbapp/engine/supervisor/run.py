@@ -27,10 +27,11 @@ from lbapp.engine.supervisor.commands import Commands
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
 from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.intents import Intents
-from lbapp.engine.supervisor.journal import Journal, journal_path
+from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import OverloadWatch
@@ -83,7 +84,9 @@ class Engine:
         self.listening = listening
         self.control = control
         self.life = Life(running.configuration.limits.stop_timeout_s)
-        self.events = Events()
+        state_dir = Path(running.configuration.engine.state_dir or default_state_dir())
+        self.event_log = EventLog(path_in(state_dir, "events", running.path))
+        self.events = Events(earlier=self.event_log.read())
         self.certificates = Certificates(running.configuration, self.events)
         self.resolver = Resolver(running, self.events)
         self.states = ServerStates(running, self.events)
@@ -107,8 +110,7 @@ class Engine:
             self.pools,
         )
         reader.certificates = self.certificates
-        state_dir = Path(running.configuration.engine.state_dir or default_state_dir())
-        self.journal = Journal(journal_path(state_dir, running.path))
+        self.journal = Journal(path_in(state_dir, "journal", running.path))
         self.intents = Intents(running, self.states, self.drains, self.events, self.journal)
         self.discovery.intents = self.intents
         commands = Commands(running, self.states, self.drains, reader, self.intents)
@@ -122,6 +124,7 @@ class Engine:
         failure: StartError | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals)
+            tasks.start_soon(self.event_log.run, self.events)
             try:
                 if await self._start(tasks):
                     await self.life.stop_asked()
@@ -129,6 +132,8 @@ class Engine:
             except StartError as error:
                 failure = error
             tasks.cancel_scope.cancel()
+        self.event_log.write(self.events.after(0))
+        self.journal.close()
         if failure:
             raise failure
         _log.info("stopped after %.1f s", time.time() - self.running.started_at)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.engine.supervisor import journal as subject
-from lbapp.engine.supervisor.journal import Journal, JournalFailed, journal_path, line_of, next_number, read_back
+from lbapp.engine.supervisor.journal import Journal, JournalFailed, line_of, next_number, path_in, read_back
 from lbapp.model.journal import Action, Change, Setting
 
 
@@ -156,7 +156,7 @@ def test_long_journal_is_shortened_at_the_next_start(
 
 def test_every_configuration_has_a_journal_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "link.toml").symlink_to("a.toml")
-    one, other = (journal_path(tmp_path, tmp_path / name) for name in ("a.toml", "b.toml"))
+    one, other = (path_in(tmp_path, "journal", tmp_path / name) for name in ("a.toml", "b.toml"))
     assert one != other
-    assert one == journal_path(tmp_path, tmp_path / "link.toml")
+    assert one == path_in(tmp_path, "journal", tmp_path / "link.toml")
     assert one.parent == tmp_path

@@ -6,30 +6,28 @@ a state means to traffic. Invariant: what is not done is said, with its reason, 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Final
-from uuid import uuid4
+from typing import Final, Unpack
 
 import click
 
 from lbapp.cli.context import (
-    EXIT_FAILED,
+    How,
     Settings,
-    complain,
     duration_option,
     engine,
     json_option,
-    reason_options,
+    plan_options,
     say,
     say_json,
     socket_option,
 )
-from lbapp.cli.format import duration
+from lbapp.cli.format import duration, table
+from lbapp.control.changes import PoolPlan, ServerChange, ServersPatch
 from lbapp.control.client import ControlClient
-from lbapp.control.messages import AdminWord, ServerChange, ServerPatch, ServerStatus
+from lbapp.control.messages import AdminWord, ServerStatus
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
 from lbapp.model.states import WEIGHT_MAX
@@ -62,30 +60,37 @@ def _near(pattern: str, servers: Sequence[ServerStatus]) -> str:
     return f"Did you mean {' or '.join(found)}?" if found else "See: lbapp status"
 
 
-def _apply(client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServerPatch) -> list[str]:
-    """Apply one change to every server named, say what came of each, and return the ids of all that took it.
+def _apply(client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServersPatch) -> list[str]:
+    """Apply one change to every server named, or to none, and say what came of each; return their ids.
 
-    One that is refused does not keep the others from being changed; the exit status tells of it at the end.
+    Raises RequestRefused.
     """
-    changes: list[ServerChange] = []
-    refused = 0
-    chosen = _chosen(client, patterns)
-    if len(chosen) > 1:
-        patch = {**patch, "group": uuid4().hex}  # one command, one undo
-    for server in chosen:
-        try:
-            changes.append(client.patch_server(server["pool"], server["name"], patch))
-        except RequestRefused as error:
-            refused += 1
-            complain(error)
-            continue
-        if not settings.as_json:
-            say(_sentence(changes[-1]))
+    done = client.patch_servers({**patch, "servers": [server["id"] for server in _chosen(client, patterns)]})
     if settings.as_json:
-        say_json(changes)
-    if refused:
-        sys.exit(EXIT_FAILED)
-    return [change["server"]["id"] for change in changes]
+        say_json(done if patch.get("dry_run") else done["changes"])
+        return [change["server"]["id"] for change in done["changes"]]
+    if patch.get("dry_run"):
+        say("\n\n".join(map(_plan, done["plan"])))
+    for change in done["changes"]:
+        say(_sentence(change))
+    return [change["server"]["id"] for change in done["changes"]]
+
+
+def _planned(patch: ServersPatch, how: How) -> ServersPatch:
+    patch["reason"], patch["unrecorded"] = how["reason"], how["unrecorded"]
+    patch["force"], patch["dry_run"] = how["force"], how["dry_run"]
+    return patch
+
+
+def _plan(plan: PoolPlan) -> str:
+    head = f"pool {plan['pool']}: {plan['eligible_before']} -> {plan['eligible_after']} of its servers take new clients"
+    if plan["leaves_nobody"]:
+        head += f": nobody is left for {plan['requests_per_s']:.0f} requests/s"
+        head += f", pool {plan['failover']} takes over" if plan["failover"] else ", clients get 503"
+    if plan["keys_moved"] is not None:
+        head += f"; {plan['keys_moved']:.1%} of the keys move"
+    rows = [(each["server"], f"{each['before']:.1%}", f"{each['after']:.1%}") for each in plan["shares"]]
+    return head + "\n" + table(("SERVER", "SHARE", "AFTER"), rows, frozenset({1, 2}))
 
 
 def _sentence(change: ServerChange) -> str:
@@ -97,20 +102,16 @@ def _sentence(change: ServerChange) -> str:
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
-def _why(patch: ServerPatch, reason: str, unrecorded: bool) -> ServerPatch:
-    return {**patch, "reason": reason, "unrecorded": unrecorded}
-
-
 def _admin_verb(name: AdminWord, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
     @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
-    @reason_options
+    @plan_options
     @json_option
     @socket_option
     @click.pass_obj
-    def verb(settings: Settings, servers: tuple[str, ...], reason: str, unrecorded: bool) -> None:
+    def verb(settings: Settings, /, servers: tuple[str, ...], **how: Unpack[How]) -> None:
         with engine(settings) as client:
-            _apply(client, settings, servers, _why({"state": name}, reason, unrecorded))
+            _apply(client, settings, servers, _planned({"servers": [], "state": name}, how))
 
     return verb
 
@@ -123,21 +124,21 @@ maint = _admin_verb("maint", "Take servers out for maintenance: no clients, no h
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @duration_option("--timeout", "Close by force what is still open after this (default: the pool's).")
 @click.option("--wait", is_flag=True, help="Return when nothing is in flight any more; status 1 if forced.")
-@reason_options
+@plan_options
 @json_option
 @socket_option
 @click.pass_obj
-def drain(  # noqa: PLR0913 - one for each option
-    settings: Settings, servers: tuple[str, ...], timeout: float | None, wait: bool, reason: str, unrecorded: bool
+def drain(
+    settings: Settings, /, servers: tuple[str, ...], timeout: float | None, wait: bool, **how: Unpack[How]
 ) -> None:
     """Give servers no new clients and let them finish."""
-    patch: ServerPatch = {"state": "drain"}
+    patch = _planned({"servers": [], "state": "drain"}, how)
     if timeout is not None:
         patch["drain_timeout_s"] = timeout
     with engine(settings) as client:
         newest = client.events(limit=1)
-        ids = _apply(client, settings, servers, _why(patch, reason, unrecorded))
-        if wait:
+        ids = _apply(client, settings, servers, patch)
+        if wait and ids:
             _wait(client, ids)
             _check_not_forced(client, ids, newest[-1]["seq"] if newest else 0)
             click.echo(f"drained: {', '.join(ids)}", err=settings.as_json)
@@ -174,11 +175,11 @@ def _check_not_forced(client: ControlClient, ids: Sequence[str], after: int) -> 
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @click.argument("weight", type=click.IntRange(0, WEIGHT_MAX), metavar="N")
-@reason_options
+@plan_options
 @json_option
 @socket_option
 @click.pass_obj
-def weight(settings: Settings, servers: tuple[str, ...], weight: int, reason: str, unrecorded: bool) -> None:
+def weight(settings: Settings, /, servers: tuple[str, ...], weight: int, **how: Unpack[How]) -> None:
     """Set the weight of servers, 0 to 256; 0: no new clients."""
     with engine(settings) as client:
-        _apply(client, settings, servers, _why({"weight": weight}, reason, unrecorded))
+        _apply(client, settings, servers, _planned({"servers": [], "weight": weight}, how))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 import click
 
@@ -90,6 +90,22 @@ def reason_options(command: _Command) -> _Command:
         help="Make it even if the journal cannot be written: it is gone with the engine then.",
     )
     return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(unrecorded(command))
+
+
+class How(TypedDict):
+    """What `plan_options` give to a command."""
+
+    reason: str
+    unrecorded: bool
+    force: bool
+    dry_run: bool
+
+
+def plan_options(command: _Command) -> _Command:
+    """Give a command the options of a change that is planned first."""
+    dry = click.option("--dry-run", is_flag=True, help="Say who would get how much, and change nothing.")
+    force = click.option("--force", is_flag=True, help="Even if a pool has no server left then.")
+    return reason_options(dry(force(command)))
 
 
 def printable(text: str) -> str:

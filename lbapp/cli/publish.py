@@ -11,7 +11,7 @@ from uuid import uuid4
 import click
 
 from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
-from lbapp.control.messages import PoolChange, PoolPatch
+from lbapp.control.changes import PoolChange, PoolPatch
 
 
 def _verb(name: str, is_published: bool, help_text: str) -> click.Command:

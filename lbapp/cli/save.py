@@ -17,7 +17,7 @@ import click
 
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import shown_value
-from lbapp.control.messages import Difference
+from lbapp.control.changes import Difference
 from lbapp.model.errors import LbappError
 
 

@@ -13,7 +13,7 @@ import click
 
 from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
 from lbapp.cli.format import shown_value, table
-from lbapp.control.messages import ActionDone, ChangeDone
+from lbapp.control.changes import ActionDone, ChangeDone
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
 _DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")

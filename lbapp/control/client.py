@@ -16,21 +16,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from lbapp.control.messages import (
+from lbapp.control.changes import (
     ActionsDone,
     Difference,
-    Event,
-    Events,
-    PersistenceCleared,
     PoolChange,
     PoolPatch,
-    PoolStatus,
-    RememberedClients,
     ServerChange,
     ServerPatch,
-    Status,
+    ServersChange,
+    ServersPatch,
     Undone,
 )
+from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 if TYPE_CHECKING:
@@ -115,6 +112,10 @@ class ControlClient:
     def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
         """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
         return cast(ServerChange, self._call("PATCH", _server_path(pool, server), json=patch))
+
+    def patch_servers(self, patch: ServersPatch) -> ServersChange:
+        """Change several servers, or none. Raises RequestRefused, EngineUnreachable."""
+        return cast(ServersChange, self._call("PATCH", "/v1/servers", json=patch))
 
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""

@@ -13,8 +13,9 @@ from typing import cast
 
 import anyio
 
+from lbapp.control.changes import ServerPatch
 from lbapp.control.client import AsyncControlClient
-from lbapp.control.messages import AdminWord, ServerPatch, ServerStatus
+from lbapp.control.messages import AdminWord, ServerStatus
 from lbapp.model.errors import LbappError
 from lbapp.model.states import WEIGHT_MAX
 from lbapp.tui.feed import Feed
@@ -95,7 +96,8 @@ class Changes:
         self._told(Outcome(f"{server_id}: asking for {wish}"))
         client = AsyncControlClient(self._feed.socket_path)
         try:
-            change = await client.patch_server(target.pool, target.name, patch)
+            # The operator has seen what it does and said yes, or takes something back.
+            change = await client.patch_server(target.pool, target.name, {**patch, "force": True})
         except LbappError as error:
             self._told(Outcome(clean(str(error)), is_refused=True))
             return False

@@ -23,7 +23,7 @@ def ready_again(bench: Bench) -> Iterator[None]:
 
 
 def test_globs_choose_servers_each_once(bench: Bench) -> None:
-    result = bench.lbapp("maint", "app/*", "app/s1")
+    result = bench.lbapp("maint", "app/*", "app/s1", "--force")
     assert result.exit_code == 0
     assert result.stdout == "app/s1: state ready -> maint\napp/s2: state ready -> maint\n"
     assert bench.engine.server("app/s2")["admin"] == "maint"
@@ -57,7 +57,7 @@ def test_drain_waits_for_what_is_in_flight(bench: Bench) -> None:
     with bench.send_request() as client:
         wait_for(lambda: sum(bench.engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
         threading.Timer(0.6, bench.may_answer.set).start()
-        result = bench.lbapp("drain", "app/*", "--wait")
+        result = bench.lbapp("drain", "app/*", "--wait", "--force")
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
     assert result.exit_code == 0
     assert "draining 1 of 2: 1 in flight" in result.stderr
@@ -68,7 +68,7 @@ def test_drain_that_had_to_be_forced_fails(bench: Bench) -> None:
     bench.may_answer.clear()
     with bench.send_request():
         wait_for(lambda: sum(bench.engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
-        result = bench.lbapp("drain", "app/*", "--timeout", "400ms", "--wait")
+        result = bench.lbapp("drain", "app/*", "--timeout", "400ms", "--wait", "--force")
     assert result.exit_code == 1
     assert "closed by force" in result.stderr
 
@@ -78,6 +78,6 @@ def test_drain_that_somebody_ends_is_not_called_drained(bench: Bench) -> None:
     with bench.send_request():
         wait_for(lambda: sum(bench.engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
         threading.Timer(0.6, lambda: bench.lbapp("ready", "app/*")).start()
-        result = bench.lbapp("drain", "app/*", "--wait")
+        result = bench.lbapp("drain", "app/*", "--wait", "--force")
     assert result.exit_code == 1
     assert "ended by somebody else" in result.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.cli.save import save_into, with_weights
-from lbapp.control.messages import Difference
+from lbapp.control.changes import Difference
 from lbapp.model.errors import LbappError
 
 TEXT = """\

@@ -39,6 +39,7 @@ TESTED_BY = {
     "lbapp/engine/supervisor/probe_stream.py": "tests/engine/supervisor/test_probes.py",
     "lbapp/engine/supervisor/probe_tls.py": "tests/engine/supervisor/test_checks.py",
     "lbapp/engine/supervisor/targets.py": "tests/engine/supervisor/test_checks.py",
+    "lbapp/engine/supervisor/guard.py": "tests/engine/supervisor/test_commands.py",
     "lbapp/engine/supervisor/intents.py": "tests/system/test_journal.py",
     "lbapp/cli/undo.py": "tests/system/test_journal.py",
     "lbapp/engine/supervisor/persistence.py": "tests/system/test_persistence.py",
@@ -77,6 +78,7 @@ TESTED_BY = {
 }
 # Names and types only: nothing that a test could show.
 DECLARATIONS = {
+    "lbapp/control/changes.py",
     "lbapp/control/messages.py",
     "lbapp/model/capacity.py",
     "lbapp/model/journal.py",

@@ -50,7 +50,7 @@ def test_relay_closed_by_force_is_over_and_does_not_hold_up_the_stop(
             wait_for(lambda: engine.server("app/s")["in_flight"] == 1)
             if is_stopped:
                 process.send_signal(signal.SIGSTOP)
-            assert lbapp(engine, "drain", "app/*", "--timeout", "500ms").returncode == 0
+            assert lbapp(engine, "drain", "app/*", "--timeout", "500ms", "--force").returncode == 0
             wait_for(lambda: "drain_timed_out" in engine.events())
             wait_for(lambda: engine.server("app/s")["in_flight"] == 0, 3)
             wait_for(lambda: engine.status()["listeners"][0]["connections"] == 0, 3)
@@ -79,7 +79,7 @@ def test_download_to_a_client_that_reads_nothing_is_closed_at_the_drains_timeout
         client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         client.recv(100)
         wait_for(lambda: engine.server("app/s")["in_flight"] == 1)
-        assert lbapp(engine, "drain", "app/s", "--timeout", "500ms").returncode == 0
+        assert lbapp(engine, "drain", "app/s", "--timeout", "500ms", "--force").returncode == 0
         wait_for(lambda: "drain_timed_out" in engine.events())
         wait_for(lambda: engine.server("app/s")["in_flight"] == 0, 3)
     backend.close()

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from lbapp.control.changes import ServerPatch
 from lbapp.control.client import ControlClient
-from lbapp.control.messages import ServerPatch
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 from tests.engine.worker.harness import TcpServer, answering
 from tests.system.harness import Engine, listener_toml, pool_toml, running_engine
@@ -104,7 +104,7 @@ def test_saved_weight_is_the_files_and_no_change_any_more(tmp_path: Path) -> Non
 def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
     with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
         assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
-        assert lbapp(engine, "maint", "app/*").returncode == 0
+        assert lbapp(engine, "maint", "app/*", "--force").returncode == 0
         assert set(intended(engine).values()) == {("maint", 7), ("maint", 100)}
         done = lbapp(engine, "undo", "--reason", "oops")
         assert done.stdout.count("state maint -> ready") == 3
@@ -113,11 +113,28 @@ def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
         refused = lbapp(engine, "undo")
         assert (refused.returncode, "there is nothing to undo" in refused.stderr) == (1, True)
         table = lbapp(engine, "changes").stdout
-        assert "undo of 4, 3, 2" in table
+        assert "undo of 2" in table
         assert "(undone)" in table
         found = json.loads(lbapp(engine, "changes", "--json").stdout)
-        assert [each["number"] for each in found["actions"]] == [1, 2, 3, 4, 5, 6]
-        assert found["actions"][4]["reason"] == "oops"
+        assert [each["number"] for each in found["actions"]] == [1, 2, 3, 4]
+        assert found["actions"][2]["reason"] == "oops"
+
+
+def test_last_server_is_not_taken_away_by_mistake_and_a_plan_says_what_comes(tmp_path: Path) -> None:
+    with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
+        plan = lbapp(engine, "drain", "app/s1", "app/s2", "--dry-run").stdout
+        assert plan.startswith("pool app: 3 -> 1 of its servers take new clients\n")
+        assert [line.split() for line in plan.splitlines()[2:]] == [
+            ["app/s1", "33.3%", "0.0%"], ["app/s2", "33.3%", "0.0%"], ["app/s3", "33.3%", "100.0%"],
+        ]  # fmt: skip
+        assert set(intended(engine).values()) == {("ready", 100)}
+        refused = lbapp(engine, "maint", "app/*")
+        assert refused.returncode == 1
+        assert "pool app would have no server for new clients: 3 now, 0 requests/s" in refused.stderr
+        assert set(intended(engine).values()) == {("ready", 100)}
+        assert lbapp(engine, "weight", "app/*", "0", "--force").returncode == 0
+        assert set(intended(engine).values()) == {("ready", 0)}
+        assert lbapp(engine, "undo").stdout.count("weight 0 -> 100") == 3
 
 
 def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_drain_closes_by_force_at_its_timeout(tmp_path: Path) -> None:
         with socket.create_connection(("127.0.0.1", engine.port("raw")), timeout=20) as held:
             held.sendall(b"x")
             assert held.recv(1) == b"x"
-            client.patch_server("raw", "s", {"state": "drain", "drain_timeout_s": 0.5})
+            client.patch_server("raw", "s", {"state": "drain", "drain_timeout_s": 0.5, "force": True})
             assert held.recv(1) == b""
         wait_for(lambda: engine.server("raw/s")["in_flight"] == 0)
         assert "drain_timed_out" in engine.events()

@@ -148,6 +148,7 @@ class EngineDouble:
     def __init__(self, servers: list[ServerStatus] | None = None) -> None:
         self.servers = servers or [server("app", f"s{number}", 10.0 * number) for number in (1, 2, 3)]
         self.patches: list[tuple[str, dict[str, object]]] = []
+        self.forced: list[bool] = []  # of each patch
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
@@ -197,6 +198,7 @@ class EngineDouble:
         pool, name = request.path_params["pool"], request.path_params["server"]
         one = next(one for one in self.servers if (one["pool"], one["name"]) == (pool, name))
         patch = await request.json()
+        self.forced.append(patch.pop("force", False))
         if self._changed_in.get(one["id"], 0) > patch.get("expect_revision", self.revision):
             return _refusal("changed", f"{one['id']} changed in revision {self.revision}", "Look at it again")
         self.revision += 1

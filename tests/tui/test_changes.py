@@ -46,6 +46,7 @@ async def test_weights_asked_for_in_a_row_add_up(desk: Desk) -> None:
         for _ in range(3):
             tasks.start_soon(desk.changes.add_weight, "app/s1", -10)
     assert [patch["weight"] for _, patch in desk.double.patches] == [90, 80, 70]
+    assert all(desk.double.forced)  # the console asks by itself before it takes servers away
 
 
 async def test_steps_never_take_the_last_weight_away(desk: Desk) -> None:

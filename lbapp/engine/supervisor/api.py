@@ -77,6 +77,7 @@ class Api:
             Route("/v1/pools", self._guarded(self._pools)),
             Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
             Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/servers", self._guarded(self._servers), methods=["PATCH"]),
             Route("/v1/changes", self._guarded(self._changes)),
             Route("/v1/diff", self._guarded(self._diff)),
             Route("/v1/undo", self._guarded(self._undo), methods=["POST"]),
@@ -141,6 +142,9 @@ class Api:
             return JSONResponse(await self.clients.clear(pool, query.get("key"), _actor(request)))
         limit = _number(request, "limit", PERSISTENCE_LISTED_MAX)
         return JSONResponse(await self.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX)))
+
+    async def _servers(self, request: Request) -> Response:
+        return JSONResponse(await self.commands.change_servers(await _json_body(request), _actor(request)))
 
     async def _changes(self, request: Request) -> Response:
         return JSONResponse(self.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))

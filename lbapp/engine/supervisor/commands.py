@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from lbapp.control.messages import Actor, Event, PoolChange, ServerChange, Undone
+from lbapp.control.changes import PoolChange, ServerChange, ServersChange, Undone
+from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.guard import Guard
 from lbapp.engine.supervisor.intents import READY, Intents, Why, change_done
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.reading import StatusReader
@@ -30,7 +34,8 @@ TIMEOUT_S_MAX: Final = 7 * 24 * 3600.0
 _SHOWN_MAX: Final = 60
 _ADMIN: Final = {state.name.lower(): state for state in AdminState}
 _WHY_FIELDS: Final = ("reason", "group", "unrecorded")
-_PATCH_FIELDS: Final = ("state", "weight", "drain_timeout_s", "expect_revision", *_WHY_FIELDS)
+_PATCH_FIELDS: Final = ("state", "weight", "drain_timeout_s", "expect_revision", "force", *_WHY_FIELDS)
+_SERVERS_FIELDS: Final = ("servers", "state", "weight", "drain_timeout_s", "force", "dry_run", "reason", "unrecorded")
 _GROUP_LETTERS_MAX: Final = 64
 REASON_LETTERS_MAX: Final = 200
 
@@ -43,6 +48,7 @@ class Commands:
     ) -> None:
         self._running = running
         self._intents = intents
+        self._guard = Guard(states, reader)
         self._states = states
         self._drains = drains
         self._reader = reader
@@ -66,32 +72,61 @@ class Commands:
     async def change_server(self, state: ServerState, body: object, actor: Actor) -> ServerChange:
         """Carry out a ServerPatch.
 
-        Raises RequestRefused 409 changed, 422 invalid_body, invalid_state, invalid_weight, 503 not_recorded.
+        Raises RequestRefused 409 changed, leaves_nobody, 422 invalid_body, invalid_state, invalid_weight, 503 not_recorded.
         """
         patch = _object(body, _PATCH_FIELDS)
-        if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
-            raise _invalid("body", "the change is empty", "Give state, weight or both")
-        why = _why(patch)
-        admin = _admin(patch["state"]) if "state" in patch else None
-        weight = _weight(patch["weight"]) if "weight" in patch else None
-        timeout_s = _seconds(patch["drain_timeout_s"], "drain_timeout_s") if "drain_timeout_s" in patch else None
-        if timeout_s is not None and (state.admin if admin is None else admin) is not AdminState.DRAIN:
-            raise _invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
+        wish = _wish(patch)
+        expected = patch.get("expect_revision")
         async with self._intents.one_at_a_time():
-            self._check_revision(state, patch.get("expect_revision"))
-            before = _admin_and_weight(state)
-            changes = _changes(state, admin, weight, timeout_s)
-            if changes:
-                await self._intents.record(changes, actor, why)
-            if state is not self._states.by_id.get(state.server.id):
-                raise RequestRefused(
-                    "unknown_server", f"{state.server.id} is gone just now", "It is not found any more", 404
-                )
-            events = self._apply(state, admin, weight, actor, why.reason)
-            if state.admin is not AdminState.DRAIN:
-                self._drains.cancel(state)
-            elif before["state"] != "drain" or timeout_s is not None:
-                self._drains.begin(state, timeout_s)
+            self._check_revision(state, expected)
+            if not wish.is_forced:
+                self._guard.check(self._guard.plan([state], wish.admin, wish.weight))
+            (change,) = await self._change([state], wish, actor)
+        return change
+
+    async def change_servers(self, body: object, actor: Actor) -> ServersChange:
+        """Carry out a ServersPatch, for all servers or none. Raises as change_server does, and 404 unknown_server."""
+        patch = _object(body, _SERVERS_FIELDS)
+        wish, is_dry = _wish(patch), patch.get("dry_run", False)
+        names = patch.get("servers")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise _invalid("body", f"servers is {_shown(names)}", 'Use a list of names such as ["app/s1"]')
+        if not isinstance(is_dry, bool):
+            raise _invalid("body", f"dry_run is {_shown(is_dry)}", "Use true or false")
+        async with self._intents.one_at_a_time():
+            states = {
+                name: self.find_server(*name.split("/", 1)) if "/" in name else _no_server(name) for name in names
+            }
+            plan = self._guard.plan(states.values(), wish.admin, wish.weight)
+            if is_dry:
+                return {"plan": plan, "changes": []}
+            if not wish.is_forced:
+                self._guard.check(plan)
+            return {"plan": plan, "changes": await self._change(list(states.values()), wish, actor)}
+
+    async def _change(self, states: Sequence[ServerState], wish: _Wish, actor: Actor) -> list[ServerChange]:
+        """Record a change of servers as one action, then make it. Call it with other changes kept waiting."""
+        if wish.timeout_s is not None and any(
+            (state.admin if wish.admin is None else wish.admin) is not AdminState.DRAIN for state in states
+        ):
+            raise _invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
+        before = [_admin_and_weight(state) for state in states]
+        changes = [change for state in states for change in _changes(state, wish.admin, wish.weight, wish.timeout_s)]
+        if changes:
+            await self._intents.record(changes, actor, wish.why)
+        gone = [state.server.id for state in states if state is not self._states.by_id.get(state.server.id)]
+        if gone:
+            raise RequestRefused(
+                "unknown_server", f"{', '.join(gone)} is gone just now", "It is not found any more", 404
+            )
+        return [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
+
+    def _make(self, state: ServerState, before: dict[str, str | int], wish: _Wish, actor: Actor) -> ServerChange:
+        events = self._apply(state, wish.admin, wish.weight, actor, wish.why.reason)
+        if state.admin is not AdminState.DRAIN:
+            self._drains.cancel(state)
+        elif before["state"] != "drain" or wish.timeout_s is not None:
+            self._drains.begin(state, wish.timeout_s)
         return {
             "server": self._reader.server(state),
             "before": before,
@@ -192,6 +227,36 @@ def _changes(state: ServerState, admin: AdminState | None, weight: int | None, t
         until = time.time() + seconds if is_draining else None
         changes.append(Change(name, Setting.STATE, state.admin.name.lower(), after, READY, until))
     return changes
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is to become of servers, and why. None: that stays."""
+
+    admin: AdminState | None
+    weight: int | None
+    timeout_s: float | None
+    why: Why
+    is_forced: bool
+
+
+def _wish(patch: dict[str, object]) -> _Wish:
+    if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
+        raise _invalid("body", "the change is empty", "Give state, weight or both")
+    is_forced = patch.get("force", False)
+    if not isinstance(is_forced, bool):
+        raise _invalid("body", f"force is {_shown(is_forced)}", "Use true or false")
+    return _Wish(
+        _admin(patch["state"]) if "state" in patch else None,
+        _weight(patch["weight"]) if "weight" in patch else None,
+        _seconds(patch["drain_timeout_s"], "drain_timeout_s") if "drain_timeout_s" in patch else None,
+        _why(patch),
+        is_forced,
+    )
+
+
+def _no_server(name: str) -> ServerState:
+    raise RequestRefused("unknown_server", f"{_shown(name)} names no server", "Servers are named POOL/SERVER", 404)
 
 
 def _why(patch: dict[str, object]) -> Why:

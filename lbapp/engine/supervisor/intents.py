@@ -19,7 +19,8 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from lbapp.control.messages import ActionDone, ActionsDone, Actor, ChangeDone, Difference
+from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
+from lbapp.control.messages import Actor
 from lbapp.engine.policy.intent import Intent, last_wishes, replay, shown, undone_by
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events

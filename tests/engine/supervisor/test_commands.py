@@ -211,3 +211,57 @@ async def test_undo_that_is_wrong_is_refused(body: object) -> None:
         with pytest.raises(RequestRefused) as caught:
             await commands.undo(body, EVE)
         assert caught.value.status == 422
+
+
+# -- plans ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_several_servers_are_changed_by_one_action_or_not_at_all() -> None:
+    with commanding() as (own, commands):
+        with pytest.raises(RequestRefused, match="no server s9"):
+            await commands.change_servers({"servers": ["app/s1", "app/s9"], "weight": 5}, EVE)
+        assert own.kinds() == []
+        done = await commands.change_servers({"servers": ["app/s1", "app/s2", "app/s1"], "weight": 5}, EVE)
+        assert [change["after"]["weight"] for change in done["changes"]] == [5, 5]
+        assert (await commands.undo(None, EVE))["actions"] == [1]
+        assert [own.server(name).weight for name in ("s1", "s2")] == [100, 100]
+
+
+async def test_what_leaves_nobody_is_refused_with_the_figure_unless_it_is_forced() -> None:
+    with commanding() as (own, commands):
+        for body in ({"state": "maint"}, {"weight": 0}, {"state": "drain"}):
+            with pytest.raises(RequestRefused, match="pool app would have no server for new clients: 2 now") as caught:
+                await commands.change_servers({"servers": ["app/s1", "app/s2"], **body}, EVE)
+            assert (caught.value.code, caught.value.status) == ("leaves_nobody", 409)
+        assert own.kinds() == []
+        await commands.change_server(own.server("s1"), {"state": "maint"}, EVE)
+        with pytest.raises(RequestRefused, match="1 now"):
+            await commands.change_server(own.server("s2"), {"state": "drain"}, EVE)
+        await commands.change_server(own.server("s2"), {"state": "drain", "force": True}, EVE)
+        await commands.change_server(own.server("s1"), {"state": "drain"}, EVE)  # nobody is left already
+
+
+async def test_dry_run_says_who_gets_how_much_and_changes_nothing() -> None:
+    with commanding() as (own, commands):
+        done = await commands.change_servers({"servers": ["app/s1"], "state": "drain", "dry_run": True}, EVE)
+        (plan,) = done["plan"]
+        assert done["changes"] == []
+        assert (plan["eligible_before"], plan["eligible_after"], plan["leaves_nobody"]) == (2, 1, False)
+        assert [(each["before"], each["after"]) for each in plan["shares"]] == [(0.5, 0.0), (0.5, 1.0)]
+        assert own.kinds() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"weight": 5}, {"servers": [], "weight": 5}, {"servers": "app/s1", "weight": 5}, {"servers": [1], "weight": 5},
+        {"servers": ["app/s1"]}, {"servers": ["app/s1"], "weight": 5, "force": 1}, {"servers": ["app/s1"], "dry_run": True},
+        {"servers": ["app/s1"], "weight": 5, "dry_run": "no"}, {"servers": ["app/s1"], "drain_timeout_s": 5},
+    ],
+)  # fmt: skip
+async def test_change_of_several_that_is_wrong_changes_nothing(body: object) -> None:
+    with commanding() as (own, commands):
+        with pytest.raises(RequestRefused) as caught:
+            await commands.change_servers(body, EVE)
+        assert caught.value.status == 422
+        assert (own.states.revision, own.kinds()) == (0, [])

@@ -134,7 +134,7 @@ def test_overdue_drain_ends_the_connections_of_a_server_by_force(tmp_path: Path)
         asking = threading.Thread(target=lambda: answers.append(own.get("/slow").status_code))
         asking.start()
         own.wait_for(lambda: backend.requests == 1)
-        control.patch("/v1/pools/app/servers/s1", json={"state": "drain", "drain_timeout_s": 0.2})
+        control.patch("/v1/pools/app/servers/s1", json={"state": "drain", "drain_timeout_s": 0.2, "force": True})
         asking.join(DEADLINE_S)
         assert answers == [503]
         own.wait_for(lambda: any("server_drained" in line for line in own.log))

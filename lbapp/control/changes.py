@@ -1,0 +1,157 @@
+"""What operators change, in the control API: patches, plans, the journal, undo.
+
+Responsible for the names and types of these messages, as `messages` is for all others. Knows nothing of HTTP or of how a change
+is made.
+
+Invariants: those of `messages`; a change says what was before it.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from lbapp.control.messages import Actor, AdminWord, PoolStatus, ServerStatus
+
+
+class ServerPatch(TypedDict):
+    """`PATCH /v1/pools/P/servers/S`: any of the fields.
+
+    Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
+    `expect_revision` is given and the server changed since, 503 not_recorded when the journal cannot be written and `unrecorded`
+    is not true, 409 leaves_nobody when the pool would have no server for new clients and `force` is not true.
+    """
+
+    state: NotRequired[AdminWord]
+    weight: NotRequired[int]
+    drain_timeout_s: NotRequired[float]
+    expect_revision: NotRequired[int]
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
+    force: NotRequired[bool]
+
+
+class ChangeDone(TypedDict):
+    """One setting of a server or pool: `state`, `weight` or `published`."""
+
+    on: str  # "pool/server" or "pool"
+    setting: str
+    before: str | int | bool
+    after: str | int | bool
+
+
+class ActionDone(TypedDict):
+    """What somebody did, as the journal has it. `group` is the same for actions that were one to their operator."""
+
+    number: int
+    at: float
+    actor: Actor
+    reason: str
+    group: str
+    changes: list[ChangeDone]
+    undoes: list[int]
+    is_undone: bool
+
+
+class ActionsDone(TypedDict):
+    """`GET /v1/changes?limit=N`: the latest last. `unavailable`: why nothing can be recorded; empty: it can."""
+
+    actions: list[ActionDone]
+    unavailable: str
+
+
+class Undone(TypedDict):
+    """`POST /v1/undo {"action": N, "reason": R}`: the actions taken back, the latest first, and what was changed.
+
+    409 nothing_to_undo, 503 not_recorded.
+    """
+
+    actions: list[int]
+    changes: list[ChangeDone]
+
+
+class Difference(TypedDict):
+    """Where the engine is other than its file."""
+
+    on: str
+    setting: str
+    in_file: str | int | bool
+    now: str | int | bool
+    action: ActionDone | None  # that made it so; null: an unrecorded change
+
+
+class Differences(TypedDict):
+    """`GET /v1/diff`."""
+
+    differences: list[Difference]
+
+
+class PlannedShare(TypedDict):
+    """The share of new clients that a server has by its weight, before and after a change."""
+
+    server: str
+    before: float
+    after: float
+
+
+class PoolPlan(TypedDict):
+    """What a change of servers is going to do to one pool."""
+
+    pool: str
+    requests_per_s: float
+    eligible_before: int
+    eligible_after: int
+    leaves_nobody: bool
+    failover: str | None
+    keys_moved: float | None  # share of all keys, of algorithms that hash
+    shares: list[PlannedShare]
+
+
+class ServersPatch(TypedDict):
+    """`PATCH /v1/servers`: one change to several servers, all of them or none.
+
+    Answers with ServersChange; refused as a ServerPatch is. With `dry_run` nothing is changed.
+    """
+
+    servers: list[str]
+    state: NotRequired[AdminWord]
+    weight: NotRequired[int]
+    drain_timeout_s: NotRequired[float]
+    reason: NotRequired[str]
+    unrecorded: NotRequired[bool]
+    force: NotRequired[bool]
+    dry_run: NotRequired[bool]
+
+
+class ServersChange(TypedDict):
+    """What a PATCH of several servers did, or would do."""
+
+    plan: list[PoolPlan]
+    changes: list[ServerChange]  # empty: it was a dry run
+
+
+class ServerChange(TypedDict):
+    """What a PATCH did: the server after it, and what was there before."""
+
+    server: ServerStatus
+    before: dict[str, str | int]
+    after: dict[str, str | int]
+    event_seqs: list[int]
+
+
+class PoolPatch(TypedDict):
+    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body, 503 not_recorded."""
+
+    published: bool
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
+
+
+class PoolChange(TypedDict):
+    """What a PATCH of a pool did: the pool after it, and what was there before."""
+
+    pool: PoolStatus
+    before: dict[str, bool]
+    after: dict[str, bool]
+    event_seqs: list[int]

@@ -6,10 +6,14 @@ the same bytes and number give the same change.
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 from dataclasses import replace
+from ipaddress import ip_address
 from random import Random
 from typing import Final
 
+from lbapp.engine.wire.proxy_protocol import InetEnd, ProxyHeader, build_v1, build_v2
 from tests.fuzz.vectors import VECTORS, Vector
 
 _PIECES: Final = (
@@ -73,7 +77,33 @@ def seeds_of(target: str) -> list[bytes]:
         return [vector.request.partition(b"\r\n\r\n")[2] for vector in VECTORS if vector.group == "chunks"]
     if target == "host":
         return [vector.request.partition(b"Host: ")[2].partition(b"\r\n")[0] for vector in VECTORS]
+    if target == "client-hello":
+        return _hellos()
+    if target == "proxy-header":
+        ends = InetEnd(ip_address("10.0.0.1"), 1), InetEnd(ip_address("10.0.0.2"), 65535)
+        sixes = InetEnd(ip_address("fd00::1"), 1), InetEnd(ip_address("::1"), 2)
+        headers = [ProxyHeader(is_local=True), ProxyHeader(False, *ends), ProxyHeader(False, *sixes)]
+        return [build(header) for build in (build_v1, build_v2) for header in headers]
+    if target == "cookie":
+        return [b"a=1", b"b=2; a=1; c=3", b"a=1; a=2", b"xa=1;a", b'a="1" ; b']
+    if target == "forwarded":
+        return [b"1.2.3.4, 10.0.0.9", b"[fd00::2]:80, 10.1.1.1|h.example~443", b"unknown, _x|a b~x", b"::ffff:1.2.3.4"]
     return [b"websocket|websocket", b"a, b/2|b", b"\x1b[2J\r\n"]
+
+
+def _hellos() -> list[bytes]:
+    """Return hellos as OpenSSL says them."""
+    hellos = []
+    for name in (None, "app.example"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        outgoing = ssl.MemoryBIO()
+        client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        hellos.append(outgoing.read())
+    return hellos
 
 
 def _changed(data: bytes, random: Random) -> bytes:

@@ -23,7 +23,7 @@ from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
-from lbapp.config.transport import ListenerKeys, PoolKeys
+from lbapp.config.transport import Account, ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
 from lbapp.model.entities import AlgorithmName, Bind, Protocol
@@ -55,6 +55,8 @@ class EngineTable(Table):
     workers: Workers = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
     control_socket: Annotated[str, BeforeValidator(values.socket_path)] | None = None
     state_dir: Annotated[str, BeforeValidator(values.file_path)] | None = None
+    operators: Account | None = None
+    viewers: Account | None = None
     nameservers: Annotated[list[tuple[str, int]], BeforeValidator(name_servers)] = Field(default_factory=list)
 
 
@@ -191,7 +193,12 @@ class Document(Table):
         limits = self.limits.to_model()
         return entities.Configuration(
             engine=entities.EngineSettings(
-                self.engine.workers, self.engine.control_socket, self.engine.state_dir, tuple(self.engine.nameservers)
+                self.engine.workers,
+                self.engine.control_socket,
+                self.engine.state_dir,
+                tuple(self.engine.nameservers),
+                self.engine.operators,
+                self.engine.viewers,
             ),
             listeners=tuple(_listener(each, limits) for each in self.listener),
             pools=tuple(_pool(each) for each in self.pool),

@@ -200,12 +200,17 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """The `[engine]` table. `control_socket` and `state_dir` None: the default of the user who runs it."""
+    """The `[engine]` table. `control_socket` and `state_dir` None: the default of the user who runs it.
+
+    `operators` and `viewers` are groups whose members may use the control socket, beside that user and root.
+    """
 
     workers: int = 1
     control_socket: str | None = None
     state_dir: str | None = None
     nameservers: tuple[tuple[str, int], ...] = ()
+    operators: str | None = None
+    viewers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

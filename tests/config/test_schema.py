@@ -51,6 +51,8 @@ EXAMPLES = {
     "engine.workers",
     "engine.control_socket",
     "engine.state_dir",
+    "engine.operators",
+    "engine.viewers",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
     "pool.discover.port",

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.commands import Commands, ask_stop
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.intents import Intents
@@ -44,6 +45,8 @@ from lbapp.model.limits import (
 _WATCH_GAP_S: Final = 0.05  # changes so close together go out as one line
 _WATCH_INTERVAL_S_MAX: Final = 2.0  # with very many servers, so that watching costs a fifth of a core at most
 CHANGES_SHOWN: Final = 100
+_REFUSED_AGAIN_S: Final = 60.0  # until the same refusal is another event
+_REFUSED_KEPT: Final = 1_000
 _LINES: Final = "application/x-ndjson"
 _CODES: Final = {
     404: ("not_found", "there is nothing at {path}", "GET /v1/status is where to start"),
@@ -67,6 +70,7 @@ class Api:
     intents: Intents
     faults: int = 0
     _streams: int = 0
+    _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
     _closed: anyio.Event = field(default_factory=anyio.Event)
 
     def app(self) -> Starlette:
@@ -100,6 +104,7 @@ class Api:
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
             try:
+                self._check_role(request)
                 return await endpoint(request)
             except RequestRefused as refused:
                 return _error(refused.status, refused.code, refused.message, refused.hint)
@@ -111,6 +116,25 @@ class Api:
                 return _error(500, "internal", "lbapp failed to answer this", "The engine's log has the details")
 
         return guarded
+
+    def _check_role(self, request: Request) -> None:
+        """Let nobody do more than they may; the first such try is an event. Raises RequestRefused 403 forbidden."""
+        is_looking = request.method in ("GET", "HEAD")
+        if request.state.role >= (Role.LOOK if is_looking else Role.OPERATE):
+            return
+        actor = _actor(request)
+        message = f"{actor['user']} may not {request.method} {request.url.path}"
+        key = (actor["uid"], request.method, request.url.path)
+        now_s = time.monotonic()
+        if now_s - self._refused.get(key, -_REFUSED_AGAIN_S) >= _REFUSED_AGAIN_S:
+            if len(self._refused) >= _REFUSED_KEPT:
+                self._refused.clear()
+            self._refused[key] = now_s
+            self.events.add("call_refused", "node", message, actor=actor)
+        hint = "Members of the group engine.operators may" + (
+            ", those of engine.viewers may look" if is_looking else ""
+        )
+        raise RequestRefused("forbidden", message, hint, 403)
 
     async def _status(self, _request: Request) -> Response:
         return JSONResponse(self.reader.status())

@@ -3,9 +3,9 @@
 Responsible for the socket's file, for who may open it, for knowing the caller by its peer credentials, and
 for running uvicorn inside the supervisor's own event loop. Knows nothing of what is asked.
 
-Invariants: the file is mode 0600 from the first moment, in a folder that others cannot enter when lbapp made
-it; a socket that another engine answers on is never taken; signals stay the supervisor's; what HTTP itself
-refuses has the shape of every other error.
+Invariants: the file is mode 0600 from the first moment, in a folder that others cannot enter when lbapp made it, unless groups
+may call: then everybody may connect, and who is in none of them is refused; a socket that another engine answers on is never
+taken; signals stay the supervisor's; what HTTP itself refuses has the shape of every other error.
 """
 
 from __future__ import annotations
@@ -30,12 +30,15 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.access import Access, groups_of
 from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
 from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S
 
 _FOLDER_MODE: Final = 0o750
 _MODE: Final = 0o600
+_SHARED_FOLDER_MODE: Final = 0o755
+_SHARED_MODE: Final = 0o666
 _CLOSING_S: Final = 1  # for answers under way when the engine leaves
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
@@ -49,11 +52,12 @@ class ControlSocket:
         self._inode = inode
 
     @classmethod
-    def open(cls, path: Path) -> ControlSocket:
+    def open(cls, path: Path, *, is_for_groups: bool = False) -> ControlSocket:
         """Make the folder where needed and listen. Raises StartError."""
+        folder_mode, mode = (_SHARED_FOLDER_MODE, _SHARED_MODE) if is_for_groups else (_FOLDER_MODE, _MODE)
         try:
-            path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-            return cls(path, *open_unix(path, _MODE))
+            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+            return cls(path, *open_unix(path, mode))
         except OSError as error:
             hint = "Name another with --socket PATH or control_socket in the [engine] table"
             if error.errno == errno.EADDRINUSE:
@@ -72,11 +76,11 @@ class ControlSocket:
 class ControlServer(uvicorn.Server):
     """uvicorn as one task of the supervisor: `serve_on` runs until `should_exit` is set."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access: Access | None = None) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
             app,
-            http=PeerProtocol,
+            http=type("PeerProtocol", (PeerProtocol,), {"access": access or Access()}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -102,12 +106,16 @@ class PeerProtocol(H11Protocol):
     A request is whole within CONTROL_REQUEST_TIMEOUT_S, so that a caller who says nothing does not hold a place for ever.
     """
 
+    access: Access  # whom it lets do what
     _overdue: TimerHandle | None = None  # while a request is awaited
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Take the peer's credentials; refuse one connection too many."""
         super().connection_made(cast(Transport, transport))
-        self.app_state = {**self.app_state, "actor": peer_of(transport.get_extra_info("socket"))}
+        connection = transport.get_extra_info("socket")
+        actor, gid = peer_of(connection)
+        role = self.access.role_of(actor["uid"] or 0, groups_of(connection, gid))
+        self.app_state = {**self.app_state, "actor": actor, "role": role}
         if len(self.connections) > CONTROL_CONNECTIONS_MAX:
             self._refuse(503, "too_many_connections", "the control socket has too many connections", "")
         self._await_request()
@@ -149,10 +157,10 @@ class PeerProtocol(H11Protocol):
         self.transport.close()
 
 
-def peer_of(connection: socket.socket) -> Actor:
-    """Return who is at the other end of a Unix connection (SO_PEERCRED, unix(7))."""
-    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return {"uid": uid, "user": _user_name(uid), "pid": pid}
+def peer_of(connection: socket.socket) -> tuple[Actor, int]:
+    """Return who is at the other end of a Unix connection, and their first group (SO_PEERCRED, unix(7))."""
+    pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return {"uid": uid, "user": _user_name(uid), "pid": pid}, gid
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ import anyio
 
 from lbapp.control.paths import default_state_dir
 from lbapp.engine.supervisor import slow_start
+from lbapp.engine.supervisor.access import Access
 from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.certificates import Certificates
@@ -61,7 +62,8 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
     raise_open_files_limit()
     configuration, findings = prepare(configuration)
     with contextlib.ExitStack() as owned:
-        control = ControlSocket.open(control_path)
+        access = Access.of(configuration.engine)
+        control = ControlSocket.open(control_path, is_for_groups=access.is_open)
         owned.callback(control.close)
         listening = Listening.open(configuration.listeners, configuration.engine.workers)
         owned.callback(listening.close)
@@ -117,7 +119,7 @@ class Engine:
         self.clients = Clients(running, self.events)
         self.api = Api(reader, commands, self.states, self.events, self.life, self.clients, self.intents)
         self._control_ended = anyio.Event()
-        self.server = ControlServer(self.api.app())
+        self.server = ControlServer(self.api.app(), Access.of(running.configuration.engine))
 
     async def run(self) -> None:
         """Live. Raises StartError when the workers do not come up."""

@@ -22,6 +22,7 @@ HOT_FUNCTIONS: set[str] = set()
 # Where an error nobody foresaw is caught: connection task, probe loop, control command.
 CATCH_ALL = {
     "lbapp/engine/worker/downstream.py",
+    "lbapp/engine/worker/queueing.py",
     "lbapp/engine/worker/reactor.py",
     "lbapp/engine/supervisor/checks.py",
     "lbapp/engine/supervisor/probes.py",

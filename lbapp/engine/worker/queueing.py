@@ -51,7 +51,7 @@ class Wish(Protocol):
 class Waiter:
     """One that waits, in the place where its connection to a server will be."""
 
-    __slots__ = ("_queue", "_reactor", "_task", "arrived_ns", "server", "wants", "wish")
+    __slots__ = ("_queue", "_reactor", "_task", "arrived_ns", "error", "server", "wants", "wish")
 
     def __init__(self, queue: PoolQueue, reactor: Reactor, wish: Wish) -> None:
         self._queue = queue
@@ -59,6 +59,7 @@ class Waiter:
         self._task: Task | None = None
         self.arrived_ns = monotonic_ns()
         self.server: UpstreamServer | None = None
+        self.error: Exception | None = None  # that choosing came to
         self.wish = wish
         self.wants = wish.wants()
 
@@ -68,10 +69,19 @@ class Waiter:
         self._task = self._reactor.current
         yield
 
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether it has not been resumed yet."""
+        return self._task is not None
+
     def go_on(self) -> None:
-        """Resume it, out of its line already, with what `server` is."""
+        """Resume it, out of its line already, with what `server` is, or with `error`."""
         task, self._task = self._task, None
-        if task is not None:
+        if task is None:
+            return
+        if self.error is not None:
+            self._reactor.throw(task, self.error)
+        else:
             self._reactor.start(task)
 
     def interrupt(self, error: Exception) -> None:
@@ -173,6 +183,8 @@ class PoolQueue:
 
     def _look_at_all(self) -> None:
         for waiter in self._lines.everybody():
+            if not waiter.is_waiting:
+                continue  # who went on before had it end
             if self._is_served(waiter) or waiter.wish.is_hopeless():
                 self.leave(waiter)
                 waiter.go_on()
@@ -186,9 +198,11 @@ class PoolQueue:
         self._serving = waiter
         try:
             waiter.server = waiter.wish.choose()
+        except Exception as error:  # noqa: BLE001 - a connection task: it is raised there
+            waiter.error = error
         finally:
             self._serving = None
-        return waiter.server is not None
+        return waiter.server is not None or waiter.error is not None
 
     # -- time --------------------------------------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ class ServersPatch(TypedDict):
 class ServersChange(TypedDict):
     """What a PATCH of several servers did, or would do."""
 
-    plan: list[PoolPlan]
+    plan: list[PoolPlan]  # of a dry run
     changes: list[ServerChange]  # empty: it was a dry run
 
 

@@ -80,7 +80,7 @@ class Commands:
         async with self._intents.one_at_a_time():
             self._check_revision(state, expected)
             if not wish.is_forced:
-                self._guard.check(self._guard.plan([state], wish.admin, wish.weight))
+                self._guard.check([state], wish.admin, wish.weight)
             (change,) = await self._change([state], wish, actor)
         return change
 
@@ -97,12 +97,11 @@ class Commands:
             states = {
                 name: self.find_server(*name.split("/", 1)) if "/" in name else _no_server(name) for name in names
             }
-            plan = self._guard.plan(states.values(), wish.admin, wish.weight)
             if is_dry:
-                return {"plan": plan, "changes": []}
+                return {"plan": self._guard.plan(states.values(), wish.admin, wish.weight), "changes": []}
             if not wish.is_forced:
-                self._guard.check(plan)
-            return {"plan": plan, "changes": await self._change(list(states.values()), wish, actor)}
+                self._guard.check(states.values(), wish.admin, wish.weight)
+            return {"plan": [], "changes": await self._change(list(states.values()), wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: _Wish, actor: Actor) -> list[ServerChange]:
         """Record a change of servers as one action, then make it. Call it with other changes kept waiting."""

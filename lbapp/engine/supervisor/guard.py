@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from lbapp.control.changes import PlannedShare, PoolPlan
 from lbapp.engine.policy.agent import weight_of
-from lbapp.engine.policy.eligibility import Candidate
+from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.engine.policy.preview import Member, Prediction, predict
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
@@ -48,14 +48,25 @@ class Guard:
             "shares": _shares(members, found),
         }
 
-    @staticmethod
-    def check(plans: Sequence[PoolPlan]) -> None:
-        """Refuse what takes the last server away. Raises RequestRefused 409 leaves_nobody."""
-        bad = [plan for plan in plans if plan["leaves_nobody"]]
-        if not bad:
-            return
-        told = "; ".join(map(_told, bad))
-        raise RequestRefused("leaves_nobody", told, "Repeat it with --force if that is meant; nothing was changed", 409)
+    def check(self, servers: Collection[ServerState], admin: AdminState | None, weight: int | None) -> None:
+        """Refuse what takes the last server of a pool away. Raises RequestRefused 409 leaves_nobody."""
+        rows = {state.row for state in servers}
+        pools = {state.pool.name: state.pool for state in servers}
+        bad = [pool for pool in pools.values() if self._leaves_nobody(pool, rows, admin, weight)]
+        if bad:
+            told = "; ".join(_told(self._plan(pool, rows, admin, weight)) for pool in bad)
+            raise RequestRefused(
+                "leaves_nobody", told, "Repeat it with --force if that is meant; nothing was changed", 409
+            )
+
+    def _leaves_nobody(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> bool:
+        members = self._states.members(pool)
+        before = [_member(state).candidate for state in members]
+        after = [
+            (_changed(state, admin, weight) if state.row in rows else _member(state)).candidate for state in members
+        ]
+        percent = pool.passive.panic_percent
+        return any(eligible(before, percent).chosen) and not any(eligible(after, percent).chosen)
 
 
 def _told(plan: PoolPlan) -> str:

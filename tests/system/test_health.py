@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from math import log
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -144,15 +144,18 @@ def test_rate_of_a_server_that_comes_back_follows_the_curve(tmp_path: Path) -> N
         with engine.client() as client, Load(engine.port(), clients=4) as load:
             client.patch_server("app", "a", {"state": "maint"})
             wait_for(lambda: load.answers.get("b", 0) > 200)
-            before = dict(load.answers)
             client.patch_server("app", "a", {"state": "ready"})
             began_s = time.monotonic()
-            wait_for(lambda: time.monotonic() - began_s >= window_s / 2)
-            half, half_s = dict(load.answers), time.monotonic() - began_s
+            samples = [(0.0, dict(load.answers))]
+            while samples[-1][0] < window_s / 2:
+                time.sleep(0.05)
+                samples.append((time.monotonic() - began_s, dict(load.answers)))
             wait_for(lambda: engine.server("app/a")["share_percent"] == 100)
-        got = {name: half.get(name, 0) - before.get(name, 0) for name in "ab"}
         assert not load.failures
-        # Of a share s beside a whole one a gets s / (1 + s); s is 0.1, then t / window.
-        start_s, end = 0.1 * window_s, half_s / window_s
-        wanted = (0.1 / 1.1 * start_s + window_s * (end - 0.1 - log((1 + end) / 1.1))) / half_s
-        assert abs(got["a"] / sum(got.values()) / wanted - 1) <= 0.1
+        # Of a share s beside a whole one a gets s / (1 + s); held against how many requests there were just then.
+        wanted = 0.0
+        for (from_s, earlier), (to_s, later) in pairwise(samples):
+            share = max(0.1, (from_s + to_s) / 2 / window_s)
+            wanted += (sum(later.values()) - sum(earlier.values())) * share / (1 + share)
+        got = samples[-1][1].get("a", 0) - samples[0][1].get("a", 0)
+        assert abs(got / wanted - 1) <= 0.1

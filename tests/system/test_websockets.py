@@ -104,7 +104,7 @@ def test_many_clients_talk_at_once(tmp_path: Path) -> None:
 def test_drain_leaves_a_conversation_alone_until_its_time_is_over(tmp_path: Path) -> None:
     with websocket_server() as port, engine_before(tmp_path, port, drain="4s") as engine, client_of(engine) as client:
         with engine.client() as control:
-            control.patch_server("ws", "s1", {"state": "drain"})
+            control.patch_server("ws", "s1", {"state": "drain", "force": True})
         client.send("still here")
         assert client.recv(10) == "still here"
         with pytest.raises(ConnectionClosedError):

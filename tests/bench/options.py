@@ -20,7 +20,7 @@ PEER_NAMES = ("lbapp", "haproxy", "nginx", "envoy", "traefik", "caddy")
 class Options:
     """One run. `only` empty: every peer. `count`: connections; `megabytes`: size of a body.
 
-    `workers`, `case` and `rate` are those of `balance`, `servers` of `checks`.
+    `workers` and `case` are those of `balance`, `rate` its and that of `faults`, `servers` of `checks`.
     """
 
     bench: str
@@ -45,7 +45,7 @@ def parse(argv: Sequence[str]) -> Options:
     """Read the command line. Exits with status 2 and a sentence when it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "bench", choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "picks")
+        "bench", choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "faults", "picks")
     )
     parser.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=_positive, default=4, help="length of one HTTP round (default 4)")
@@ -56,7 +56,9 @@ def parse(argv: Sequence[str]) -> Options:
     parser.add_argument("--megabytes", type=_positive, default=100, help="size of a bulk body (default 100)")
     parser.add_argument("--workers", type=_positive, default=1, help="workers of each proxy under balance (default 1)")
     parser.add_argument("--case", choices=BALANCE_CASES, default="unequal", help="servers of balance (default unequal)")
-    parser.add_argument("--rate", type=_positive, default=800, help="requests a second of balance (default 800)")
+    parser.add_argument(
+        "--rate", type=_positive, default=800, help="requests a second of balance and faults (default 800)"
+    )
     return Options(**vars(parser.parse_args(argv)))
 
 

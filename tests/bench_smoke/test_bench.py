@@ -127,3 +127,14 @@ def test_checks_bench_sees_every_server_probed_again(tmp_path: Path) -> None:
     for (found,) in results.values():
         assert found["probes_per_s"] > 2
         assert 4.0 < found["interval_p50_s"] < 6.0
+
+
+def test_faults_bench_loses_no_decision_and_no_request_in_a_drain(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("faults", "--rounds", "1", "--rate", "200", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(figures.read_text())["results"]["lbapp"]
+    assert found["decided"]["errors"] == {}
+    assert [len(each["late_ms"]) for each in found["decisions"].values()] == [20, 20]
+    assert found["engine_killed"]["acknowledged"] >= 200
+    assert found["engine_killed"]["lost"] == 0

@@ -141,5 +141,6 @@ CERTIFICATE_LOOK_INTERVAL_S: Final = 1.0  # how often files of certificates and 
 CERTIFICATE_DAYS_SAID: Final = (30, 14, 7, 1)  # days left of a certificate at which an event says so
 CONTROL_BODY_BYTES_MAX: Final = 1 * MIB
 CONTROL_CONNECTIONS_MAX: Final = 64
+CONTROL_STRANGERS_MAX: Final = 4  # connections of those who may do nothing there
 CONTROL_REQUEST_TIMEOUT_S: Final = 10.0  # for a whole request on the control socket
 WATCHES_MAX: Final = 32

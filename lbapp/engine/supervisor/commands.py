@@ -69,6 +69,12 @@ class Commands:
             raise RequestRefused("unknown_server", message, _near(name, names), 404)
         return self._states.by_id[f"{pool_name}/{name}"]
 
+    def _find_servers(self, names: Sequence[str]) -> list[ServerState]:
+        """Return the states of servers, each once. Raises RequestRefused 404 unknown_pool or unknown_server."""
+        return [
+            self.find_server(*name.split("/", 1)) if "/" in name else _no_server(name) for name in dict.fromkeys(names)
+        ]
+
     async def change_server(self, state: ServerState, body: object, actor: Actor) -> ServerChange:
         """Carry out a ServerPatch.
 
@@ -93,15 +99,13 @@ class Commands:
             raise _invalid("body", f"servers is {_shown(names)}", 'Use a list of names such as ["app/s1"]')
         if not isinstance(is_dry, bool):
             raise _invalid("body", f"dry_run is {_shown(is_dry)}", "Use true or false")
+        if is_dry:
+            return {"plan": await self._guard.plan(self._find_servers(names), wish.admin, wish.weight), "changes": []}
         async with self._intents.one_at_a_time():
-            states = {
-                name: self.find_server(*name.split("/", 1)) if "/" in name else _no_server(name) for name in names
-            }
-            if is_dry:
-                return {"plan": self._guard.plan(states.values(), wish.admin, wish.weight), "changes": []}
+            states = self._find_servers(names)
             if not wish.is_forced:
-                self._guard.check(states.values(), wish.admin, wish.weight)
-            return {"plan": [], "changes": await self._change(list(states.values()), wish, actor)}
+                self._guard.check(states, wish.admin, wish.weight)
+            return {"plan": [], "changes": await self._change(states, wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: _Wish, actor: Actor) -> list[ServerChange]:
         """Record a change of servers as one action, then make it. Call it with other changes kept waiting."""

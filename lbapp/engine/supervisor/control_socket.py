@@ -30,10 +30,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.control.messages import Actor
-from lbapp.engine.supervisor.access import Access, groups_of
+from lbapp.engine.supervisor.access import Access, Role, groups_of
 from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
-from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S
+from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S, CONTROL_STRANGERS_MAX
 
 _FOLDER_MODE: Final = 0o750
 _MODE: Final = 0o600
@@ -113,12 +113,17 @@ class PeerProtocol(H11Protocol):
         """Take the peer's credentials; refuse one connection too many."""
         super().connection_made(cast(Transport, transport))
         connection = transport.get_extra_info("socket")
-        actor, gid = peer_of(connection)
-        role = self.access.role_of(actor["uid"] or 0, groups_of(connection, gid))
+        uid, gid, actor = peer_of(connection)
+        role = self.access.role_of(uid, groups_of(connection, gid))
         self.app_state = {**self.app_state, "actor": actor, "role": role}
-        if len(self.connections) > CONTROL_CONNECTIONS_MAX:
+        if len(self.connections) > CONTROL_CONNECTIONS_MAX or (role is Role.NONE and self._are_too_many_strangers()):
             self._refuse(503, "too_many_connections", "the control socket has too many connections", "")
         self._await_request()
+
+    def _are_too_many_strangers(self) -> bool:
+        # Who may do nothing is told so, but never takes the place of those who may.
+        strangers = sum(cast(PeerProtocol, each).app_state["role"] is Role.NONE for each in self.connections)
+        return strangers > CONTROL_STRANGERS_MAX
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -157,10 +162,10 @@ class PeerProtocol(H11Protocol):
         self.transport.close()
 
 
-def peer_of(connection: socket.socket) -> tuple[Actor, int]:
-    """Return who is at the other end of a Unix connection, and their first group (SO_PEERCRED, unix(7))."""
+def peer_of(connection: socket.socket) -> tuple[int, int, Actor]:
+    """Return user and first group of who is at the other end of a Unix connection, and who that is (SO_PEERCRED, unix(7))."""
     pid, uid, gid = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return {"uid": uid, "user": _user_name(uid), "pid": pid}, gid
+    return uid, gid, {"uid": uid, "user": _user_name(uid), "pid": pid}
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from anyio import to_thread
+
 from lbapp.control.changes import PlannedShare, PoolPlan
 from lbapp.engine.policy.agent import weight_of
 from lbapp.engine.policy.eligibility import Candidate, eligible
@@ -26,17 +28,18 @@ class Guard:
         self._states = states
         self._reader = reader
 
-    def plan(self, servers: Collection[ServerState], admin: AdminState | None, weight: int | None) -> list[PoolPlan]:
+    async def plan(
+        self, servers: Collection[ServerState], admin: AdminState | None, weight: int | None
+    ) -> list[PoolPlan]:
         """Return what becomes of each pool that one of the servers is in, if they are changed like that."""
-        pools = {state.pool.name: state.pool for state in servers}
         rows = {state.row for state in servers}
-        return [self._plan(pool, rows, admin, weight) for pool in pools.values()]
+        return [await self._plan(pool, rows, admin, weight) for pool in _pools(servers)]
 
-    def _plan(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> PoolPlan:
+    async def _plan(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> PoolPlan:
         members = self._states.members(pool)
-        before = [_member(state) for state in members]
-        after = [_changed(state, admin, weight) if state.row in rows else _member(state) for state in members]
-        found = predict(pool, before, after)
+        before, after = _before_and_after(members, rows, admin, weight)
+        # Where thousands of keys go takes seconds with a thousand servers.
+        found = await to_thread.run_sync(predict, pool, before, after)
         return {
             "pool": pool.name,
             "requests_per_s": self._reader.pool(pool)["requests_per_s"],
@@ -51,28 +54,34 @@ class Guard:
     def check(self, servers: Collection[ServerState], admin: AdminState | None, weight: int | None) -> None:
         """Refuse what takes the last server of a pool away. Raises RequestRefused 409 leaves_nobody."""
         rows = {state.row for state in servers}
-        pools = {state.pool.name: state.pool for state in servers}
-        bad = [pool for pool in pools.values() if self._leaves_nobody(pool, rows, admin, weight)]
-        if bad:
-            told = "; ".join(_told(self._plan(pool, rows, admin, weight)) for pool in bad)
-            raise RequestRefused(
-                "leaves_nobody", told, "Repeat it with --force if that is meant; nothing was changed", 409
-            )
+        told = [self._told(pool, count) for pool in _pools(servers) if (count := self._last(pool, rows, admin, weight))]
+        if told:
+            hint = "Repeat it with --force if that is meant; nothing was changed"
+            raise RequestRefused("leaves_nobody", "; ".join(told), hint, 409)
 
-    def _leaves_nobody(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> bool:
-        members = self._states.members(pool)
-        before = [_member(state).candidate for state in members]
-        after = [
-            (_changed(state, admin, weight) if state.row in rows else _member(state)).candidate for state in members
-        ]
-        percent = pool.passive.panic_percent
-        return any(eligible(before, percent).chosen) and not any(eligible(after, percent).chosen)
+    def _last(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> int:
+        """Return how many servers for new clients the change takes away, if these are all that there are; else 0."""
+        count, left = (
+            sum(eligible([member.candidate for member in members], pool.passive.panic_percent).chosen)
+            for members in _before_and_after(self._states.members(pool), rows, admin, weight)
+        )
+        return 0 if left else count
+
+    def _told(self, pool: Pool, count: int) -> str:
+        figures = f"{count} now, {self._reader.pool(pool)['requests_per_s']:.0f} requests/s"
+        instead = f"; pool {pool.capacity.failover} would take over" if pool.capacity.failover else ""
+        return f"pool {pool.name} would have no server for new clients: {figures}{instead}"
 
 
-def _told(plan: PoolPlan) -> str:
-    figures = f"{plan['eligible_before']} now, {plan['requests_per_s']:.0f} requests/s"
-    instead = f"; pool {plan['failover']} would take over" if plan["failover"] else ""
-    return f"pool {plan['pool']} would have no server for new clients: {figures}{instead}"
+def _pools(servers: Collection[ServerState]) -> list[Pool]:
+    return list({state.pool.name: state.pool for state in servers}.values())
+
+
+def _before_and_after(
+    members: Sequence[ServerState], rows: Collection[int], admin: AdminState | None, weight: int | None
+) -> tuple[list[Member], list[Member]]:
+    before = [_member(state) for state in members]
+    return before, [_changed(state, admin, weight) if state.row in rows else _member(state) for state in members]
 
 
 def _member(state: ServerState) -> Member:

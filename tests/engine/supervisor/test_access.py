@@ -106,3 +106,32 @@ def test_refusals_without_end_are_one_event(running: EngineProcess) -> None:
     with running.control() as control:
         messages = [event["message"] for event in control.get("/v1/events").json()["events"]]
     assert messages.count("nobody may not GET /v1/workers") == 1
+
+
+STAY = """
+import socket, sys
+held = []
+for _ in range(80):
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].connect(sys.argv[1])
+print("here", flush=True)
+refused = 0
+for connection in held[10:]:
+    refused += connection.recv(65536).startswith(b"HTTP/1.1 503")
+print(refused, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.system
+def test_strangers_take_nobodys_place(running: EngineProcess) -> None:
+    command = ["/usr/bin/python3", "-c", STAY, str(running.socket)]
+    with subprocess.Popen(
+        command, user=NOBODY, group=NOBODY, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/"
+    ) as strangers:
+        assert strangers.stdout is not None
+        assert strangers.stdout.readline() == b"here\n"
+        assert strangers.stdout.readline() == b"70\n"
+        assert ask(running, VIEWERS, "GET", "/v1/status")[0] == 200
+        assert strangers.stdin is not None
+        strangers.stdin.close()

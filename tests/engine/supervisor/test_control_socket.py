@@ -104,6 +104,7 @@ async def test_caller_who_does_not_finish_a_request_is_let_go(
 def test_caller_is_known_by_its_peer_credentials() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        peer, _ = peer_of(ours)
+        uid, gid, peer = peer_of(ours)
+    assert (uid, gid) == (os.getuid(), os.getgid())
     assert (peer["uid"], peer["pid"]) == (os.getuid(), os.getpid())
     assert peer["user"]

@@ -31,7 +31,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 5
+VERSION: Final = 6
 
 # header
 HEADER_MAGIC: Final = 0
@@ -58,7 +58,11 @@ STATE_ADMIN: Final = 0
 STATE_HEALTH: Final = 1
 STATE_WEIGHT: Final = 2
 STATE_CLOSE_COUNT: Final = 3  # grows when every connection to the server is to be closed by force
-STATE_CELLS: Final = 4
+STATE_EJECTED: Final = 4  # 1 while outlier detection keeps it out
+STATE_SHARE_PERMILLE: Final = 5  # of its weight, during a slow start; 1000 otherwise
+STATE_NO_NEW_CLIENTS: Final = 6  # 1 while the server itself asks for none
+STATE_CONNECTIONS_MAX: Final = 7  # in flight over all workers; 0: no limit
+STATE_CELLS: Final = 8
 
 # one block per (slot, listener)
 LISTENER_CONNECTIONS: Final = 0  # open now

@@ -16,12 +16,21 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """One server as the scoreboard shows it. `index` is its row there; `weight` 0..256."""
+    """One server as the scoreboard shows it. `index` is its row there; `weight` 0..256.
+
+    `share_permille`: the part of its weight that it has during a slow start, 1..1000.
+    """
 
     index: int
     id: str
     weight: int
     is_eligible: bool
+    share_permille: int = 1000
+
+    @property
+    def effective_weight(self) -> float:
+        """What algorithms by load or in turn weigh by; those that hash keep to `weight`, so that no key moves."""
+        return self.weight * self.share_permille / 1000
 
 
 class LoadReader(Protocol):

@@ -17,14 +17,13 @@ from lbapp.engine.policy.rate import Stretch
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed
 from lbapp.engine.worker.upstream import Upstream
 from lbapp.model.entities import Protocol
-from lbapp.model.limits import SWEEP_INTERVAL_S, SWEEPS_PER_PACE, Limits
+from lbapp.model.limits import SWEEP_INTERVAL_S, Limits
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
 
 # struct tcp_info of linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received, there since Linux 4.1.
 _BYTES_AT: Final = 120
-_LOOK_INTERVAL_S: Final = SWEEP_INTERVAL_S * SWEEPS_PER_PACE
 _BYTES: Final = struct.Struct("=QQ")
 
 
@@ -33,27 +32,28 @@ class Pace:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._turn = 0
-        self._stretches: list[dict[Downstream, tuple[float, bool, Stretch]]] = [{} for _ in range(SWEEPS_PER_PACE)]
+        self._before: dict[Downstream, tuple[float, bool, Stretch]] = {}
+        self._stretches: dict[Downstream, tuple[float, bool, Stretch]] = {}
+
+    def begin(self) -> None:
+        """Begin a look at all clients, which is due once every SWEEP_INTERVAL_S."""
+        self._before, self._stretches = self._stretches, {}
 
     def look(self, busy: list[Downstream], now: float) -> None:
-        """Look at the clients that have an exchange or a tunnel under way. Called once every SWEEP_INTERVAL_S."""
+        """Go on with some of the clients that have an exchange or a tunnel under way."""
         timeout_s = self._limits.exchange_timeout_s
         if timeout_s:
             for client in busy:
                 if client.started < now - timeout_s and _has_exchange(client):
                     _cut_exchange(client)
         if self._limits.request_body_rate_min or self._limits.response_rate_min:
-            self._turn = turn = (self._turn + 1) % SWEEPS_PER_PACE
-            before, self._stretches[turn] = self._stretches[turn], {}
+            before = self._before
             for client in busy:
-                if client.fd % SWEEPS_PER_PACE != turn:
-                    continue  # a part at each sweep, so that a crowd does not keep the others waiting
                 is_writing = client.writer is not None
                 if is_writing or client.reader is not None:
                     self._look_at(client, is_writing, before.get(client))
                 elif client in before:
-                    self._stretches[turn][client] = before[client]  # not waited for at this moment
+                    self._stretches[client] = before[client]  # not waited for at this moment
 
     def _look_at(self, client: Downstream, is_writing: bool, known: tuple[float, bool, Stretch] | None) -> None:
         limits = self._limits
@@ -63,16 +63,16 @@ class Pace:
         if known is None or known[:2] != (client.started, is_writing):
             moved = _moved_bytes(client, is_writing)
             if moved is not None:
-                self._stretches[self._turn][client] = (client.started, is_writing, Stretch(moved))
+                self._stretches[client] = (client.started, is_writing, Stretch(moved))
             return
         stretch = known[2]
-        if stretch.has_waited(_LOOK_INTERVAL_S, limits.body_idle_timeout_s):
+        if stretch.has_waited(SWEEP_INTERVAL_S, limits.body_idle_timeout_s):
             moved = _moved_bytes(client, is_writing)
             if moved is None or stretch.is_too_slow(moved, rate_min):
                 # The same end as if not one byte had come: 408 if nothing was answered yet, or a response cut short.
                 (client.interrupt_writer if is_writing else client.interrupt)(DeadlinePassed())
                 return
-        self._stretches[self._turn][client] = known
+        self._stretches[client] = known
 
 
 def _has_exchange(client: Downstream) -> bool:

@@ -19,12 +19,12 @@ import math
 import selectors
 import socket
 import types
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lbapp.engine.tls_stream import TlsStream
-from lbapp.model.limits import FAULT_LOG_INTERVAL_S, OVERDUE_PER_TURN_MAX
+from lbapp.model.limits import FAULT_LOG_INTERVAL_S, OVERDUE_PER_TURN_MAX, SWEPT_PER_TURN_MAX
 
 log = logging.getLogger("lbapp.worker")
 
@@ -149,6 +149,15 @@ class Endpoint:
             self.reactor.remove(self)
             self.fd = -1
             self.partner = None
+
+
+_Each = TypeVar("_Each")
+
+
+def portions(every: Sequence[_Each]) -> Iterator[Sequence[_Each]]:
+    """Cut what is to be looked at into parts that keep nobody waiting for long."""
+    for start in range(0, len(every), SWEPT_PER_TURN_MAX):
+        yield every[start : start + SWEPT_PER_TURN_MAX]
 
 
 class Reactor(selectors.BaseSelector):
@@ -302,20 +311,23 @@ class Reactor(selectors.BaseSelector):
                 endpoint.reader = None
                 self._resume(task)
 
-    def sweep(self) -> None:
-        """Raise DeadlinePassed in every coroutine whose wait has taken too long.
+    def sweep(self) -> Iterator[None]:
+        """Raise DeadlinePassed in every coroutine whose wait has taken too long. Yields where others may go in between.
 
-        Of a crowd that came at one moment, and is late at one moment, only a few at a time: the others are served in between.
+        Of a crowd that came at one moment, and is late at one moment, only a few at a time.
         """
-        if not self._overdue:
+        if self._overdue:
+            return  # those of the last sweep first
+        for some in portions(list(self.endpoints.values())):
             now = self.now = self._clock()
-            self._overdue = [
+            self._overdue += [
                 each
-                for each in self.endpoints.values()
+                for each in some
                 if (each.read_deadline < now and each.reader is not None)
                 or (each.write_deadline < now and each.writer is not None)
             ]
-        self._interrupt_overdue()
+            self._interrupt_overdue()
+            yield
 
     def _interrupt_overdue(self) -> None:
         few, self._overdue = self._overdue[:OVERDUE_PER_TURN_MAX], self._overdue[OVERDUE_PER_TURN_MAX:]

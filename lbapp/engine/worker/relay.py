@@ -19,7 +19,15 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from lbapp.engine.worker.reactor import READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.model.limits import PIPE_BYTES, PIPES_IDLE_MAX, PIPES_MAX, RECEIVE_BYTES, RELAY_ROUNDS_MAX, SPLICE_BYTES_MIN
+from lbapp.model.limits import (
+    BYTES_WITHOUT_PIPE,
+    PIPE_BYTES,
+    PIPES_IDLE_MAX,
+    PIPES_MAX,
+    RECEIVE_BYTES,
+    RELAY_ROUNDS_MAX,
+    SPLICE_BYTES_MIN,
+)
 
 _UNTIL_THE_END: Final = 1 << 62
 
@@ -164,7 +172,7 @@ async def splice(  # noqa: PLR0913
     while count > 0:
         ends = pipes.take()
         if ends is None:
-            part = min(count, PIPE_BYTES)
+            part = min(count, BYTES_WITHOUT_PIPE)
             await copy(source, sink, part, pipes, idle, relayed=relayed)
             count -= part
             continue

@@ -18,6 +18,7 @@ import socket
 import ssl
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import monotonic, monotonic_ns
 
@@ -51,7 +52,7 @@ from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter, set_up
 from lbapp.engine.worker.private import PrivateServer
-from lbapp.engine.worker.reactor import Aborted, Reactor
+from lbapp.engine.worker.reactor import Aborted, Reactor, portions
 from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
 from lbapp.engine.worker.relay import Pipes
 from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
@@ -113,8 +114,8 @@ class Worker:
         """Forget a downstream connection."""
         self.connections.discard(client)
 
-    def look_after_servers(self) -> None:
-        """Look after pools, connections that are idle and a pause in accepting."""
+    def look_after_servers(self) -> Iterator[None]:
+        """Look after pools, connections that are idle and a pause in accepting. Yields where others may go in between."""
         for pool in self.pools:
             pool.look(self.reactor.now)
             pool.look_at_requests()
@@ -123,12 +124,17 @@ class Worker:
             server.cells.set_idle(len(server.idle))
         if not self.is_accepting and not self.is_draining:
             self.start_accepting()
+        yield
 
-    def look_after_clients(self) -> None:
-        """Look after clients that have an exchange or a tunnel under way, and say how many there are."""
-        busy = [client for client in self.connections if not client.is_idle]
-        self.pace.look(busy, self.reactor.now)
-        in_flight = Counter([client.listener for client in busy])
+    def look_after_clients(self) -> Iterator[None]:
+        """Look after clients that have an exchange or a tunnel under way, and say how many there are. Yields likewise."""
+        in_flight: Counter[ListenerRuntime] = Counter()
+        self.pace.begin()
+        for some in portions(list(self.connections)):
+            busy = [client for client in some if client.fd >= 0 and not client.is_idle]
+            self.pace.look(busy, self.reactor.now)
+            in_flight.update([client.listener for client in busy])
+            yield
         for listener in self.listeners:
             listener.cells.set_in_flight(in_flight[listener])
         cells = self.segment.cells
@@ -231,8 +237,8 @@ async def _sweep(worker: Worker) -> None:
         await anyio.sleep(SWEEP_INTERVAL_S)
         # With thousands of connections each of these takes a millisecond: those who have bytes waiting go in between.
         for look in (worker.reactor.sweep, worker.look_after_servers, worker.look_after_clients):
-            look()
-            await anyio.lowlevel.checkpoint()
+            for _ in look():
+                await anyio.lowlevel.checkpoint()
 
 
 async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:

@@ -60,7 +60,7 @@ def test_deadline_of_a_wait_that_is_over_does_not_end_the_next_one(reactor: Reac
     reactor.start(later())
     assert second.socket.recv(1) == b"x"
     clock.now = 2.0
-    reactor.sweep()
+    list(reactor.sweep())
     assert log == ["read", "first"]
     assert second.reader is not None
     second_peer.send(b"x")
@@ -131,7 +131,7 @@ def test_crowd_that_is_late_at_one_moment_does_not_keep_the_others_waiting(react
     reactor.start(served(other))
     clock.now = 2.0
     other_peer.send(b"x")
-    reactor.sweep()
+    list(reactor.sweep())
     reactor.select(0)
     assert log.index("served") == OVERDUE_PER_TURN_MAX
     reactor.select(0)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -150,4 +151,4 @@ def test_pipes_that_are_all_in_use_are_not_had_until_one_is_given_back() -> None
 
 
 def _descriptors(worker: RunningWorker) -> int:
-    return len(os.listdir(f"/proc/{worker.process.pid}/fd"))
+    return len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))

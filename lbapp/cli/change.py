@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
+from uuid import uuid4
 
 import click
 
@@ -21,6 +22,7 @@ from lbapp.cli.context import (
     duration_option,
     engine,
     json_option,
+    reason_options,
     say,
     say_json,
     socket_option,
@@ -67,7 +69,10 @@ def _apply(client: ControlClient, settings: Settings, patterns: Sequence[str], p
     """
     changes: list[ServerChange] = []
     refused = 0
-    for server in _chosen(client, patterns):
+    chosen = _chosen(client, patterns)
+    if len(chosen) > 1:
+        patch = {**patch, "group": uuid4().hex}  # one command, one undo
+    for server in chosen:
         try:
             changes.append(client.patch_server(server["pool"], server["name"], patch))
         except RequestRefused as error:
@@ -92,15 +97,20 @@ def _sentence(change: ServerChange) -> str:
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
+def _why(patch: ServerPatch, reason: str, unrecorded: bool) -> ServerPatch:
+    return {**patch, "reason": reason, "unrecorded": unrecorded}
+
+
 def _admin_verb(name: AdminWord, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
     @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+    @reason_options
     @json_option
     @socket_option
     @click.pass_obj
-    def verb(settings: Settings, servers: tuple[str, ...]) -> None:
+    def verb(settings: Settings, servers: tuple[str, ...], reason: str, unrecorded: bool) -> None:
         with engine(settings) as client:
-            _apply(client, settings, servers, {"state": name})
+            _apply(client, settings, servers, _why({"state": name}, reason, unrecorded))
 
     return verb
 
@@ -113,17 +123,20 @@ maint = _admin_verb("maint", "Take servers out for maintenance: no clients, no h
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @duration_option("--timeout", "Close by force what is still open after this (default: the pool's).")
 @click.option("--wait", is_flag=True, help="Return when nothing is in flight any more; status 1 if forced.")
+@reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def drain(settings: Settings, servers: tuple[str, ...], timeout: float | None, wait: bool) -> None:
+def drain(  # noqa: PLR0913 - one for each option
+    settings: Settings, servers: tuple[str, ...], timeout: float | None, wait: bool, reason: str, unrecorded: bool
+) -> None:
     """Give servers no new clients and let them finish."""
     patch: ServerPatch = {"state": "drain"}
     if timeout is not None:
         patch["drain_timeout_s"] = timeout
     with engine(settings) as client:
         newest = client.events(limit=1)
-        ids = _apply(client, settings, servers, patch)
+        ids = _apply(client, settings, servers, _why(patch, reason, unrecorded))
         if wait:
             _wait(client, ids)
             _check_not_forced(client, ids, newest[-1]["seq"] if newest else 0)
@@ -161,10 +174,11 @@ def _check_not_forced(client: ControlClient, ids: Sequence[str], after: int) -> 
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @click.argument("weight", type=click.IntRange(0, WEIGHT_MAX), metavar="N")
+@reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def weight(settings: Settings, servers: tuple[str, ...], weight: int) -> None:
+def weight(settings: Settings, servers: tuple[str, ...], weight: int, reason: str, unrecorded: bool) -> None:
     """Set the weight of servers, 0 to 256; 0: no new clients."""
     with engine(settings) as client:
-        _apply(client, settings, servers, {"weight": weight})
+        _apply(client, settings, servers, _why({"weight": weight}, reason, unrecorded))

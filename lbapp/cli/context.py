@@ -82,6 +82,16 @@ def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]
     return click.option(name, metavar="DURATION", callback=seconds, help=help_text)
 
 
+def reason_options(command: _Command) -> _Command:
+    """Give a command the options that go with a change: why, and whether it is made though it cannot be recorded."""
+    unrecorded = click.option(
+        "--unrecorded",
+        is_flag=True,
+        help="Make it even if the journal cannot be written: it is gone with the engine then.",
+    )
+    return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(unrecorded(command))
+
+
 def printable(text: str) -> str:
     """Return `text` with every character that a terminal might obey replaced."""
     return "".join(character if character.isprintable() else "?" for character in text)

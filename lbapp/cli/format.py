@@ -59,13 +59,30 @@ def admin(server: ServerStatus) -> str:
 
 
 def note(server: ServerStatus) -> str:
-    """Return why a server is not simply up with the weight of its file; empty when it is."""
+    """Return what a server is beside up with the weight of its file; empty when it is that."""
     parts = []
     if server["health"] == "down":
         parts.append(server["health_reason"] or "down")
+    if server["is_leaving"]:
+        parts.append("not found any more, finishes")
+    if server["ejected"]:
+        parts.append(f"ejected: {server['ejected']}")
+    if server["no_new_clients"]:
+        parts.append(server["no_new_clients"])
+    if server["share_percent"] < 100:
+        parts.append(f"slow start, {server['share_percent']:.0f}% of its weight")
+    if server["is_backup"]:
+        parts.append("backup")
+    if server["connections_max"]:
+        parts.append(f"at most {server['connections_max']}")
     if server["weight"] != server["configured_weight"]:
         parts.append(f"weight {server['configured_weight']} in file")
     return "; ".join(parts)
+
+
+def shown_value(value: str | int | bool) -> str:
+    """Return the value of a setting."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> str:

@@ -112,8 +112,18 @@ def _pool(each: PoolStatus) -> str:
         for server in each["servers"]
     ]
     head = f"pool {each['name']} ({each['algorithm']}): {each['eligible']} of {each['total']} eligible"
+    if each["discovered_as"] is not None:
+        head += f", found as {each['discovered_as']}"
     if not each["published"]:
         head += ", unpublished: gets no requests"
+    if each["is_in_panic"]:
+        head += ", IN PANIC: health is ignored"
+    if each["is_on_backups"]:
+        head += ", its backups serve it"
+    if each["served_by"] != each["name"]:
+        head += f", pool {each['served_by']} takes over" if each["served_by"] else ", requests get 503"
+    if each["queue"] is not None and each["queue"]["queued"]:
+        head += f", {each['queue']['queued']} wait for room"
     return head + "\n" + table(_SERVERS, rows, _SERVERS_RIGHT)
 
 

@@ -20,7 +20,9 @@ from lbapp.cli.context import Settings, engine, has_terminal, json_option, repor
 from lbapp.cli.look import events, status
 from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
+from lbapp.cli.save import save
 from lbapp.cli.stop import stop
+from lbapp.cli.undo import changes, diff, undo
 from lbapp.control.paths import ENVIRONMENT
 from lbapp.model.errors import LbappError
 
@@ -84,7 +86,7 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, ready, drain, maint, weight, publish, unpublish, persistence, stop, check,
+    status, events, ready, drain, maint, weight, publish, unpublish, changes, undo, diff, save, persistence, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

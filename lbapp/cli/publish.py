@@ -6,23 +6,29 @@ Invariant: what is not done is said, with its reason, and shows in the exit stat
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
-from lbapp.control.messages import PoolChange
+from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
+from lbapp.control.messages import PoolChange, PoolPatch
 
 
 def _verb(name: str, is_published: bool, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
     @click.argument("pools", nargs=-1, required=True, metavar="POOL...")
+    @reason_options
     @json_option
     @socket_option
     @click.pass_obj
-    def verb(settings: Settings, pools: tuple[str, ...]) -> None:
+    def verb(settings: Settings, pools: tuple[str, ...], reason: str, unrecorded: bool) -> None:
         changes: list[PoolChange] = []
+        patch: PoolPatch = {"published": is_published, "reason": reason, "unrecorded": unrecorded}
+        if len(pools) > 1:
+            patch["group"] = uuid4().hex  # one command, one undo
         with engine(settings) as client:
             for pool in pools:
-                changes.append(client.patch_pool(pool, {"published": is_published}))
+                changes.append(client.patch_pool(pool, patch))
                 if not settings.as_json:
                     say(_sentence(changes[-1]))
         if settings.as_json:

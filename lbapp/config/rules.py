@@ -13,7 +13,12 @@ from typing import Any
 
 from lbapp.config import values
 from lbapp.config.admission import admission_rules
+from lbapp.config.capacity import capacity_rules
+from lbapp.config.discovery import discover_rules
+from lbapp.config.hashing import hash_rules
+from lbapp.config.health import health_rules
 from lbapp.config.lines import Path
+from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
@@ -36,10 +41,17 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from _unique_names(_tables(pool, path, "server"))
         yield from pool_rules(path, pool)
         yield from pool_tls_rules(path, pool)
+        yield from health_rules(path, pool)
+        yield from passive_rules(path, pool)
+        yield from discover_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
     yield from persistence_rules(pools, listeners)
+    yield from capacity_rules(pools)
+    yield from hash_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
+    for path, pool in pools:
+        yield from _known_pool((*path, "failover"), pool.get("failover"), names)
     for path, listener in listeners:
         yield from _where_traffic_goes(path, listener, names)
         yield from listener_rules(path, listener)

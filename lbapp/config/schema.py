@@ -15,13 +15,18 @@ from pydantic import BeforeValidator, Field
 
 from lbapp.config import actions, values
 from lbapp.config.admission import AdmissionTable, RequestRate
+from lbapp.config.capacity import CapacityKeys
+from lbapp.config.discovery import DiscoverKeys, name_servers
+from lbapp.config.hashing import HashKeys
+from lbapp.config.health import HealthCheckTable
+from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
 from lbapp.config.transport import ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
-from lbapp.model.entities import AlgorithmName, Bind, CheckType, Protocol
+from lbapp.model.entities import AlgorithmName, Bind, Protocol
 from lbapp.model.limits import Limits
 from lbapp.model.states import WEIGHT_MAX
 
@@ -36,12 +41,10 @@ Binds = Annotated[list[Bind], BeforeValidator(values.binds)]
 Path = Annotated[str, BeforeValidator(values.path_prefix)]
 Count = Annotated[int, BeforeValidator(values.whole_number(1, 1_000_000))]
 CountOrNone = Annotated[int, BeforeValidator(values.whole_number(0, 100_000))]
-Probes = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
 Weight = Annotated[int, BeforeValidator(values.whole_number(0, WEIGHT_MAX))]
 Workers = Annotated[int, BeforeValidator(values.whole_number(1, 256))]
 
 _DEFAULTS = Limits()
-_CHECK = entities.HealthCheck()
 _POOL = entities.Pool("", ())
 _SERVER = entities.Server("", "", "", 1)
 
@@ -52,6 +55,7 @@ class EngineTable(Table):
     workers: Workers = Field(default_factory=lambda: len(os.sched_getaffinity(0)))
     control_socket: Annotated[str, BeforeValidator(values.socket_path)] | None = None
     state_dir: Annotated[str, BeforeValidator(values.file_path)] | None = None
+    nameservers: Annotated[list[tuple[str, int]], BeforeValidator(name_servers)] = Field(default_factory=list)
 
 
 class LimitsTable(Table):
@@ -135,17 +139,6 @@ class ListenerTable(Table, ListenerKeys):
     admission: AdmissionTable = Field(default_factory=AdmissionTable)
 
 
-class HealthCheckTable(Table):
-    """`[pool.health_check]`."""
-
-    type: Annotated[CheckType, BeforeValidator(values.word_of(CheckType))] = _CHECK.type
-    path: Path = _CHECK.path
-    interval: Duration = _CHECK.interval_s
-    timeout: Duration = _CHECK.timeout_s
-    fall: Probes = _CHECK.fall
-    rise: Probes = _CHECK.rise
-
-
 class DrainTable(Table):
     """`[pool.drain]`."""
 
@@ -168,9 +161,11 @@ class ServerTable(Table):
     name: Name
     address: Address
     weight: Weight = _SERVER.weight
+    connections_max: CountOrNone = _SERVER.connections_max
+    backup: bool = _SERVER.is_backup
 
 
-class PoolTable(Table, PoolKeys):
+class PoolTable(Table, PoolKeys, CapacityKeys, PassiveKeys, HashKeys, DiscoverKeys):
     """`[[pool]]`."""
 
     name: Name
@@ -195,7 +190,9 @@ class Document(Table):
         """Return the configuration. The rules that span tables have to hold."""
         limits = self.limits.to_model()
         return entities.Configuration(
-            engine=entities.EngineSettings(self.engine.workers, self.engine.control_socket, self.engine.state_dir),
+            engine=entities.EngineSettings(
+                self.engine.workers, self.engine.control_socket, self.engine.state_dir, tuple(self.engine.nameservers)
+            ),
             listeners=tuple(_listener(each, limits) for each in self.listener),
             pools=tuple(_pool(each) for each in self.pool),
             limits=limits,
@@ -243,17 +240,14 @@ def _route(table: RouteTable) -> entities.Route:
 
 
 def _pool(table: PoolTable) -> entities.Pool:
-    check = table.health_check
     return entities.Pool(
         name=table.name,
         servers=tuple(
-            entities.Server(table.name, each.name, each.address[0], each.address[1], each.weight)
+            entities.Server(table.name, each.name, *each.address, each.weight, each.connections_max, each.backup)
             for each in table.server
         ),
         algorithm=table.algorithm,
-        health_check=entities.HealthCheck(
-            check.type, check.path, check.interval, check.timeout, check.fall, check.rise
-        ),
+        health_check=table.health_check.to_model(),
         drain_timeout_s=table.drain.timeout,
         transport=table.to_transport(),
         persistence=None if table.persistence is None else table.persistence.to_model(),
@@ -265,4 +259,8 @@ def _pool(table: PoolTable) -> entities.Pool:
             tuple(table.retry.on_status),
         ),
         tls=None if table.tls is None else table.tls.to_model(),
+        discover=table.to_discover(),
+        hash=table.to_hash(),
+        capacity=table.to_capacity(),
+        passive=table.to_passive(),
     )

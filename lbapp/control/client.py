@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from lbapp.control.messages import (
+    ActionsDone,
+    Difference,
     Event,
     Events,
     PersistenceCleared,
@@ -27,6 +29,7 @@ from lbapp.control.messages import (
     ServerChange,
     ServerPatch,
     Status,
+    Undone,
 )
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
@@ -116,6 +119,19 @@ class ControlClient:
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""
         return cast(PoolChange, self._call("PATCH", f"/v1/pools/{quote(pool, safe='')}", json=patch))
+
+    def changes(self, limit: int) -> ActionsDone:
+        """Return what operators did, the latest last. Raises EngineUnreachable."""
+        return cast(ActionsDone, self._call("GET", "/v1/changes", params={"limit": limit}))
+
+    def differences(self) -> list[Difference]:
+        """Return where the engine is other than its file. Raises EngineUnreachable."""
+        return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
+
+    def undo(self, action: int | None, reason: str, *, is_unrecorded: bool) -> Undone:
+        """Take an action back, None: the last. Raises RequestRefused, EngineUnreachable."""
+        body = {"reason": reason, "unrecorded": is_unrecorded} | ({} if action is None else {"action": action})
+        return cast(Undone, self._call("POST", "/v1/undo", json=body))
 
     def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Return the newest events behind `after`, oldest first."""

@@ -71,6 +71,27 @@ class Actor(TypedDict):
     pid: int | None
 
 
+class ProbeStatus(TypedDict):
+    """The last run of a server's health check. `streak`: equal results in a row, this one included."""
+
+    at: float
+    is_success: bool
+    reason: str
+    layer: str  # how far it came: "name", "connect", "tls", "tcp", "http"
+    duration_s: float
+    streak: int
+    excerpt: str  # the beginning of an answer that was not expected
+
+
+class AgentStatus(TypedDict):
+    """What a server's agent said last. `down` and `no_new_clients` are empty while it says nothing of the kind."""
+
+    down: str
+    no_new_clients: str
+    percent: int  # of the weight
+    connections_max: int  # 0: no limit
+
+
 class ServerStatus(Traffic):
     """One server of one pool."""
 
@@ -82,9 +103,19 @@ class ServerStatus(Traffic):
     health: HealthWord
     health_reason: str  # of the last probe, such as "HTTP 503" or "connection refused"
     health_since: float
+    health_because: str  # all that is known of what changed it last
+    probe: ProbeStatus | None  # null: none yet
+    no_new_clients: str  # why the server itself asks for none; empty: it does not
+    agent: AgentStatus | None  # null: it has none
     is_eligible: bool
     weight: int
     configured_weight: int
+    connections_max: int  # in flight at a time, of the node; 0: no limit
+    is_leaving: bool  # its pool's name does not stand for it any more: it finishes what it has
+    ejected: str  # why traffic has it ejected; empty: it has not
+    ejected_until: float | None
+    share_percent: float  # of its weight: below 100 during a slow start
+    is_backup: bool  # eligible only while no other server of the pool is
     idle_connections: int
     drain: DrainStatus | None
     changed_at: float | None  # the operator's last change while running
@@ -100,6 +131,16 @@ class PersistenceStatus(TypedDict):
     not_remembered_total: int  # clients that could not be written down: a full table or disk
 
 
+class QueueStatus(TypedDict):
+    """Who waits for room at a pool. `queued_total` counts since the engine started."""
+
+    queued: int
+    length_max: int
+    timeout_s: float
+    queued_total: int
+    waiting_since: float | None  # since when requests have had to wait again and again; null: they do not
+
+
 class PoolStatus(Traffic):
     """One pool and its servers, in the order of the configuration."""
 
@@ -111,6 +152,13 @@ class PoolStatus(Traffic):
     servers: list[ServerStatus]
     persistence: PersistenceStatus | None  # null: the pool has none
     retries_refused_total: int  # attempts not made because the pool's retry budget was spent
+    connections_max: int  # in flight at all its servers; 0: no limit
+    queue: QueueStatus | None  # null: neither pool nor servers have a limit
+    failover: str | None  # the pool that takes over
+    discovered_as: str | None  # the name that its servers are found by; null: they are those of the file
+    served_by: str | None  # the pool that gets the requests now: itself, one that takes over, null: nobody
+    is_on_backups: bool
+    is_in_panic: bool  # too few servers are available: health is ignored
 
 
 class RememberedClient(TypedDict):
@@ -236,13 +284,72 @@ class ServerPatch(TypedDict):
     """`PATCH /v1/pools/P/servers/S`: any of the fields.
 
     Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
-    `expect_revision` is given and the server changed since.
+    `expect_revision` is given and the server changed since, 503 not_recorded when the journal cannot be written and `unrecorded`
+    is not true.
     """
 
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
     drain_timeout_s: NotRequired[float]
     expect_revision: NotRequired[int]
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
+
+
+class ChangeDone(TypedDict):
+    """One setting of a server or pool: `state`, `weight` or `published`."""
+
+    on: str  # "pool/server" or "pool"
+    setting: str
+    before: str | int | bool
+    after: str | int | bool
+
+
+class ActionDone(TypedDict):
+    """What somebody did, as the journal has it. `group` is the same for actions that were one to their operator."""
+
+    number: int
+    at: float
+    actor: Actor
+    reason: str
+    group: str
+    changes: list[ChangeDone]
+    undoes: list[int]
+    is_undone: bool
+
+
+class ActionsDone(TypedDict):
+    """`GET /v1/changes?limit=N`: the latest last. `unavailable`: why nothing can be recorded; empty: it can."""
+
+    actions: list[ActionDone]
+    unavailable: str
+
+
+class Undone(TypedDict):
+    """`POST /v1/undo {"action": N, "reason": R}`: the actions taken back, the latest first, and what was changed.
+
+    409 nothing_to_undo, 503 not_recorded.
+    """
+
+    actions: list[int]
+    changes: list[ChangeDone]
+
+
+class Difference(TypedDict):
+    """Where the engine is other than its file."""
+
+    on: str
+    setting: str
+    in_file: str | int | bool
+    now: str | int | bool
+    action: ActionDone | None  # that made it so; null: an unrecorded change
+
+
+class Differences(TypedDict):
+    """`GET /v1/diff`."""
+
+    differences: list[Difference]
 
 
 class ServerChange(TypedDict):
@@ -255,9 +362,12 @@ class ServerChange(TypedDict):
 
 
 class PoolPatch(TypedDict):
-    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body."""
+    """`PATCH /v1/pools/P`. Answers with PoolChange; 404 unknown_pool, 422 invalid_body, 503 not_recorded."""
 
     published: bool
+    reason: NotRequired[str]
+    group: NotRequired[str]
+    unrecorded: NotRequired[bool]
 
 
 class PoolChange(TypedDict):

@@ -17,12 +17,12 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
 
-from lbapp.model.entities import Configuration
+from lbapp.model.entities import Configuration, Server
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 _HEADER: Final = struct.Struct("!IB")
@@ -39,6 +39,9 @@ class Rows:
     listeners: dict[str, int]
     pools: dict[str, int]
     servers: dict[str, int]
+    reserved: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # of pools that are discovered: first row, and end
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Assignment:
 
     `listening` names the listener of each descriptor that comes behind this message, in the same order; the descriptor
     before them is the scoreboard's. `addresses` maps a server's row to where it can be reached; a server without an
-    entry could not be resolved.
+    entry could not be resolved. `discovered`: by pool and row, the servers of pools that are discovered.
     """
 
     slot: int
@@ -57,6 +60,7 @@ class Assignment:
     addresses: dict[int, tuple[SocketAddress, ...]]
     listening: tuple[str, ...]
     tls: TlsMaterial = NO_MATERIAL
+    discovered: dict[str, dict[int, Server]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ class AddressesChanged:
     """Names resolved anew: the whole map, as in `Assignment.addresses`."""
 
     addresses: dict[int, tuple[SocketAddress, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServersChanged:
+    """The servers that a discovered pool has from now on, by row. Those that are no longer among them finish."""
+
+    pool: str
+    servers: dict[int, Server]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ class Serving:
     pid: int
 
 
-Message = Assignment | ListeningSockets | AddressesChanged | TlsChanged | CloseServer | Drain | Serving
+Message = Assignment | ListeningSockets | AddressesChanged | ServersChanged | TlsChanged | CloseServer | Drain | Serving
 
 
 class ChannelClosed(Exception):

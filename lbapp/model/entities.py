@@ -12,7 +12,13 @@ from ipaddress import ip_address
 
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
+from lbapp.model.capacity import UNLIMITED, Capacity
+from lbapp.model.discovery import Discover
+from lbapp.model.hashing import BY_ADDRESS, Hash
+from lbapp.model.health import CheckType as CheckType
+from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
+from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
@@ -33,26 +39,11 @@ class AlgorithmName(str, Enum):
     LEAST_CONNECTIONS = "least_connections"
     IP_HASH = "ip_hash"
     LEAST_RESPONSE_TIME = "least_response_time"
-
-
-class CheckType(str, Enum):
-    """How a server's health is probed."""
-
-    HTTP = "http"
-    TCP = "tcp"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """The rule by which a pool's servers are probed. Durations in seconds."""
-
-    type: CheckType = CheckType.TCP
-    path: str = "/"
-    interval_s: float = 5.0
-    timeout_s: float = 2.0
-    fall: int = 3
-    rise: int = 2
+    TWO_CHOICES = "two_choices"
+    HASH = "hash"
+    RENDEZVOUS = "rendezvous"
+    FIRST = "first"
+    PREQUAL = "prequal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,7 @@ class Server:
     """One backend server: one address and weight in one pool.
 
     `host` is a name, an IPv4 or an IPv6 address without brackets, or the absolute path of a Unix socket, with port 0.
+    `connections_max`: exchanges and tunnels at a time, 0 for no limit. A backup is for when no other server is eligible.
     """
 
     pool: str
@@ -67,6 +59,8 @@ class Server:
     host: str
     port: int
     weight: int = 100
+    connections_max: int = 0
+    is_backup: bool = False
 
     @property
     def id(self) -> str:
@@ -126,6 +120,17 @@ class Pool:
     persistence: Persistence | None = None
     retry: Retry = field(default_factory=Retry)
     tls: PoolTls | None = None
+    discover: Discover | None = None
+    hash: Hash = BY_ADDRESS
+    capacity: Capacity = UNLIMITED
+    passive: Passive = CALM
+
+    @property
+    def is_limited(self) -> bool:
+        """Say whether requests may have to wait for room."""
+        if self.capacity.connections_max or self.health_check.agent is not None:
+            return True
+        return any(server.connections_max for server in self.servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ class EngineSettings:
     workers: int = 1
     control_socket: str | None = None
     state_dir: str | None = None
+    nameservers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

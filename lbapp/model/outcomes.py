@@ -45,6 +45,8 @@ class Outcome(IntEnum):
     RATE_LIMITED = 13  # the client asked more often than one may
     OVERLOADED = 14  # lbapp itself was short of what it takes
     EXCHANGE_TIMEOUT = 15
+    QUEUE_FULL = 16  # the pool's servers have all they may have, and so has its queue
+    QUEUE_TIMEOUT = 17  # it waited for a server for as long as one may
 
 
 OUTCOME_STATUS: Final[dict[Outcome, int]] = {
@@ -62,4 +64,6 @@ OUTCOME_STATUS: Final[dict[Outcome, int]] = {
     Outcome.RATE_LIMITED: 429,
     Outcome.OVERLOADED: 503,
     Outcome.EXCHANGE_TIMEOUT: 504,
+    Outcome.QUEUE_FULL: 503,
+    Outcome.QUEUE_TIMEOUT: 503,
 }

@@ -21,6 +21,11 @@ _BAD_EVENTS: Final = frozenset(
     {
         "server_went_down",
         "drain_timed_out",
+        "pool_failed_over",
+        "pool_in_panic",
+        "pool_on_backups",
+        "pool_unserved",
+        "server_ejected",
         "name_not_resolved",
         "worker_not_started",
         "worker_died",
@@ -59,9 +64,14 @@ def _total(item: Traffic, which: str) -> float | None:
     return total["p50"] if which == "p50" else total["p99"]
 
 
+def is_standby(server: ServerStatus) -> bool:
+    """Say whether a server is a backup that could serve and is not needed."""
+    return server["is_backup"] and server["admin"] == "ready" and server["health"] != "down" and server["weight"] > 0
+
+
 def is_server_problem(server: ServerStatus) -> bool:
-    """Say whether a server takes no new clients, or fails many of them."""
-    return not server["is_eligible"] or _has_many_errors(server)
+    """Say whether a server takes no new clients, or fails many of them. A backup that is not needed is none."""
+    return not (server["is_eligible"] or is_standby(server)) or _has_many_errors(server)
 
 
 def server_kind(glyphs: Glyphs, past: Past) -> Kind[ServerStatus]:
@@ -101,7 +111,7 @@ def pool_kind(glyphs: Glyphs, past: Past) -> Kind[PoolStatus]:
     servers: Column[PoolStatus] = Column(
         "servers up",
         10,
-        lambda p: f"{p['eligible']}/{p['total']}",
+        _servers_of,
         lambda p: p["eligible"],
         tone=_pool_tone,
     )
@@ -113,7 +123,7 @@ def pool_kind(glyphs: Glyphs, past: Past) -> Kind[PoolStatus]:
     return Kind(
         columns,
         lambda p: p["name"],
-        lambda p: p["eligible"] < p["total"] or _has_many_errors(p),
+        lambda p: not _is_whole(p) or _has_many_errors(p),
         lambda p: f"{p['name']} {p['algorithm']}",
     )
 
@@ -167,10 +177,31 @@ def _event_tone(event: Event) -> Tone:
     return "good" if event["kind"] == "server_came_up" else "plain"
 
 
+def _servers_of(pool: PoolStatus) -> str:
+    """Return how many servers take new clients, and behind it what is not as it should be."""
+    text = f"{pool['eligible']}/{pool['total']}"
+    queue = pool["queue"]
+    if pool["served_by"] is None:
+        return f"{text} 503"
+    if pool["served_by"] != pool["name"]:
+        return f"{text} >{pool['served_by']}"
+    if pool["is_in_panic"]:
+        return f"{text} PANIC"
+    if pool["is_on_backups"]:
+        return f"{text} backup"
+    return f"{text} q{count(queue['queued'])}" if queue is not None and queue["queued"] else text
+
+
+def _is_whole(pool: PoolStatus) -> bool:
+    is_waited_for = pool["queue"] is not None and pool["queue"]["waiting_since"] is not None
+    is_served = pool["served_by"] == pool["name"] and not pool["is_on_backups"] and not pool["is_in_panic"]
+    return is_served and not is_waited_for and all(each["is_eligible"] or is_standby(each) for each in pool["servers"])
+
+
 def _pool_tone(pool: PoolStatus) -> Tone:
-    if pool["eligible"] == pool["total"]:
+    if _is_whole(pool):
         return "good"
-    return "warn" if pool["eligible"] else "bad"
+    return "warn" if pool["eligible"] and not pool["is_in_panic"] else "bad"
 
 
 def _trend(glyphs: Glyphs, past: Past, identity: Callable[[_Rated], str]) -> Column[_Rated]:

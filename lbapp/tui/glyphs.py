@@ -56,9 +56,24 @@ def state_of(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
             return f"{glyphs.drain} DRAIN {brief_duration(drain['remaining_s'])}", "warn"
         symbol = glyphs.over if drain["phase"] == "overdue" else glyphs.drain
         return f"{symbol} {drain['phase'].upper()}", "bad" if drain["phase"] == "overdue" else "warn"
+    return _found(server, glyphs)
+
+
+def _found(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
+    """Return what checks and traffic found of a server."""
     if server["health"] == "down":
         return f"{glyphs.down} DOWN", "bad"
+    if server["is_leaving"]:
+        return f"{glyphs.drain} LEAVING", "warn"
+    if server["ejected"]:
+        return f"{glyphs.down} EJECTED", "bad"
+    if server["no_new_clients"]:
+        return f"{glyphs.drain} NO NEW", "warn"
+    if server["share_percent"] < 100:
+        return f"{glyphs.up} SLOW {server['share_percent']:.0f}%", "warn"
     if server["health"] == "up":
+        if server["is_backup"]:
+            return (f"{glyphs.up} UP backup", "warn") if server["is_eligible"] else (f"{glyphs.up} standby", "calm")
         return f"{glyphs.up} UP", "good"
     return f"{glyphs.unknown} UNKNOWN", "plain"
 

@@ -29,8 +29,10 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
             "health",
             f"{server['health']} for {duration(now - server['health_since'])}, {server['health_reason'] or '-'}",
         ),
+        ("probe", _probe(server, now)),
         ("address", server["address"]),
         ("weight", f"{server['weight']} ({server['configured_weight']} in the file)"),
+        ("limit", f"{server['connections_max']} in flight" if server["connections_max"] else "none"),
         ("changed", _changed(server, now)),
         (
             "connections",
@@ -56,10 +58,24 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
 def _state(server: ServerStatus, glyphs: Glyphs) -> str:
     words = state_of(server, glyphs)[0]
     drain = server["drain"]
+    if server["ejected"]:
+        return f"{words}: {server['ejected']}"
     if drain is None:
-        return words if server["is_eligible"] else f"{words}, takes no new clients"
+        why = server["no_new_clients"]
+        return words if server["is_eligible"] else f"{words}, takes no new clients{f': {why}' if why else ''}"
     rest = f"{drain['in_flight']} in flight, closed by force in {duration(drain['remaining_s'])}"
     return f"{words}, {rest}" if drain["phase"] == "draining" else f"{words}, {drain['in_flight']} in flight"
+
+
+def _probe(server: ServerStatus, now: float) -> str:
+    probe = server["probe"]
+    if probe is None:
+        return "none yet"
+    said = f', said "{probe["excerpt"]}"' if probe["excerpt"] else ""
+    return (
+        f"{duration(now - probe['at'])} ago: {probe['reason']} ({probe['layer']}, {probe['duration_s'] * 1000:.0f} ms), "
+        f"{probe['streak']} alike in a row{said}"
+    )
 
 
 def _changed(server: ServerStatus, now: float) -> str:

@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|picks`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|picks`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -12,11 +12,19 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from tests.bench import bulk, connections, hostile, http, tls
+from tests.bench import balance, bulk, checks, connections, hostile, http, tls
 from tests.bench.options import parse
 from tests.bench.process import BenchError
 
-_BENCHES = {"http": http.run, "bulk": bulk.run, "connections": connections.run, "tls": tls.run, "hostile": hostile.run}
+_BENCHES = {
+    "http": http.run,
+    "bulk": bulk.run,
+    "connections": connections.run,
+    "tls": tls.run,
+    "hostile": hostile.run,
+    "balance": balance.run,
+    "checks": checks.run,
+}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -26,7 +26,7 @@ SERVERS = 4
 NGINX_OUTER = """{user}
 daemon off;
 master_process on;
-worker_processes 1;
+worker_processes {workers};
 worker_rlimit_nofile {open_files};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log error;
@@ -82,13 +82,12 @@ def nginx_program() -> str:
     return program
 
 
-def nginx_configuration(folder: Path, inner: str, connections: int) -> str:
+def nginx_configuration(folder: Path, inner: str, connections: int, workers: int = 1) -> str:
     """Return a whole nginx.conf around the contents of its `http` block."""
     # As root, nginx would drop its worker to a user who may not enter the temporary folder.
     user = "user root;" if os.geteuid() == 0 else ""
-    return NGINX_OUTER.format(
-        user=user, folder=folder, connections=connections, open_files=raise_open_files(), inner=inner
-    )
+    settings = {"connections": connections, "open_files": raise_open_files(), "workers": workers}
+    return NGINX_OUTER.format(user=user, folder=folder, inner=inner, **settings)
 
 
 def start_backends(stack: ExitStack, folder: Path, bulk_bytes: int = 0, sink: bool = False) -> Backends:

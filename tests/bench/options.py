@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+BALANCE_CASES = ("unequal", "fair", "sinkhole", "slow")
 PEER_NAMES = ("lbapp", "haproxy", "nginx", "envoy", "traefik", "caddy")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. `only` empty: every peer. `count`: idle connections; `megabytes`: size of a body."""
+    """One run. `only` empty: every peer. `count`: connections; `megabytes`: size of a body.
+
+    `workers`, `case` and `rate` are those of `balance`, `servers` of `checks`.
+    """
 
     bench: str
     rounds: int = 5
@@ -26,6 +30,10 @@ class Options:
     json: Path | None = None
     count: int = 5_000
     megabytes: int = 100
+    workers: int = 1
+    case: str = "unequal"
+    rate: int = 800
+    servers: int = 1_000
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -36,13 +44,19 @@ class Options:
 def parse(argv: Sequence[str]) -> Options:
     """Read the command line. Exits with status 2 and a sentence when it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
-    parser.add_argument("bench", choices=("http", "bulk", "connections", "tls", "hostile", "picks"))
+    parser.add_argument(
+        "bench", choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "picks")
+    )
     parser.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=_positive, default=4, help="length of one HTTP round (default 4)")
     parser.add_argument("--only", type=_names, default=(), help="peers to measure, such as lbapp,haproxy")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the figures here")
     parser.add_argument("--count", type=_positive, default=5_000, help="idle or hostile connections (default 5000)")
+    parser.add_argument("--servers", type=_positive, default=1_000, help="servers to check (default 1000)")
     parser.add_argument("--megabytes", type=_positive, default=100, help="size of a bulk body (default 100)")
+    parser.add_argument("--workers", type=_positive, default=1, help="workers of each proxy under balance (default 1)")
+    parser.add_argument("--case", choices=BALANCE_CASES, default="unequal", help="servers of balance (default unequal)")
+    parser.add_argument("--rate", type=_positive, default=800, help="requests a second of balance (default 800)")
     return Options(**vars(parser.parse_args(argv)))
 
 

@@ -1,8 +1,8 @@
 """lbapp and the proxies it is measured beside: how each is configured, started and found.
 
-Responsible for one small class per proxy. Every proxy gets the same job: one worker or thread, round robin,
-keep-alive on both sides, no access log, X-Forwarded-For set, up to 64 idle upstream connections per server.
-Knows nothing of load or figures.
+Responsible for one small class per proxy. Every proxy gets the same job: as many workers or threads (one, if not said
+otherwise), round robin unless a front asks for something else, keep-alive on both sides, no access log, X-Forwarded-For set, up
+to 64 idle upstream connections per server. Knows nothing of load or figures.
 
 Invariant: a peer answers through every one of its fronts before it is handed out.
 """
@@ -33,7 +33,8 @@ class Front:
     """What a proxy shall offer: a name, a protocol (http or tcp), the ports of the servers behind it.
 
     `certificate`: a file with certificate and key, to speak TLS with clients. `is_exposed`: it has the timeouts of a proxy on the
-    Internet, equal to lbapp's defaults, and not such that no connection of a benchmark ever ends.
+    Internet, equal to lbapp's defaults, and not such that no connection of a benchmark ever ends. `balance`: the algorithm in
+    the proxy's own words, round robin if empty.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Front:
     servers: tuple[int, ...]
     certificate: Path | None = None
     is_exposed: bool = False
+    balance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Peer(ABC):
     name: ClassVar[str]
     advice: ClassVar[str]
     protocols: ClassVar[tuple[str, ...]] = ("http", "tcp")
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
 
     @abstractmethod
     def program(self) -> str | None:
@@ -117,13 +122,14 @@ class Lbapp(Peer):
         return [program, "-c", "import lbapp; print(lbapp.__version__)"]
 
     def write(self, folder: Path, fronts: Sequence[tuple[Front, int]]) -> list[str]:
-        lines = ["[engine]", "workers = 1", f'state_dir = "{folder}/state"']
+        lines = ["[engine]", f"workers = {self.workers}", f'state_dir = "{folder}/state"']
         for front, port in fronts:
             lines += ["[[listener]]", f'name = "{front.name}"', f'bind = "{HOST}:{port}"']
             lines += [f'protocol = "{front.protocol}"', f'pool = "{front.name}"']
             if front.certificate is not None:
                 lines += ["[[listener.tls.certificate]]", f'file = "{front.certificate}"']
-            lines += ["[[pool]]", f'name = "{front.name}"', 'algorithm = "round_robin"']
+            lines += ["[[pool]]", f'name = "{front.name}"']
+            lines += [f'algorithm = "{front.balance or "round_robin"}"']
             lines += ["[pool.health_check]", f'type = "{front.protocol}"']
             for number, server in enumerate(front.servers):
                 lines += ["[[pool.server]]", f'name = "s{number}"', f'address = "{HOST}:{server}"']
@@ -147,7 +153,7 @@ class Haproxy(Peer):
         return [program, "-v"]
 
     def write(self, folder: Path, fronts: Sequence[tuple[Front, int]]) -> list[str]:
-        lines = ["global", f"    maxconn {connections_max()}", "    nbthread 1", "defaults"]
+        lines = ["global", f"    maxconn {connections_max()}", f"    nbthread {self.workers}", "defaults"]
         lines += [f"    timeout {what}" for what in ("connect 5s", "client 600s", "server 600s")]
         for front, port in fronts:
             # splice-auto is read from both proxy sections that a connection crosses.
@@ -157,7 +163,7 @@ class Haproxy(Peer):
             if front.is_exposed:
                 lines += [f"    timeout {what}" for what in ("http-request 10s", "http-keep-alive 60s", "client 30s")]
             lines += [f"    default_backend {front.name}-servers", f"backend {front.name}-servers", *shared]
-            lines += ["    balance roundrobin"]
+            lines += [f"    balance {front.balance or 'roundrobin'}"]
             if front.protocol == "http":
                 lines += ["    option forwardfor", "    http-reuse always"]
             limit = f" pool-max-conn {IDLE_UPSTREAM_MAX}" if front.protocol == "http" else ""
@@ -191,6 +197,8 @@ class Nginx(Peer):
         blocks = []
         for front, port in fronts:
             servers = "".join(f" server {HOST}:{server};" for server in front.servers)
+            # Without a zone each worker would count alone.
+            balance = f" zone {front.name} 256k;" + (f" {front.balance};" if front.balance else "")
             pair, tls = front.certificate, ""
             if pair is not None:
                 tls = f" ssl_certificate {pair}; ssl_certificate_key {pair}; ssl_protocols TLSv1.2 TLSv1.3;"
@@ -200,7 +208,7 @@ class Nginx(Peer):
                 else ""
             )
             blocks.append(
-                f"upstream {front.name} {{{servers} keepalive {IDLE_UPSTREAM_MAX};"
+                f"upstream {front.name} {{{balance}{servers} keepalive {IDLE_UPSTREAM_MAX};"
                 " keepalive_requests 1000000000; }\n"
                 f"server {{ listen {HOST}:{port} backlog=4096{' ssl' if tls else ''};{tls}{slow} location / {{ proxy_pass http://{front.name};\n"
                 '    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;\n'
@@ -209,7 +217,7 @@ class Nginx(Peer):
             )
         path = folder / "nginx.conf"
         connections = 2 * connections_max()  # it counts those to servers too
-        path.write_text(nginx_configuration(folder, "\n".join(blocks), connections))
+        path.write_text(nginx_configuration(folder, "\n".join(blocks), connections, self.workers))
         return ["-p", str(folder), "-c", str(path), "-e", str(folder / "error.log")]
 
 
@@ -238,7 +246,7 @@ class Envoy(Peer):
         }
         path = folder / "envoy.json"
         path.write_text(json.dumps({"static_resources": resources}, indent=1))
-        return ["-c", str(path), "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
+        return ["-c", str(path), "--concurrency", str(self.workers), "--disable-hot-restart", "-l", "error"]
 
 
 def _envoy_address(port: int) -> dict[str, object]:
@@ -275,7 +283,7 @@ def _envoy_cluster(front: Front) -> dict[str, object]:
         "name": front.name,
         "type": "STATIC",
         "connect_timeout": "5s",
-        "lb_policy": "ROUND_ROBIN",
+        "lb_policy": front.balance or "ROUND_ROBIN",
         "load_assignment": {"cluster_name": front.name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
 
@@ -285,7 +293,7 @@ class _GoPeer(Peer):
 
     @property
     def env(self) -> dict[str, str]:
-        return {"GOMAXPROCS": "1"}
+        return {"GOMAXPROCS": str(self.workers)}
 
 
 class Traefik(_GoPeer):

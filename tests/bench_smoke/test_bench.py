@@ -102,3 +102,28 @@ def test_table_aligns_columns_and_shows_the_spread() -> None:
         "| lbapp | 2.0 [1.0-3.0] |",
         "| x     |             - |",
     ]
+
+
+def test_balance_bench_sends_everybody_the_same_and_no_request_fails(tmp_path: Path) -> None:
+    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    figures = tmp_path / "figures.json"
+    arguments = ("--rounds", "1", "--seconds", "2", "--rate", "200", "--only", ",".join(peers), "--json", str(figures))
+    done = _bench("balance", *arguments)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert {"lbapp least_response_time", "lbapp least_connections"} <= set(results)
+    for variant, (found,) in results.items():
+        assert found["errors"] == {}, variant
+        assert abs(sum(found["shares"]) - 100) < 0.01
+        assert len(found["shares"]) == 8
+
+
+def test_checks_bench_sees_every_server_probed_again(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("checks", "--seconds", "6", "--servers", "20", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert sorted(results) == ["http", "tcp"]
+    for (found,) in results.values():
+        assert found["probes_per_s"] > 2
+        assert 4.0 < found["interval_p50_s"] < 6.0

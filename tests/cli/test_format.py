@@ -56,6 +56,12 @@ def server(**fields: Any) -> ServerStatus:
         "weight": 100,
         "configured_weight": 100,
         "drain": None,
+        "connections_max": 0,
+        "is_backup": False,
+        "is_leaving": False,
+        "ejected": "",
+        "share_percent": 100.0,
+        "no_new_clients": "",
     }
     return cast(ServerStatus, {**usual, **fields})
 
@@ -76,6 +82,7 @@ def test_note_says_why_a_server_is_not_as_in_the_file() -> None:
     assert note(server()) == ""
     assert note(server(health="down", health_reason="HTTP 503")) == "HTTP 503"
     assert note(server(health="down", weight=0)) == "down; weight 100 in file"
+    assert note(server(is_backup=True, connections_max=50)) == "backup; at most 50"
 
 
 def test_table_aligns_and_has_no_trailing_blanks() -> None:

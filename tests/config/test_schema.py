@@ -23,12 +23,15 @@ from lbapp.config.actions import (
     ShareTable,
 )
 from lbapp.config.admission import AdmissionTable
+from lbapp.config.capacity import QueueTable
+from lbapp.config.discovery import DiscoverTable
+from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
+from lbapp.config.passive import OutlierTable, SlowStartTable
 from lbapp.config.schema import (
     Document,
     DrainTable,
     EngineTable,
-    HealthCheckTable,
     LimitsTable,
     ListenerTable,
     PoolTable,
@@ -50,9 +53,14 @@ EXAMPLES = {
     "engine.state_dir",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
+    "pool.discover.port",
+    "pool.hash.key",
+    "pool.hash.name",
+    *(f"pool.{key}" for key in ("connections_max", "failover", "server.connections_max")),
     *(f"pool.{key}" for key in ("proxy_protocol", "source", "tcp.user_timeout")),
     *(f"listener.admission.{key}" for key in ("client_connections_max", "client_request_rate", "client_burst")),
     "pool.persistence",  # shown key by key: tests/config/test_persistence.py
+    "pool.health_check",  # likewise: tests/config/test_health.py
     *(f"{table}.tls" for table in ("listener", "pool")),  # likewise: tests/config/test_tls.py
     *(
         f"listener.route.{key}"
@@ -85,10 +93,14 @@ TABLES: dict[str, type[Table]] = {
     "listener.tcp": ListenerTcpTable,
     "listener.admission": AdmissionTable,
     "pool": PoolTable,
-    "pool.health_check": HealthCheckTable,
     "pool.drain": DrainTable,
     "pool.tcp": PoolTcpTable,
     "pool.retry": RetryTable,
+    "pool.discover": DiscoverTable,
+    "pool.hash": HashTable,
+    "pool.queue": QueueTable,
+    "pool.outlier": OutlierTable,
+    "pool.slow_start": SlowStartTable,
     "pool.server": ServerTable,
 }
 
@@ -124,7 +136,7 @@ def test_reference_shows_every_key_of_a_table_and_no_other(path: str) -> None:
 
 
 def test_every_default_in_the_reference_is_the_schemas() -> None:
-    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age"}
+    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age", "window"}
     for dotted, table, key, field in keys():
         if field.is_required():
             assert key in required, dotted

@@ -37,8 +37,9 @@ OF_ANY_KIND = (
         (
             LISTENER + POOL + '"a\\nb" = 1',
             [
-                'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, drain, health_check, '
-                "name, persistence, proxy_protocol, retry, server, source, tcp, tls",
+                'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, connections_max, discover, drain, '
+                "failover, hash, health_check, name, on_error, outlier, panic_threshold, persistence, proxy_protocol, queue, "
+                "retry, server, slow_start, source, tcp, tls",
             ],
         ),
         (

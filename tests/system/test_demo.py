@@ -160,7 +160,7 @@ def test_demo_on_a_terminal_draws_the_console_and_gives_the_terminal_back(end: s
 def test_engine_of_the_demo_leaves_in_order_and_is_not_aborted() -> None:
     with tempfile.TemporaryDirectory(prefix="lbt-") as folder:
         ports = dict.fromkeys((*SPEEDS_S, *ECHOES), 1)  # nobody answers there
-        Path(folder, "lbapp.toml").write_text(configuration(ports))
+        Path(folder, "lbapp.toml").write_text(configuration(ports, folder))
         command = [sys.executable, "-m", "lbapp.cli.demo.engine", folder]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
             assert engine.stderr is not None

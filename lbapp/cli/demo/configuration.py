@@ -12,6 +12,7 @@ from typing import Final
 _HEAD: Final = """\
 [engine]
 workers = 2
+state_dir = "STATE_DIR"
 
 [limits]
 stop_timeout = "1s"
@@ -35,11 +36,11 @@ _HTTP_CHECK: Final = 'type = "http"\npath = "/healthz"\ninterval = "1s"\ntimeout
 _TCP_CHECK: Final = 'type = "tcp"\ninterval = "2s"\n'
 
 
-def configuration(ports: Mapping[str, int]) -> str:
-    """Return the TOML for servers on these ports, by name."""
+def configuration(ports: Mapping[str, int], state_dir: str) -> str:
+    """Return the TOML for servers on these ports, by name. `state_dir`: a folder of the demo's own."""
     return "".join(
         (
-            _HEAD,
+            _HEAD.replace("STATE_DIR", state_dir),
             _pool("app", "least_connections", _HTTP_CHECK),
             *(_server(name, ports[name]) for name in ("fast", "medium", "slow", "moody")),
             _pool("api", "weighted_round_robin", _HTTP_CHECK),

@@ -81,7 +81,7 @@ def _keep(owned: ExitStack) -> dict[str, str]:
     log = owned.enter_context(log_path.open("w"))
     servers = _start(owned, log, "lbapp.cli.demo.servers")
     answer = _read_line(servers, log_path)
-    (folder / "lbapp.toml").write_text(configuration(json.loads(answer)))
+    (folder / "lbapp.toml").write_text(configuration(json.loads(answer), str(folder)))
     socket = folder / "control.sock"
     engine = _start(owned, log, "lbapp.cli.demo.engine", str(folder))
     status = _wait_until_serving(engine, socket, log_path)

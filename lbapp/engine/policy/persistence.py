@@ -17,7 +17,7 @@ from random import Random
 from typing import Final
 
 from lbapp.engine.policy.balance.base import ServerState
-from lbapp.engine.policy.balance.ip_hash import IpHash
+from lbapp.engine.policy.balance.key_hash import KeyHash
 from lbapp.model.persistence import PersistenceVerdict
 
 _MASKS: Final = {4: (1 << 32) - 1, 16: (1 << 128) - 1}
@@ -81,7 +81,7 @@ class FirstChoice:
 
     def __init__(self, configured: Sequence[tuple[int, str, int]]) -> None:
         self._configured = tuple(configured)
-        self._hash = IpHash(_NoLoad(), Random(0))  # it uses neither
+        self._hash = KeyHash(_NoLoad(), Random(0))  # it uses neither
         self.update(frozenset(row for row, _, _ in configured))
 
     def update(self, eligible: Collection[int]) -> None:

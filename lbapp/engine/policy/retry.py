@@ -85,9 +85,8 @@ class RetryBudget:
     def look(self, now_s: float, requests: int) -> None:
         """Note how many requests there have been."""
         counts = self._counts
-        if counts and now_s - counts[-1][0] < _STEP_S:
-            return
-        counts.append((now_s, requests))
+        if not counts or now_s - counts[-1][0] >= _STEP_S:
+            counts.append((now_s, requests))
         while len(counts) > 1 and now_s - counts[1][0] >= RETRY_WINDOW_S:
             counts.popleft()
 

@@ -85,7 +85,12 @@ POOL_OUTCOMES: Final = 0
 POOL_VERDICTS: Final = POOL_OUTCOMES + len(Outcome)
 POOL_NOT_REMEMBERED: Final = POOL_VERDICTS + len(PersistenceVerdict)  # clients that could not be written down
 POOL_RETRIES_REFUSED: Final = POOL_NOT_REMEMBERED + 1  # attempts not made because the retry budget was spent
-POOL_CELLS: Final = POOL_RETRIES_REFUSED + 1
+POOL_QUEUED: Final = POOL_RETRIES_REFUSED + 1  # requests that wait for room now
+# Since when the first of them waits that any server would suit (time.monotonic_ns); 0: none does.
+POOL_QUEUED_SINCE_NS: Final = POOL_QUEUED + 1
+POOL_QUEUED_TOTAL: Final = POOL_QUEUED_SINCE_NS + 1
+POOL_QUEUE_WAIT: Final = POOL_QUEUED_TOTAL + 1  # histogram
+POOL_CELLS: Final = POOL_QUEUE_WAIT + BUCKETS
 
 # one block per (slot, server)
 SERVER_CONNECTIONS: Final = 0  # upstream connections open now, idle ones included

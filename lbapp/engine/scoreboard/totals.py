@@ -111,26 +111,38 @@ def pool_outcomes(segment: Segment, pool: int) -> tuple[int, ...]:
     """Add up how exchanges of a pool ended that reached no server of it."""
     layout = segment.layout
     bases = [layout.pool(slot, pool) for slot in range(layout.slots)]
-    return tuple(_added(segment, bases, at.POOL_CELLS)[at.POOL_OUTCOMES : at.POOL_OUTCOMES + len(Outcome)])
+    return tuple(
+        _added(segment, bases, len(Outcome) + at.POOL_OUTCOMES)[at.POOL_OUTCOMES : at.POOL_OUTCOMES + len(Outcome)]
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class PoolTotals:
-    """What a pool counts of persistence and retries, over all slots. `verdicts` by PersistenceVerdict."""
+    """What a pool counts of persistence, retries and its queue, over all slots.
+
+    `verdicts` by PersistenceVerdict; `queue_wait` is a histogram sum (see `histogram.percentiles`).
+    """
 
     verdicts: tuple[int, ...]
     not_remembered: int
     retries_refused: int
+    queued: int
+    queued_total: int
+    queue_wait: int
 
 
 def pool_totals(segment: Segment, pool: int) -> PoolTotals:
-    """Add up what the workers counted of a pool's persistence and retries."""
+    """Add up what the workers counted of a pool's persistence, retries and queue."""
     layout = segment.layout
-    row = _added(segment, [layout.pool(slot, pool) for slot in range(layout.slots)], at.POOL_CELLS)
+    bases = [layout.pool(slot, pool) for slot in range(layout.slots)]
+    row = _added(segment, bases, at.POOL_QUEUE_WAIT)
     return PoolTotals(
         verdicts=tuple(row[at.POOL_VERDICTS : at.POOL_VERDICTS + len(PersistenceVerdict)]),
         not_remembered=row[at.POOL_NOT_REMEMBERED],
         retries_refused=row[at.POOL_RETRIES_REFUSED],
+        queued=row[at.POOL_QUEUED],
+        queued_total=row[at.POOL_QUEUED_TOTAL],
+        queue_wait=histogram.add(segment.histogram(base + at.POOL_QUEUE_WAIT) for base in bases),
     )
 
 
@@ -175,6 +187,9 @@ def clear_gauges(segment: Segment, slot: int) -> None:
     for listener in range(layout.listeners):
         cells[layout.listener(slot, listener) + at.LISTENER_CONNECTIONS] = 0
         cells[layout.listener(slot, listener) + at.LISTENER_IN_FLIGHT] = 0
+    for pool in range(layout.pools):
+        cells[layout.pool(slot, pool) + at.POOL_QUEUED] = 0
+        cells[layout.pool(slot, pool) + at.POOL_QUEUED_SINCE_NS] = 0
     for server in range(layout.servers):
         cells[layout.in_flight(slot) + server] = 0
         cells[layout.server(slot, server) + at.SERVER_CONNECTIONS] = 0

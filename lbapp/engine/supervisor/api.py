@@ -26,6 +26,7 @@ from starlette.routing import Route
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.commands import Commands, ask_stop
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
 from lbapp.engine.supervisor.persistence import Clients
@@ -42,6 +43,7 @@ from lbapp.model.limits import (
 
 _WATCH_GAP_S: Final = 0.05  # changes so close together go out as one line
 _WATCH_INTERVAL_S_MAX: Final = 2.0  # with very many servers, so that watching costs a fifth of a core at most
+CHANGES_SHOWN: Final = 100
 _LINES: Final = "application/x-ndjson"
 _CODES: Final = {
     404: ("not_found", "there is nothing at {path}", "GET /v1/status is where to start"),
@@ -62,6 +64,7 @@ class Api:
     events: Events
     life: Life
     clients: Clients
+    intents: Intents
     faults: int = 0
     _streams: int = 0
     _closed: anyio.Event = field(default_factory=anyio.Event)
@@ -74,6 +77,9 @@ class Api:
             Route("/v1/pools", self._guarded(self._pools)),
             Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
             Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/changes", self._guarded(self._changes)),
+            Route("/v1/diff", self._guarded(self._diff)),
+            Route("/v1/undo", self._guarded(self._undo), methods=["POST"]),
             Route("/v1/persistence", self._guarded(self._persistence), methods=["GET", "DELETE"]),
             Route("/v1/watch", self._guarded(self._watch)),
             Route("/v1/events", self._guarded(self._events)),
@@ -119,14 +125,14 @@ class Api:
         if request.method != "PATCH":
             return JSONResponse(self.reader.pool(pool))
         body = await _json_body(request)
-        return JSONResponse(self.commands.change_pool(pool, body, _actor(request)))
+        return JSONResponse(await self.commands.change_pool(pool, body, _actor(request)))
 
     async def _server(self, request: Request) -> Response:
         state = self.commands.find_server(request.path_params["pool"], request.path_params["server"])
         if request.method != "PATCH":
             return JSONResponse(self.reader.server(state))
         body = await _json_body(request)
-        return JSONResponse(self.commands.change_server(state, body, _actor(request)))
+        return JSONResponse(await self.commands.change_server(state, body, _actor(request)))
 
     async def _persistence(self, request: Request) -> Response:
         query = request.query_params
@@ -135,6 +141,15 @@ class Api:
             return JSONResponse(await self.clients.clear(pool, query.get("key"), _actor(request)))
         limit = _number(request, "limit", PERSISTENCE_LISTED_MAX)
         return JSONResponse(await self.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX)))
+
+    async def _changes(self, request: Request) -> Response:
+        return JSONResponse(self.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))
+
+    async def _diff(self, _request: Request) -> Response:
+        return JSONResponse({"differences": self.intents.differences()})
+
+    async def _undo(self, request: Request) -> Response:
+        return JSONResponse(await self.commands.undo(await _json_body(request), _actor(request)))
 
     async def _stop(self, request: Request) -> Response:
         ask_stop(self.life, self.events, await _json_body(request), _actor(request))

@@ -8,31 +8,41 @@ whole before any part of it takes effect; every effect is an event with the acto
 from __future__ import annotations
 
 import json
+import time
 from difflib import get_close_matches
 from typing import Final
 
-from lbapp.control.messages import Actor, Event, PoolChange, ServerChange
+from lbapp.control.messages import Actor, Event, PoolChange, ServerChange, Undone
+from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.intents import READY, Intents, Why, change_done
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
+from lbapp.model.journal import Change, Setting
 from lbapp.model.states import WEIGHT_MAX, AdminState
 
 TIMEOUT_S_MAX: Final = 7 * 24 * 3600.0
 _SHOWN_MAX: Final = 60
 _ADMIN: Final = {state.name.lower(): state for state in AdminState}
-_PATCH_FIELDS: Final = ("state", "weight", "drain_timeout_s", "expect_revision")
+_WHY_FIELDS: Final = ("reason", "group", "unrecorded")
+_PATCH_FIELDS: Final = ("state", "weight", "drain_timeout_s", "expect_revision", *_WHY_FIELDS)
+_GROUP_LETTERS_MAX: Final = 64
+REASON_LETTERS_MAX: Final = 200
 
 
 class Commands:
     """The changes that the control API offers."""
 
-    def __init__(self, running: Running, states: ServerStates, drains: Drains, reader: StatusReader) -> None:
+    def __init__(
+        self, running: Running, states: ServerStates, drains: Drains, reader: StatusReader, intents: Intents
+    ) -> None:
         self._running = running
+        self._intents = intents
         self._states = states
         self._drains = drains
         self._reader = reader
@@ -47,32 +57,41 @@ class Commands:
     def find_server(self, pool_name: str, name: str) -> ServerState:
         """Return a server's state. Raises RequestRefused 404 unknown_pool or unknown_server."""
         pool = self.find_pool(pool_name)
-        names = [server.name for server in pool.servers]
+        names = [state.server.name for state in self._states.members(pool)]
         if name not in names:
             message = f"pool {pool_name} has no server {name}"
             raise RequestRefused("unknown_server", message, _near(name, names), 404)
         return self._states.by_id[f"{pool_name}/{name}"]
 
-    def change_server(self, state: ServerState, body: object, actor: Actor) -> ServerChange:
+    async def change_server(self, state: ServerState, body: object, actor: Actor) -> ServerChange:
         """Carry out a ServerPatch.
 
-        Raises RequestRefused 409 changed, 422 invalid_body, invalid_state, invalid_weight.
+        Raises RequestRefused 409 changed, 422 invalid_body, invalid_state, invalid_weight, 503 not_recorded.
         """
         patch = _object(body, _PATCH_FIELDS)
         if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
             raise _invalid("body", "the change is empty", "Give state, weight or both")
+        why = _why(patch)
         admin = _admin(patch["state"]) if "state" in patch else None
         weight = _weight(patch["weight"]) if "weight" in patch else None
         timeout_s = _seconds(patch["drain_timeout_s"], "drain_timeout_s") if "drain_timeout_s" in patch else None
         if timeout_s is not None and (state.admin if admin is None else admin) is not AdminState.DRAIN:
             raise _invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
-        self._check_revision(state, patch.get("expect_revision"))
-        before = _admin_and_weight(state)
-        events = self._apply(state, admin, weight, actor)
-        if state.admin is not AdminState.DRAIN:
-            self._drains.cancel(state)
-        elif before["state"] != "drain" or timeout_s is not None:
-            self._drains.begin(state, timeout_s)
+        async with self._intents.one_at_a_time():
+            self._check_revision(state, patch.get("expect_revision"))
+            before = _admin_and_weight(state)
+            changes = _changes(state, admin, weight, timeout_s)
+            if changes:
+                await self._intents.record(changes, actor, why)
+            if state is not self._states.by_id.get(state.server.id):
+                raise RequestRefused(
+                    "unknown_server", f"{state.server.id} is gone just now", "It is not found any more", 404
+                )
+            events = self._apply(state, admin, weight, actor, why.reason)
+            if state.admin is not AdminState.DRAIN:
+                self._drains.cancel(state)
+            elif before["state"] != "drain" or timeout_s is not None:
+                self._drains.begin(state, timeout_s)
         return {
             "server": self._reader.server(state),
             "before": before,
@@ -80,16 +99,22 @@ class Commands:
             "event_seqs": [event["seq"] for event in events],
         }
 
-    def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
-        """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body."""
-        patch = _object(body, ("published",))
+    async def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
+        """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""
+        patch = _object(body, ("published", *_WHY_FIELDS))
         if "published" not in patch:
             raise _invalid("body", "the change is empty", 'Send {"published": false}')
-        is_published = patch["published"]
+        is_published, why = patch["published"], _why(patch)
         if not isinstance(is_published, bool):
             raise _invalid("body", f"published is {_shown(is_published)}", "Use true or false")
-        before = self._reader.is_published(pool)
-        event = self._states.set_published(pool, self._running.rows.pools[pool.name], is_published, actor)
+        async with self._intents.one_at_a_time():
+            before = self._reader.is_published(pool)
+            if before is not is_published:
+                change = Change(pool.name, Setting.PUBLISHED, before, is_published, True)
+                await self._intents.record([change], actor, why)
+            event = self._states.set_published(
+                pool, self._running.rows.pools[pool.name], is_published, actor, reason=why.reason
+            )
         return {
             "pool": self._reader.pool(pool),
             "before": {"published": before},
@@ -97,10 +122,50 @@ class Commands:
             "event_seqs": [] if event is None else [event["seq"]],
         }
 
-    def _apply(self, state: ServerState, admin: AdminState | None, weight: int | None, actor: Actor) -> list[Event]:
+    async def undo(self, body: object, actor: Actor) -> Undone:
+        """Take back the last action, or the one that is named, with all of its group.
+
+        Raises RequestRefused 409 nothing_to_undo, 422 invalid_body, 503 not_recorded.
+        """
+        request = _object({} if body is None else body, ("action", "reason", "unrecorded"))
+        number = request.get("action")
+        if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+            raise _invalid("body", f"action is {_shown(number)}", "Use the number of an action")
+        why = _why(request)
+        async with self._intents.one_at_a_time():
+            try:
+                actions = to_undo(self._intents.actions, number)
+                changes = reversal(actions, self._intents.now())
+            except NothingToUndo as error:
+                raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
+            await self._intents.record(changes, actor, why, undoes=tuple(action.number for action in actions))
+            numbers = " and ".join(str(action.number) for action in actions)
+            for change in changes:
+                self._take_back(change, actor, why.reason or f"undo of {numbers}")
+        return {"actions": [action.number for action in actions], "changes": [change_done(each) for each in changes]}
+
+    def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
+        if change.setting is Setting.PUBLISHED:
+            pool = self.find_pool(change.on)
+            row = self._running.rows.pools[pool.name]
+            self._states.set_published(pool, row, bool(change.after), actor, reason=reason)
+            return
+        state = self._states.by_id[change.on]
+        if change.setting is Setting.WEIGHT:
+            self._states.set_weight(state, int(change.after), actor, reason=reason)
+            return
+        self._states.set_admin(state, _ADMIN[str(change.after)], actor, reason=reason)
+        if state.admin is AdminState.DRAIN:
+            self._drains.begin(state, None)
+        else:
+            self._drains.cancel(state)
+
+    def _apply(
+        self, state: ServerState, admin: AdminState | None, weight: int | None, actor: Actor, reason: str
+    ) -> list[Event]:
         made = [
-            None if weight is None else self._states.set_weight(state, weight, actor),
-            None if admin is None else self._states.set_admin(state, admin, actor),
+            None if weight is None else self._states.set_weight(state, weight, actor, reason=reason),
+            None if admin is None else self._states.set_admin(state, admin, actor, reason=reason),
         ]
         return [event for event in made if event is not None]
 
@@ -113,6 +178,31 @@ class Commands:
         if state.revision > expected:
             message = f"{state.server.id} changed in revision {state.revision}, after revision {expected}"
             raise RequestRefused("changed", message, "Look at it again, then repeat", 409)
+
+
+def _changes(state: ServerState, admin: AdminState | None, weight: int | None, timeout_s: float | None) -> list[Change]:
+    """Return what is about to be other than it was: a drain that gets another timeout is one, too."""
+    changes, name = [], state.server.id
+    if weight is not None and weight != state.weight:
+        changes.append(Change(name, Setting.WEIGHT, state.weight, weight, state.server.weight))
+    is_draining = (state.admin if admin is None else admin) is AdminState.DRAIN
+    if (admin is not None and admin is not state.admin) or (is_draining and timeout_s is not None):
+        after = (state.admin if admin is None else admin).name.lower()
+        seconds = state.pool.drain_timeout_s if timeout_s is None else timeout_s
+        until = time.time() + seconds if is_draining else None
+        changes.append(Change(name, Setting.STATE, state.admin.name.lower(), after, READY, until))
+    return changes
+
+
+def _why(patch: dict[str, object]) -> Why:
+    reason, group, is_unrecorded = patch.get("reason", ""), patch.get("group", ""), patch.get("unrecorded", False)
+    if not isinstance(reason, str) or len(reason) > REASON_LETTERS_MAX or not reason.isprintable():
+        raise _invalid("body", f"reason is {_shown(reason)}", f"Use one line of up to {REASON_LETTERS_MAX} letters")
+    if not isinstance(group, str) or len(group) > _GROUP_LETTERS_MAX or not group.isprintable():
+        raise _invalid("body", f"group is {_shown(group)}", f"Use up to {_GROUP_LETTERS_MAX} letters")
+    if not isinstance(is_unrecorded, bool):
+        raise _invalid("body", f"unrecorded is {_shown(is_unrecorded)}", "Use true or false")
+    return Why(reason, group, is_unrecorded)
 
 
 def ask_stop(life: Life, events: Events, body: object, actor: Actor) -> None:

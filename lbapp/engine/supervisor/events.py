@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -35,6 +35,18 @@ _LEVELS: Final = {
     "overload_began": logging.WARNING,
     "client_limit_reached": logging.WARNING,
     "descriptors_ran_out": logging.ERROR,
+    "agent_failed": logging.WARNING,
+    "change_not_recorded": logging.ERROR,
+    "change_overruled": logging.WARNING,
+    "journal_damaged": logging.ERROR,
+    "journal_unavailable": logging.ERROR,
+    "pool_failed_over": logging.WARNING,
+    "pool_in_panic": logging.ERROR,
+    "pool_on_backups": logging.WARNING,
+    "pool_queue_began": logging.WARNING,
+    "pool_unserved": logging.ERROR,
+    "server_ejected": logging.WARNING,
+    "servers_left_out": logging.WARNING,
     "worker_not_started": logging.ERROR,
     "worker_died": logging.ERROR,
     "worker_hung": logging.ERROR,
@@ -59,11 +71,11 @@ class Signal:
 
 
 class Events:
-    """The ring of events. All of it is used from one event loop."""
+    """The ring of events. All of it is used from one event loop. `earlier`: those of the engine before."""
 
-    def __init__(self, capacity: int = EVENTS_MAX) -> None:
-        self._ring: deque[Event] = deque(maxlen=capacity)
-        self._seq = 0
+    def __init__(self, capacity: int = EVENTS_MAX, earlier: Sequence[Event] = ()) -> None:
+        self._ring: deque[Event] = deque(earlier, maxlen=capacity)
+        self._seq = earlier[-1]["seq"] if earlier else 0
         self._added = Signal()
         self._closed = False
 
@@ -103,7 +115,8 @@ class Events:
         """Return the newest events that came after number `seq`, at most `limit`, oldest first."""
         count = min(self._seq - seq, len(self._ring), limit)
         start = len(self._ring) - count
-        return list(islice(self._ring, start, None)) if count > 0 else []
+        # Numbers may be missing among those of an engine before: what was not kept.
+        return [event for event in islice(self._ring, start, None) if event["seq"] > seq] if count > 0 else []
 
     async def follow(self, seq: int) -> AsyncIterator[Event]:
         """Give the events after number `seq` and then each new one, until `close`.

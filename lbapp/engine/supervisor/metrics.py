@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 from lbapp import __version__
 from lbapp.control.messages import CertificateStatus
 from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
+from lbapp.engine.supervisor.pool_watch import Situation
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
@@ -99,7 +100,27 @@ class _Readings:
         yield from _tls(
             [(name, reading.listeners[rows.listeners[name]], found) for name, found in self._certificates()]
         )
-        yield from _persistence([(pool, self._reader.totals(pool)) for pool, _ in pools])
+        totals = [(pool, self._reader.totals(pool)) for pool, _ in pools]
+        yield from _persistence(totals)
+        yield from _queues([(pool, each) for pool, each in totals if pool.is_limited])
+        yield from self._served([pool for pool, _ in pools])
+
+    def _served(self, pools: Sequence[Pool]) -> Iterator[Metric]:
+        watch = self._reader.pools
+        eligible = GaugeMetricFamily(
+            "lbapp_pool_eligible_servers", "Servers that may get new clients (merge: sum)", labels=["pool"]
+        )
+        away = GaugeMetricFamily(
+            "lbapp_pool_failed_over", "1: another pool takes over, or nobody (merge: sum)", labels=["pool"]
+        )
+        backups = GaugeMetricFamily("lbapp_pool_on_backups", "1: its backups serve it (merge: sum)", labels=["pool"])
+        panic = GaugeMetricFamily("lbapp_pool_panic", "1: health is ignored (merge: sum)", labels=["pool"])
+        for pool in pools:
+            eligible.add_metric([pool.name], len(watch.eligible(pool)))
+            away.add_metric([pool.name], watch.served_by(pool) != pool.name)
+            backups.add_metric([pool.name], watch.situation(pool) is Situation.BACKUPS)
+            panic.add_metric([pool.name], watch.is_panic(pool))
+        yield from (eligible, away, backups, panic)
 
     def _certificates(self) -> list[tuple[str, list[CertificateStatus]]]:
         certificates = self._reader.certificates
@@ -236,6 +257,18 @@ def _persistence(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:
     yield from (verdicts, lost, refused)
 
 
+def _queues(pools: Sequence[tuple[Pool, PoolTotals]]) -> Iterator[Metric]:
+    queued = GaugeMetricFamily("lbapp_pool_queued", "Who wait for room now (merge: sum)", labels=["pool"])
+    total = CounterMetricFamily("lbapp_pool_queued_total", "Who had to wait for room (merge: sum)", labels=["pool"])
+    waits = HistogramMetricFamily("lbapp_pool_queue_seconds", "Waits for room (merge: sum)", labels=["pool"])
+    for pool, totals in pools:
+        queued.add_metric([pool.name], totals.queued)
+        total.add_metric([pool.name], totals.queued_total)
+        buckets, total_s = _cumulative(totals.queue_wait)
+        waits.add_metric([pool.name], buckets, total_s)
+    yield from (queued, total, waits)
+
+
 def _server_only(servers: Labelled) -> Iterator[Metric]:
     labels = ["pool", "server"]
     failures = CounterMetricFamily(
@@ -256,15 +289,19 @@ def _states_of(states: Sequence[ServerState]) -> Iterator[Metric]:
     eligible = GaugeMetricFamily("lbapp_server_eligible", "1: may get new clients (merge: sum)", labels=labels)
     health = GaugeMetricFamily("lbapp_server_health", "1 for the present one (merge: last)", labels=[*labels, "health"])
     admin = GaugeMetricFamily("lbapp_server_admin", "1 for the present one (merge: last)", labels=[*labels, "admin"])
+    ejected = GaugeMetricFamily("lbapp_server_ejected", "1: ejected for its errors (merge: sum)", labels=labels)
+    shares = GaugeMetricFamily("lbapp_server_share", "Share of its weight, 0 to 1 (merge: last)", labels=labels)
     for state in states:
         values = [state.server.pool, state.server.name]
+        ejected.add_metric(values, bool(state.ejected))
+        shares.add_metric(values, state.share_permille / 1000)
         weights.add_metric(values, state.weight)
         eligible.add_metric(values, state.is_eligible)
         for one in HealthState:
             health.add_metric([*values, one.name.lower()], state.health is one)
         for wish in AdminState:
             admin.add_metric([*values, wish.name.lower()], state.admin is wish)
-    yield from (weights, eligible, health, admin)
+    yield from (weights, eligible, health, admin, ejected, shares)
 
 
 def _histogram(name: str, help_text: str, labels: list[str], entities: Labelled, attribute: str) -> Metric:

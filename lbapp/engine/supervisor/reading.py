@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 from lbapp import __version__
 from lbapp.control.messages import (
     AdminWord,
+    AgentStatus,
     EngineStatus,
     HealthWord,
     ListenerStatus,
     PersistenceStatus,
     PhaseWord,
     PoolStatus,
+    QueueStatus,
     ServerStatus,
     Status,
     TlsStatus,
@@ -33,6 +36,7 @@ from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.history import History, Reading
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.overload import OverloadWatch
+from lbapp.engine.supervisor.pool_watch import PoolWatch, Situation
 from lbapp.engine.supervisor.processes import ProcessFigures
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
@@ -60,6 +64,7 @@ class StatusReader:
     workers: Workers
     history: History
     overload: OverloadWatch
+    pools: PoolWatch
     certificates: Certificates | None = None
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
@@ -93,7 +98,8 @@ class StatusReader:
 
     def server(self, state: ServerState) -> ServerStatus:
         """Return one server as it is now."""
-        return self._server(state, self.history.now(), self.history.earlier())
+        is_eligible = state in self.pools.eligible(state.pool)
+        return self._server(state, is_eligible, self.history.now(), self.history.earlier())
 
     def figures(self) -> tuple[Reading, list[tuple[Pool, Figures]]]:
         """Return a reading, and the totals of each pool in it (for the metrics)."""
@@ -171,25 +177,48 @@ class StatusReader:
 
     def _pool(self, pool: Pool, now: Reading, earlier: Reading) -> PoolStatus:
         seconds = now.at_s - earlier.at_s
-        members = [self.states.by_id[server.id] for server in pool.servers]
+        members = self.states.members(pool)
+        totals, eligible = self.totals(pool), {each.row for each in self.pools.eligible(pool)}
         return {
             **traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), seconds),
             "name": pool.name,
             "algorithm": pool.algorithm.value,
             "published": self.is_published(pool),
-            "eligible": sum(member.is_eligible for member in members),
+            "eligible": len(eligible),
             "total": len(members),
-            "persistence": _persistence(pool, self.totals(pool)),
-            "retries_refused_total": self.totals(pool).retries_refused,
-            "servers": [self._server(member, now, earlier) for member in members],
+            "persistence": _persistence(pool, totals),
+            "retries_refused_total": totals.retries_refused,
+            "connections_max": pool.capacity.connections_max,
+            "queue": self._queue(pool, totals),
+            "failover": pool.capacity.failover,
+            "discovered_as": None if pool.discover is None else pool.discover.name,
+            "served_by": self.pools.served_by(pool),
+            "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
+            "is_in_panic": self.pools.is_panic(pool),
+            "servers": [self._server(member, member.row in eligible, now, earlier) for member in members],
+        }
+
+    def _queue(self, pool: Pool, totals: PoolTotals) -> QueueStatus | None:
+        if not pool.is_limited:
+            return None
+        return {
+            "queued": totals.queued,
+            "length_max": pool.capacity.queue.length_max,
+            "timeout_s": pool.capacity.queue.timeout_s,
+            "queued_total": totals.queued_total,
+            "waiting_since": self.pools.waiting_since(pool),
         }
 
     def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
-        rows = self.running.rows
-        servers = [of_server(reading.servers[rows.servers[server.id]]) for server in pool.servers]
-        return of_pool(servers, reading.pools[rows.pools[pool.name]])
+        servers = [of_server(reading.servers[row]) for row in self._rows_of(pool)]
+        return of_pool(servers, reading.pools[self.running.rows.pools[pool.name]])
 
-    def _server(self, state: ServerState, now: Reading, earlier: Reading) -> ServerStatus:
+    def _rows_of(self, pool: Pool) -> Sequence[int]:
+        """Return every row that may be one of the pool's, so that totals never go back when a server goes."""
+        rows = self.running.rows
+        return range(*rows.reserved.get(pool.name, (0, 0))) or [rows.servers[server.id] for server in pool.servers]
+
+    def _server(self, state: ServerState, is_eligible: bool, now: Reading, earlier: Reading) -> ServerStatus:
         server, row = state.server, state.row
         return {
             **traffic(of_server(now.servers[row]), of_server(earlier.servers[row]), now.at_s - earlier.at_s),
@@ -201,14 +230,37 @@ class StatusReader:
             "health": cast(HealthWord, state.health.name.lower()),
             "health_reason": state.health_reason,
             "health_since": state.health_since,
-            "is_eligible": state.is_eligible,
+            "health_because": state.because,
+            "probe": state.probe,
+            "no_new_clients": state.no_new_clients,
+            "agent": agent_status(state),
+            "is_eligible": is_eligible,
             "weight": state.weight,
             "configured_weight": server.weight,
+            "connections_max": server.connections_max,
+            "is_backup": server.is_backup,
+            "is_leaving": state.is_leaving,
+            "ejected": state.ejected,
+            "ejected_until": state.ejected_until if state.ejected else None,
+            "share_percent": state.share_permille / 10,
             "idle_connections": now.servers[row].idle,
             "drain": self.drains.status(state),
             "changed_at": state.changed_at,
             "changed_by": state.changed_by,
         }
+
+
+def agent_status(state: ServerState) -> AgentStatus | None:
+    """Return what a server's agent says; None without one."""
+    if state.pool.health_check.agent is None:
+        return None
+    wish = state.wish
+    return {
+        "down": wish.down,
+        "no_new_clients": wish.no_new_clients,
+        "percent": wish.percent,
+        "connections_max": wish.connections_max,
+    }
 
 
 def _persistence(pool: Pool, totals: PoolTotals) -> PersistenceStatus | None:

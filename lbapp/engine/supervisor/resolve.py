@@ -1,4 +1,4 @@
-"""Where each server can be reached: names turned into addresses, at start and again every RESOLVE_INTERVAL_S.
+"""Where each server can be reached: names turned into addresses, at start and again when an answer has run out.
 
 Responsible for the map from a server's row to its socket addresses. Knows nothing of health or of who
 connects.
@@ -10,70 +10,111 @@ names.
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from random import Random
 from typing import Final
 
 import anyio
 
 from lbapp.engine.channel import AddressesChanged, SocketAddress
+from lbapp.engine.supervisor.dns import Dns, DnsFailed
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.lookup import Answer, Lookup
 from lbapp.engine.supervisor.running import Running, Tell
 from lbapp.model.entities import Server
-from lbapp.model.limits import RESOLVE_INTERVAL_S, RESOLVE_TIMEOUT_S
+from lbapp.model.limits import RESOLVE_INTERVAL_S, RESOLVE_RETRY_MAX_S, RESOLVE_RETRY_S, RESOLVE_TIMEOUT_S
 
 _AT_ONCE: Final = 64  # questions to the resolver
+_TTL_TIMEOUT_S: Final = 2.0  # for how long an answer holds is not worth more
 
 
 class Resolver:
     """The addresses of every server. `addresses` is replaced, never changed, when an answer is another."""
 
-    def __init__(self, running: Running, events: Events) -> None:
+    def __init__(self, running: Running, events: Events, random: Random | None = None) -> None:
         self.addresses: dict[int, tuple[SocketAddress, ...]] = {}
-        self._servers = [(running.rows.servers[server.id], server) for server in running.configuration.servers]
+        self._servers = {running.rows.servers[server.id]: server for server in running.configuration.servers}
         self._events = events
-        self._lookup = Lookup()
+        self._random = random or Random()
+        nameservers = running.configuration.engine.nameservers
+        self._dns = Dns(nameservers)
+        self._lookup = None if nameservers else Lookup()
         self._answers: dict[str, Answer] = {}
-        self._failing: set[str] = set()
+        self._due_s: dict[str, float] = {}  # by the event loop's clock
+        self._failing: dict[str, int] = {}  # how often in a row
 
-    async def resolve(self) -> bool:
-        """Ask for every name once, some at a time; say whether `addresses` changed."""
-        names = {server.host for _, server in self._servers if server.is_named}
+    async def resolve(self, *, only_due: bool = False) -> bool:
+        """Ask for every name once, some at a time; say whether `addresses` changed. `only_due`: whose answer has run out."""
+        names = {server.host for server in self._servers.values() if server.is_named}
+        if only_due:
+            now_s = anyio.current_time()
+            names = {name for name in names if self._due_s.get(name, 0.0) <= now_s}
         limiter = anyio.CapacityLimiter(_AT_ONCE)
         async with anyio.create_task_group() as tasks:
             for name in names:
                 tasks.start_soon(self._ask, name, limiter)
-        found = {row: addresses for row, server in self._servers if (addresses := self._addresses_of(server))}
+        found = {row: addresses for row, server in self._servers.items() if (addresses := self._addresses_of(server))}
         changed, self.addresses = found != self.addresses, found
         return changed
 
     async def run(self, tell: Tell) -> None:
         """Ask again and again, and tell the workers when something changed."""
-        if not any(server.is_named for _, server in self._servers):
+        if not any(server.is_named for server in self._servers.values()):
             return
         while True:
-            await anyio.sleep(RESOLVE_INTERVAL_S)
-            if await self.resolve():
+            await anyio.sleep_until(min(self._due_s.values(), default=anyio.current_time() + RESOLVE_INTERVAL_S))
+            if await self.resolve(only_due=True):
                 tell(AddressesChanged(self.addresses))
+
+    def put(self, row: int, server: Server | None) -> None:
+        """Take over that another server, of an address and not of a name, has a row; None: nobody has it any more."""
+        self.addresses = {key: each for key, each in self.addresses.items() if key != row}
+        self._servers.pop(row, None)
+        if server is not None:
+            self._servers[row] = server
+            self.addresses[row] = self._addresses_of(server)
 
     def _addresses_of(self, server: Server) -> tuple[SocketAddress, ...]:
         if server.is_named:
             return tuple((family, ip, server.port) for family, ip in self._answers.get(server.host, ()))
         if server.is_unix:
             return ((int(socket.AF_UNIX), server.host, 0),)
-        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-        return ((int(family), server.host, server.port),)
+        return ((_family_of(server.host), server.host, server.port),)
 
     async def _ask(self, name: str, limiter: anyio.CapacityLimiter) -> None:
         answer: Answer = ()
+        ttl_s = RESOLVE_INTERVAL_S
         reason = f"no answer within {RESOLVE_TIMEOUT_S:g} s"
         async with limiter:
             try:
                 with anyio.move_on_after(RESOLVE_TIMEOUT_S):
-                    answer = await self._lookup.ask(name)
-            except (OSError, UnicodeError) as error:
+                    answer, ttl_s = await self._answer(name)
+            except (OSError, UnicodeError, DnsFailed) as error:
                 reason = getattr(error, "strerror", None) or str(error)
         self._take(name, answer, reason)
+        failures = self._failing.get(name, 0)
+        if failures:
+            longest_s = min(RESOLVE_RETRY_S * 2**failures, RESOLVE_RETRY_MAX_S)
+            ttl_s = self._random.uniform(longest_s / 2, longest_s)
+        self._due_s[name] = anyio.current_time() + ttl_s
+
+    async def _answer(self, name: str) -> tuple[Answer, float]:
+        """Return the addresses of a name and how long they hold.
+
+        The system's own resolver knows more than DNS (its file of hosts, for one) and says nothing of times: so it is asked for
+        the addresses, and DNS for the time.
+        """
+        if self._lookup is None:
+            answered = await self._dns.addresses(name)
+            return tuple((_family_of(host), host) for host in answered.values), answered.ttl_s
+        answer = await self._lookup.ask(name)
+        ttl_s = RESOLVE_INTERVAL_S
+        if name not in self._answers:
+            return answer, ttl_s  # the engine starts: that need not wait for the time
+        with anyio.move_on_after(_TTL_TIMEOUT_S), contextlib.suppress(DnsFailed):
+            ttl_s = (await self._dns.addresses(name)).ttl_s
+        return answer, ttl_s
 
     def _take(self, name: str, answer: Answer, reason: str) -> None:
         before = self._answers.get(name)
@@ -86,11 +127,15 @@ class Resolver:
                     else f"cannot resolve {name}: {reason}; {kept}"
                 )
                 self._events.add("name_not_resolved", name, message)
-            self._failing.add(name)
+            self._failing[name] = self._failing.get(name, 0) + 1
             return
         if name in self._failing or (before is not None and set(before) != set(answer)):
             found = ", ".join(ip for _, ip in answer)
             self._events.add("name_resolved", name, f"{name} is now {found}")
-        self._failing.discard(name)
+        self._failing.pop(name, None)
         if before is None or set(before) != set(answer):  # another order alone is no change
             self._answers[name] = answer
+
+
+def _family_of(host: str) -> int:
+    return int(socket.AF_INET6 if ":" in host else socket.AF_INET)

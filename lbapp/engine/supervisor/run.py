@@ -17,19 +17,28 @@ from pathlib import Path
 
 import anyio
 
+from lbapp.control.paths import default_state_dir
+from lbapp.engine.supervisor import slow_start
+from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.certificates import Certificates
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.commands import Commands
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
+from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.intents import Intents
+from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
+from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.persistence import Clients, prepare
+from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
@@ -75,22 +84,38 @@ class Engine:
         self.listening = listening
         self.control = control
         self.life = Life(running.configuration.limits.stop_timeout_s)
-        self.events = Events()
+        state_dir = Path(running.configuration.engine.state_dir or default_state_dir())
+        self.event_log = EventLog(path_in(state_dir, "events", running.path))
+        self.events = Events(earlier=self.event_log.read())
         self.certificates = Certificates(running.configuration, self.events)
         self.resolver = Resolver(running, self.events)
         self.states = ServerStates(running, self.events)
+        self.discovery = Discovery(running, self.states, self.events, self.resolver)
         self.workers = Workers(running, listening, self.events, lambda: self.resolver.addresses)
         self.workers.tls = lambda: self.certificates.material
+        self.workers.discovered = self.discovery.servers
         self.drains = Drains(running.segment, self.states, self.events, self.workers.tell)
         self.history = History(running.segment)
         self.overload = OverloadWatch(running, self.events)
+        self.pools = PoolWatch(running, self.states, self.events)
         reader = StatusReader(
-            running, self.life, listening, self.states, self.drains, self.workers, self.history, self.overload
+            running,
+            self.life,
+            listening,
+            self.states,
+            self.drains,
+            self.workers,
+            self.history,
+            self.overload,
+            self.pools,
         )
         reader.certificates = self.certificates
-        commands = Commands(running, self.states, self.drains, reader)
+        self.journal = Journal(path_in(state_dir, "journal", running.path))
+        self.intents = Intents(running, self.states, self.drains, self.events, self.journal)
+        self.discovery.intents = self.intents
+        commands = Commands(running, self.states, self.drains, reader, self.intents)
         self.clients = Clients(running, self.events)
-        self.api = Api(reader, commands, self.states, self.events, self.life, self.clients)
+        self.api = Api(reader, commands, self.states, self.events, self.life, self.clients, self.intents)
         self._control_ended = anyio.Event()
         self.server = ControlServer(self.api.app())
 
@@ -99,6 +124,7 @@ class Engine:
         failure: StartError | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals)
+            tasks.start_soon(self.event_log.run, self.events)
             try:
                 if await self._start(tasks):
                     await self.life.stop_asked()
@@ -106,6 +132,8 @@ class Engine:
             except StartError as error:
                 failure = error
             tasks.cancel_scope.cancel()
+        self.event_log.write(self.events.after(0))
+        self.journal.close()
         if failure:
             raise failure
         _log.info("stopped after %.1f s", time.time() - self.running.started_at)
@@ -116,6 +144,9 @@ class Engine:
         async with anyio.create_task_group() as starting:
             starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
             await self.resolver.resolve()
+            await self.discovery.ask_all()
+            await anyio.to_thread.run_sync(self.journal.open)
+            self.intents.restore()
             failure = await self._start_workers(tasks)
             has_started = failure is None
             starting.cancel_scope.cancel()
@@ -124,10 +155,16 @@ class Engine:
                 raise failure
             return False
         checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
-        for part in (self.history.run, self.drains.run, self.clients.run, checks.run):
+        self.discovery.checks, self.discovery.drains = checks, self.drains
+        passive = Passive(self.running, self.states, checks)
+        for part in (self.history.run, self.drains.run, self.clients.run, checks.run, passive.run):
             tasks.start_soon(part)
+        tasks.start_soon(Agents(self.states, self.resolver, self.events).run)
+        tasks.start_soon(slow_start.grow, self.states)
         tasks.start_soon(self.overload.run)
+        tasks.start_soon(self.pools.run)
         tasks.start_soon(self.resolver.run, self.workers.tell)
+        tasks.start_soon(self.discovery.run, self.workers.tell)
         tasks.start_soon(self.certificates.run, self.workers.tell)
         tasks.start_soon(self._serve_control)
         self.life.phase = "serving"

@@ -46,15 +46,20 @@ class Running:
             slots=configuration.engine.workers * GENERATIONS_AT_ONCE,
             listeners=len(rows.listeners),
             pools=len(rows.pools),
-            servers=len(rows.servers),
+            servers=len(rows.servers) + sum(end - first for first, end in rows.reserved.values()),
         )
         return cls(path, configuration, rows, Segment.create(layout))
 
 
 def rows_of(configuration: Configuration) -> Rows:
-    """Number the listeners, pools and servers in the order of the file."""
+    """Number the listeners, pools and servers in the order of the file; behind them rows for servers that are discovered."""
+    reserved, end = {}, len(configuration.servers)
+    for pool in configuration.pools:
+        if pool.discover is not None:
+            reserved[pool.name] = (end, end := end + pool.discover.servers_max)
     return Rows(
         listeners={listener.name: row for row, listener in enumerate(configuration.listeners)},
         pools={pool.name: row for row, pool in enumerate(configuration.pools)},
         servers={server.id: row for row, server in enumerate(configuration.servers)},
+        reserved=reserved,
     )

@@ -1,11 +1,11 @@
-"""The state of every server: what the operator wants of it, what checks found, and its weight.
+"""The state of every server: what the operator wants of it, what checks found, what its agent says, and its weight.
 
 Responsible for the supervisor's record of each server and for the only writes to the server-state, pool-
 version and pool-withheld cells. Knows nothing of probes, drains' deadlines, HTTP or who may change what.
 
 Invariants: a server's cells are written before its pool's version grows, so a worker that sees the new
 version sees the new state; nothing is written, and no event made, when nothing changes; entering MAINT
-forgets the health.
+forgets the health. An agent's word is kept beside the operator's wish and the checks' findings, and changes neither.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from lbapp.control.messages import Actor, Event
+from lbapp.control.messages import Actor, Event, ProbeStatus
+from lbapp.engine.policy import slow_start
+from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
 from lbapp.model.entities import CheckType, Pool, Server
-from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState, is_eligible
+from lbapp.model.health import StartPolicy
+from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState
 
 _WENT = {
     HealthState.UP: ("server_came_up", "is up"),
@@ -31,7 +34,8 @@ _WENT = {
 class ServerState:
     """One server as it stands now.
 
-    Times are Unix seconds; `revision` is that of its last change of state or weight.
+    Times are Unix seconds; `revision` is that of its last change of state or weight. `health` is what clients feel: what
+    checks found, or DOWN while the agent says so. `because` is all that is known of what changed it last.
     """
 
     server: Server
@@ -47,11 +51,61 @@ class ServerState:
     changed_by: Actor | None = None
     revision: int = 0
     admin_changed: Signal = field(default_factory=Signal)
+    checked: HealthState = HealthState.UNKNOWN
+    checked_reason: str = "not checked yet"
+    because: str = ""
+    probe: ProbeStatus | None = None
+    wish: Wish = NO_WISH
+    is_not_found: bool = False  # its check says by a 404 that it wants no new clients
+    ejected: str = ""  # why traffic has it ejected; empty: it has not
+    ejected_until: float = 0.0
+    warming_since: float | None = None  # monotonic seconds: when its slow start began
+    share_permille: int = slow_start.WHOLE
+    was_out: bool = False  # at the last write
+    is_leaving: bool = False  # no longer among what its pool's name stands for
 
     @property
     def is_eligible(self) -> bool:
-        """Say whether the server may get new clients."""
-        return is_eligible(self.admin, self.health, self.weight)
+        """Say whether the server may get new clients, as far as that depends on it alone."""
+        return self.is_wanted and self.is_healthy
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether the operator, the weight and the server itself have nothing against new clients."""
+        is_ready = self.admin is AdminState.READY and not self.is_leaving
+        return is_ready and self.weight_for_workers > 0 and not self.no_new_clients
+
+    @property
+    def is_healthy(self) -> bool:
+        """Say whether neither checks nor traffic have anything against new clients."""
+        return self.health_for_workers is not HealthState.DOWN and not self.ejected
+
+    @property
+    def no_new_clients(self) -> str:
+        """Why the server itself asks for no new clients; empty while it takes them."""
+        if self.wish.no_new_clients:
+            return f"its agent says {self.wish.no_new_clients}"
+        return "its health check says 404" if self.is_not_found else ""
+
+    @property
+    def weight_for_workers(self) -> int:
+        """The weight, or the share of it that the agent wants."""
+        return weight_of(self.weight, self.wish.percent, WEIGHT_MAX)
+
+    @property
+    def connections_max(self) -> int:
+        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit.
+
+        During a slow start only its share of that, or who waits would fill the server at once.
+        """
+        whole = min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+        return -(-whole * self.share_permille // slow_start.WHOLE)
+
+    @property
+    def health_for_workers(self) -> HealthState:
+        """The health, where UNKNOWN is as good as DOWN while nothing has been found in a pool that wants checked servers."""
+        is_to_be_checked = self.pool.health_check.start is StartPolicy.CHECKED
+        return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health
 
 
 class ServerStates:
@@ -67,21 +121,54 @@ class ServerStates:
         self._cells = running.segment.cells
         self._layout = running.segment.layout
         self._events = events
+        self._rows = running.rows
+        self._by_row: dict[int, ServerState] = {}
+        self._members: dict[str, list[ServerState]] = {pool.name: [] for pool in running.configuration.pools}
         for pool in running.configuration.pools:
             for server in pool.servers:
-                state = ServerState(
-                    server,
-                    pool,
-                    running.rows.servers[server.id],
-                    running.rows.pools[pool.name],
-                    server.weight,
-                )
-                if pool.health_check.type is CheckType.NONE:
-                    state.health_reason = "no health check"
-                self.by_id[server.id] = state
-                self._write(state)
+                self.add(server, pool, running.rows.servers[server.id])
+        self.revision = 0  # a beginning is no change
 
-    def set_admin(self, state: ServerState, admin: AdminState, actor: Actor | None) -> Event | None:
+    def members(self, pool: Pool) -> list[ServerState]:
+        """Return the servers of a pool: those of the file, or those found."""
+        return self._members[pool.name]
+
+    def by_row(self, row: int) -> ServerState:
+        """Return the server that has a row. Raises KeyError."""
+        return self._by_row[row]
+
+    def add(self, server: Server, pool: Pool, row: int) -> ServerState:
+        """Take in a server."""
+        state = ServerState(server, pool, row, self._rows.pools[pool.name], server.weight)
+        if pool.health_check.type is CheckType.NONE:
+            state.health_reason = state.checked_reason = "no health check"
+        self.by_id[server.id] = self._by_row[row] = state
+        self._members[pool.name].append(state)
+        self._changed(state)
+        return state
+
+    def replace(self, row: int, server: Server) -> None:
+        """Take over what else is known of a server of the same name. A weight that an operator gave it stays."""
+        state = self._by_row[row]
+        if state.weight == state.server.weight:
+            state.weight = server.weight
+        state.server = server
+        self._changed(state)
+
+    def leave(self, state: ServerState, *, is_leaving: bool) -> None:
+        """Give a server nothing any more, because it is not found any more; or take that back."""
+        state.is_leaving = is_leaving
+        self._changed(state)
+
+    def remove(self, state: ServerState) -> None:
+        """Forget a server."""
+        del self.by_id[state.server.id], self._by_row[state.row]
+        self._members[state.pool.name].remove(state)
+        self._changed(state)
+
+    def set_admin(
+        self, state: ServerState, admin: AdminState, actor: Actor | None, *, reason: str = ""
+    ) -> Event | None:
         """Do what the operator wants of a server; return the event, None when it was so already."""
         before = state.admin
         if before is admin:
@@ -95,12 +182,12 @@ class ServerStates:
         return self._events.add(
             "admin_state_changed",
             state.server.id,
-            f"{state.server.id} is now {admin.name.lower()}, was {before.name.lower()}",
+            f"{state.server.id} is now {admin.name.lower()}, was {before.name.lower()}{_because(reason)}",
             actor=actor,
             change=(before.name.lower(), admin.name.lower()),
         )
 
-    def set_weight(self, state: ServerState, weight: int, actor: Actor | None) -> Event | None:
+    def set_weight(self, state: ServerState, weight: int, actor: Actor | None, *, reason: str = "") -> Event | None:
         """Give a server another weight, 0..WEIGHT_MAX; return the event, None when it had it already."""
         if not 0 <= weight <= WEIGHT_MAX:
             raise ValueError(f"weight {weight} is not within 0..{WEIGHT_MAX}")
@@ -110,30 +197,99 @@ class ServerStates:
         state.weight = weight
         self._mark(state, actor)
         self._write(state)
-        message = f"{state.server.id} has weight {weight}, had {before}"
+        message = f"{state.server.id} has weight {weight}, had {before}{_because(reason)}"
         return self._events.add("weight_changed", state.server.id, message, actor=actor, change=(before, weight))
 
-    def set_health(self, state: ServerState, health: HealthState, reason: str) -> Event | None:
-        """Take over what checks found; return the event, None when only the reason is another."""
+    def set_health(self, state: ServerState, health: HealthState, reason: str, detail: str = "") -> Event | None:
+        """Take over what checks or traffic found; return the event, None when only the reason is another.
+
+        `detail` is what the event says, where more than the reason is known.
+        """
+        state.checked, state.checked_reason = health, reason
+        return self._settle(state, detail)
+
+    def set_wish(self, state: ServerState, wish: Wish) -> None:
+        """Take over what the server's agent says."""
+        before, asked = state.wish, state.no_new_clients
+        if before == wish:
+            return
+        state.wish = wish
+        if before.percent != wish.percent:
+            message = f"{state.server.id} has {wish.percent}% of its weight, had {before.percent}%: its agent says so"
+            self._events.add("agent_weight_changed", state.server.id, message, change=(before.percent, wish.percent))
+        if before.down != wish.down:
+            self._settle(state, "")
+        self._say_whom_it_takes(state, asked)
+        self._changed(state)
+
+    def set_not_found(self, state: ServerState, *, is_not_found: bool) -> None:
+        """Take over whether the health check says that the server wants no new clients."""
+        if state.is_not_found is not is_not_found:
+            asked, state.is_not_found = state.no_new_clients, is_not_found
+            self._say_whom_it_takes(state, asked)
+            self._changed(state)
+
+    def eject(self, state: ServerState, reason: str, for_s: float) -> None:
+        """Give a server no clients for a while, for what traffic has shown."""
+        state.ejected, state.ejected_until = reason, time.time() + for_s
+        self._changed(state)
+        message = f"{state.server.id} is ejected for {for_s:g} s: {reason}"
+        self._events.add("server_ejected", state.server.id, message, change=(None, reason))
+
+    def end_ejection(self, state: ServerState) -> None:
+        """Give a server clients again that was ejected."""
+        reason, state.ejected = state.ejected, ""
+        self._changed(state)
+        self._events.add(
+            "server_ejection_ended", state.server.id, f"{state.server.id} is no longer ejected", change=(reason, None)
+        )
+
+    def grow(self) -> None:
+        """Have the servers on their slow start grow."""
+        for state in self.by_id.values():
+            if state.warming_since is not None:
+                self._write(state)
+
+    def _settle(self, state: ServerState, detail: str) -> Event | None:
         before = state.health
+        health, reason = state.checked, state.checked_reason
+        if state.wish.down:
+            health, reason = HealthState.DOWN, f"its agent says {state.wish.down}"
+        if health is not before and health not in HEALTH_TRANSITIONS[before]:
+            raise ValueError(f"{state.server.id} cannot go from {before.name} to {health.name}")
         state.health_reason = reason
         if before is health:
             return None
-        if health not in HEALTH_TRANSITIONS[before]:
-            raise ValueError(f"{state.server.id} cannot go from {before.name} to {health.name}")
         state.health = health
         state.health_since = time.time()
-        self.revision += 1
-        self._write(state)
+        state.because = reason if state.wish.down else detail or reason
+        self._changed(state)
         kind, words = _WENT[health]
         return self._events.add(
             kind,
             state.server.id,
-            f"{state.server.id} {words}: {reason}",
+            f"{state.server.id} {words}: {state.because}",
             change=(before.name.lower(), health.name.lower()),
         )
 
-    def set_published(self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None) -> Event | None:
+    def _say_whom_it_takes(self, state: ServerState, before: str) -> None:
+        after = state.no_new_clients
+        if bool(before) is bool(after):
+            return
+        if after:
+            message = f"{state.server.id} asks for no new clients: {after}"
+            self._events.add("server_asks_for_no_new_clients", state.server.id, message, change=(None, after))
+        else:
+            message = f"{state.server.id} takes new clients again"
+            self._events.add("server_takes_new_clients", state.server.id, message, change=(before, None))
+
+    def _changed(self, state: ServerState) -> None:
+        self.revision += 1
+        self._write(state)
+
+    def set_published(
+        self, pool: Pool, pool_row: int, is_published: bool, actor: Actor | None, *, reason: str = ""
+    ) -> Event | None:
         """Give a pool requests, or none; return the event, None when it was so already. Its servers' states stay."""
         cell = self._layout.pool_withheld(pool_row)
         if bool(self._cells[cell]) is not is_published:
@@ -143,7 +299,7 @@ class ServerStates:
         self.revision += 1
         self.changed.fire()
         word = "published" if is_published else "unpublished"
-        message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over")
+        message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over") + _because(reason)
         change = ("unpublished", word) if is_published else ("published", word)
         return self._events.add(f"pool_{word}", pool.name, message, actor=actor, change=change)
 
@@ -161,12 +317,39 @@ class ServerStates:
         if state.health is not HealthState.UNKNOWN:
             state.health = HealthState.UNKNOWN
             state.health_since = time.time()
-        state.health_reason = "in maintenance"
+        state.health_reason = state.checked_reason = "in maintenance"
+        state.checked, state.probe = HealthState.UNKNOWN, None
+        state.wish, state.is_not_found = NO_WISH, False
 
     def _write(self, state: ServerState) -> None:
+        self._warm_up(state)
         block = self._layout.state(state.row)
-        self._cells[block + at.STATE_ADMIN] = state.admin
-        self._cells[block + at.STATE_HEALTH] = state.health
-        self._cells[block + at.STATE_WEIGHT] = state.weight
+        self._cells[block + at.STATE_ADMIN] = AdminState.MAINT if state.is_leaving else state.admin
+        self._cells[block + at.STATE_HEALTH] = state.health_for_workers
+        self._cells[block + at.STATE_WEIGHT] = state.weight_for_workers
+        self._cells[block + at.STATE_CONNECTIONS_MAX] = state.connections_max
+        self._cells[block + at.STATE_EJECTED] = int(bool(state.ejected))
+        self._cells[block + at.STATE_SHARE_PERMILLE] = state.share_permille
+        self._cells[block + at.STATE_NO_NEW_CLIENTS] = int(bool(state.no_new_clients))
         self._cells[self._layout.pool_version(state.pool_row)] += 1
         self.changed.fire()
+
+    def _warm_up(self, state: ServerState) -> None:
+        """Begin the slow start of a server that has come back, or go on with it."""
+        settings = state.pool.passive.slow_start
+        is_out = state.admin is AdminState.MAINT or not state.is_healthy
+        now_s = time.monotonic()
+        if settings is not None and state.was_out and not is_out:
+            state.warming_since = now_s
+        state.was_out = is_out
+        if is_out:
+            state.warming_since = None
+        state.share_permille = slow_start.WHOLE
+        if state.warming_since is not None:
+            state.share_permille = slow_start.share_permille(settings, now_s - state.warming_since)
+            if state.share_permille == slow_start.WHOLE:
+                state.warming_since = None
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

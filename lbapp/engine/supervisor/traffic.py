@@ -28,7 +28,10 @@ _FRACTIONS: Final = (0.5, 0.9, 0.99, 0.999)
 _CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _NOTHING: Final[Percentiles] = {"p50": None, "p90": None, "p99": None, "p999": None}
 # Of HTTP exchanges these always got a 5xx from lbapp ...
-_ANSWERED: Final = (Outcome.NO_SERVER, Outcome.CONNECT_FAILED, Outcome.CONNECT_TIMEOUT, Outcome.OVERLOADED)
+_ANSWERED: Final = (
+    Outcome.NO_SERVER, Outcome.CONNECT_FAILED, Outcome.CONNECT_TIMEOUT, Outcome.OVERLOADED, Outcome.QUEUE_FULL,
+    Outcome.QUEUE_TIMEOUT,
+)  # fmt: skip
 # ... and these did if the response had not begun.
 _BROKEN: Final = (
     Outcome.RESPONSE_TIMEOUT, Outcome.RESPONSE_BROKEN, Outcome.SERVER_CLOSED, Outcome.ABORTED, Outcome.EXCHANGE_TIMEOUT,

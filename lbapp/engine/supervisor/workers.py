@@ -27,6 +27,7 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
+from lbapp.model.entities import Server
 from lbapp.model.errors import StartError
 from lbapp.model.limits import RESTART_DELAY_MAX_S, WORKER_START_TIMEOUT_S
 from lbapp.model.states import WorkerPhase
@@ -49,6 +50,7 @@ class Workers:
         self._events = events
         self._addresses = addresses
         self.tls: Callable[[], TlsMaterial] = lambda: NO_MATERIAL  # what is served when a worker starts
+        self.discovered: Callable[[], dict[str, dict[int, Server]]] = dict
         self._live: dict[int, WorkerProcess] = {}
         self._stopping = False
         self._started = False
@@ -162,6 +164,7 @@ class Workers:
                 addresses=self._addresses(),
                 listening=tuple(name for name, _ in sockets),
                 tls=self.tls(),
+                discovered=self.discovered(),
             ),
             [fd for _, fd in sockets],
         )

@@ -17,6 +17,7 @@ from lbapp.engine.worker.admission import ClientPreamble, Door, RequestRate
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.ended import SHORTAGES
 from lbapp.engine.worker.passthrough import PassthroughPreamble
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.proxied import ProxyPreamble
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone, Reactor, Task
 from lbapp.engine.worker.record import ListenerCells
@@ -24,7 +25,6 @@ from lbapp.engine.worker.relay import SinkGone, SourceEnded
 from lbapp.engine.worker.secure import TlsPreamble
 from lbapp.engine.worker.steering import Steering, build_steering
 from lbapp.engine.worker.tunnels import serve_tcp
-from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener, Protocol
 from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, TURNED_AWAY_PER_EVENT_MAX
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial

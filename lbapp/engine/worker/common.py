@@ -19,8 +19,9 @@ from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import build_request_head, plain_response_status
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.ended import ended_by_client
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.reactor import READ_AGAIN
-from lbapp.engine.worker.upstream import Upstream, UpstreamPool, UpstreamServer
+from lbapp.engine.worker.upstream import Upstream, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.limits import RECEIVE_BYTES
 from lbapp.model.outcomes import Outcome
@@ -124,16 +125,15 @@ class CommonExchange:
         return True
 
     def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
-        """Choose the server of the next attempt, and take a connection that is idle there."""
+        """Choose the server of the next attempt, in flight at which it then is, and take a connection that is idle there."""
         pool = self.pool
         if pool.persistence is None:
-            server = pool.choose(self.client.key, self.client.reactor.now, tried)
+            key = self.client.key if pool.find_key is None else pool.key_of(self.client.key, self.head)
+            server = pool.choose(key, self.client.reactor.now, tried)
         else:
             server = pool.persistence.choose(self, tried)
         if server is not None:
             self.server = server
-            cells = server.cells
-            cells.cells[cells.in_flight] += 1
             is_unsafe = self.body is not None or self.head.method in _UNREPEATABLE
             self.upstream = server.take_idle(self.client, is_to_be_checked=is_unsafe)
         return server

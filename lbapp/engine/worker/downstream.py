@@ -24,11 +24,12 @@ from lbapp.engine.wire.upgrades import protocols_allowed
 from lbapp.engine.wire.uri import has_long_uri, too_long_uri
 from lbapp.engine.worker.body import RequestBody
 from lbapp.engine.worker.exchange import Exchange
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, Aborted, DeadlinePassed, Endpoint, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, receive, send_all
 from lbapp.engine.worker.steering import OwnAnswer, refusal
 from lbapp.engine.worker.tunnels import tunnel_after_upgrade
-from lbapp.engine.worker.upstream import Upstream, UpstreamPool
+from lbapp.engine.worker.upstream import Upstream
 from lbapp.model.limits import LINGER_S, RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import Outcome
 

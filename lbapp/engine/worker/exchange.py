@@ -27,6 +27,7 @@ from lbapp.engine.wire.upgrades import is_one_of
 from lbapp.engine.worker.common import CommonExchange
 from lbapp.engine.worker.download import relay_chunked, relay_until_close
 from lbapp.engine.worker.ended import ExchangeEnded, ended_by, ended_by_client
+from lbapp.engine.worker.limited import ServerWish
 from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import GONE, NEVER, READ_AGAIN, Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import IdleTimeouts, SinkGone, SourceEnded, receive, relay_exactly, send_all
@@ -75,11 +76,7 @@ class Exchange(CommonExchange):
         server = self.server  # chosen by `begin`, or not yet
         failure: AttemptFailed | None = None
         while True:
-            server = server or self._choose(self.tried)
-            if server is None:
-                if failure is not None:
-                    raise ended_by(failure.kind, self.pool.name)
-                raise ExchangeEnded(Outcome.NO_SERVER, self.pool.shortage)
+            server = server or self._choose(self.tried) or await self._next_server(failure)
             if failure is not None:
                 self.retries += 1
                 server.cells.add(at.SERVER_RETRIES, 1)
@@ -92,9 +89,26 @@ class Exchange(CommonExchange):
             except AttemptFailed as failed:
                 failure = failed
             finally:
-                server.cells.add_in_flight(-1)
+                if self.client.upgraded is None:  # a tunnel stays in flight
+                    server.cells.add_in_flight(-1)
             if not await self._is_to_go_on(server, failure, was_reused):
                 server = None
+
+    async def _next_server(self, failure: AttemptFailed | None) -> UpstreamServer:
+        """Find a server where none could be had at once: wait for room, or ask the pool that takes over. Raises ExchangeEnded."""
+        while True:
+            pool = self.pool
+            if pool.queue is not None and (pool.has_eligible_beside(self.tried) or pool.wanted is not None):
+                server = await pool.queue.wait(self.client, ServerWish(pool, self.tried, self._choose))
+            elif failure is not None:
+                raise ended_by(failure.kind, pool.name)
+            elif pool.failover is None:
+                raise ExchangeEnded(Outcome.NO_SERVER, pool.shortage)
+            else:
+                self.pool, self.visit = pool.failover, None
+                server = self._choose(self.tried)
+            if server is not None:
+                return server
 
     async def _is_to_go_on(self, server: UpstreamServer, failure: AttemptFailed, was_reused: bool) -> bool:
         """Say where the next attempt goes: to the same server (True) or another. Raises ExchangeEnded when there is none."""
@@ -104,8 +118,9 @@ class Exchange(CommonExchange):
         self.sent_at, self.received = 0.0, b""
         is_body_kept = body is None or body.is_repeatable
         if may_repeat_on_new_connection(kind, self.head.method, was_reused=was_reused, is_body_kept=is_body_kept):
-            server.cells.add_in_flight(1)
+            is_same = self.pool.take(server)
         else:
+            is_same = False
             if self.pool.observe is not None:
                 self.pool.observe(server.cells.index, 0, True, monotonic())
             self.tried += (server.cells.index,)
@@ -115,7 +130,7 @@ class Exchange(CommonExchange):
                 await pause(self.client.reactor, delay_s)
         if body is not None:
             body.rewind()
-        return server.cells.index not in self.tried
+        return is_same
 
     def _may_try_another(self, kind: FailureKind, servers_tried: int) -> bool:
         is_body_kept = self.body is None or self.body.is_repeatable

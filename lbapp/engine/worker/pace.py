@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.policy.rate import Stretch
+from lbapp.engine.worker.queueing import Waiter
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed
 from lbapp.engine.worker.upstream import Upstream
 from lbapp.model.entities import Protocol
@@ -97,3 +98,5 @@ def _cut_exchange(client: Downstream) -> None:
             upstream.cut()
         else:
             upstream.interrupt(Aborted())
+    elif isinstance(upstream, Waiter):
+        upstream.interrupt(Aborted())

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.policy.server_names import RouteNames
 from lbapp.engine.wire.client_hello import BadClientHello, parse_client_hello
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.reactor import READ, READ_AGAIN, DeadlinePassed
 from lbapp.engine.worker.relay import SourceEnded
-from lbapp.engine.worker.upstream import UpstreamPool
 from lbapp.model.entities import Listener
 from lbapp.model.limits import CLIENT_HELLO_BYTES_MAX, FAULT_LOG_INTERVAL_S
 from lbapp.model.outcomes import Outcome

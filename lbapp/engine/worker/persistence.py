@@ -32,7 +32,8 @@ from lbapp.model.persistence import Persistence, PersistenceType, PersistenceVer
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.common import CommonExchange
-    from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
+    from lbapp.engine.worker.pools import UpstreamPool
+from lbapp.engine.worker.upstream import UpstreamServer
 
 _V = PersistenceVerdict
 _INSERTING: Final = frozenset((_V.NONE, _V.INVALID, _V.EXPIRED, _V.TOO_OLD))
@@ -49,6 +50,9 @@ class Visit:
         self.lines = b""
 
 
+_SEEN: Final = Visit(NOTHING)  # of a request that has no cookie of ours, and was counted
+
+
 class CookiePersistence:
     """A pool whose clients carry the name of their server."""
 
@@ -57,12 +61,19 @@ class CookiePersistence:
         self._settings = settings
         self._name = settings.cookie.encode()
         self._wanted = self._name + b"="
-        self._cookie = ServerCookie(pool.name, settings, {each.id: row for row, each in pool.servers.items()})
+        self.servers_changed()
+
+    def servers_changed(self) -> None:
+        """Take over which servers the pool has."""
+        ids = {each.id: row for row, each in self._pool.servers.items()}
+        self._cookie = ServerCookie(self._pool.name, self._settings, ids)
 
     def look(self, states: Sequence[ServerState]) -> None:
         """Take over states: nothing to do, as the pool's algorithm chooses for new clients."""
 
-    def choose_for_client(self, key: bytes, now_s: float, tried: tuple[int, ...]) -> UpstreamServer | None:
+    def choose_for_client(
+        self, key: bytes, now_s: float, tried: tuple[int, ...], *, is_first: bool
+    ) -> UpstreamServer | None:
         """Choose for a connection that has no cookies."""
         return self._pool.choose(key, now_s, tried)
 
@@ -73,19 +84,21 @@ class CookiePersistence:
         is_first = visit is None
         if visit is None:
             visit = exchange.visit = self._visit(exchange, now_s)
-        reading = visit.reading
+        reading, pool = visit.reading, self._pool
         verdict = reading.verdict
-        server = None
+        server, pool.wanted = None, None
         if reading.server is not None:
-            server = self._pool.remembered(reading.server, tried)
+            server = pool.remembered(reading.server, tried)
             if server is None:
                 verdict = _V.SERVER_DOWN
         is_new = server is None
+        if is_first:
+            pool.cells.count_verdict(verdict)
         if server is None:
             client = exchange.client
-            server = self._pool.choose(client.key, client.reactor.now, tried)
-        if is_first:
-            self._pool.cells.count_verdict(verdict)
+            server = pool.choose(pool.key_of(client.key, exchange.head), client.reactor.now, tried)
+        elif not pool.take(server):
+            pool.wanted, server = reading.server, None
         if server is not None:
             if is_new:
                 self._give(exchange, visit, (server.cells.index, now_s, now_s), _INSERTED_OR_UPDATED[verdict])
@@ -124,16 +137,20 @@ _INSERTED_OR_UPDATED: Final = {each: _V.INSERTED if each in _INSERTING else _V.U
 class MemoryPersistence:
     """A pool whose clients are remembered by the node, by address or by a header field."""
 
-    def __init__(self, pool: UpstreamPool, entity: Pool, settings: Persistence, writer: MemoryWriter) -> None:
+    def __init__(self, pool: UpstreamPool, settings: Persistence, writer: MemoryWriter) -> None:
         self._pool = pool
         self._settings = settings
         self._writer = writer
-        self._rows = {each.id.partition("/")[2]: row for row, each in pool.servers.items()}
-        self._able: frozenset[str] = frozenset(self._rows)
-        weights = {each.id: each.weight for each in entity.servers}
-        self._first = FirstChoice([(row, each.id, weights[each.id]) for row, each in pool.servers.items()])
+        self.servers_changed()
         is_by_header = settings.type is PersistenceType.HEADER
         self._find = field_pattern(settings.header.encode()).search if is_by_header else None
+
+    def servers_changed(self) -> None:
+        """Take over which servers the pool has."""
+        servers = self._pool.servers
+        self._rows = {each.id.partition("/")[2]: row for row, each in servers.items()}
+        self._able: frozenset[str] = frozenset(self._rows)
+        self._first = FirstChoice([(row, each.id, each.server.weight) for row, each in servers.items()])
 
     def look(self, states: Sequence[ServerState]) -> None:
         """Take over which servers may have new clients, and which those they had."""
@@ -145,34 +162,44 @@ class MemoryPersistence:
     def choose(self, exchange: CommonExchange, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Choose the server of an attempt, and remember it."""
         client = exchange.client
+        is_first, exchange.visit = exchange.visit is None, _SEEN
         if self._find is None:
-            return self.choose_for_client(client.key, client.reactor.now, tried)
+            return self.choose_for_client(client.key, client.reactor.now, tried, is_first=is_first)
         found = self._find(exchange.head.fields)
         if found is None or not found[1]:
-            if not tried:
+            if is_first:
                 self._pool.cells.count_verdict(_V.NONE)
-            return self._pool.choose(client.key, client.reactor.now, tried)
-        return self._choose(header_key(found[1]), tried)
+            self._pool.wanted = None
+            key = self._pool.key_of(client.key, exchange.head)
+            return self._pool.choose(key, client.reactor.now, tried)
+        return self._choose(header_key(found[1]), tried, is_first)
 
-    def choose_for_client(self, key: bytes, now_s: float, tried: tuple[int, ...]) -> UpstreamServer | None:
-        """Choose for a client known by its packed address."""
+    def choose_for_client(
+        self, key: bytes, now_s: float, tried: tuple[int, ...], *, is_first: bool
+    ) -> UpstreamServer | None:
+        """Choose for a client known by its packed address. `is_first`: it was not asked for before."""
         settings = self._settings
-        return self._choose(address_key(key, settings.ipv4_prefix, settings.ipv6_prefix), tried)
+        return self._choose(address_key(key, settings.ipv4_prefix, settings.ipv6_prefix), tried, is_first)
 
-    def _choose(self, key: bytes, tried: tuple[int, ...]) -> UpstreamServer | None:
+    def _choose(self, key: bytes, tried: tuple[int, ...], is_first: bool) -> UpstreamServer | None:
         pool, now_s = self._pool, time()
         pool.look_if_changed()
+        pool.wanted = None
         remembered = self._writer.get(pool, key)
         verdict = verdict_on(remembered, now_s, self._rows, self._able)
-        if not tried:
+        if is_first:
             pool.cells.count_verdict(verdict)
         ttl_s = self._settings.ttl_s
         if remembered is not None and verdict is _V.VALID and (row := self._rows[remembered.server]) not in tried:
+            server = pool.servers[row]
+            if not pool.take(server):
+                pool.wanted = row
+                return None
             if remembered.expires_s - now_s <= ttl_s * 7 / 8:
                 self._remember(key, remembered.server, now_s, _V.UPDATED)
-            return pool.servers[row]
-        chosen = self._first.choose_server(key, tried)
-        if chosen is None:
+            return server
+        chosen = self._first.choose_server(key, (*tried, *pool.full()))
+        if chosen is None or not pool.take(pool.servers[chosen]):
             return None
         server = pool.servers[chosen]
         is_update = bool(tried) or verdict not in _INSERTING
@@ -287,5 +314,5 @@ def set_up(
         if writer is None:
             writer = open_writer(Path(state_dir) / file_name, limits) if state_dir else MemoryWriter(None)
         writer.pools[pool.name] = pool
-        pool.persist_with(MemoryPersistence(pool, entity, settings, writer))
+        pool.persist_with(MemoryPersistence(pool, settings, writer))
     return writer

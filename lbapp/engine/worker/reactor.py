@@ -21,7 +21,7 @@ import socket
 import types
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from select import EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from lbapp.engine.tls_stream import TlsStream
 from lbapp.model.limits import FAULT_LOG_INTERVAL_S, OVERDUE_PER_TURN_MAX, SWEPT_PER_TURN_MAX
@@ -52,6 +52,13 @@ class Aborted(Exception):
     """Raised in a coroutine that has to give up: the operator or the node's own stop ends its connection."""
 
 
+class Partner(Protocol):
+    """What is told when an endpoint breaks down while nobody waits for it."""
+
+    def interrupt(self, error: Exception) -> None:
+        """Raise `error` where somebody waits."""
+
+
 class Endpoint:
     """One non-blocking socket in the reactor.
 
@@ -76,7 +83,7 @@ class Endpoint:
         self.writer: Task | None = None
         self.read_deadline = NEVER
         self.write_deadline = NEVER
-        self.partner: Endpoint | None = None
+        self.partner: Partner | None = None
         self.tls: TlsStream | None = None
         reactor.add(self)
 

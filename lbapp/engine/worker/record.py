@@ -157,10 +157,13 @@ class ListenerCells(EndingCells):
 class PoolCells:
     """The cells of one pool in this worker's slot."""
 
-    __slots__ = ("base", "cells", "version", "withheld")
+    __slots__ = ("_heartbeats", "_others", "base", "cells", "version", "withheld")
 
     def __init__(self, segment: Segment, slot: int, pool: int) -> None:
         self.cells = segment.cells
+        others = [other for other in range(segment.layout.slots) if other != slot]
+        self._others = [segment.layout.pool(other, pool) for other in others]
+        self._heartbeats = [segment.layout.worker(other) + at.WORKER_HEARTBEAT_NS for other in others]
         self.base = segment.layout.pool(slot, pool) + at.POOL_OUTCOMES
         self.version = segment.layout.pool_version(pool)
         self.withheld = segment.layout.pool_withheld(pool)
@@ -174,8 +177,26 @@ class PoolCells:
         self.cells[self.base + at.POOL_VERDICTS + verdict] += 1
 
     def add(self, counter: int, amount: int) -> None:
-        """Add to a counter named in scoreboard.layout."""
+        """Add to a counter or gauge named in scoreboard.layout."""
         self.cells[self.base + counter] += amount
+
+    def put(self, gauge: int, value: int) -> None:
+        """Set a gauge named in scoreboard.layout."""
+        self.cells[self.base + gauge] = value
+
+    def others(self, gauge: int) -> list[int]:
+        """Return a gauge as the other workers of the node have it."""
+        return [self.cells[base + gauge] for base in self._others]
+
+    def of_the_living(self, gauge: int, after_ns: int) -> list[int]:
+        """Return a gauge as those other workers have it whose last heartbeat came after a moment."""
+        cells = self.cells
+        pairs = zip(self._others, self._heartbeats, strict=True)
+        return [cells[base + gauge] for base, beat in pairs if cells[beat] > after_ns]
+
+    def total(self, gauge: int) -> int:
+        """Return a gauge over all workers of the node."""
+        return self.cells[self.base + gauge] + sum(self.others(gauge))
 
 
 class ServerCells(EndingCells):
@@ -206,6 +227,9 @@ class ServerCells(EndingCells):
         self.cells[self.base + at.SERVER_IDLE] = count
 
 
+_FEW = 5  # servers that are read one by one
+
+
 class InFlightReader:
     """What is in flight at each server, over all workers of the node."""
 
@@ -218,6 +242,8 @@ class InFlightReader:
     def in_flight(self, indexes: Sequence[int]) -> list[int]:
         """Return the counts for the servers at `indexes` (rows of the scoreboard), in the same order."""
         cells, width = self._cells, self._servers
+        if len(indexes) <= _FEW:
+            return [sum([cells[row + index] for row in self._rows]) for index in indexes]
         first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
         if last - first == len(indexes):  # a pool's servers lie side by side: add whole rows
             rows = [cells[row + first : row + last].tolist() for row in self._rows]

@@ -34,9 +34,9 @@ from lbapp.engine.channel import (
     CloseServer,
     Drain,
     ListeningSockets,
-    Rows,
+    Message,
+    ServersChanged,
     Serving,
-    SocketAddress,
     TlsChanged,
 )
 from lbapp.engine.memory import FILE_NAME
@@ -44,20 +44,21 @@ from lbapp.engine.policy.routing import compile_routes
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
-from lbapp.engine.tls_contexts import build_pool_context, server_tls
 from lbapp.engine.worker import admission
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.limited import LimitedPool
+from lbapp.engine.worker.members import Members, set_addresses
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter, set_up
-from lbapp.engine.worker.private import PrivateServer
+from lbapp.engine.worker.pools import UpstreamPool
+from lbapp.engine.worker.queueing import PoolQueue
 from lbapp.engine.worker.reactor import Aborted, Reactor, portions
-from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells, ServerCells
+from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells
 from lbapp.engine.worker.relay import Pipes
-from lbapp.engine.worker.upstream import UpstreamPool, UpstreamServer
-from lbapp.model.entities import Configuration
-from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, Limits
+from lbapp.engine.worker.upstream import UpstreamServer
+from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import TlsMaterial
 
@@ -74,12 +75,14 @@ class Worker:
     segment: Segment
     block: int  # the first cell of the worker's own block
     book: Book
+    members: Members
     pipes: Pipes = field(default_factory=Pipes)
     connections: set[Downstream] = field(default_factory=set)
     acceptors: list[Acceptor] = field(default_factory=list)
     listeners: list[ListenerRuntime] = field(default_factory=list)
     pools: list[UpstreamPool] = field(default_factory=list)
     servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    queues: list[PoolQueue] = field(default_factory=list)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
     doorkeeper: Doorkeeper = field(init=False)
     pace: Pace = field(init=False)
@@ -114,6 +117,13 @@ class Worker:
         """Forget a downstream connection."""
         self.connections.discard(client)
 
+    def after_batch(self) -> None:
+        """Give those who wait for room what the exchanges of a batch of events have left, and write the book."""
+        for queue in self.queues:
+            if queue:
+                queue.look()
+        self.book.write()
+
     def look_after_servers(self) -> Iterator[None]:
         """Look after pools, connections that are idle and a pause in accepting. Yields where others may go in between."""
         for pool in self.pools:
@@ -146,23 +156,21 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     """Put a worker together from what it was assigned. `listening`: descriptors, in the order of `assignment.listening`."""
     slot, rows, configuration = assignment.slot, assignment.rows, assignment.configuration
     book = Book()
-    reactor.after_batch = book.write
-    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot), book)
+    members_of = Members(reactor, segment, slot, book, configuration.limits)
+    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot), book, members_of)
     load = InFlightReader(segment)
     pools: dict[str, UpstreamPool] = {}
     for pool in configuration.pools:
-        members = {
-            rows.servers[server.id]: (UpstreamServer if pool.transport.proxy_protocol is None else PrivateServer)(
-                reactor,
-                server,
-                ServerCells(segment, slot, rows.servers[server.id], book),
-                configuration.limits,
-                pool.transport,
-            )
-            for server in pool.servers
-        }
+        servers = {rows.servers[server.id]: server for server in pool.servers}
+        members = worker.members.make(pool, servers or assignment.discovered.get(pool.name, {}))
         worker.servers.update(members)
-        pools[pool.name] = UpstreamPool(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+        kind = LimitedPool if pool.is_limited else UpstreamPool
+        pools[pool.name] = kind(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
+    for pool in configuration.pools:
+        if pool.capacity.failover is not None:
+            pools[pool.name].failover = pools[pool.capacity.failover]
+    worker.queues = [pool.queue for pool in pools.values() if pool.queue is not None]
+    reactor.after_batch = worker.after_batch if worker.queues else book.write
     entities = [(each, pools[each.name]) for each in configuration.pools]
     worker.memory = set_up(entities, configuration.engine.state_dir, configuration.limits, FILE_NAME)
     runtimes = {
@@ -181,7 +189,7 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     worker.pace = Pace(configuration.limits)
     admission.set_up(worker, configuration, slot, rows.listeners)
     set_addresses(worker, assignment.addresses)
-    set_upstream_tls(worker, configuration, rows, assignment.tls)
+    worker.members.speak_tls(worker, configuration, assignment.tls)
     for name, fd in zip(assignment.listening, listening, strict=True):
         sock = socket.socket(fileno=fd)
         sock.setblocking(False)
@@ -189,24 +197,10 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     return worker
 
 
-def set_addresses(worker: Worker, addresses: dict[int, tuple[SocketAddress, ...]]) -> None:
-    """Take over where each server can be reached."""
-    for row, server in worker.servers.items():
-        server.addresses = addresses.get(row, ())
-
-
-def set_upstream_tls(worker: Worker, configuration: Configuration, rows: Rows, material: TlsMaterial) -> None:
-    """Speak TLS with the servers of the pools that ask for it; open connections stay as they are."""
-    contexts = {pool.name: build_pool_context(pool, material) for pool in configuration.pools}
-    for pool in configuration.pools:
-        for server in pool.servers:
-            worker.servers[rows.servers[server.id]].tls = server_tls(pool, server, contexts[pool.name])
-
-
 def take_tls(worker: Worker, assignment: Assignment, material: TlsMaterial) -> None:
     """Take over certificates and authorities read anew; what cannot be used leaves what is in use."""
     try:
-        set_upstream_tls(worker, assignment.configuration, assignment.rows, material)
+        worker.members.speak_tls(worker, assignment.configuration, material)
         for listener in worker.listeners:
             if listener.tls is not None:
                 listener.tls.take(material)
@@ -255,6 +249,8 @@ async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
         client.finish()
     while worker.connections and monotonic() < deadline:
         await anyio.sleep(0.02)
+    for queue in worker.queues:
+        queue.end()
     for server in worker.servers.values():
         server.close_all()
     for client in list(worker.connections):
@@ -268,21 +264,28 @@ async def _obey(worker: Worker, assignment: Assignment, channel: Channel, tasks:
     try:
         while True:
             message, _ = await channel.receive()
-            if isinstance(message, AddressesChanged):
-                set_addresses(worker, message.addresses)
-            elif isinstance(message, TlsChanged):
-                take_tls(worker, assignment, message.material)
-            elif isinstance(message, CloseServer):
-                for pool in worker.pools:
-                    if message.server in pool.servers:
-                        pool.drain_is_over(message.server)
-                worker.servers[message.server].close_all()
-            elif isinstance(message, Drain):
+            if isinstance(message, Drain):
                 tasks.start_soon(_drain, worker, message.timeout_s, tasks)
+            else:
+                _carry_out(worker, assignment, message)
     except ChannelClosed:
         if not worker.is_draining:
             log.error("worker %d: the supervisor is gone; draining", os.getpid())
             await _drain(worker, worker.limits.stop_timeout_s, tasks)
+
+
+def _carry_out(worker: Worker, assignment: Assignment, message: Message) -> None:
+    if isinstance(message, AddressesChanged):
+        set_addresses(worker, message.addresses)
+    elif isinstance(message, ServersChanged):
+        worker.members.change(worker, assignment.configuration.pool(message.pool), message.servers)
+    elif isinstance(message, TlsChanged):
+        take_tls(worker, assignment, message.material)
+    elif isinstance(message, CloseServer):
+        for pool in worker.pools:
+            if message.server in pool.servers:
+                pool.drain_is_over(message.server)
+        worker.servers[message.server].close_all()
 
 
 async def serve(channel: Channel, reactor: Reactor) -> None:
@@ -320,6 +323,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.setswitchinterval(THREAD_SWITCH_INTERVAL_S)  # what a thread works out must not hold up the event loop
     reactor = Reactor(monotonic)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:

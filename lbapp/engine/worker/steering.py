@@ -20,7 +20,7 @@ from lbapp.engine.wire.forwarding import believe, client_key, is_trusted
 from lbapp.engine.wire.heads import RequestHead
 from lbapp.engine.wire.replies import build_answer, build_redirect, build_reply
 from lbapp.engine.wire.rewriting import compile_rules, lines_named
-from lbapp.engine.worker.upstream import UpstreamPool
+from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.model.entities import Listener, Route
 from lbapp.model.outcomes import Outcome
 

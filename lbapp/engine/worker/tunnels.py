@@ -9,6 +9,7 @@ directions; its bytes are counted as they move; a TCP connection is recorded wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import random
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.worker.ended import ExchangeEnded
+from lbapp.engine.worker.limited import ServerWish
 from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
@@ -25,6 +27,7 @@ from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
+    from lbapp.engine.worker.pools import UpstreamPool
 
 
 class OpenTunnel:
@@ -68,22 +71,53 @@ def _start_tunnel(client: Downstream, opened: OpenTunnel) -> None:
 
 
 async def tunnel_after_upgrade(client: Downstream, upstream: Upstream, down: bytes, up: bytes) -> None:
-    """Make a tunnel of a connection that was upgraded; `down` and `up` go on before all else."""
+    """Make a tunnel of a connection that was upgraded; `down` and `up` go on before all else. It is in flight already."""
     timeout_s = _idle_timeout_s(client)
     try:
         await send_all(client, down, timeout_s)
         if up:
             await send_all(upstream, up, timeout_s)
     except (SinkGone, DeadlinePassed, Aborted, PeerGone):
+        upstream.server.cells.add_in_flight(-1)
         upstream.close()
         client.close()
         return
-    upstream.server.cells.add_in_flight(1)
     _start_tunnel(client, OpenTunnel(client, upstream, None))  # the exchange ended with its 101
 
 
 def _outcome_of(ended: Exception) -> Outcome:
     return ended.outcome if isinstance(ended, ExchangeEnded) else Outcome.ABORTED
+
+
+async def _next_server(
+    client: Downstream, pool: UpstreamPool, tried: tuple[int, ...]
+) -> tuple[UpstreamPool, UpstreamServer | None]:
+    """Choose a server that was not tried, in the pool or in one that takes over, waiting for room where there is none.
+
+    Returns the pool that has, or lacks, the server. Raises ExchangeEnded, PeerGone, Aborted.
+    """
+    while True:
+        choose = _chooser(client, pool)
+        server = choose(tried)
+        if server is None and pool.queue is not None and (pool.has_eligible_beside(tried) or pool.wanted is not None):
+            server = await pool.queue.wait(client, ServerWish(pool, tried, choose))
+        if server is not None or tried or pool.failover is None:
+            return pool, server
+        pool = pool.failover
+
+
+def _chooser(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
+    persistence = pool.persistence
+    if persistence is None:
+        return lambda tried: pool.choose(client.key, client.reactor.now, tried)
+    is_first = True
+
+    def choose(tried: tuple[int, ...]) -> UpstreamServer | None:
+        nonlocal is_first
+        was_first, is_first = is_first and not tried, False
+        return persistence.choose_for_client(client.key, client.reactor.now, tried, is_first=was_first)
+
+    return choose
 
 
 async def serve_tcp(client: Downstream) -> None:
@@ -97,13 +131,12 @@ async def serve_tcp(client: Downstream) -> None:
     tried: tuple[int, ...] = ()
     try:
         while True:
-            choose = pool.choose if pool.persistence is None else pool.persistence.choose_for_client
-            server = choose(client.key, monotonic(), tried)
+            server = None
+            pool, server = await _next_server(client, pool, tried)
             if server is None:
                 break
             if tried:
                 server.cells.add(at.SERVER_RETRIES, 1)
-            server.cells.add_in_flight(1)
             try:
                 upstream = await server.dial(client)
             except AttemptFailed as failed:

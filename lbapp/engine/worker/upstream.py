@@ -1,11 +1,10 @@
 """Connections to servers: dialled, kept idle, taken again, closed.
 
-Responsible for every upstream connection of this worker, and for the pools' view of which servers are eligible. Knows
-nothing of HTTP.
+Responsible for every upstream connection of this worker. Knows nothing of HTTP, nor of pools.
 
 Invariants: an idle connection has no waiter and nothing to read; it is used again only if it is young enough and silent;
 last in, first out, so that surplus connections age and go. Every open connection is in `open`, so that it can be closed by
-force. The pool's picture of its servers is as old as the version cell it was read at, which is compared at every pick.
+force.
 """
 
 from __future__ import annotations
@@ -13,30 +12,25 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.channel import SocketAddress
-from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
-from lbapp.engine.policy.balance.factory import build_algorithm
-from lbapp.engine.policy.retry import RetryBudget, has_attempt_left
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.socket_options import apply, bind_source, tcp_options
 from lbapp.engine.tls_contexts import ServerTls
 from lbapp.engine.worker.ended import SHORTAGES, ExchangeEnded
 from lbapp.engine.worker.proxied import build_proxy_header
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone, Reactor
-from lbapp.engine.worker.record import PoolCells, ServerCells
+from lbapp.engine.worker.record import ServerCells
 from lbapp.engine.worker.secure import failure_of, shake_hands_as_client
-from lbapp.model.entities import Pool, Server
+from lbapp.model.entities import Server
 from lbapp.model.limits import RECEIVE_BYTES, Limits
 from lbapp.model.outcomes import FailureKind, Outcome
-from lbapp.model.states import AdminState, is_eligible, is_eligible_for_remembered
 from lbapp.model.transport import PoolTransport
 
 if TYPE_CHECKING:
-    from lbapp.engine.worker.persistence import PoolPersistence
+    pass
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
@@ -95,6 +89,7 @@ class UpstreamServer:
         self, reactor: Reactor, server: Server, cells: ServerCells, limits: Limits, transport: PoolTransport = _PLAIN
     ) -> None:
         self.reactor = reactor
+        self.server = server
         self.id = server.id
         self.address = server.authority.encode()
         self.proxy_protocol = transport.proxy_protocol
@@ -107,6 +102,7 @@ class UpstreamServer:
         self.open: set[Upstream] = set()
         self.may_keep_idle = True
         self.may_have_remembered = True
+        self.is_retired = False  # let go: what it has goes on
         self.is_drain_over = False  # past its timeout: nobody is left there, remembered or not
         self.limits = limits
 
@@ -138,6 +134,12 @@ class UpstreamServer:
         before = self.reactor.now - idle_timeout_s
         while self.idle and self.idle[0].idle_since <= before:
             self.idle.pop(0).close()
+
+    def retire(self) -> None:
+        """Let a server go: nothing new comes, and no connection is kept idle."""
+        self.is_retired = True
+        self.may_keep_idle = self.may_have_remembered = False
+        self.close_idle()
 
     def close_all(self) -> None:
         """Close every connection at once; what is in flight on them fails."""
@@ -259,115 +261,3 @@ def is_silent(upstream: Upstream) -> bool:
     except OSError:
         return False
     return False
-
-
-class UpstreamPool:
-    """One pool as this worker chooses from it."""
-
-    def __init__(self, pool: Pool, cells: PoolCells, servers: dict[int, UpstreamServer], load: LoadReader) -> None:
-        self.name = pool.name
-        self.cells = cells
-        self.servers = servers
-        self._seen = -1
-        self.persistence: PoolPersistence | None = None
-        self.retry = pool.retry
-        self.repeat_statuses = frozenset(pool.retry.on_status)
-        self._budget = RetryBudget(pool.retry)
-        self._eligible: frozenset[int] = frozenset()
-        self._algorithm: Algorithm = build_algorithm(pool.algorithm, self._states(), load, Random())
-        self.observe = self._algorithm.observe if self._algorithm.observes else None
-
-    @property
-    def is_published(self) -> bool:
-        """Say whether the pool takes requests at all."""
-        return not self.cells.cells[self.cells.withheld]
-
-    @property
-    def shortage(self) -> str:
-        """Why no server can be chosen, in a sentence."""
-        return f"no eligible server in pool {self.name}" if self.is_published else f"pool {self.name} is unpublished"
-
-    def choose(self, client_key: bytes, now_s: float, tried: tuple[int, ...] = ()) -> UpstreamServer | None:
-        """Return the server for a new exchange, as the scoreboard stands now; None when no server is eligible."""
-        cells = self.cells
-        if cells.cells[cells.version] != self._seen:
-            self.look(now_s)
-        index = self._algorithm.choose_server(client_key, now_s, tried)
-        return None if index is None else self.servers[index]
-
-    def look(self, now_s: float) -> None:
-        """Take over what the supervisor has written of the pool's servers. Idle connections to those it took out go."""
-        version = self.cells.cells[self.cells.version]
-        if version != self._seen:
-            self._seen = version
-            states = self._states()
-            self._algorithm.update(states, now_s)
-            if self.persistence is not None:
-                self.persistence.look(states)
-
-    def look_at_requests(self) -> None:
-        """Note how many requests there have been: the retry budget is a share of them."""
-        self._budget.look(monotonic(), self._requests())
-
-    def may_try_another(self, servers_tried: int, started_s: float, *, was_sent: bool) -> bool:
-        """Say whether attempts, time and budget allow another server.
-
-        What no server has seen yet is not charged to the budget: it multiplies no load, and its client would pay for it.
-        """
-        now_s = monotonic()
-        if not has_attempt_left(self.retry, servers_tried, now_s - started_s):
-            return False
-        if not was_sent or self._budget.may_spend(now_s, self._requests()):
-            return True
-        self.cells.add(at.POOL_RETRIES_REFUSED, 1)
-        return False
-
-    def has_eligible_beside(self, tried: tuple[int, ...]) -> bool:
-        """Say whether a server may be chosen that was not tried."""
-        self.look_if_changed()
-        return not self._eligible.issubset(tried)
-
-    def _requests(self) -> int:
-        every = self.servers.values()
-        return sum([sum(each.cells.cells[each.cells.outcomes : each.cells.outcomes + len(Outcome)]) for each in every])
-
-    def look_if_changed(self) -> None:
-        """Do as `look`, for who chooses without the algorithm."""
-        if self.cells.cells[self.cells.version] != self._seen:
-            self.look(monotonic())
-
-    def persist_with(self, persistence: PoolPersistence) -> None:
-        """Have clients come back to the server they had."""
-        self.persistence = persistence
-        self._seen = -1
-
-    def remembered(self, index: int, tried: tuple[int, ...]) -> UpstreamServer | None:
-        """Return the server a client had, if it may have it again as the scoreboard stands now."""
-        self.look_if_changed()
-        server = self.servers[index]
-        return server if server.may_have_remembered and index not in tried else None
-
-    def drain_is_over(self, index: int) -> None:
-        """Give the server to nobody any more until its state changes: its drain has passed its timeout."""
-        self.servers[index].is_drain_over = True
-        self._seen = -1
-
-    def _states(self) -> list[ServerState]:
-        states = []
-        is_published = self.is_published
-        for index, server in self.servers.items():
-            cells, state = server.cells.cells, server.cells.state
-            admin, health, weight = (
-                cells[state + at.STATE_ADMIN],
-                cells[state + at.STATE_HEALTH],
-                cells[state + at.STATE_WEIGHT],
-            )
-            eligible = is_published and is_eligible(admin, health, weight)
-            states.append(ServerState(index=index, id=server.id, weight=weight, is_eligible=eligible))
-            server.is_drain_over = server.is_drain_over and admin == AdminState.DRAIN
-            server.may_have_remembered = is_eligible_for_remembered(admin, health) and not server.is_drain_over
-            server.may_keep_idle = eligible or (self.persistence is not None and server.may_have_remembered)
-            if not server.may_keep_idle:
-                server.close_idle()
-        self._eligible = frozenset([each.index for each in states if each.is_eligible])
-        return states

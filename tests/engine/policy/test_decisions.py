@@ -39,7 +39,8 @@ def test_server_goes_down_after_fall_failures_and_up_after_rise_successes() -> N
 def test_probes_are_spread() -> None:
     source = Random(1)
     assert all(0 <= first_probe_delay_s(source, 5.0) <= 5.0 for _ in range(50))
-    assert all(4.5 <= next_probe_delay_s(source, 5.0) <= 5.5 for _ in range(50))
+    assert all(4.5 <= next_probe_delay_s(source, 5.0, 10) <= 5.0 for _ in range(50))
+    assert min(next_probe_delay_s(source, 5.0, 10, is_second=True) for _ in range(50)) < 1.0
 
 
 def test_drain_is_draining_until_nothing_is_in_flight_and_overdue_at_its_deadline() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,11 +14,18 @@ from lbapp.engine.policy.health import (
     HealthRecord,
     ProbeResult,
     Transition,
+    as_the_check_reads_it,
+    asks_for_no_new_clients,
+    detail,
     first_probe_delay_s,
+    found_down,
+    interval_s,
     next_probe_delay_s,
     observe,
+    soonest_s,
 )
 from lbapp.model.entities import HealthCheck
+from lbapp.model.health import NotFoundMeans
 from lbapp.model.states import HEALTH_TRANSITIONS, HealthState
 
 CHECK = HealthCheck(fall=3, rise=2)
@@ -84,8 +93,70 @@ def test_first_probes_are_spread_over_the_first_second() -> None:
     assert max(first_probe_delay_s(random, 0.2) for _ in range(100)) <= 0.2
 
 
-def test_later_probes_come_an_interval_apart_give_or_take_a_tenth() -> None:
+def test_later_probes_come_an_interval_apart_or_a_little_less_and_never_more() -> None:
     random = Random(1)
-    delays = [next_probe_delay_s(random, 5.0) for _ in range(500)]
+    delays = [next_probe_delay_s(random, 5.0, 10) for _ in range(500)]
     assert 4.5 <= min(delays) < 4.6
-    assert 5.4 < max(delays) <= 5.5
+    assert 4.9 < max(delays) <= 5.0
+    assert {next_probe_delay_s(random, 5.0, 0) for _ in range(9)} == {5.0}
+
+
+def test_second_probes_are_spread_over_the_whole_interval() -> None:
+    random = Random(1)
+    delays = [next_probe_delay_s(random, 5.0, 0, is_second=True) for _ in range(500)]
+    assert 0.0 <= min(delays) < 0.1
+    assert 4.9 < max(delays) <= 5.0
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [("", 1.0), ("-", 1.0), ("+", 5.0), ("+-", 1.0), ("+--", 1.0), ("---", 9.0), ("---+", 1.0), ("---++", 5.0)],
+)
+def test_interval_is_short_while_the_state_may_change_soon(results: str, expected: float) -> None:
+    check = HealthCheck(fall=3, rise=2, down_interval_s=9.0)
+    record = HealthRecord()
+    for letter in results:
+        record, _ = observe(record, GOOD if letter == "+" else BAD, check)
+    assert interval_s(record, check) == expected
+    assert interval_s(record, check, fast_left=1) == 1.0
+    assert interval_s(record, replace(check, interval_s=0.5), fast_left=1) == 0.5
+
+
+def test_server_that_is_down_is_probed_as_one_that_is_up_where_nothing_else_is_said() -> None:
+    assert interval_s(found_down(), HealthCheck()) == 5.0
+
+
+def test_server_that_traffic_found_down_comes_back_after_rise_successes() -> None:
+    record, transition = observe(found_down(), GOOD, CHECK)
+    assert (record.state, transition) == (DOWN, None)
+    assert observe(record, GOOD, CHECK)[0].state is UP
+
+
+@pytest.mark.parametrize(
+    ("means", "status", "expected", "is_asked"),
+    [
+        (NotFoundMeans.NO_NEW_CLIENTS, 404, ((200, 399),), True),
+        (NotFoundMeans.NO_NEW_CLIENTS, 503, ((200, 399),), False),
+        (NotFoundMeans.NO_NEW_CLIENTS, 404, ((200, 499),), False),
+        (NotFoundMeans.FAILURE, 404, ((200, 399),), False),
+    ],
+)
+def test_404_asks_for_no_new_clients_where_the_check_says_so(
+    means: NotFoundMeans, status: int, expected: tuple[tuple[int, int], ...], is_asked: bool
+) -> None:
+    check = HealthCheck(not_found=means, expect_status=expected)
+    result = ProbeResult(False, f"HTTP {status}", status=status)
+    assert asks_for_no_new_clients(result, check) is is_asked
+    assert as_the_check_reads_it(result, check).is_success is is_asked
+
+
+def test_detail_says_how_far_a_probe_came_how_long_it_took_and_what_the_server_said() -> None:
+    assert detail(ProbeResult(False, "connection refused", 0.0004, "connect")) == "connection refused (connect, 0 ms)"
+    full = ProbeResult(False, "HTTP 503", 0.012, "http", 503, "sorry")
+    assert detail(full) == 'HTTP 503 (http, 12 ms), it said "sorry"'
+    assert detail(ProbeResult(True, "fine")) == "fine (0 ms)"
+
+
+def test_probe_that_was_asked_for_comes_a_quarter_of_a_fast_interval_after_the_last_at_the_soonest() -> None:
+    assert soonest_s(100.0, HealthCheck()) == 100.25
+    assert soonest_s(100.0, HealthCheck(interval_s=0.2)) == 100.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbapp.engine.policy.retry import (
@@ -95,7 +95,11 @@ def test_looks_that_follow_at_once_are_not_kept() -> None:
     assert sum(budget.may_spend(0.5, 100) for _ in range(100)) == 20
 
 
+LATE = [(0.0, 1, 0), (0.5, 0, 0), *[(pause, 0, 0) for pause in (2.0, 2.0, 1.75, 1.75, 1.0, 1.5, 1.75)], (0.75, 19, 4)]
+
+
 @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 30), st.integers(0, 10)), max_size=60))
+@example(LATE)  # the last look comes too soon to be kept, and late enough to forget the first
 def test_repeats_of_any_window_never_exceed_the_budget(steps: list[tuple[float, int, int]]) -> None:
     budget = RetryBudget(Retry())
     now_s, requests = 0.0, 0

@@ -25,6 +25,7 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.overload import OverloadWatch
+from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
@@ -123,7 +124,11 @@ def reading() -> Iterator[tuple[Parts, StatusReader]]:
         try:
             overload = OverloadWatch(own.running, own.events)
             life = Life(1.0)
-            yield own, StatusReader(own.running, life, listening, own.states, own.drains, workers, history, overload)
+            pools = PoolWatch(own.running, own.states, own.events)
+            yield (
+                own,
+                StatusReader(own.running, life, listening, own.states, own.drains, workers, history, overload, pools),
+            )
         finally:
             listening.close()
 
@@ -218,7 +223,7 @@ def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bi
 
 
 def start_engine_process(folder: Path, text: str, **environment: str) -> subprocess.Popen[str]:
-    (folder / "lbapp.toml").write_text(text)
+    (folder / "lbapp.toml").write_text(text.replace("[engine]\n", f'[engine]\nstate_dir = "{folder}"\n', 1))
     code = (
         "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
         "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2])))"

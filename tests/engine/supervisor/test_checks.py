@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from lbapp.engine.channel import SocketAddress
 from lbapp.engine.policy.health import ProbeResult
+from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
-from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.entities import CheckType, HealthCheck, Pool, Server
+from lbapp.model.health import NotFoundMeans, StartPolicy
 from lbapp.model.states import AdminState, HealthState
 from lbapp.model.transport import PoolTransport
 from tests.engine.supervisor.support import Backend, Parts, configured, parts, until
@@ -21,8 +25,8 @@ QUICK = HealthCheck(CheckType.HTTP, interval_s=0.05, timeout_s=1.0, fall=3, rise
 
 
 @asynccontextmanager
-async def checked(port: int, check: HealthCheck = QUICK) -> AsyncIterator[tuple[Parts, Checks]]:
-    with parts(configured([("127.0.0.1", port)], check)) as own:
+async def checked_pools(pools: tuple[Pool, ...]) -> AsyncIterator[tuple[Parts, Checks]]:
+    with parts(replace(configured(), pools=pools, listeners=())) as own:
         resolver = Resolver(own.running, own.events)
         await resolver.resolve()
         checks = Checks(own.states, resolver)
@@ -30,6 +34,13 @@ async def checked(port: int, check: HealthCheck = QUICK) -> AsyncIterator[tuple[
             tasks.start_soon(checks.run)
             yield own, checks
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def checked(port: int, check: HealthCheck = QUICK) -> AsyncIterator[tuple[Parts, Checks]]:
+    pool = Pool("app", (Server("app", "s1", "127.0.0.1", port),), health_check=check)
+    async with checked_pools((pool,)) as own_and_checks:
+        yield own_and_checks
 
 
 async def test_server_comes_up_goes_down_with_the_reason_and_comes_back() -> None:
@@ -43,7 +54,8 @@ async def test_server_comes_up_goes_down_with_the_reason_and_comes_back() -> Non
             await until(lambda: own.server("s1").health is HealthState.UP)
             assert own.kinds() == ["server_came_up", "server_went_down", "server_came_up"]
             down = own.events.after(0)[1]
-            assert (down["subject"], down["message"]) == ("app/s1", "app/s1 is down: HTTP 503")
+            assert down["subject"] == "app/s1"
+            assert re.fullmatch(r'app/s1 is down: HTTP 503 \(http, \d+ ms\), it said "backend"', down["message"])
 
 
 async def test_maintenance_pauses_probes_and_leaving_it_probes_at_once() -> None:
@@ -98,3 +110,124 @@ async def test_error_in_one_probe_is_counted_and_the_loop_goes_on(monkeypatch: p
         async with checked(backend.port) as (own, checks):
             await until(lambda: own.server("s1").health is HealthState.UP)
             assert checks.faults == 1
+
+
+SLOW = HealthCheck(CheckType.HTTP, interval_s=60.0, fast_interval_s=0.2, timeout_s=1.0)
+
+
+async def settled(own: Parts, checks: Checks, backend: Backend) -> None:
+    """Wait until the first look is over and the next is far away."""
+    await until(lambda: own.server("s1").health is HealthState.UP)
+    assert backend.requests == 1
+
+
+async def test_probe_that_traffic_asked_for_comes_at_once_and_others_follow_in_quick_succession() -> None:
+    with Backend() as backend:
+        async with checked(backend.port, SLOW) as (own, checks):
+            await settled(own, checks, backend)
+            backend.status = 503
+            started = anyio.current_time()
+            assert checks.probe_now(own.server("s1"))
+            await until(lambda: own.server("s1").health is HealthState.DOWN)
+            assert backend.requests == 4
+            assert 0.3 < anyio.current_time() - started < 5
+
+
+async def test_probes_that_traffic_asks_for_are_bounded_and_end_when_all_is_well() -> None:
+    with Backend() as backend:
+        async with checked(backend.port, SLOW) as (own, checks):
+            await settled(own, checks, backend)
+            started = anyio.current_time()
+            while anyio.current_time() < started + 0.5:
+                checks.probe_now(own.server("s1"))
+                await anyio.sleep(0.001)
+            assert 2 <= backend.requests - 1 <= 6  # every 0.1 s at most
+            await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].fast_left == 0)
+
+
+async def test_server_that_traffic_found_down_needs_rise_successes_to_come_back() -> None:
+    quick = HealthCheck(CheckType.HTTP, interval_s=0.1, rise=3)
+    with Backend() as backend:
+        async with checked(backend.port, quick) as (own, checks):
+            await until(lambda: own.server("s1").health is HealthState.UP)
+            before = backend.requests
+            assert checks.found_down(own.server("s1"), "5 requests failed in a row")
+            assert own.server("s1").health is HealthState.DOWN
+            assert own.server("s1").because == "5 requests failed in a row"
+            assert checks.found_down(own.server("s1"), "again")
+            await until(lambda: own.server("s1").health is HealthState.UP)
+            assert backend.requests - before >= 3
+            assert own.kinds() == ["server_came_up", "server_went_down", "server_came_up"]
+
+
+async def test_traffic_finds_nothing_of_a_server_in_maintenance_or_without_a_check() -> None:
+    with Backend() as backend:
+        async with checked(backend.port, HealthCheck(CheckType.NONE)) as (own, checks):
+            assert not checks.probe_now(own.server("s1"))
+            assert not checks.found_down(own.server("s1"), "x")
+        async with checked(backend.port) as (own, checks):
+            own.states.set_admin(own.server("s1"), AdminState.MAINT, None)
+            assert not checks.found_down(own.server("s1"), "x")
+            assert own.server("s1").health is HealthState.UNKNOWN
+
+
+async def test_not_found_asks_for_no_new_clients_where_the_check_says_so() -> None:
+    check = replace(QUICK, not_found=NotFoundMeans.NO_NEW_CLIENTS)
+    with Backend() as backend:
+        backend.status = 404
+        async with checked(backend.port, check) as (own, _):
+            await until(lambda: own.server("s1").no_new_clients)
+            server = own.server("s1")
+            assert (server.health, server.is_eligible) == (HealthState.UP, False)
+            assert own.state_cell("s1", at.STATE_NO_NEW_CLIENTS) == 1
+            backend.status = 200
+            await until(lambda: server.is_eligible)
+            assert own.state_cell("s1", at.STATE_NO_NEW_CLIENTS) == 0
+            assert own.kinds() == ["server_came_up", "server_asks_for_no_new_clients", "server_takes_new_clients"]
+
+
+async def test_server_that_has_to_be_checked_gets_nobody_before_its_first_success() -> None:
+    check = replace(QUICK, start=StartPolicy.CHECKED, fall=100)
+    with Backend() as backend:
+        backend.status = 503
+        async with checked(backend.port, check) as (own, _):
+            await until(lambda: backend.requests >= 2)
+            assert (own.server("s1").health, own.server("s1").is_eligible) == (HealthState.UNKNOWN, False)
+            assert own.state_cell("s1", at.STATE_HEALTH) == HealthState.DOWN
+            backend.status = 200
+            await until(lambda: own.server("s1").is_eligible)
+            assert own.state_cell("s1", at.STATE_HEALTH) == HealthState.UP
+            own.states.set_admin(own.server("s1"), AdminState.MAINT, None)
+            own.states.set_admin(own.server("s1"), AdminState.READY, None)
+            assert not own.server("s1").is_eligible
+            await until(lambda: own.server("s1").is_eligible)
+
+
+async def test_last_probe_is_kept_with_how_far_it_came_how_long_it_took_and_what_was_said() -> None:
+    with Backend("sorry") as backend:
+        backend.status = 503
+        async with checked(backend.port) as (own, _):
+            await until(lambda: own.server("s1").health is HealthState.DOWN)
+            found = own.server("s1").probe
+            assert found is not None
+            assert (found["is_success"], found["reason"], found["layer"]) == (False, "HTTP 503", "http")
+            assert (found["streak"], found["excerpt"], 0 < found["duration_s"] < 1) == (3, "sorry", True)
+
+
+async def test_servers_of_several_pools_share_one_probe_and_each_pool_has_its_own_thresholds() -> None:
+    with Backend() as backend:
+        pools = tuple(
+            Pool(name, (Server(name, "s", "127.0.0.1", backend.port),), health_check=replace(SLOW, fall=fall))
+            for name, fall in (("one", 1), ("two", 3))
+        )
+        async with checked_pools(pools) as (own, checks):
+            one, two = own.states.by_id["one/s"], own.states.by_id["two/s"]
+            await until(lambda: two.health is HealthState.UP)
+            assert (one.health, backend.requests) == (HealthState.UP, 1)
+            backend.status = 503
+            own.states.set_admin(one, AdminState.MAINT, None)  # probed for the other all the same
+            await until(lambda: two.probe is not None and not two.probe["is_success"])
+            assert one.health is HealthState.UNKNOWN
+            own.states.set_admin(one, AdminState.READY, None)
+            await until(lambda: one.health is HealthState.DOWN)
+            assert checks.faults == 0

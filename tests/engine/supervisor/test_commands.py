@@ -3,11 +3,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.commands import Commands, ask_stop
+from lbapp.engine.supervisor.intents import Intents
+from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.life import Life
 from lbapp.model.errors import RequestRefused
 from tests.engine.supervisor.support import Parts, reading
@@ -18,13 +22,19 @@ EVE: Actor = {"uid": 7, "user": "eve", "pid": 12}
 
 @contextmanager
 def commanding() -> Iterator[tuple[Parts, Commands]]:
-    with reading() as (own, reader):
-        yield own, Commands(own.running, own.states, own.drains, reader)
+    with reading() as (own, reader), TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "journal")
+        journal.open()
+        intents = Intents(own.running, own.states, own.drains, own.events, journal)
+        yield own, Commands(own.running, own.states, own.drains, reader, intents)
+        journal.close()
 
 
 async def test_change_answers_with_before_after_events_and_the_server() -> None:
     with commanding() as (own, commands):
-        answer = commands.change_server(own.server("s1"), {"state": "drain", "weight": 50, "drain_timeout_s": 9}, EVE)
+        answer = await commands.change_server(
+            own.server("s1"), {"state": "drain", "weight": 50, "drain_timeout_s": 9}, EVE
+        )
         assert answer["before"] == {"state": "ready", "weight": 100}
         assert answer["after"] == {"state": "drain", "weight": 50}
         assert [event["kind"] for event in own.events.after(0)] == ["weight_changed", "admin_state_changed"]
@@ -37,17 +47,17 @@ async def test_change_answers_with_before_after_events_and_the_server() -> None:
 async def test_drain_asked_for_twice_keeps_its_clock_unless_another_timeout_is_given() -> None:
     with commanding() as (own, commands):
         state = own.server("s1")
-        commands.change_server(state, {"state": "drain", "drain_timeout_s": 60}, EVE)
-        commands.change_server(state, {"state": "drain"}, EVE)
-        commands.change_server(state, {"weight": 3}, EVE)
+        await commands.change_server(state, {"state": "drain", "drain_timeout_s": 60}, EVE)
+        await commands.change_server(state, {"state": "drain"}, EVE)
+        await commands.change_server(state, {"weight": 3}, EVE)
         drain = own.drains.status(state)
         assert drain is not None
         assert drain["timeout_s"] == 60
-        commands.change_server(state, {"drain_timeout_s": 5}, EVE)
+        await commands.change_server(state, {"drain_timeout_s": 5}, EVE)
         drain = own.drains.status(state)
         assert drain is not None
         assert drain["timeout_s"] == 5
-        commands.change_server(state, {"state": "ready"}, EVE)
+        await commands.change_server(state, {"state": "ready"}, EVE)
         assert own.drains.status(state) is None
 
 
@@ -74,12 +84,17 @@ async def test_drain_asked_for_twice_keeps_its_clock_unless_another_timeout_is_g
         ({"state": "drain", "drain_timeout_s": 10**400}, "invalid_body"),
         ({"weight": 5, "expect_revision": "1"}, "invalid_body"),
         ({"weight": 5, "state": "no"}, "invalid_state"),
+        ({"weight": 5, "reason": 3}, "invalid_body"),
+        ({"weight": 5, "reason": "x" * 201}, "invalid_body"),
+        ({"weight": 5, "reason": "a\nb"}, "invalid_body"),
+        ({"weight": 5, "group": "x" * 65}, "invalid_body"),
+        ({"weight": 5, "unrecorded": "yes"}, "invalid_body"),
     ],
 )
 async def test_body_that_is_wrong_changes_nothing(body: object, code: str) -> None:
     with commanding() as (own, commands):
         with pytest.raises(RequestRefused) as caught:
-            commands.change_server(own.server("s1"), body, EVE)
+            await commands.change_server(own.server("s1"), body, EVE)
         assert (caught.value.code, caught.value.status) == (code, 422)
         assert caught.value.hint
         assert len(caught.value.message) < 120
@@ -88,27 +103,28 @@ async def test_body_that_is_wrong_changes_nothing(body: object, code: str) -> No
 
 async def test_change_on_an_outdated_view_is_refused() -> None:
     with commanding() as (own, commands):
-        commands.change_server(own.server("s1"), {"weight": 5, "expect_revision": 0}, EVE)
-        commands.change_server(own.server("s2"), {"weight": 5, "expect_revision": 0}, EVE)
+        await commands.change_server(own.server("s1"), {"weight": 5, "expect_revision": 0}, EVE)
+        await commands.change_server(own.server("s2"), {"weight": 5, "expect_revision": 0}, EVE)
         with pytest.raises(RequestRefused, match="changed in revision 1") as caught:
-            commands.change_server(own.server("s1"), {"weight": 9, "expect_revision": 0}, EVE)
+            await commands.change_server(own.server("s1"), {"weight": 9, "expect_revision": 0}, EVE)
         assert (caught.value.code, caught.value.status) == ("changed", 409)
 
 
 async def test_pool_is_unpublished_once_with_an_event_and_its_servers_stay_as_they_are() -> None:
     with commanding() as (own, commands):
         pool, version = commands.find_pool("app"), own.pool_version()
-        change = commands.change_pool(pool, {"published": False}, EVE)
+        change = await commands.change_pool(pool, {"published": False}, EVE)
         assert (change["before"], change["after"]) == ({"published": True}, {"published": False})
         assert change["pool"]["published"] is False
         assert change["pool"]["eligible"] == 2
         assert own.pool_version() == version + 1
         (event,) = own.events.after(0)
         assert (event["kind"], event["subject"], event["actor"]) == ("pool_unpublished", "app", EVE)
-        again = commands.change_pool(pool, {"published": False}, EVE)
+        again = await commands.change_pool(pool, {"published": False}, EVE)
         assert (again["before"], again["event_seqs"]) == ({"published": False}, [])
         assert own.pool_version() == version + 1
-        assert commands.change_pool(pool, {"published": True}, EVE)["pool"]["published"] is True
+        again = await commands.change_pool(pool, {"published": True}, EVE)
+        assert again["pool"]["published"] is True
         assert own.kinds() == ["pool_unpublished", "pool_published"]
         assert own.states.revision == 2
 
@@ -117,7 +133,7 @@ async def test_pool_is_unpublished_once_with_an_event_and_its_servers_stay_as_th
 async def test_change_of_a_pool_that_is_wrong_changes_nothing(body: object) -> None:
     with commanding() as (own, commands):
         with pytest.raises(RequestRefused) as caught:
-            commands.change_pool(commands.find_pool("app"), body, EVE)
+            await commands.change_pool(commands.find_pool("app"), body, EVE)
         assert (caught.value.code, caught.value.status) == ("invalid_body", 422)
         assert (own.states.revision, own.kinds()) == (0, [])
 
@@ -140,3 +156,58 @@ async def test_stop_is_asked_once_with_the_first_timeout() -> None:
         ask_stop(life, own.events, {"timeout_s": 4}, EVE)
         ask_stop(life, own.events, None, EVE)
         assert (life.is_stopping, life.timeout_s, own.kinds()) == (True, 4.0, ["stop_asked"])
+
+
+# -- undo ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_undo_takes_back_the_last_action_and_then_the_one_before() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 50}, EVE)
+        await commands.change_server(state, {"state": "drain", "weight": 7, "reason": "a deploy"}, EVE)
+        assert own.events.after(0)[-1]["message"] == "app/s1 is now drain, was ready: a deploy"
+        undone = await commands.undo(None, EVE)
+        assert undone["actions"] == [2]
+        assert (state.weight, state.admin.name, own.drains.status(state)) == (50, "READY", None)
+        assert (await commands.undo({}, EVE))["changes"] == [
+            {"on": "app/s1", "setting": "weight", "before": 50, "after": 100}
+        ]
+        with pytest.raises(RequestRefused, match="there is nothing to undo") as caught:
+            await commands.undo(None, EVE)
+        assert (caught.value.code, caught.value.status) == ("nothing_to_undo", 409)
+
+
+async def test_what_was_one_command_is_one_undo() -> None:
+    with commanding() as (own, commands):
+        for name in ("s1", "s2"):
+            await commands.change_server(own.server(name), {"weight": 9, "group": "g"}, EVE)
+        await commands.change_pool(commands.find_pool("app"), {"published": False}, EVE)
+        assert (await commands.undo({"action": 1, "reason": "wrong pool"}, EVE))["actions"] == [2, 1]
+        assert [own.server(name).weight for name in ("s1", "s2")] == [100, 100]
+        assert own.events.after(0)[-1]["message"].endswith(": wrong pool")
+
+
+async def test_undo_of_what_has_changed_since_is_refused_and_changes_nothing() -> None:
+    with commanding() as (own, commands):
+        await commands.change_server(own.server("s1"), {"weight": 50}, EVE)
+        await commands.change_server(own.server("s1"), {"weight": 60}, EVE)
+        for body, said in (
+            ({"action": 1}, "app/s1 has weight 60 now, not 50 as action 1 left it"),
+            ({"action": 9}, "there is no action 9"),
+        ):
+            with pytest.raises(RequestRefused, match=said):
+                await commands.undo(body, EVE)
+        await commands.undo({"action": 2}, EVE)
+        for number, said in ((2, "action 2 is undone already"), (3, "action 3 is an undo itself")):
+            with pytest.raises(RequestRefused, match=said):
+                await commands.undo({"action": number}, EVE)
+        assert own.server("s1").weight == 50
+
+
+@pytest.mark.parametrize("body", [[], {"action": "1"}, {"action": True}, {"nothing": 1}])
+async def test_undo_that_is_wrong_is_refused(body: object) -> None:
+    with commanding() as (_, commands):
+        with pytest.raises(RequestRefused) as caught:
+            await commands.undo(body, EVE)
+        assert caught.value.status == 422

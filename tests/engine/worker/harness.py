@@ -191,6 +191,7 @@ def running_worker(
         state = segment.layout.state(row)
         segment.cells[state + at.STATE_WEIGHT] = each.weight
         segment.cells[state + at.STATE_HEALTH] = HealthState.UP
+        segment.cells[state + at.STATE_CONNECTIONS_MAX] = each.connections_max
         family = socket.AF_INET6 if ":" in each.host else socket.AF_INET
         addresses[row] = ((socket.AF_UNIX if each.is_unix else family, each.host, each.port),)
     sockets = {each.name: socket.create_server(("127.0.0.1", 0), backlog=512) for each in listeners}

@@ -19,14 +19,14 @@ class LeastConnections(Algorithm):
     def __init__(self, load: LoadReader, random: Random) -> None:
         super().__init__(load, random)
         self._servers: list[int] = []
-        self._weights: list[int] = []
+        self._weights: list[float] = []
         self._is_even = True
 
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
         eligible = [server for server in servers if server.is_eligible]
         self._servers = [server.index for server in eligible]
-        self._weights = [server.weight for server in eligible]
+        self._weights = [server.effective_weight for server in eligible]
         self._is_even = len(set(self._weights)) <= 1
 
     def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:

@@ -51,7 +51,7 @@ class LeastResponseTime(Algorithm):
     def __init__(self, load: LoadReader, random: Random) -> None:
         super().__init__(load, random)
         self._servers: list[int] = []
-        self._weights: list[int] = []
+        self._weights: list[float] = []
         self._is_even = True
         self._places: dict[int, int] = {}  # index: place in the lists
         self._estimates: dict[int, _Estimate] = {}
@@ -63,7 +63,7 @@ class LeastResponseTime(Algorithm):
         """See Algorithm. A server that comes back is a new one: what it was like before it went says little."""
         eligible = [server for server in servers if server.is_eligible]
         self._servers = [server.index for server in eligible]
-        self._weights = [server.weight for server in eligible]
+        self._weights = [server.effective_weight for server in eligible]
         self._is_even = len(set(self._weights)) <= 1
         self._places = {index: place for place, index in enumerate(self._servers)}
         self._estimates = {index: each for index, each in self._estimates.items() if index in self._places}

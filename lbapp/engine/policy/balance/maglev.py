@@ -30,6 +30,13 @@ def hash_key(key: bytes) -> int:
     return mixed ^ mixed >> 32
 
 
+def mix(value: int) -> int:
+    """Return a number of 64 bits that every bit of `value`, another such number, has a part in."""
+    mixed = (value ^ value >> 32) * 0xD6E8FEB86659FD93 & _MASK
+    mixed = (mixed ^ mixed >> 32) * 0x9E3779B97F4A7C15 & _MASK
+    return mixed ^ mixed >> 32
+
+
 def table_size(servers: int) -> int:
     """Return the prime number of slots for so many servers: a compromise of even shares and time to build."""
     return next(size for limit, size in _SIZES if servers <= limit)

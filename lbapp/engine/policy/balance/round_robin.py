@@ -1,4 +1,4 @@
-"""Round robin: every eligible server in turn, whatever its weight.
+"""Round robin: every eligible server in turn, whatever its weight; one on a slow start takes only a share of its turns.
 
 Knows nothing of load. Invariant: between two changes of state, no server is a whole round ahead of another; a change of
 state does not start the round anew.
@@ -19,11 +19,17 @@ class RoundRobin(Algorithm):
         super().__init__(load, random)
         self._servers: list[int] = []
         self._next = -1
+        self._shares: dict[int, float] = {}  # of those on a slow start
+        self._credits: dict[int, float] = {}  # what they have of their next turn
 
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
         previous = self._servers[self._next - 1] if self._servers and self._next >= 0 else -1
-        self._servers = [server.index for server in servers if server.is_eligible]
+        eligible = [server for server in servers if server.is_eligible]
+        self._servers = [server.index for server in eligible]
+        whole = max((server.share_permille for server in eligible), default=1000)  # the largest share takes every turn
+        self._shares = {each.index: each.share_permille / whole for each in eligible if each.share_permille < whole}
+        self._credits = {index: self._credits.get(index, 0.0) for index in self._shares}
         count = len(self._servers)
         if self._next < 0 or not count:
             self._next = self._random.randrange(count) if count else -1
@@ -40,6 +46,20 @@ class RoundRobin(Algorithm):
                 at = 0
             self._next = at + 1
             index = servers[at]
-            if not excluded or index not in excluded:
+            if (not excluded or index not in excluded) and (not self._shares or self._has_turn(index)):
                 return index
-        return None
+        return self._anyone(excluded) if self._shares else None
+
+    def _has_turn(self, index: int) -> bool:
+        """Say whether a server takes its turn: one on a slow start takes only some of them."""
+        share = self._shares.get(index)
+        if share is None:
+            return True
+        credit = self._credits[index] + share
+        self._credits[index] = credit - int(credit)
+        return credit >= 1.0
+
+    def _anyone(self, excluded: Collection[int]) -> int | None:
+        """Choose when nobody took a turn: those that take every turn were tried."""
+        left = [index for index in self._servers if index not in excluded]
+        return max(left, key=lambda index: self._credits.get(index, 1.0), default=None)

@@ -23,6 +23,10 @@ from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 _CYCLE: Final = lcm(*range(1, 17)) * 2**20
 
 
+def _stride(server: ServerState) -> int:
+    return _CYCLE * 1000 // (server.weight * server.share_permille)
+
+
 class WeightedRoundRobin(Algorithm):
     """In turn, in proportion to weight. Workers begin at different places."""
 
@@ -44,8 +48,8 @@ class WeightedRoundRobin(Algorithm):
             if index not in known:
                 continue
             due, stride = known[index]
-            if server.weight and stride != _CYCLE // server.weight:
-                due, stride = self._reweighted(due, stride, server.weight)
+            if server.weight and stride != _stride(server):
+                due, stride = self._reweighted(due, stride, _stride(server))
             if not server.is_eligible:
                 absent[index] = due, stride
                 continue
@@ -55,17 +59,17 @@ class WeightedRoundRobin(Algorithm):
         heapify(heap)
         self._heap, self._absent = heap, absent
 
-    def _reweighted(self, due: int, stride: int, weight: int) -> tuple[int, int]:
+    def _reweighted(self, due: int, stride: int, new_stride: int) -> tuple[int, int]:
         """Return a server's next turn at its new weight: the part of its wait that is left stays the same."""
         left = (due - self._now) % stride if due < self._now else due - self._now
-        return self._now + left * (_CYCLE // weight) // stride, _CYCLE // weight
+        return self._now + left * new_stride // stride, new_stride
 
     def _first_turns(self, servers: Sequence[ServerState]) -> Iterator[tuple[int, tuple[int, int]]]:
-        by_weight = defaultdict(list)
+        by_stride = defaultdict(list)
         for server in servers:
-            by_weight[server.weight].append(server.index)
-        for weight, indexes in by_weight.items():
-            stride, start = _CYCLE // weight, self._random.random()
+            by_stride[_stride(server)].append(server.index)
+        for stride, indexes in by_stride.items():
+            start = self._random.random()
             for rank, index in enumerate(indexes):
                 yield index, (self._now + int((rank / len(indexes) + start) % 1.0 * stride), stride)
 

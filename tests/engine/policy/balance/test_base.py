@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lbapp.model.entities import AlgorithmName
 from tests.engine.policy.balance.support import CLIENT, build, picks, pool, state
 
+BY_KEY_OR_ORDER = {AlgorithmName.IP_HASH, AlgorithmName.HASH, AlgorithmName.RENDEZVOUS, AlgorithmName.FIRST}
 each_algorithm = pytest.mark.parametrize("name", list(AlgorithmName))
 
 
@@ -46,7 +47,7 @@ def test_server_of_weight_zero_and_server_that_went_down_get_nothing_from_the_ne
     algorithm.update(pool(100, 0, 100, down=[2]), 1.0)
     assert set(picks(algorithm, 50)) == {0}
     algorithm.update(pool(100, 100, 100), 2.0)
-    if name is not AlgorithmName.IP_HASH:
+    if name not in BY_KEY_OR_ORDER:
         assert set(picks(algorithm, 400)) == {0, 1, 2}
 
 
@@ -57,14 +58,14 @@ def test_indexes_are_rows_of_the_scoreboard_and_need_not_begin_at_zero(name: Alg
     assert set(picks(algorithm, 300, (17,))) == {40}
 
 
-@pytest.mark.parametrize("name", sorted(set(AlgorithmName) - {AlgorithmName.IP_HASH}))
+@pytest.mark.parametrize("name", sorted(set(AlgorithmName) - BY_KEY_OR_ORDER))
 def test_idle_pool_of_equals_is_shared_evenly(name: AlgorithmName) -> None:
     counts = Counter(picks(build(name, pool(100, 100, 100, 100)), 4_000))
     assert all(850 < counts[index] < 1_150 for index in range(4))
 
 
 @each_algorithm
-def test_only_least_response_time_learns_from_answers(name: AlgorithmName) -> None:
+def test_only_those_that_go_by_latency_learn_from_answers(name: AlgorithmName) -> None:
     algorithm = build(name, pool(100, 100))
-    assert algorithm.observes == (name is AlgorithmName.LEAST_RESPONSE_TIME)
+    assert algorithm.observes == (name in (AlgorithmName.LEAST_RESPONSE_TIME, AlgorithmName.PREQUAL))
     algorithm.observe(0, 1_000, False, 0.0)

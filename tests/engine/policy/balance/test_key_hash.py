@@ -97,7 +97,7 @@ def test_flap_does_not_build_the_table_again_and_a_reweight_does(monkeypatch: py
         built.append(len(servers))
         return build_table(servers)
 
-    monkeypatch.setattr("lbapp.engine.policy.balance.ip_hash.build_table", counted)
+    monkeypatch.setattr("lbapp.engine.policy.balance.key_hash.build_table", counted)
     algorithm = made(pool(100, 100))
     for servers in (pool(100, 100, down=[0]), pool(100, 100), pool(100, 100, down=[0, 1])):
         algorithm.update(servers, 0.0)

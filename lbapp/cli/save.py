@@ -1,0 +1,100 @@
+"""`lbapp save`: what was changed while the engine ran, into the operator's own file.
+
+Responsible for setting weights in the TOML where the engine has others, and nothing else in it. Knows nothing of how the engine
+keeps its own record. Invariants: comments, order and layout of the file stay as they are; a file that would not be valid, or
+has been changed since it was read, is not written; the old one is replaced at one stroke.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.format import shown_value
+from lbapp.control.messages import Difference
+from lbapp.model.errors import LbappError
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@json_option
+@socket_option
+@click.pass_obj
+def save(settings: Settings, dry_run: bool) -> None:
+    """Write weights that were changed into the configuration file, keeping its comments and order."""
+    with engine(settings) as client:
+        differences = client.differences()
+        path = Path(client.status()["engine"]["configuration_path"])
+        saved, left = save_into(path, differences, is_dry=dry_run)
+    if settings.as_json:
+        say_json({"path": str(path), "saved": saved, "left": left})
+        return
+    for each in saved:
+        say(f"{each['on']}: {each['setting']} {shown_value(each['in_file'])} -> {shown_value(each['now'])} in {path}")
+    for each in left:
+        value = f"{each['setting']} {shown_value(each['now'])}"
+        say(f"{each['on']}: {value} has no key in the file; it stays a change of the running engine")
+    if not saved:
+        say("nothing to write")
+
+
+def save_into(path: Path, differences: list[Difference], *, is_dry: bool) -> tuple[list[Difference], list[Difference]]:
+    """Write what has a key into the file; return what was written, and what has none. Raises LbappError, ConfigurationError."""
+    from lbapp.config.load import parse_configuration
+
+    wanted = [each for each in differences if each["setting"] == "weight"]
+    left = [each for each in differences if each["setting"] != "weight"]
+    try:
+        before = path.read_text()
+    except (OSError, UnicodeError) as error:
+        raise LbappError(f"cannot read {path}: {error}") from error
+    after, saved = with_weights(before, wanted)
+    parse_configuration(after, str(path))
+    if saved and not is_dry:
+        _replace(path, before, after)
+    return saved, [*left, *(each for each in wanted if each not in saved)]
+
+
+def with_weights(text: str, wanted: list[Difference]) -> tuple[str, list[Difference]]:
+    """Return the file with other weights, and those differences that have a place in it."""
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    tables: dict[str, Any] = {
+        f"{pool.get('name')}/{server.get('name')}": server
+        for pool in document.get("pool", [])
+        for server in pool.get("server", [])
+    }
+    saved = [each for each in wanted if each["on"] in tables]
+    for each in saved:
+        tables[each["on"]]["weight"] = each["now"]
+    return tomlkit.dumps(document), saved
+
+
+def _replace(path: Path, before: str, after: str) -> None:
+    path = path.resolve()  # a link stays one
+    try:
+        known = path.stat()
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
+            try:
+                beside.write(after)
+                beside.flush()
+                os.fsync(beside.fileno())
+                os.fchmod(beside.fileno(), stat.S_IMODE(known.st_mode))
+                os.fchown(beside.fileno(), known.st_uid, known.st_gid)
+                if path.read_text() != before:
+                    raise LbappError(
+                        f"{path} has been changed just now; nothing was written", "Look at it, then save again"
+                    )
+                Path(beside.name).replace(path)
+            except BaseException:
+                Path(beside.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise LbappError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error

@@ -1,0 +1,96 @@
+"""The verbs about what was changed: changes, undo, diff.
+
+Responsible for showing the journal and where the engine is other than its file, and for taking actions back. Knows nothing of
+how a change is made. Invariant: whatever was typed by an operator is printed so that no terminal obeys it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import click
+
+from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
+from lbapp.cli.format import shown_value, table
+from lbapp.control.messages import ActionDone, ChangeDone
+
+_CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
+_DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")
+
+
+@click.command()
+@click.option("-n", "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@json_option
+@socket_option
+@click.pass_obj
+def changes(settings: Settings, limit: int) -> None:
+    """Show what operators changed while the engine ran, and what can be undone."""
+    with engine(settings) as client:
+        found = client.changes(limit)
+    if settings.as_json:
+        say_json(found)
+        return
+    if found["unavailable"]:
+        say(f"nothing can be recorded: {found['unavailable']}\n")
+    rows = [
+        (str(each["number"]), _when(each), each["actor"]["user"], _what(each), each["reason"])
+        for each in found["actions"]
+    ]
+    say(table(_CHANGES, rows, frozenset({0})) if rows else "nothing was changed yet")
+
+
+@click.command()
+@click.argument("action", required=False, type=click.IntRange(1), metavar="[NO]")
+@reason_options
+@json_option
+@socket_option
+@click.pass_obj
+def undo(settings: Settings, action: int | None, reason: str, unrecorded: bool) -> None:
+    """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo."""
+    with engine(settings) as client:
+        done = client.undo(action, reason, is_unrecorded=unrecorded)
+    if settings.as_json:
+        say_json(done)
+        return
+    for change in done["changes"]:
+        say(_sentence(change))
+
+
+@click.command()
+@json_option
+@socket_option
+@click.pass_obj
+def diff(settings: Settings) -> None:
+    """Show where the engine is other than its configuration file, and who made it so."""
+    with engine(settings) as client:
+        found = client.differences()
+    if settings.as_json:
+        say_json(found)
+        return
+    rows = [
+        (
+            each["on"],
+            each["setting"],
+            shown_value(each["in_file"]),
+            shown_value(each["now"]),
+            "not recorded" if each["action"] is None else f"{_when(each['action'])} {each['action']['actor']['user']}",
+        )
+        for each in found
+    ]
+    say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+
+
+def _when(action: ActionDone) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(action["at"]))
+
+
+def _what(action: ActionDone) -> str:
+    told = "; ".join(_sentence(change) for change in action["changes"])
+    if action["undoes"]:
+        return f"undo of {', '.join(map(str, action['undoes']))}: {told}"
+    return f"{told} (undone)" if action["is_undone"] else told
+
+
+def _sentence(change: ChangeDone) -> str:
+    return f"{change['on']}: {change['setting']} {shown_value(change['before'])} -> {shown_value(change['after'])}"

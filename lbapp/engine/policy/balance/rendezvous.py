@@ -1,0 +1,60 @@
+"""Rendezvous: of all servers the one that a key and its name hash highest to, in proportion to weight.
+
+There is no table: a server that comes or goes moves the keys that fall to it and no others, and a change of weight no more than
+it has to. A pick looks at every server, so it is for pools of some tens. With a balance factor whoever has too much in flight
+is passed over. Knows nothing of what a key is. Source: Thaler and Ravishankar, "A name-based mapping scheme for rendezvous",
+1996; weights by -weight / ln(hash).
+
+Invariant: the order of the servers for a key depends on the key, their ids and their weights alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from math import log
+from random import Random
+from typing import Final
+
+from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.maglev import hash_key, mix
+
+_ONE: Final = 1 << 64
+
+
+class Rendezvous(Algorithm):
+    """The server with the highest score for a key. `balance_percent`: see KeyHash."""
+
+    def __init__(self, load: LoadReader, random: Random, balance_percent: int = 0) -> None:
+        super().__init__(load, random)
+        self._balance_percent = balance_percent
+        self._servers: list[tuple[int, int, int]] = []  # index, hash of the id, weight
+        self._indexes: list[int] = []
+        self._total = 0
+
+    def update(self, servers: Sequence[ServerState], now_s: float) -> None:
+        """See Algorithm."""
+        eligible = [server for server in servers if server.is_eligible]
+        self._servers = [(server.index, hash_key(server.id.encode()), server.weight) for server in eligible]
+        self._indexes = [server.index for server in eligible]
+        self._total = sum(server.weight for server in eligible)
+
+    def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
+        """See Algorithm."""
+        key = hash_key(client_key)
+        scores = [
+            (-weight / log((mix(key ^ seed) + 1) / (_ONE + 1)), index)
+            for index, seed, weight in self._servers
+            if not excluded or index not in excluded
+        ]
+        if not scores:
+            return None
+        best = max(scores)[1]
+        return self._least_full(scores, best) if self._balance_percent else best
+
+    def _least_full(self, scores: list[tuple[float, int]], best: int) -> int:
+        loads = self._load.in_flight(self._indexes)
+        each = (sum(loads) + 1) * self._balance_percent / 100 / self._total
+        has_room = {
+            index: load < -(-each * weight // 1) for (index, _, weight), load in zip(self._servers, loads, strict=True)
+        }
+        return max(((score, index) for score, index in scores if has_room[index]), default=(0.0, best))[1]

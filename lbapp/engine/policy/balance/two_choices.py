@@ -1,0 +1,67 @@
+"""Two choices: of two servers drawn by weight, the one with less in flight for its weight.
+
+Nearly as even as looking at all of them, at a cost that does not grow with the pool; and workers or nodes that look at the same
+moment do not all rush at the one best. Knows nothing of latency. Source: Mitzenmacher, "The Power of Two Choices in Randomized
+Load Balancing", 2001.
+
+Invariant: the two are different servers wherever there are two.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
+from itertools import accumulate
+from random import Random
+
+from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+
+
+class TwoChoices(Algorithm):
+    """The better of two."""
+
+    def __init__(self, load: LoadReader, random: Random) -> None:
+        super().__init__(load, random)
+        self._servers: list[int] = []
+        self._weights: list[float] = []
+        self._ends: list[float] = []  # sums of the weights up to each server
+
+    def update(self, servers: Sequence[ServerState], now_s: float) -> None:
+        """See Algorithm."""
+        eligible = [server for server in servers if server.is_eligible]
+        self._set([server.index for server in eligible], [server.effective_weight for server in eligible])
+
+    def _set(self, servers: list[int], weights: list[float]) -> None:
+        self._servers, self._weights, self._ends = servers, weights, list(accumulate(weights))
+
+    def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
+        """See Algorithm."""
+        if excluded:
+            return self._choose_other(excluded)
+        servers = self._servers
+        if len(servers) < 2:
+            return servers[0] if servers else None
+        draw, ends = self._random.random, self._ends
+        first = min(bisect_right(ends, draw() * ends[-1]), len(servers) - 1)
+        # The second is drawn from what the first leaves.
+        skipped = self._weights[first]
+        point = draw() * (ends[-1] - skipped)
+        before = ends[first] - skipped
+        second = bisect_right(ends, point if point < before else point + skipped)
+        if second == first or second >= len(servers):  # rounding
+            second = first - 1 if first else 1
+        low, high = (first, second) if first < second else (second, first)
+        loads = self._load.in_flight((servers[low], servers[high]))
+        at_low, at_high = (loads[0] + 1) / self._weights[low], (loads[1] + 1) / self._weights[high]
+        if at_low == at_high:
+            return servers[first]
+        return servers[low] if at_low < at_high else servers[high]
+
+    def _choose_other(self, excluded: Collection[int]) -> int | None:
+        every = self._servers, self._weights, self._ends
+        left = [place for place, index in enumerate(every[0]) if index not in excluded]
+        self._set([every[0][place] for place in left], [every[1][place] for place in left])
+        try:
+            return self.choose_server(b"", 0.0)
+        finally:
+            self._servers, self._weights, self._ends = every

@@ -1,0 +1,119 @@
+"""What the operator wants beside what the file says, from the actions in the journal.
+
+Responsible for which changes still hold when the engine starts again, and for what an undo has to do. Knows nothing of files,
+sockets or states.
+
+Invariants: of two changes to one setting the later one holds; a file that was changed after a change beats it; what the file
+says anyway is no wish; an action is undone once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lbapp.model.journal import Action, Change, Setting, Value
+
+Key = tuple[str, Setting]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change that holds, and the action that it belongs to."""
+
+    change: Change
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of the journal: what holds, what a newer file has overruled, and what is about something that is not there."""
+
+    intents: list[Intent]
+    overruled: list[Intent]
+    missing: list[Intent]
+
+
+class NothingToUndo(Exception):
+    """There is no such action, or it cannot be undone: a sentence says why."""
+
+
+def last_wishes(actions: Sequence[Action]) -> dict[Key, Intent]:
+    """Return the last change of each setting."""
+    return {change.key: Intent(change, action) for action in actions for change in action.changes}
+
+
+def replay(actions: Sequence[Action], in_file: Mapping[Key, Value]) -> Replayed:
+    """Hold the journal against a file. `in_file`: every setting that there is, with what the file says of it."""
+    found = Replayed([], [], [])
+    for key, intent in last_wishes(actions).items():
+        change = intent.change
+        if key not in in_file:
+            found.missing.append(intent)
+        elif change.after == in_file[key]:
+            continue
+        elif change.in_file != in_file[key]:
+            found.overruled.append(intent)
+        else:
+            found.intents.append(intent)
+    return found
+
+
+def undone_by(actions: Sequence[Action]) -> set[int]:
+    """Return the numbers of all actions that were taken back."""
+    return {number for action in actions for number in action.undoes}
+
+
+def worth_keeping(actions: Sequence[Action], count: int) -> list[Action]:
+    """Return the last `count` actions, and those before them of which something holds still."""
+    holding = {intent.action.number for intent in last_wishes(actions).values()}
+    first = len(actions) - count
+    return [action for place, action in enumerate(actions) if place >= first or action.number in holding]
+
+
+def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action]:
+    """Return the actions that an undo takes back, the latest first: all of the group of action `number`, None: of the last.
+
+    Raises NothingToUndo.
+    """
+    undone = undone_by(actions)
+    candidates = [action for action in actions if not action.undoes and action.number not in undone]
+    if number is None:
+        if not candidates:
+            raise NothingToUndo("there is nothing to undo")
+        chosen = candidates[-1]
+    else:
+        chosen = next((action for action in actions if action.number == number), None)  # type: ignore[assignment]
+        if chosen is None:
+            raise NothingToUndo(f"there is no action {number}")
+        if chosen.undoes:
+            raise NothingToUndo(f"action {number} is an undo itself; do what it took back again")
+        if chosen.number in undone:
+            raise NothingToUndo(f"action {number} is undone already")
+    return [action for action in reversed(candidates) if action is chosen or action.group == chosen.group != ""]
+
+
+def reversal(actions: Sequence[Action], now: Mapping[Key, Value]) -> list[Change]:
+    """Return the changes that take actions back, given the latest first. Raises NothingToUndo if something changed since."""
+    wanted: dict[Key, Change] = {}
+    for action in actions:
+        for change in reversed(action.changes):
+            later = wanted.get(change.key)
+            present = later.after if later is not None else now.get(change.key)
+            if present is None:
+                raise NothingToUndo(f"{change.on} is not there any more")
+            if present != change.after:
+                raise NothingToUndo(
+                    f"{change.on} has {change.setting.value} {shown(present)} now, not {shown(change.after)} as action "
+                    f"{action.number} left it"
+                )
+            first = change if later is None else later
+            wanted[change.key] = replace(
+                first, before=first.before if later else change.after, after=change.before, until=None
+            )
+    return [change for change in wanted.values() if change.before != change.after]
+
+
+def shown(value: Value) -> str:
+    """Return a value as operators read it."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

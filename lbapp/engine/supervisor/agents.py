@@ -1,0 +1,87 @@
+"""Agents: asking servers how they want to be treated.
+
+Responsible for one task per server whose pool has an agent check: it connects, reads a line, and has the state take it over.
+Knows nothing of what a word means (policy.agent) or of probes. Invariants: an agent that says nothing changes nothing; a server
+in MAINT is not asked; an agent that cannot be asked, or is not understood, is an event once, not each time.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import anyio
+
+from lbapp.engine.policy.agent import read_line as wish_after
+from lbapp.engine.policy.health import first_probe_delay_s, next_probe_delay_s
+from lbapp.engine.supervisor import probe_text
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.probe_stream import ProbeStream
+from lbapp.engine.supervisor.probes import at_port, reason_of
+from lbapp.engine.supervisor.resolve import Resolver
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.model.health import AgentCheck
+from lbapp.model.states import AdminState
+from lbapp.model.transport import PoolTransport
+
+_JITTER_PERCENT = 10
+
+
+class Agents:
+    """The agents of all servers."""
+
+    def __init__(self, states: ServerStates, resolver: Resolver, events: Events, random: Random | None = None) -> None:
+        self._states = states
+        self._resolver = resolver
+        self._events = events
+        self._random = random or Random()
+        self._said: dict[str, str] = {}  # by server: what was said of its agent last
+
+    async def run(self) -> None:
+        """Ask every server that has an agent again and again, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for state in self._states.by_id.values():
+                agent = state.pool.health_check.agent
+                if agent is not None:
+                    tasks.start_soon(self._watch, state, agent)
+
+    async def _watch(self, state: ServerState, agent: AgentCheck) -> None:
+        await anyio.sleep(first_probe_delay_s(self._random, agent.interval_s))
+        while True:
+            started_s = anyio.current_time()
+            if state.admin is not AdminState.MAINT:
+                await self._ask(state, agent)
+            delay_s = next_probe_delay_s(self._random, agent.interval_s, _JITTER_PERCENT)
+            await anyio.sleep_until(started_s + delay_s)
+
+    async def _ask(self, state: ServerState, agent: AgentCheck) -> None:
+        addresses = self._resolver.addresses.get(state.row, ())
+        line, problem = b"", f"does not answer within {agent.timeout_s:g}s"
+        stream = ProbeStream()
+        try:
+            with anyio.move_on_after(agent.timeout_s):
+                await stream.open(
+                    at_port(addresses, agent.port), PoolTransport(source=state.pool.transport.source), None
+                )
+                line = await probe_text.read_line(stream)
+                problem = "" if line.strip() else "says nothing"
+        except OSError as error:
+            problem = f"cannot be asked: {reason_of(error)}"
+        finally:
+            stream.close()
+        if not problem and state.admin is not AdminState.MAINT:
+            wish, unknown = wish_after(line, state.wish)
+            problem = f"says what is not known: {' '.join(unknown)}" if unknown else ""
+            self._states.set_wish(state, wish)
+        self._say(state, agent, problem)
+
+    def _say(self, state: ServerState, agent: AgentCheck, problem: str) -> None:
+        name = state.server.id
+        before = self._said.get(name, "")
+        if problem == before:
+            return
+        self._said[name] = problem
+        if problem:
+            message = f"the agent of {name} at port {agent.port} {problem}; what it said before holds"
+            self._events.add("agent_failed", name, message)
+        else:
+            self._events.add("agent_recovered", name, f"the agent of {name} is understood again")

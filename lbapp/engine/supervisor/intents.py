@@ -1,0 +1,207 @@
+"""Operators' changes that outlive the engine: recorded before they are made, made again at the next start.
+
+Responsible for the journal's place in the engine: one change at a time, on disk before it takes effect; what still holds when
+the engine starts; where file and intention differ; what an undo does. Knows nothing of how a change reaches workers
+(`commands`) or of how a line is written (`journal`).
+
+Invariants: no change is acknowledged that is not on disk, unless its operator said so; what cannot be made again is an event,
+never a reason not to start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from lbapp.control.messages import ActionDone, ActionsDone, Actor, ChangeDone, Difference
+from lbapp.engine.policy.intent import Intent, last_wishes, replay, shown, undone_by
+from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.journal import Journal, JournalFailed, next_number
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.model.errors import RequestRefused
+from lbapp.model.journal import Action, Change, Setting, Value
+from lbapp.model.states import AdminState
+
+Key = tuple[str, Setting]
+READY: Final = AdminState.READY.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What an operator says with a change. `group`: of changes that are one to them. `is_unrecorded`: make it in any case."""
+
+    reason: str = ""
+    group: str = ""
+    is_unrecorded: bool = False
+
+
+class Intents:
+    """The journal of one engine and what it means to it."""
+
+    def __init__(
+        self, running: Running, states: ServerStates, drains: Drains, events: Events, journal: Journal
+    ) -> None:
+        self._running = running
+        self._states = states
+        self._drains = drains
+        self._events = events
+        self._journal = journal
+        self._lock = anyio.Lock()
+        self._waiting: dict[str, list[Intent]] = {}  # for servers that may be found yet, by id
+
+    @property
+    def actions(self) -> Sequence[Action]:
+        """Every action that the journal knows, the latest last."""
+        return self._journal.actions
+
+    # -- recording ---------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def one_at_a_time(self) -> AsyncIterator[None]:
+        """Keep other changes waiting."""
+        async with self._lock:
+            yield
+
+    async def record(self, changes: Sequence[Change], actor: Actor, why: Why, undoes: tuple[int, ...] = ()) -> Action:
+        """Write an action down. Raises RequestRefused 503 not_recorded. Call it with other changes kept waiting."""
+        action = Action(
+            next_number(self.actions), time.time(), actor["user"], actor["uid"], actor["pid"], why.reason, why.group,
+            tuple(changes), undoes,
+        )  # fmt: skip
+        try:
+            await anyio.to_thread.run_sync(self._journal.append, action)
+        except JournalFailed as error:
+            if not why.is_unrecorded:
+                hint = "Make it writable, or repeat with --unrecorded: the change is gone then when the engine ends"
+                raise RequestRefused("not_recorded", f"{error}; nothing was changed", hint, 503) from error
+            self._events.add("change_not_recorded", "node", f"{error}; a change was made all the same", actor=actor)
+        return action
+
+    # -- at the start ------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Make again what still holds, and say what does not. The journal has been opened."""
+        for problem in self._journal.problems:
+            self._events.add(
+                "journal_damaged" if self._journal.failure == "" else "journal_unavailable", "node", problem
+            )
+        in_file = self.in_file()
+        found = replay(self.actions, in_file)
+        for intent in found.intents:
+            self._make(intent)
+        for intent in found.overruled:
+            change = intent.change
+            message = (
+                f"{change.on} has {change.setting.value} {shown(in_file[change.key])}: the file was changed after {_who(intent)} "
+                f"made it {shown(change.after)}"
+            )
+            self._events.add("change_overruled", change.on, message)
+        discovered = {pool.name for pool in self._running.configuration.pools if pool.discover is not None}
+        for intent in found.missing:
+            if intent.change.on.partition("/")[0] in discovered:
+                self._waiting.setdefault(intent.change.on, []).append(intent)
+
+    def found(self, state: ServerState) -> None:
+        """Make again what was changed of a server that has been found just now."""
+        for intent in self._waiting.pop(state.server.id, []):
+            if intent.change.in_file == self._file_value(state, intent.change.setting):
+                self._make(intent)
+
+    def _make(self, intent: Intent) -> None:
+        change = intent.change
+        if change.setting is Setting.PUBLISHED:
+            pool = self._running.configuration.pool(change.on)
+            self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)
+        else:
+            state = self._states.by_id[change.on]
+            if change.setting is Setting.WEIGHT:
+                self._states.set_weight(state, int(change.after), None)
+            else:
+                self._states.set_admin(state, AdminState[str(change.after).upper()], None)
+                if state.admin is AdminState.DRAIN:
+                    self._drains.begin(state, None if change.until is None else max(0.0, change.until - time.time()))
+        message = f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
+        self._events.add("change_restored", change.on, message)
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    def in_file(self) -> dict[Key, Value]:
+        """Return every setting that there is, with what the file says of it."""
+        found: dict[Key, Value] = {}
+        for state in self._states.by_id.values():
+            for setting in (Setting.STATE, Setting.WEIGHT):
+                found[state.server.id, setting] = self._file_value(state, setting)
+        for pool in self._running.configuration.pools:
+            found[pool.name, Setting.PUBLISHED] = True
+        return found
+
+    def now(self) -> dict[Key, Value]:
+        """Return every setting as it is now."""
+        found: dict[Key, Value] = {}
+        for state in self._states.by_id.values():
+            found[state.server.id, Setting.STATE] = state.admin.name.lower()
+            found[state.server.id, Setting.WEIGHT] = state.weight
+        segment = self._running.segment
+        for name, row in self._running.rows.pools.items():
+            found[name, Setting.PUBLISHED] = not segment.cells[segment.layout.pool_withheld(row)]
+        return found
+
+    def actions_done(self, limit: int) -> ActionsDone:
+        """Return the last actions as the control API shows them."""
+        undone = undone_by(self.actions)
+        shown_ones = self.actions[-limit:] if limit else []
+        return {
+            "actions": [_action_done(action, is_undone=action.number in undone) for action in shown_ones],
+            "unavailable": self._journal.failure,
+        }
+
+    def differences(self) -> list[Difference]:
+        """Return where the engine is other than the file, and the action that made it so."""
+        wishes, in_file, undone = last_wishes(self.actions), self.in_file(), undone_by(self.actions)
+        found: list[Difference] = []
+        for key, value in self.now().items():
+            if value != in_file[key]:
+                on, setting = key
+                action = wishes[key].action if key in wishes else None
+                done = None if action is None else _action_done(action, is_undone=action.number in undone)
+                found.append(
+                    {"on": on, "setting": setting.value, "in_file": in_file[key], "now": value, "action": done}
+                )
+        return found
+
+    @staticmethod
+    def _file_value(state: ServerState, setting: Setting) -> Value:
+        return state.server.weight if setting is Setting.WEIGHT else READY
+
+
+def _who(intent: Intent) -> str:
+    action = intent.action
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(action.at))
+    why = f" ({action.reason})" if action.reason else ""
+    return f"{action.user} on {when}{why}"
+
+
+def change_done(change: Change) -> ChangeDone:
+    """Return a change as the control API shows it."""
+    return {"on": change.on, "setting": change.setting.value, "before": change.before, "after": change.after}
+
+
+def _action_done(action: Action, *, is_undone: bool) -> ActionDone:
+    return {
+        "number": action.number,
+        "at": action.at,
+        "actor": {"uid": action.uid, "user": action.user, "pid": action.pid},
+        "reason": action.reason,
+        "group": action.group,
+        "changes": [change_done(change) for change in action.changes],
+        "undoes": list(action.undoes),
+        "is_undone": is_undone,
+    }

@@ -1,0 +1,199 @@
+"""The journal: every action of an operator, on disk before it is acknowledged.
+
+Responsible for one file of lines, each with a checksum, for writing a line so that it survives the machine, and for reading
+what is there, whatever became of it. Knows nothing of what an action means.
+
+Invariants: `append` returns when the line is on the disk, and raises otherwise; a line that was cut short by a crash is cut
+off, one that is damaged is passed over, both are kept in a file beside and told of; two engines never write one journal; the
+file does not grow without end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+from lbapp.engine.policy.intent import worth_keeping
+from lbapp.model.journal import Action, Change, Setting
+from lbapp.model.limits import JOURNAL_ACTIONS_KEPT, JOURNAL_BYTES_MAX
+
+_CHECKSUM_LETTERS: Final = 8
+
+
+class JournalFailed(Exception):
+    """Nothing can be written: a sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What a journal held: the actions, and a sentence for everything that was wrong with it."""
+
+    actions: list[Action]
+    problems: list[str]
+
+
+def path_in(folder: Path, name: str, configuration: Path) -> Path:
+    """Return where something of an engine is kept: for each configuration file a file of its own."""
+    digest = hashlib.blake2b(str(configuration.resolve()).encode(), digest_size=6).hexdigest()
+    return folder / f"{name}-{digest}"
+
+
+class Journal:
+    """One open journal. `actions` are those read, and then those written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.actions: list[Action] = []
+        self.problems: list[str] = []  # a sentence for each thing that was wrong when it was opened
+        self.failure = ""  # why nothing can be written; empty: it can
+        self._file: FileIO | None = None
+
+    def open(self) -> None:
+        """Read what is there and make ready to write. What is wrong is in `problems` then; it never raises."""
+        self.problems = self._open()
+
+    def _open(self) -> list[str]:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = self.path.open("a+b", buffering=0)  # what could not be written must not be written later
+            self.path.chmod(0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return [self._fail("another engine writes it")]
+        except OSError as error:
+            return [self._fail(error.strerror or str(error))]
+        try:
+            return self._take_in()
+        except OSError as error:
+            return [self._fail(error.strerror or str(error))]
+
+    def _fail(self, reason: str) -> str:
+        self.failure = f"the journal {self.path} cannot be used: {reason}"
+        self.close()
+        return self.failure
+
+    def _take_in(self) -> list[str]:
+        assert self._file is not None
+        self._file.seek(0)
+        data = self._file.readall()
+        found = read_back(data)
+        self.actions = found.actions
+        if found.problems:
+            kept = self.path.with_name(f"{self.path.name}.damaged-{time.time():.0f}")
+            kept.write_bytes(data)
+            self._rewrite()
+            return [f"{problem}; the whole is kept as {kept}" for problem in found.problems]
+        if len(data) > JOURNAL_BYTES_MAX:
+            self.actions = worth_keeping(self.actions, JOURNAL_ACTIONS_KEPT)
+            self._rewrite()
+        return []
+
+    def _rewrite(self) -> None:
+        """Write the file anew, in the place of the old one at one stroke."""
+        beside = self.path.with_name(self.path.name + ".new")
+        new = beside.open("w+b", buffering=0)
+        try:
+            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_all(new, b"".join(map(line_of, self.actions)))
+            os.fsync(new.fileno())
+            beside.replace(self.path)
+        except BaseException:
+            new.close()
+            raise
+        self._sync_folder()
+        self.close()
+        self._file = new
+
+    def append(self, action: Action) -> None:
+        """Write an action down; return when it is on the disk. Raises JournalFailed. It may take as long as the disk does."""
+        if self._file is None:
+            raise JournalFailed(self.failure or "the journal is closed")
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            _write_all(self._file, line_of(action))
+            os.fsync(self._file.fileno())
+            if not self.actions:
+                self._sync_folder()  # the file itself may be new
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a line would hide the next one
+                self._file.truncate(end)
+            raise JournalFailed(f"the journal {self.path} cannot be written: {error.strerror or error}") from error
+        self.actions.append(action)
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # what a full disk has not taken
+                self._file.close()
+            self._file = None
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def line_of(action: Action) -> bytes:
+    """Return an action as a line: a checksum, a space, JSON."""
+    body = json.dumps(asdict(action), separators=(",", ":"), ensure_ascii=True).encode()
+    return b"%08x %b\n" % (crc32(body), body)
+
+
+def read_back(data: bytes) -> ReadBack:
+    """Read the lines of a journal, whatever they are."""
+    actions: dict[int, Action] = {}
+    damaged = 0
+    lines = data.split(b"\n")
+    rest = lines.pop()
+    for line in lines:
+        action = _action_of(line)
+        if action is None:
+            damaged += 1
+        else:
+            actions[action.number] = action
+    problems = []
+    if damaged:
+        problems.append(f"{damaged} damaged {'line' if damaged == 1 else 'lines'} of the journal passed over")
+    if rest:
+        problems.append(f"the end of the journal, {len(rest)} bytes of an action that was never acknowledged, cut off")
+    return ReadBack([actions[number] for number in sorted(actions)], problems)
+
+
+def _action_of(line: bytes) -> Action | None:
+    checksum, _, body = line.partition(b" ")
+    if len(checksum) != _CHECKSUM_LETTERS:
+        return None
+    try:
+        if int(checksum, 16) != crc32(body):
+            return None
+        read: dict[str, Any] = json.loads(body)
+        changes = tuple(_change_of(each) for each in read["changes"])
+        return Action(**{**read, "changes": changes, "undoes": tuple(read["undoes"])})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _change_of(read: dict[str, Any]) -> Change:
+    return Change(**{**read, "setting": Setting(read["setting"])})
+
+
+def next_number(actions: Sequence[Action]) -> int:
+    """Return the number of the action after these."""
+    return actions[-1].number + 1 if actions else 1

@@ -1,0 +1,59 @@
+"""What operators did while the engine ran: actions, each of one or more changes.
+
+Responsible for the shape that journal, undo and control API agree on. Knows nothing of files or of how a change is made.
+
+Invariant: an action is as it was done: undoing it is another action, which names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+Value = str | int | bool
+
+
+class Setting(str, Enum):
+    """What can be changed while the engine runs."""
+
+    STATE = "state"  # of a server: ready, drain, maint
+    WEIGHT = "weight"  # of a server
+    PUBLISHED = "published"  # of a pool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One setting of one server (`pool/server`) or pool, before and after.
+
+    `in_file` is what the configuration said of it then. `until` (Unix seconds): when a drain closes by force.
+    """
+
+    on: str
+    setting: Setting
+    before: Value
+    after: Value
+    in_file: Value
+    until: float | None = None
+
+    @property
+    def key(self) -> tuple[str, Setting]:
+        """What it is about."""
+        return self.on, self.setting
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What somebody did at one moment. `number` counts from 1; `group` is the same for actions that are one to their operator.
+
+    `user`, `uid` and `pid` are those of the process that asked. `undoes`: the numbers of the actions that this one takes back.
+    """
+
+    number: int
+    at: float
+    user: str
+    uid: int | None
+    pid: int | None
+    reason: str
+    group: str
+    changes: tuple[Change, ...]
+    undoes: tuple[int, ...] = ()

@@ -1,0 +1,174 @@
+"""`python -m tests.bench checks`: what checking a thousand servers costs, and how punctual the probes are.
+
+Responsible for an engine without traffic over servers at addresses of their own (127.1.x.y, one port), for one process that
+answers their probes and notes when each came, and for the supervisor's CPU meanwhile. Knows nothing of how probes are made.
+
+Invariant: what is counted are probes that arrived, between two moments, after every server had been seen twice.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from tests.bench.cpu import cpu_between, read_cpu
+from tests.bench.options import Options
+from tests.bench.process import BenchError, Program, free_port, raise_open_files
+from tests.bench.table import format_table, machine_facts, show_facts, write_json
+
+INTERVAL_S: Final = 5.0
+JITTER: Final = 0.1  # an interval is up to so much shorter
+KINDS: Final = ("tcp", "http")
+_ANSWER: Final = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+_COLUMNS = (
+    "check", "servers", "probes/s", "supervisor CPU %", "CPU us / probe", "interval p50 s", "p99 s", "max s", "late p99 ms",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One kind of check. `late_ms`: by how much the 99th percentile of intervals is longer than the longest that is meant."""
+
+    servers: int
+    probes_per_s: float
+    cpu_percent: float
+    cpu_us_per_probe: float
+    interval_p50_s: float
+    interval_p99_s: float
+    interval_max_s: float
+    late_p99_ms: float
+
+
+def run(options: Options) -> int:
+    """Measure, print the table, return the exit status."""
+    raise_open_files()
+    servers, seconds = min(options.servers, 60_000), max(options.seconds, 1)
+    facts = machine_facts({})
+    found: dict[str, Found] = {}
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory(prefix="lbapp-bench-") as name, ExitStack() as stack:
+            found[kind] = _measure(stack, Path(name), kind, servers, seconds)
+    print(f"\n{servers} servers checked every {INTERVAL_S:g} s, {JITTER:.0%} jitter, no traffic; {seconds} s each")
+    print(show_facts(facts) + "\n")
+    print(format_table(_COLUMNS, [_row(kind, each) for kind, each in found.items()]))
+    write_json(options.json, "checks", facts, {kind: [asdict(each)] for kind, each in found.items()})
+    return 0
+
+
+def _measure(stack: ExitStack, folder: Path, kind: str, servers: int, seconds: int) -> Found:
+    port = free_port()
+    notes = folder / "notes"
+    answering = stack.enter_context(
+        Program("the servers", [sys.executable, "-m", "tests.bench.checks", str(port), str(notes)], folder)
+    )
+    answering.wait_for_port(port)
+    engine = stack.enter_context(_engine(folder, kind, servers, port))
+    deadline = time.monotonic() + 60
+    while sum(len(times) >= 2 for times in _seen(notes).values()) < servers:
+        if time.monotonic() > deadline:
+            raise BenchError("not every server was probed twice within 60 s")
+        time.sleep(0.5)
+    supervisor = [engine.pids()[0]]
+    began_s, before = time.monotonic(), read_cpu(supervisor)
+    time.sleep(seconds)
+    cpu_ns, ended_s = cpu_between(before, read_cpu(supervisor)), time.monotonic()
+    intervals = sorted(_intervals(_seen(notes), began_s, ended_s))
+    if not intervals:
+        raise BenchError("no server was probed twice in that time; give it more --seconds")
+    took_s = ended_s - began_s
+    p50, p99 = (intervals[int(share * (len(intervals) - 1))] for share in (0.5, 0.99))
+    return Found(
+        servers,
+        len(intervals) / took_s,
+        cpu_ns / 1e7 / took_s,
+        cpu_ns / 1e3 / len(intervals),
+        p50,
+        p99,
+        intervals[-1],
+        max(0.0, (p99 - INTERVAL_S) * 1e3),
+    )
+
+
+def _engine(folder: Path, kind: str, servers: int, port: int) -> Program:
+    addresses = (f"127.{1 + number // 65_000}.{number // 250 % 256}.{1 + number % 250}" for number in range(servers))
+    listed = "".join(
+        f'[[pool.server]]\nname = "s{number}"\naddress = "{address}:{port}"\n'
+        for number, address in enumerate(addresses)
+    )
+    configuration = folder / "lbapp.toml"
+    configuration.write_text(
+        f'[engine]\nworkers = 1\nstate_dir = "{folder}"\n[[listener]]\nname = "web"\nbind = "127.0.0.1:0"\npool = "app"\n'
+        f'[[pool]]\nname = "app"\n[pool.health_check]\ntype = "{kind}"\ninterval = "{INTERVAL_S:g}s"\n{listed}'
+    )
+    command = [sys.executable, "-m", "lbapp", "run", "-c", str(configuration), "--socket", str(folder / "c.sock")]
+    return Program("lbapp", command, folder)
+
+
+def _seen(notes: Path) -> dict[str, list[float]]:
+    """Return when each server was probed."""
+    seen = defaultdict[str, list[float]](list)
+    for line in notes.read_text().splitlines() if notes.exists() else []:
+        address, _, at_s = line.partition(" ")
+        with suppress(ValueError):  # a line that is being written
+            seen[address].append(float(at_s))
+    return seen
+
+
+def _intervals(seen: dict[str, list[float]], after_s: float, before_s: float) -> list[float]:
+    """Return the times between two probes of one server, the second of which came between the two moments.
+
+    The first interval of each is left out: by it probes are spread.
+    """
+    pairs = [pair for times in seen.values() for pair in pairwise(times[1:])]
+    return [second - first for first, second in pairs if after_s <= second <= before_s]
+
+
+def _row(kind: str, found: Found) -> Sequence[str]:
+    return (
+        kind,
+        str(found.servers),
+        f"{found.probes_per_s:.0f}",
+        f"{found.cpu_percent:.1f}",
+        f"{found.cpu_us_per_probe:.0f}",
+        f"{found.interval_p50_s:.2f}",
+        f"{found.interval_p99_s:.3f}",
+        f"{found.interval_max_s:.3f}",
+        f"{found.late_p99_ms:.1f}",
+    )
+
+
+def answer(port: int, notes: Path) -> None:
+    """Be every server: accept at all addresses, answer a request, note who was asked and when."""
+    listener = socket.create_server(("", port), backlog=4096)
+    listener.setblocking(False)
+    poller = select.epoll()
+    poller.register(listener, select.EPOLLIN)
+    open_connections: dict[int, socket.socket] = {}
+    with notes.open("a", buffering=1) as out:
+        while True:
+            for number, _ in poller.poll():
+                if number == listener.fileno():
+                    connection, _ = listener.accept()
+                    out.write(f"{connection.getsockname()[0]} {time.monotonic():.6f}\n")
+                    connection.setblocking(False)
+                    open_connections[connection.fileno()] = connection
+                    poller.register(connection, select.EPOLLIN)
+                    continue
+                connection = open_connections.pop(number)
+                with suppress(OSError), connection:
+                    if connection.recv(65_536):
+                        connection.send(_ANSWER)
+
+
+if __name__ == "__main__":
+    answer(int(sys.argv[1]), Path(sys.argv[2]))

@@ -16,7 +16,8 @@ from itertools import chain, islice
 from typing import Final
 from zlib import crc32
 
-# Of 10 servers one goes: at 4093 slots up to 1.5 % of the others' keys move, at 16381 0.8 %.
+# When one of 10 servers is removed 1.1 % of the keys move beside its own at 4093 slots, and 0.5 % at 16381 (means; of 250
+# pools one had more than 1.1 %: 1.5).
 _SIZES: Final = ((1600, 16381), (1 << 30, 65537))
 _SORTED_AT_ONCE: Final = 4096  # turns: sorting does not let another thread in between, for as long as it takes
 _MASK: Final = (1 << 64) - 1

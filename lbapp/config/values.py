@@ -6,6 +6,7 @@ is refused with one sentence that says what is allowed instead, whatever its typ
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ _PATH_PREFIX: Final = re.compile(r"/[!-~]*").fullmatch
 _METHOD: Final = re.compile(r"[A-Z]{1,20}").fullmatch
 _FIELD_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _SHOWN_LETTERS_MAX: Final = 60
+_WORDS_SEEN_AT_A_GLANCE: Final = 5
 _UNIX_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7) less its end
 _Word = TypeVar("_Word", bound=Enum)
 
@@ -142,9 +144,20 @@ def word_of(words: type[_Word]) -> Callable[[object], _Word]:
         try:
             return words(value)
         except ValueError as error:
-            raise ValueError(f"{shown(value)} is not known; allowed: {either(each.value for each in words)}") from error
+            allowed = [each.value for each in words]
+            raise ValueError(
+                f"{shown(value)} is not known; allowed: {either(allowed)}{_meant(value, allowed)}"
+            ) from error
 
     return read
+
+
+def _meant(value: object, allowed: list[str]) -> str:
+    """Return a question after the one of many words that was meant, or nothing."""
+    if len(allowed) <= _WORDS_SEEN_AT_A_GLANCE or not isinstance(value, str) or len(value) > _SHOWN_LETTERS_MAX:
+        return ""
+    near = difflib.get_close_matches(value, allowed, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _matching(pattern: Callable[[str], re.Match[str] | None], allowed: str) -> Callable[[object], str]:

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from lbapp.config import values
-from lbapp.model.entities import Bind, Protocol
+from lbapp.model.entities import AlgorithmName, Bind, Protocol
 
 WEIGHT = values.whole_number(0, 256)
 
@@ -70,6 +70,7 @@ def test_value_is_read(read: Callable[[object], object], value: object, expected
         (WEIGHT, True, "true is not accepted; allowed: a whole number, 0 to 256"),
         (WEIGHT, date(2026, 1, 2), "2026-01-02 is not accepted; "),
         (values.word_of(Protocol), "udp", "'udp' is not known; allowed: 'http' or 'tcp'"),
+        pytest.param(values.word_of(AlgorithmName), 10**5000, "a number this long is not known; ", id="long word"),
         (values.word_of(Protocol), ["tcp"], "a list is not known; allowed: 'http' or 'tcp'"),
         (values.name, "my app", "'my app' is not accepted; allowed: 1 to 63 letters, digits,"),
         (values.name, "-a", "'-a' is not accepted; "),
@@ -106,3 +107,17 @@ def test_refused_value_gets_one_sentence(read: Callable[[object], object], value
     assert sentence.startswith(expected)
     assert sentence.isprintable()
     assert len(sentence) < 250
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [
+        ("iphash", "'first' or 'prequal'; did you mean 'ip_hash'?"),
+        ("zz", "'first' or 'prequal'"),
+        ("h" * 61, "'prequal'"),
+    ],
+)
+def test_one_of_many_words_is_suggested_if_it_is_near(word: str, end: str) -> None:
+    with pytest.raises(ValueError, match="is not known; allowed: 'round_robin', ") as caught:
+        values.word_of(AlgorithmName)(word)
+    assert str(caught.value).endswith(end)

@@ -25,6 +25,9 @@ FAILURE_US_MAX: Final = 5_000_000.0
 EXPLORATION: Final = 0.01
 LATENCY_US_MIN: Final = 50.0  # what is faster is measured no finer
 ALIKE_FACTOR: Final = 1.5  # latencies this close to the best differ by chance, and load alone should decide
+# The same where nothing is in flight: while most servers are idle the latency alone would decide, and one long answer would
+# leave a server without requests until it fades. Five equal servers have 14 to 25 % each of 1,500 requests, instead of 8 to 29.
+ALIKE_FACTOR_IDLE: Final = 2.5
 _EPOCH_S_MAX: Final = 10 * TAU_S
 
 
@@ -100,11 +103,17 @@ class LeastResponseTime(Algorithm):
         return self.choose_lowest(left, scores)
 
     def _scores(self, now_s: float) -> list[float]:
-        floor = self._growth(now_s) * self._best_us * ALIKE_FACTOR
+        best = self._growth(now_s) * self._best_us
+        floor, floor_idle = best * ALIKE_FACTOR, best * ALIKE_FACTOR_IDLE
         loads = zip(self._load.in_flight(self._servers), self._grown, self._weights, strict=True)
         if self._is_even:
-            return [(count + 1) * (cost if cost > floor else floor) for count, cost, _ in loads]
-        return [(count + 1) * (cost if cost > floor else floor) / weight for count, cost, weight in loads]
+            return [
+                (count + 1) * (cost if cost > (floor if count else floor_idle) else floor) for count, cost, _ in loads
+            ]
+        return [
+            (count + 1) * (cost if cost > (floor if count else floor_idle) else floor) / weight
+            for count, cost, weight in loads
+        ]
 
     def observe(self, index: int, latency_us: int, is_failure: bool, now_s: float) -> None:
         """See Algorithm."""

@@ -20,7 +20,8 @@ from typing import ClassVar, Final
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
 
 DRAWN: Final = 5
-HOT_QUANTILE: Final = 0.75
+# At 0.75 the p99 of ten servers, two of them 3 x slower, is 78 ms at 80 % of capacity and 115 at 90 %; at 0.6 it is 60 and 79.
+HOT_QUANTILE: Final = 0.6
 LOADS_KEPT: Final = 128  # of the servers looked at lately
 TAU_S: Final = 5.0
 FAILURE_FACTOR: Final = 8.0

@@ -18,7 +18,7 @@ from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.model.entities import AlgorithmName
 
 CLIENT = bytes((192, 0, 2, 1))
-FAILURE_S = 0.0002
+FAILURE_S = 0.001
 
 
 @dataclass(slots=True)
@@ -52,7 +52,10 @@ def picks(algorithm: Algorithm, how_many: int, excluded: Sequence[int] = ()) -> 
 
 @dataclass(frozen=True, slots=True)
 class Farm:
-    """What is simulated. `means_s`: mean service of each server; `failing`: server to the share of its requests that fail."""
+    """What is simulated. `means_s`: mean service of each server; `failing`: server to the share of its requests that fail.
+
+    Each of the `workers` has an algorithm of its own and takes requests at random; what is in flight is common to them.
+    """
 
     means_s: Sequence[float]
     slots: int
@@ -60,6 +63,7 @@ class Farm:
     requests: int
     failing: dict[int, float] = field(default_factory=dict)
     seed: int = 1
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +76,36 @@ class Finding:
 
 def simulate(name: AlgorithmName, farm: Farm) -> Finding:
     random, load, sequence = Random(farm.seed), Load(), count()
-    algorithm = build(name, pool(*[100] * len(farm.means_s)), load, Random(farm.seed + 1))
-    queues: list[deque[float]] = [deque() for _ in farm.means_s]
+    servers = pool(*[100] * len(farm.means_s))
+    workers = [build(name, servers, load, Random(farm.seed + 1 + worker)) for worker in range(farm.workers)]
+    queues: list[deque[tuple[float, int]]] = [deque() for _ in farm.means_s]
     busy, chosen, latencies_s = Counter[int](), Counter[int](), list[float]()
-    events: list[tuple[float, int, int, float, bool]] = []
+    events: list[tuple[float, int, int, tuple[float, int], bool]] = []  # a request: when it came, and to which worker
 
-    def serve(server: int, arrived_s: float, now_s: float) -> None:
+    def serve(server: int, request: tuple[float, int], now_s: float) -> None:
         busy[server] += 1
         is_failure = random.random() < farm.failing.get(server, 0.0)
         takes_s = FAILURE_S if is_failure else random.expovariate(1 / farm.means_s[server])
-        heappush(events, (now_s + takes_s, next(sequence), server, arrived_s, is_failure))
+        heappush(events, (now_s + takes_s, next(sequence), server, request, is_failure))
 
     def arrive(now_s: float) -> None:
-        server = algorithm.choose_server(CLIENT, now_s)
+        worker = random.randrange(farm.workers) if farm.workers > 1 else 0
+        server = workers[worker].choose_server(CLIENT, now_s)
         assert server is not None
         chosen[server] += 1
         load.counts[server] = load.counts.get(server, 0) + 1
         if busy[server] < farm.slots:
-            serve(server, now_s, now_s)
+            serve(server, (now_s, worker), now_s)
         else:
-            queues[server].append(now_s)
+            queues[server].append((now_s, worker))
 
-    def leave(server: int, arrived_s: float, is_failure: bool, now_s: float) -> None:
+    def leave(server: int, request: tuple[float, int], is_failure: bool, now_s: float) -> None:
+        arrived_s, worker = request
         busy[server] -= 1
         load.counts[server] -= 1
         if queues[server]:
             serve(server, queues[server].popleft(), now_s)
-        algorithm.observe(server, int((now_s - arrived_s) * 1e6), is_failure, now_s)
+        workers[worker].observe(server, int((now_s - arrived_s) * 1e6), is_failure, now_s)
         if not is_failure:
             latencies_s.append(now_s - arrived_s)
 
@@ -106,8 +113,8 @@ def simulate(name: AlgorithmName, farm: Farm) -> Finding:
     for _ in range(farm.requests):
         next_arrival_s += random.expovariate(farm.requests_per_s)
         while events and events[0][0] <= next_arrival_s:
-            at_s, _, server, arrived_s, is_failure = heappop(events)
-            leave(server, arrived_s, is_failure, at_s)
+            at_s, _, server, request, is_failure = heappop(events)
+            leave(server, request, is_failure, at_s)
         arrive(next_arrival_s)
     latencies_s.sort()
     return Finding(

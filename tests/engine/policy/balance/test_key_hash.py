@@ -36,6 +36,20 @@ def test_client_keeps_its_server_in_every_worker_on_every_node_and_in_any_order_
     assert {key: 10 - index for key, index in owners(elsewhere).items() if index is not None} == here
 
 
+def test_hundred_thousand_keys_have_the_same_owner_for_any_order_of_the_list_and_stay_through_a_flap() -> None:
+    servers = pool(*[100] * 10)
+    random = Random(5)
+    here, there = made(servers), made(random.sample(servers, 10))
+    keys = [random.randbytes(4) for _ in range(100_000)]
+    before = [here.choose_server(key, 0.0) for key in keys]
+    assert before == [there.choose_server(key, 0.0) for key in keys]
+    here.update(pool(*[100] * 10, down=[4]), 1.0)
+    during = [here.choose_server(key, 1.0) for key in keys]
+    assert all(old == new for old, new in zip(before, during, strict=True) if old != 4)
+    here.update(servers, 2.0)
+    assert [here.choose_server(key, 2.0) for key in keys] == before
+
+
 def test_ipv6_clients_spread_too_and_shares_follow_weights() -> None:
     for keys in (KEYS, KEYS_6):
         counts = Counter(owners(made(pool(100, 100, 200)), keys).values())

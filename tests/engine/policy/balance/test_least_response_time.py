@@ -63,6 +63,14 @@ def test_latency_close_to_the_best_does_not_decide() -> None:
     assert chosen(made(10, 14, load=load)) == 1
 
 
+def test_idle_server_is_taken_for_as_good_as_the_best_a_little_longer() -> None:
+    load = Load({0: 1})
+    algorithm = made(10, 24, load=load)
+    assert chosen(algorithm) == 1  # 15 x 1, as it is idle, and not 24 x 1; 30 x 1 for the other
+    load.counts = {0: 2, 1: 1}
+    assert chosen(algorithm) == 0  # 15 x 3 < 24 x 2
+
+
 def test_estimate_jumps_up_at_once() -> None:
     algorithm = made(10, 20)
     algorithm.observe(0, 80 * MS, False, 0.001)
@@ -83,7 +91,7 @@ def test_slow_server_is_tried_again_after_a_while_without_answers() -> None:
     algorithm = made(10, 100)
     until_s = TAU_S * 2  # 100 / e^2 = 13.5 ms, below 10 x 1.5
     algorithm.observe(0, 10 * MS, False, until_s)
-    assert chosen(algorithm, until_s - 5) == 0
+    assert chosen(algorithm, until_s - 7) == 0  # 27 ms, above 10 x 2.5
     assert chosen(algorithm, until_s) == 1
 
 
@@ -197,16 +205,26 @@ def test_tail_on_servers_of_different_speed_comes_near_the_oracle_and_below_leas
     assert found.p99_s < 0.65 * simulate(AlgorithmName.LEAST_CONNECTIONS, farm).p99_s
 
 
-@pytest.mark.parametrize("requests_per_s", [60, 400])
+@pytest.mark.parametrize("requests_per_s", [30, 60, 150, 400])
 def test_identical_servers_get_even_shares(requests_per_s: int) -> None:
-    found = simulate(NAME, Farm([0.020] * 5, slots=4, requests_per_s=requests_per_s, requests=1_500))
-    assert all(15 <= share <= 25 for share in found.shares)
+    for seed in range(1, 13):
+        farm = Farm([0.020] * 5, slots=4, requests_per_s=requests_per_s, requests=1_500, seed=seed)
+        assert all(15 <= share <= 25 for share in simulate(NAME, farm).shares)
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+def test_workers_that_share_only_what_is_in_flight_spread_evenly_too(workers: int) -> None:
+    for seed in range(1, 7):
+        farm = Farm([0.020] * 5, slots=4, requests_per_s=400, requests=1_500, seed=seed, workers=workers)
+        assert all(15 <= share <= 25 for share in simulate(NAME, farm).shares)
 
 
 @pytest.mark.parametrize("failing", [1.0, 0.2])
-def test_server_that_fails_fast_attracts_next_to_nothing(failing: float) -> None:
-    farm = Farm([0.040] * 5, slots=4, requests_per_s=300, requests=6_000, failing={2: failing})
-    assert simulate(NAME, farm).shares[2] < 2.0
+@pytest.mark.parametrize("requests_per_s", [100, 600])
+def test_server_that_fails_fast_attracts_next_to_nothing(failing: float, requests_per_s: int) -> None:
+    for seed in range(1, 4):
+        farm = Farm([0.040] * 10, 4, requests_per_s, requests=6_000, failing={2: failing}, seed=seed)
+        assert simulate(NAME, farm).shares[2] < 2.0
 
 
 def test_rare_failures_everywhere_do_not_drive_the_load_together() -> None:
@@ -215,8 +233,16 @@ def test_rare_failures_everywhere_do_not_drive_the_load_together() -> None:
     assert simulate(NAME, rare).p99_s < 2 * simulate(NAME, healthy).p99_s
 
 
-def test_two_slow_servers_of_ten_get_little_and_the_tail_shrinks() -> None:
-    farm = Farm([0.040] * 8 + [0.120] * 2, slots=4, requests_per_s=600, requests=10_000)
+@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("workers", [1, 4])
+def test_two_slow_servers_of_ten_get_little_and_the_tail_shrinks(seed: int, workers: int) -> None:
+    farm = Farm([0.040] * 8 + [0.120] * 2, 4, 600, requests=10_000, seed=seed, workers=workers)
     found = simulate(NAME, farm)
     assert sum(found.shares[8:]) < 8.0
-    assert found.p99_s < 0.9 * simulate(AlgorithmName.LEAST_CONNECTIONS, farm).p99_s
+    assert found.p99_s < 0.95 * simulate(AlgorithmName.LEAST_CONNECTIONS, farm).p99_s
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_two_slow_servers_get_little_at_low_load_too(seed: int) -> None:
+    farm = Farm([0.040] * 8 + [0.120] * 2, 4, 100, requests=10_000, seed=seed)
+    assert sum(simulate(NAME, farm).shares[8:]) < 8.0

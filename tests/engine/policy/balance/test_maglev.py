@@ -54,11 +54,26 @@ def test_heavy_server_beside_many_light_ones_gets_its_share() -> None:
     assert len(set(table)) == 1_000
 
 
-def test_few_keys_move_beside_those_of_a_removed_server() -> None:
-    before = build_table(named(10))
-    after = build_table(named(9))
-    moved = sum(old != new for old, new in zip(before, after, strict=True) if old != 9)
-    assert moved / len(before) < 0.03
+def moved_percent(servers: list[tuple[str, int]], gone: int) -> float:
+    """Return how much of the table changes hands without need when a server is removed."""
+    left = servers[:gone] + servers[gone + 1 :]
+    before = [servers[position][0] for position in build_table(servers)]
+    after = [left[position][0] for position in build_table(left)]
+    moved = sum(old != new for old, new in zip(before, after, strict=True) if old != servers[gone][0])
+    return 100 * moved / len(before)
+
+
+def test_at_most_1_1_percent_of_the_other_keys_move_when_one_of_ten_servers_is_removed() -> None:
+    """Which names a pool has is chance, and of 250 pools one had 1.5 %, so these are fixed."""
+    moved = [moved_percent([(f"pool{name}/s{each}", 100) for each in range(10)], name % 10) for name in range(30)]
+    assert max(moved) <= 1.1
+    assert sum(moved) / len(moved) <= 0.6
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sets(st.text("abcdefgh/0123456789.", min_size=1, max_size=12), min_size=10, max_size=10), st.integers(0, 9))
+def test_few_keys_move_whatever_the_names(ids: set[str], gone: int) -> None:
+    assert moved_percent([(each, 100) for each in sorted(ids)], gone) <= 3
 
 
 def test_table_without_servers_is_empty() -> None:
@@ -66,8 +81,8 @@ def test_table_without_servers_is_empty() -> None:
 
 
 def test_table_sizes_are_prime_and_grow_with_the_pool() -> None:
-    sizes = [table_size(count) for count in (1, 40, 41, 1_600, 1_601, 100_000)]
-    assert sizes == [4093, 4093, 16381, 16381, 65537, 65537]
+    sizes = [table_size(count) for count in (1, 1_600, 1_601, 100_000)]
+    assert sizes == [16381, 16381, 65537, 65537]
     assert all(size % divisor for size in sizes for divisor in range(2, 257))
 
 

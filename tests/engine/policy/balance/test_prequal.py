@@ -66,14 +66,21 @@ def test_server_that_fails_fast_attracts_little(failing: float) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_slow_servers_are_left_aside_and_the_tail_is_below_that_of_two_choices(seed: int) -> None:
-    farm = Farm([0.01] * 8 + [0.03] * 2, slots=4, requests_per_s=2400, requests=30_000, seed=seed)
+@pytest.mark.parametrize("requests_per_s", [2_400, 2_770])  # 70 and 80 % of capacity
+def test_slow_servers_are_left_aside_and_the_tail_is_below_that_of_two_choices(seed: int, requests_per_s: int) -> None:
+    farm = Farm([0.01] * 8 + [0.03] * 2, slots=4, requests_per_s=requests_per_s, requests=20_000, seed=seed)
     found, two = (simulate(name, farm) for name in (AlgorithmName.PREQUAL, AlgorithmName.TWO_CHOICES))
     assert sum(found.shares[8:]) < 8
-    assert found.p99_s < two.p99_s
+    assert found.p99_s < 0.85 * two.p99_s
+
+
+def test_tail_is_far_below_that_of_turns_when_there_is_more_than_the_servers_can_do() -> None:
+    farm = Farm([0.01] * 7 + [0.025] * 3, slots=4, requests_per_s=3_400, requests=10_000)  # 103 % of capacity
+    found, turns = (simulate(name, farm) for name in (AlgorithmName.PREQUAL, AlgorithmName.ROUND_ROBIN))
+    assert found.p99_s < 0.8 * turns.p99_s
 
 
 def test_identical_servers_get_shares_of_the_same_order() -> None:
     """Which of equals is fastest at a moment is chance, and load alone does not decide."""
     farm = Farm([0.01] * 5, slots=4, requests_per_s=1000, requests=20_000)
-    assert all(abs(share - 20) < 8 for share in simulate(AlgorithmName.PREQUAL, farm).shares)
+    assert all(abs(share - 20) < 4 for share in simulate(AlgorithmName.PREQUAL, farm).shares)

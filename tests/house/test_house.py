@@ -24,6 +24,7 @@ CATCH_ALL = {
     "lbapp/engine/worker/downstream.py",
     "lbapp/engine/worker/queueing.py",
     "lbapp/engine/worker/reactor.py",
+    "lbapp/engine/supervisor/agents.py",
     "lbapp/engine/supervisor/checks.py",
     "lbapp/engine/supervisor/probes.py",
     "lbapp/engine/supervisor/api.py",

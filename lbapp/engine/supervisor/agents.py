@@ -2,11 +2,13 @@
 
 Responsible for one task per server whose pool has an agent check: it connects, reads a line, and has the state take it over.
 Knows nothing of what a word means (policy.agent) or of probes. Invariants: an agent that says nothing changes nothing; a server
-in MAINT is not asked; an agent that cannot be asked, or is not understood, is an event once, not each time.
+in MAINT is not asked; an agent that cannot be asked, or is not understood, is an event once, not each time; no error in one loop
+ends it or another.
 """
 
 from __future__ import annotations
 
+import logging
 from random import Random
 
 import anyio
@@ -24,12 +26,14 @@ from lbapp.model.states import AdminState
 from lbapp.model.transport import PoolTransport
 
 _JITTER_PERCENT = 10
+_log = logging.getLogger("lbapp")
 
 
 class Agents:
-    """The agents of all servers."""
+    """The agents of all servers. `faults` counts errors in the loops that nobody foresaw."""
 
     def __init__(self, states: ServerStates, resolver: Resolver, events: Events, random: Random | None = None) -> None:
+        self.faults = 0
         self._states = states
         self._resolver = resolver
         self._events = events
@@ -49,7 +53,11 @@ class Agents:
         while True:
             started_s = anyio.current_time()
             if state.admin is not AdminState.MAINT:
-                await self._ask(state, agent)
+                try:
+                    await self._ask(state, agent)
+                except Exception:  # noqa: BLE001 - a probe loop
+                    self.faults += 1
+                    _log.exception("asking the agent of %s failed in lbapp itself", state.server.id)
             delay_s = next_probe_delay_s(self._random, agent.interval_s, _JITTER_PERCENT)
             await anyio.sleep_until(started_s + delay_s)
 

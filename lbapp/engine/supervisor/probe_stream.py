@@ -39,7 +39,12 @@ class ProbeStream:
         self._stream: socket.socket | TlsStream | None = None
 
     async def open(self, addresses: Sequence[SocketAddress], transport: PoolTransport, tls: ServerTls | None) -> None:
-        """Connect to the first address that can be connected to, and introduce and secure the connection as the pool wants."""
+        """Connect to the first address that can be connected to, and introduce and secure the connection as the pool wants.
+
+        Raises OSError, without an address too.
+        """
+        if not addresses:
+            raise OSError("name not resolved")
         self.layer = "connect"
         connection = await _connect_first(addresses, transport.source)
         self._socket = self._stream = connection

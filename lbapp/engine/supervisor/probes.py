@@ -73,8 +73,6 @@ async def _probe(
     authority: str,
     where: tuple[Sequence[SocketAddress], PoolTransport, ServerTls | None],
 ) -> ProbeResult:
-    if not where[0]:
-        return ProbeResult(is_success=False, reason="name not resolved")
     await stream.open(*where)
     result = await (converse(stream, check) if check.type is CheckType.TCP else ask(stream, check, authority))
     stream.end()

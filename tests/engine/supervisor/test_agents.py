@@ -140,3 +140,14 @@ async def test_agent_that_is_not_there_is_told_of() -> None:
     async with asking(port) as own:
         await until(lambda: "agent_failed" in own.kinds())
         assert "cannot be asked: connection refused" in own.events.after(0)[-1]["message"]
+
+
+async def test_agent_of_a_server_that_has_no_address_yet_is_an_event_and_no_more() -> None:
+    check = HealthCheck(CheckType.NONE, agent=AgentCheck(9, 0.05, 0.2))
+    pool = Pool("app", (Server("app", "s1", "no-such-host.invalid", 1),), health_check=check)
+    with parts(replace(configured(), pools=(pool,), listeners=())) as own:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Agents(own.states, Resolver(own.running, own.events), own.events).run)
+            await until(lambda: own.kinds().count("agent_failed") == 1)
+            assert "name not resolved" in own.events.after(0)[-1]["message"]
+            tasks.cancel_scope.cancel()

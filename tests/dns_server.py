@@ -28,6 +28,7 @@ class DnsServer:
     def __init__(self) -> None:
         self.zone: Zone = {}
         self.rcode: dns.rcode.Rcode | None = None
+        self.failing: set[str] = set()  # types that are answered SERVFAIL
         self.is_silent = False
         self.is_truncating = False  # over UDP, so that TCP has to be used
         self.asked: Counter[tuple[str, str]] = Counter()
@@ -55,8 +56,8 @@ class DnsServer:
         if self.is_silent:
             return None
         answer = dns.message.make_response(query)
-        if self.rcode is not None:
-            answer.set_rcode(self.rcode)
+        if self.rcode is not None or kind in self.failing:
+            answer.set_rcode(dns.rcode.SERVFAIL if self.rcode is None else self.rcode)
             return answer.to_wire()
         if is_udp and self.is_truncating:
             answer.flags |= dns.flags.TC

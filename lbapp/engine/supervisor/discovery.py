@@ -163,14 +163,15 @@ class Discovery:
     # -- changes -----------------------------------------------------------------------------------------------------
 
     def _take(self, each: _Discovered, wanted: list[Found]) -> None:
-        returning = {self._states.by_row(row).server.name: row for row in each.leaving}
+        leaving = {self._states.by_row(row).server.name: row for row in each.leaving}
         for found in wanted:
-            row = returning.get(found.name)
+            row = leaving.get(found.name)
             if row is not None:  # it is back before it had finished
                 del each.leaving[row]
                 each.present[row] = found
                 self._states.leave(self._states.by_row(row), is_leaving=False)
                 self._put(each, row, found, is_new=False)
+        has_returned = len(each.leaving) < len(leaving)
         done = change(each.present, wanted, list(each.free))
         for row in done.gone:
             del each.present[row]
@@ -181,7 +182,7 @@ class Discovery:
             each.present[row] = found
             self._put(each, row, found, is_new=row in done.added)
         self._say_left_out(each, len(done.left_out))
-        if returning or done.gone or done.changed or done.added:
+        if has_returned or done.gone or done.changed or done.added:
             self._tell(ServersChanged(each.pool.name, self._servers_of(each)))
 
     def _put(self, each: _Discovered, row: int, found: Found, *, is_new: bool) -> None:

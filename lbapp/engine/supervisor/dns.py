@@ -2,7 +2,8 @@
 
 Responsible for asking for addresses and SRV records without holding up the event loop, and for one sentence when there is no
 answer. Knows nothing of servers or of what an answer is for. Invariants: an answer is not empty; it holds for RESOLVE_TTL_MIN_S
-at least, so that no zone has us ask all the time, and for RESOLVE_TTL_MAX_S at most.
+at least, so that no zone has us ask all the time, and for RESOLVE_TTL_MAX_S at most; addresses of a family that cannot be asked
+for now are those of its last answer.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ from lbapp.model.limits import RESOLVE_TIMEOUT_S, RESOLVE_TTL_MAX_S, RESOLVE_TTL
 
 _Value = TypeVar("_Value")
 _TRY_S: Final = 1.0  # for one server, before the next is asked
-DNS_PORT: Final = 53
+_FAMILIES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
+_NAMES_KEPT: Final = 10_000
 
 
 class DnsFailed(Exception):
     """There is no answer: a sentence says why."""
+
+
+class NoRecords(DnsFailed):
+    """The answer is that there is nothing of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +48,33 @@ class Dns:
 
     def __init__(self, nameservers: Sequence[tuple[str, int]] = ()) -> None:
         self._nameservers = nameservers
+        self._last: dict[tuple[str, dns.rdatatype.RdataType], tuple[str, ...]] = {}
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def addresses(self, name: str) -> Answered[str]:
         """Return the IPv4 and IPv6 addresses of a name, in no particular order. Raises DnsFailed."""
-        found: list[str] = []
+        found: dict[dns.rdatatype.RdataType, tuple[str, ...]] = {}
         ttls: list[float] = []
         failed: DnsFailed | None = None
-        for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
+        for kind in _FAMILIES:
             try:
                 answer = await self._ask(name, kind)
+            except NoRecords as error:
+                failed, found[kind] = failed or error, ()
             except DnsFailed as error:
-                failed = failed or error
-                continue
-            found += [record.address for record in answer]
-            ttls.append(_ttl_of(answer))
-        if not found:
+                failed, found[kind] = failed or error, self._last.get((name, kind), ())
+            else:
+                found[kind] = tuple(record.address for record in answer)
+                ttls.append(_ttl_of(answer))
+        if not ttls:
             raise failed or DnsFailed("it has no addresses")
-        return Answered(tuple(found), min(ttls))
+        self._keep(name, found)
+        return Answered(tuple(address for every in found.values() for address in every), min(ttls))
+
+    def _keep(self, name: str, found: dict[dns.rdatatype.RdataType, tuple[str, ...]]) -> None:
+        if len(self._last) >= _NAMES_KEPT:
+            self._last.clear()  # names of SRV targets may be others every day
+        self._last.update({(name, kind): addresses for kind, addresses in found.items()})
 
     async def srv(self, name: str) -> Answered[SrvRecord]:
         """Return the SRV records of a name. Raises DnsFailed."""
@@ -77,9 +92,9 @@ class Dns:
         try:
             return await self._asked().resolve(name, kind, search=True, lifetime=RESOLVE_TIMEOUT_S)
         except dns.resolver.NXDOMAIN as error:
-            raise DnsFailed("there is no such name") from error
+            raise NoRecords("there is no such name") from error
         except dns.resolver.NoAnswer as error:
-            raise DnsFailed(f"it has no {kind.name} records") from error
+            raise NoRecords(f"it has no {kind.name} records") from error
         except dns.resolver.NoNameservers as error:
             raise DnsFailed("no name server answers it (SERVFAIL or refused)") from error
         except dns.exception.Timeout as error:

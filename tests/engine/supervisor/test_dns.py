@@ -32,6 +32,23 @@ async def test_one_family_is_enough() -> None:
         assert (await asking(server).addresses("app.test")).values == ("fd00::1",)
 
 
+async def test_family_that_cannot_be_asked_for_stays_as_it_was() -> None:
+    with dns_server() as server:
+        server.say("app.test", "A", 60, "10.0.0.1")
+        server.say("app.test", "AAAA", 30, "fd00::1")
+        asked = asking(server)
+        await asked.addresses("app.test")
+        server.say("app.test", "A", 60, "10.0.0.2")
+        server.failing.add("AAAA")
+        assert (await asked.addresses("app.test")).values == ("10.0.0.2", "fd00::1")
+        server.failing.add("A")
+        with pytest.raises(DnsFailed, match="no name server answers it"):
+            await asked.addresses("app.test")
+        server.failing.clear()
+        del server.zone["app.test", "AAAA"]
+        assert (await asked.addresses("app.test")).values == ("10.0.0.2",)
+
+
 @pytest.mark.parametrize(("ttl", "held"), [(0, 1.0), (7, 7.0), (86_400, 300.0)])
 async def test_time_has_a_floor_and_a_ceiling(ttl: int, held: float) -> None:
     with dns_server() as server:

@@ -54,6 +54,9 @@ class Access:
         return Role.LOOK if self.viewers in groups else Role.NONE
 
 
+OWN_USER: Final = Access()
+
+
 def _gid_of(key: str, name: str | None) -> int | None:
     if name is None:
         return None

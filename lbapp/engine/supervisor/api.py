@@ -47,6 +47,7 @@ _WATCH_INTERVAL_S_MAX: Final = 2.0  # with very many servers, so that watching c
 CHANGES_SHOWN: Final = 100
 _REFUSED_AGAIN_S: Final = 60.0  # until the same refusal is another event
 _REFUSED_KEPT: Final = 1_000
+_PATH_LETTERS_MAX: Final = 120
 _LINES: Final = "application/x-ndjson"
 _CODES: Final = {
     404: ("not_found", "there is nothing at {path}", "GET /v1/status is where to start"),
@@ -104,7 +105,7 @@ class Api:
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
             try:
-                self._check_role(request)
+                self._check_role(request, endpoint.__name__)
                 return await endpoint(request)
             except RequestRefused as refused:
                 return _error(refused.status, refused.code, refused.message, refused.hint)
@@ -117,14 +118,18 @@ class Api:
 
         return guarded
 
-    def _check_role(self, request: Request) -> None:
-        """Let nobody do more than they may; the first such try is an event. Raises RequestRefused 403 forbidden."""
+    def _check_role(self, request: Request, asked: str) -> None:
+        """Let nobody do more than they may; the first such try is an event. Raises RequestRefused 403 forbidden.
+
+        `asked` is what paths that a caller can make up without end have in common.
+        """
         is_looking = request.method in ("GET", "HEAD")
         if request.state.role >= (Role.LOOK if is_looking else Role.OPERATE):
             return
         actor = _actor(request)
-        message = f"{actor['user']} may not {request.method} {request.url.path}"
-        key = (actor["uid"], request.method, request.url.path)
+        path = "".join(letter if letter.isprintable() else "?" for letter in request.url.path[:_PATH_LETTERS_MAX])
+        message = f"{actor['user']} may not {request.method} {path}"
+        key = (actor["uid"], request.method, asked)
         now_s = time.monotonic()
         if now_s - self._refused.get(key, -_REFUSED_AGAIN_S) >= _REFUSED_AGAIN_S:
             if len(self._refused) >= _REFUSED_KEPT:

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.control.messages import Actor
-from lbapp.engine.supervisor.access import Access, Role, groups_of
+from lbapp.engine.supervisor.access import OWN_USER, Access, Role, groups_of
 from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
 from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S, CONTROL_STRANGERS_MAX
@@ -52,9 +52,9 @@ class ControlSocket:
         self._inode = inode
 
     @classmethod
-    def open(cls, path: Path, *, is_for_groups: bool = False) -> ControlSocket:
+    def open(cls, path: Path, access: Access = OWN_USER) -> ControlSocket:
         """Make the folder where needed and listen. Raises StartError."""
-        folder_mode, mode = (_SHARED_FOLDER_MODE, _SHARED_MODE) if is_for_groups else (_FOLDER_MODE, _MODE)
+        folder_mode, mode = (_SHARED_FOLDER_MODE, _SHARED_MODE) if access.is_open else (_FOLDER_MODE, _MODE)
         try:
             path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
             return cls(path, *open_unix(path, mode))
@@ -76,11 +76,11 @@ class ControlSocket:
 class ControlServer(uvicorn.Server):
     """uvicorn as one task of the supervisor: `serve_on` runs until `should_exit` is set."""
 
-    def __init__(self, app: ASGIApp, access: Access | None = None) -> None:
+    def __init__(self, app: ASGIApp, access: Access = OWN_USER) -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         config = uvicorn.Config(
             app,
-            http=type("PeerProtocol", (PeerProtocol,), {"access": access or Access()}),
+            http=type("PeerProtocol", (PeerProtocol,), {"access": access}),
             ws="none",
             lifespan="off",
             log_config=None,

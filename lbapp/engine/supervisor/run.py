@@ -63,7 +63,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
     configuration, findings = prepare(configuration)
     with contextlib.ExitStack() as owned:
         access = Access.of(configuration.engine)
-        control = ControlSocket.open(control_path, is_for_groups=access.is_open)
+        control = ControlSocket.open(control_path, access)
         owned.callback(control.close)
         listening = Listening.open(configuration.listeners, configuration.engine.workers)
         owned.callback(listening.close)
@@ -72,7 +72,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
             _log.warning(warning)
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
-        engine = Engine(running, listening, control)
+        engine = Engine(running, listening, control, access)
         for kind, message in findings:
             engine.events.add(kind, "node", message)
         await engine.run()
@@ -81,7 +81,7 @@ async def run(path: Path, configuration: Configuration, control_path: Path) -> N
 class Engine:
     """The parts of one supervisor, wired together."""
 
-    def __init__(self, running: Running, listening: Listening, control: ControlSocket) -> None:
+    def __init__(self, running: Running, listening: Listening, control: ControlSocket, access: Access) -> None:
         self.running = running
         self.listening = listening
         self.control = control
@@ -119,7 +119,7 @@ class Engine:
         self.clients = Clients(running, self.events)
         self.api = Api(reader, commands, self.states, self.events, self.life, self.clients, self.intents)
         self._control_ended = anyio.Event()
-        self.server = ControlServer(self.api.app(), Access.of(running.configuration.engine))
+        self.server = ControlServer(self.api.app(), access)
 
     async def run(self) -> None:
         """Live. Raises StartError when the workers do not come up."""

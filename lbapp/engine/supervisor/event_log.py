@@ -9,6 +9,7 @@ over; the numbers of events go on where they were.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -77,13 +78,11 @@ class EventLog:
     def _append(self, events: Sequence[Event]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lines = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events).encode()
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.stat().st_size + len(lines) > EVENT_FILE_BYTES_MAX:
+                self.path.replace(self._before)
         with self.path.open("ab", buffering=0) as file:
             end = file.tell()
-            if end and end + len(lines) > EVENT_FILE_BYTES_MAX:
-                self.path.replace(self._before)
-                with self.path.open("ab", buffering=0) as fresh:
-                    fresh.write(lines)
-                return
             if file.write(lines) != len(lines):
                 file.truncate(end)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

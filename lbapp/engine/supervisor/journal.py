@@ -56,6 +56,7 @@ class Journal:
         self.actions: list[Action] = []
         self.problems: list[str] = []  # a sentence for each thing that was wrong when it was opened
         self.failure = ""  # why nothing can be written; empty: it can
+        self._shorten_at = JOURNAL_BYTES_MAX
         self._file: FileIO | None = None
 
     def open(self) -> None:
@@ -94,25 +95,26 @@ class Journal:
             self._rewrite()
             return [f"{problem}; the whole is kept as {kept}" for problem in found.problems]
         if len(data) > JOURNAL_BYTES_MAX:
-            self.actions = worth_keeping(self.actions, JOURNAL_ACTIONS_KEPT)
-            self._rewrite()
+            self._shorten()
         return []
 
     def _rewrite(self) -> None:
         """Write the file anew, in the place of the old one at one stroke."""
         beside = self.path.with_name(self.path.name + ".new")
+        data = b"".join(map(line_of, self.actions))
         new = beside.open("w+b", buffering=0)
         try:
             fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(new, b"".join(map(line_of, self.actions)))
+            _write_all(new, data)
             os.fsync(new.fileno())
             beside.replace(self.path)
         except BaseException:
             new.close()
             raise
-        self._sync_folder()
         self.close()
         self._file = new
+        self._shorten_at = max(JOURNAL_BYTES_MAX, 2 * len(data))
+        self._sync_folder()
 
     def append(self, action: Action) -> None:
         """Write an action down; return when it is on the disk. Raises JournalFailed. It may take as long as the disk does."""
@@ -125,10 +127,24 @@ class Journal:
             if not self.actions:
                 self._sync_folder()  # the file itself may be new
         except OSError as error:
-            with contextlib.suppress(OSError):  # half a line would hide the next one
+            reason = error.strerror or str(error)
+            try:
                 self._file.truncate(end)
-            raise JournalFailed(f"the journal {self.path} cannot be written: {error.strerror or error}") from error
+            except OSError:
+                self._fail(reason)  # behind half a line the next one would not be found
+            raise JournalFailed(f"the journal {self.path} cannot be written: {reason}") from error
         self.actions.append(action)
+        if end > self._shorten_at:
+            self._shorten()
+
+    def _shorten(self) -> None:
+        """Keep what is worth keeping; a disk that has no room for it leaves the file as it is."""
+        kept, self.actions = self.actions, worth_keeping(self.actions, JOURNAL_ACTIONS_KEPT)
+        try:
+            self._rewrite()
+        except OSError:
+            self.actions = kept
+            self._shorten_at *= 2
 
     def _sync_folder(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +19,9 @@ from hypothesis import strategies as st
 from lbapp.engine.supervisor import journal as subject
 from lbapp.engine.supervisor.journal import Journal, JournalFailed, line_of, next_number, path_in, read_back
 from lbapp.model.journal import Action, Change, Setting
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 def action(number: int, after: int = 5, reason: str = "a \u00e9 \u2028 reason") -> Action:
@@ -137,21 +144,66 @@ def test_disk_that_is_full_loses_nothing_that_was_there(tmp_path: Path, opened: 
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-def test_long_journal_is_shortened_at_the_next_start(
+def test_long_journal_is_shortened_while_it_is_written_and_what_holds_stays(
     tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subject, "JOURNAL_BYTES_MAX", 1000)
     monkeypatch.setattr(subject, "JOURNAL_ACTIONS_KEPT", 3)
     journal = opened(tmp_path / "journal")
+    other = Change("app/s2", Setting.WEIGHT, 100, 7, 100, None)
+    journal.append(replace(action(1), changes=(other,)))
+    for number in range(2, 50):
+        journal.append(action(number))
+        assert (tmp_path / "journal").stat().st_size < 2500
+    journal.close()
+    again = opened(tmp_path / "journal")
+    numbers = [each.number for each in again.actions]
+    assert (numbers[0], numbers[-3:]) == (1, [47, 48, 49])
+    assert all(each in journal.actions for each in again.actions)
+    again.append(action(50))
+    again.close()
+    assert opened(tmp_path / "journal").actions[-1] == action(50)
+
+
+def test_long_journal_of_an_engine_before_is_shortened_at_the_start(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = opened(tmp_path / "journal")
     for number in range(1, 50):
         journal.append(action(number))
     journal.close()
-    again = opened(tmp_path / "journal")
-    assert [each.number for each in again.actions] == [47, 48, 49]
-    again.append(action(50))
-    again.close()
+    monkeypatch.setattr(subject, "JOURNAL_BYTES_MAX", 1000)
+    monkeypatch.setattr(subject, "JOURNAL_ACTIONS_KEPT", 3)
+    assert [each.number for each in opened(tmp_path / "journal").actions] == [47, 48, 49]
     assert (tmp_path / "journal").stat().st_size < 1000
-    assert len(opened(tmp_path / "journal").actions) == 4
+
+
+def test_half_a_line_that_cannot_be_cut_off_ends_the_writing(
+    tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails in the middle of a line, and then at the cut: nothing may be acknowledged behind that."""
+
+    class Failing(FileIO):
+        def write(self, data: Buffer, /) -> int:
+            super().write(memoryview(data)[:10])
+            raise OSError(errno.EIO, "Input/output error")
+
+        def truncate(self, size: int | None = None, /) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    journal = opened(tmp_path / "journal")
+    journal.append(action(1))
+    with Failing(tmp_path / "journal", "a+b") as failing:
+        monkeypatch.setattr(journal, "_file", failing)
+        with pytest.raises(JournalFailed, match="Input/output error"):
+            journal.append(action(2))
+    with pytest.raises(JournalFailed, match="cannot be used"):
+        journal.append(action(3))
+    monkeypatch.undo()
+    journal.close()
+    again = opened(tmp_path / "journal")
+    assert [each.number for each in again.actions] == [1]
+    assert "cut off" in again.problems[0]
 
 
 def test_every_configuration_has_a_journal_of_its_own(tmp_path: Path) -> None:

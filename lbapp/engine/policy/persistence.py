@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from random import Random
 from typing import Final
 
-from lbapp.engine.policy.balance.base import ServerState
+from lbapp.engine.policy.balance.base import NoLoad, ServerState
 from lbapp.engine.policy.balance.key_hash import KeyHash
 from lbapp.model.persistence import PersistenceVerdict
 
@@ -67,11 +67,6 @@ def verdict_on(
     return PersistenceVerdict.VALID if remembered.server in able else PersistenceVerdict.SERVER_DOWN
 
 
-class _NoLoad:
-    def in_flight(self, indexes: Sequence[int]) -> list[int]:
-        return [0] * len(indexes)
-
-
 class FirstChoice:
     """The consistent hash over the servers of a pool. `configured`: (row, id, weight) as the file has them.
 
@@ -81,7 +76,7 @@ class FirstChoice:
 
     def __init__(self, configured: Sequence[tuple[int, str, int]]) -> None:
         self._configured = tuple(configured)
-        self._hash = KeyHash(_NoLoad(), Random(0))  # it uses neither
+        self._hash = KeyHash(NoLoad(), Random(0))  # it uses neither
         self.update(frozenset(row for row, _, _ in configured))
 
     def update(self, eligible: Collection[int]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from lbapp.engine.policy.balance.base import ServerState
+from lbapp.engine.policy.balance.base import NoLoad, ServerState
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.model.entities import AlgorithmName, Pool
@@ -44,11 +44,6 @@ class Prediction:
     def leaves_nobody(self) -> bool:
         """Say whether the change takes the last server away."""
         return any(self.before) and not any(self.after)
-
-
-class _NoLoad:
-    def in_flight(self, indexes: Sequence[int]) -> list[int]:
-        return [0] * len(indexes)
 
 
 def predict(pool: Pool, before: Sequence[Member], after: Sequence[Member]) -> Prediction:
@@ -83,5 +78,5 @@ def _owners(pool: Pool, members: Sequence[Member]) -> list[int | None]:
         ServerState(place, member.id, member.weight, is_chosen)
         for place, (member, is_chosen) in enumerate(zip(members, chosen, strict=True))
     ]
-    algorithm = build_algorithm(pool.algorithm, states, _NoLoad(), Random(0))
+    algorithm = build_algorithm(pool.algorithm, states, NoLoad(), Random(0))
     return [algorithm.choose_server(b"key %d" % number, 0.0) for number in range(KEYS)]

@@ -40,6 +40,21 @@ class LoadReader(Protocol):
         """Return the counts for ascending `indexes`, in the same order."""
 
 
+class NoLoad:
+    """Of servers at which nothing is in flight, for who asks where a key would go."""
+
+    def in_flight(self, indexes: Sequence[int]) -> list[int]:
+        """See LoadReader."""
+        return [0] * len(indexes)
+
+
+def room(weights: Sequence[int], loads: Sequence[int], balance_percent: int) -> list[float]:
+    """Return how many more each server may have in flight, where `balance_percent` of the mean by weight is the most."""
+    each = (sum(loads) + 1) * balance_percent / 100 / sum(weights)
+    # Rounded up, or nobody would have room while nothing is in flight.
+    return [-(-each * weight // 1) - load for weight, load in zip(weights, loads, strict=True)]
+
+
 class Algorithm(ABC):
     """Orders the eligible servers of one pool; for one pick, names the first."""
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from random import Random
 from typing import Final
 
-from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState, room
 from lbapp.engine.policy.balance.maglev import build_table, hash_key
 
 _PROBES_MAX: Final = 64
@@ -102,10 +102,8 @@ class KeyHash(Algorithm):
     def _room(self) -> dict[int, float]:
         """Return how many more each server may have, by the weights of those that are eligible."""
         indexes = sorted(self._weights)
-        loads = self._load.in_flight(indexes)
-        each = (sum(loads) + 1) * self._balance_percent / 100 / sum(self._weights.values())
-        # Rounded up, or nobody would have room while nothing is in flight.
-        return {index: -(-each * self._weights[index] // 1) - load for index, load in zip(indexes, loads, strict=True)}
+        weights = [self._weights[index] for index in indexes]
+        return dict(zip(indexes, room(weights, self._load.in_flight(indexes), self._balance_percent), strict=True))
 
 
 def _owners_of(shape: Shape) -> list[int]:

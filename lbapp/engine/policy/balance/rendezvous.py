@@ -15,7 +15,7 @@ from math import log
 from random import Random
 from typing import Final
 
-from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState, room
 from lbapp.engine.policy.balance.maglev import hash_key, mix
 
 _ONE: Final = 1 << 64
@@ -29,14 +29,14 @@ class Rendezvous(Algorithm):
         self._balance_percent = balance_percent
         self._servers: list[tuple[int, int, int]] = []  # index, hash of the id, weight
         self._indexes: list[int] = []
-        self._total = 0
+        self._weights: list[int] = []
 
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
         eligible = [server for server in servers if server.is_eligible]
         self._servers = [(server.index, hash_key(server.id.encode()), server.weight) for server in eligible]
         self._indexes = [server.index for server in eligible]
-        self._total = sum(server.weight for server in eligible)
+        self._weights = [server.weight for server in eligible]
 
     def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
         """See Algorithm."""
@@ -52,9 +52,6 @@ class Rendezvous(Algorithm):
         return self._least_full(scores, best) if self._balance_percent else best
 
     def _least_full(self, scores: list[tuple[float, int]], best: int) -> int:
-        loads = self._load.in_flight(self._indexes)
-        each = (sum(loads) + 1) * self._balance_percent / 100 / self._total
-        has_room = {
-            index: load < -(-each * weight // 1) for (index, _, weight), load in zip(self._servers, loads, strict=True)
-        }
-        return max(((score, index) for score, index in scores if has_room[index]), default=(0.0, best))[1]
+        found = room(self._weights, self._load.in_flight(self._indexes), self._balance_percent)
+        left = dict(zip(self._indexes, found, strict=True))
+        return max(((score, index) for score, index in scores if left[index] >= 1), default=(0.0, best))[1]

@@ -29,22 +29,25 @@ class TwoChoices(Algorithm):
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
         eligible = [server for server in servers if server.is_eligible]
-        self._set([server.index for server in eligible], [server.effective_weight for server in eligible])
-
-    def _set(self, servers: list[int], weights: list[float]) -> None:
-        self._servers, self._weights, self._ends = servers, weights, list(accumulate(weights))
+        self._servers = [server.index for server in eligible]
+        self._weights = [server.effective_weight for server in eligible]
+        self._ends = list(accumulate(self._weights))
 
     def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
         """See Algorithm."""
-        if excluded:
-            return self._choose_other(excluded)
-        servers = self._servers
+        if not excluded:
+            return self._choose_of(self._servers, self._weights, self._ends)
+        left = [place for place, index in enumerate(self._servers) if index not in excluded]
+        weights = [self._weights[place] for place in left]
+        return self._choose_of([self._servers[place] for place in left], weights, list(accumulate(weights)))
+
+    def _choose_of(self, servers: list[int], weights: list[float], ends: list[float]) -> int | None:
         if len(servers) < 2:
             return servers[0] if servers else None
-        draw, ends = self._random.random, self._ends
+        draw = self._random.random
         first = min(bisect_right(ends, draw() * ends[-1]), len(servers) - 1)
         # The second is drawn from what the first leaves.
-        skipped = self._weights[first]
+        skipped = weights[first]
         point = draw() * (ends[-1] - skipped)
         before = ends[first] - skipped
         second = bisect_right(ends, point if point < before else point + skipped)
@@ -52,16 +55,7 @@ class TwoChoices(Algorithm):
             second = first - 1 if first else 1
         low, high = (first, second) if first < second else (second, first)
         loads = self._load.in_flight((servers[low], servers[high]))
-        at_low, at_high = (loads[0] + 1) / self._weights[low], (loads[1] + 1) / self._weights[high]
+        at_low, at_high = (loads[0] + 1) / weights[low], (loads[1] + 1) / weights[high]
         if at_low == at_high:
             return servers[first]
         return servers[low] if at_low < at_high else servers[high]
-
-    def _choose_other(self, excluded: Collection[int]) -> int | None:
-        every = self._servers, self._weights, self._ends
-        left = [place for place, index in enumerate(every[0]) if index not in excluded]
-        self._set([every[0][place] for place in left], [every[1][place] for place in left])
-        try:
-            return self.choose_server(b"", 0.0)
-        finally:
-            self._servers, self._weights, self._ends = every

@@ -80,11 +80,6 @@ def note(server: ServerStatus) -> str:
     return "; ".join(parts)
 
 
-def shown_value(value: str | int | bool) -> str:
-    """Return the value of a setting."""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
-
-
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> str:
     """Return aligned lines; the columns in `right` are flush right."""
     every = [header, *rows]

@@ -16,9 +16,9 @@ from typing import Any
 import click
 
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
-from lbapp.cli.format import shown_value
 from lbapp.control.changes import Difference
 from lbapp.model.errors import LbappError
+from lbapp.model.journal import shown
 
 
 @click.command()
@@ -36,9 +36,9 @@ def save(settings: Settings, dry_run: bool) -> None:
         say_json({"path": str(path), "saved": saved, "left": left})
         return
     for each in saved:
-        say(f"{each['on']}: {each['setting']} {shown_value(each['in_file'])} -> {shown_value(each['now'])} in {path}")
+        say(f"{each['on']}: {each['setting']} {shown(each['in_file'])} -> {shown(each['now'])} in {path}")
     for each in left:
-        value = f"{each['setting']} {shown_value(each['now'])}"
+        value = f"{each['setting']} {shown(each['now'])}"
         say(f"{each['on']}: {value} has no key in the file; it stays a change of the running engine")
     if not saved:
         say("nothing to write")

@@ -12,8 +12,9 @@ from typing import Final
 import click
 
 from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
-from lbapp.cli.format import shown_value, table
+from lbapp.cli.format import table
 from lbapp.control.changes import ActionDone, ChangeDone
+from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
 _DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")
@@ -72,8 +73,8 @@ def diff(settings: Settings) -> None:
         (
             each["on"],
             each["setting"],
-            shown_value(each["in_file"]),
-            shown_value(each["now"]),
+            shown(each["in_file"]),
+            shown(each["now"]),
             "not recorded" if each["action"] is None else f"{_when(each['action'])} {each['action']['actor']['user']}",
         )
         for each in found
@@ -93,4 +94,4 @@ def _what(action: ActionDone) -> str:
 
 
 def _sentence(change: ChangeDone) -> str:
-    return f"{change['on']}: {change['setting']} {shown_value(change['before'])} -> {shown_value(change['after'])}"
+    return f"{change['on']}: {change['setting']} {shown(change['before'])} -> {shown(change['after'])}"

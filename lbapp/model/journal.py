@@ -21,6 +21,11 @@ class Setting(str, Enum):
     PUBLISHED = "published"  # of a pool
 
 
+def shown(value: Value) -> str:
+    """Return a value as operators read it."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One setting of one server (`pool/server`) or pool, before and after.

@@ -67,13 +67,3 @@ WORKER_TRANSITIONS: Final[dict[WorkerPhase, frozenset[WorkerPhase]]] = {
     WorkerPhase.SERVING: frozenset({WorkerPhase.DRAINING, WorkerPhase.GONE}),
     WorkerPhase.DRAINING: frozenset({WorkerPhase.GONE}),
 }
-
-
-def is_eligible(admin: AdminState | int, health: HealthState | int, weight: int) -> bool:
-    """Say whether a server may get new clients: READY, not DOWN, and of a weight above 0."""
-    return admin == AdminState.READY and health != HealthState.DOWN and weight > 0
-
-
-def is_eligible_for_remembered(admin: AdminState | int, health: HealthState | int) -> bool:
-    """Say whether a server may get clients it already has: READY or DRAIN, and not DOWN. Weight plays no part."""
-    return admin != AdminState.MAINT and health != HealthState.DOWN

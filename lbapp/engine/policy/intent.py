@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lbapp.model.journal import Action, Change, Setting, Value
+from lbapp.model.journal import Action, Change, Setting, Value, shown
 
 Key = tuple[str, Setting]
 
@@ -83,9 +83,10 @@ def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action
             raise NothingToUndo("there is nothing to undo")
         chosen = candidates[-1]
     else:
-        chosen = next((action for action in actions if action.number == number), None)  # type: ignore[assignment]
-        if chosen is None:
+        named = [action for action in actions if action.number == number]
+        if not named:
             raise NothingToUndo(f"there is no action {number}")
+        chosen = named[0]
         if chosen.undoes:
             raise NothingToUndo(f"action {number} is an undo itself; do what it took back again")
         if chosen.number in undone:
@@ -112,8 +113,3 @@ def reversal(actions: Sequence[Action], now: Mapping[Key, Value]) -> list[Change
                 first, before=first.before if later else change.after, after=change.before, until=None
             )
     return [change for change in wanted.values() if change.before != change.after]
-
-
-def shown(value: Value) -> str:
-    """Return a value as operators read it."""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

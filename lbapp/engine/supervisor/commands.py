@@ -122,20 +122,19 @@ class Commands:
             raise RequestRefused(
                 "unknown_server", f"{', '.join(gone)} is gone just now", "It is not found any more", 404
             )
-        return [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
+        events = [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
+        return [
+            {"server": status, "before": was, "after": _admin_and_weight(state), "event_seqs": seqs}
+            for state, status, was, seqs in zip(states, self._reader.servers(states), before, events, strict=True)
+        ]
 
-    def _make(self, state: ServerState, before: dict[str, str | int], wish: _Wish, actor: Actor) -> ServerChange:
+    def _make(self, state: ServerState, before: dict[str, str | int], wish: _Wish, actor: Actor) -> list[int]:
         events = self._apply(state, wish.admin, wish.weight, actor, wish.why.reason)
         if state.admin is not AdminState.DRAIN:
             self._drains.cancel(state)
         elif before["state"] != "drain" or wish.timeout_s is not None:
             self._drains.begin(state, wish.timeout_s)
-        return {
-            "server": self._reader.server(state),
-            "before": before,
-            "after": _admin_and_weight(state),
-            "event_seqs": [event["seq"] for event in events],
-        }
+        return [event["seq"] for event in events]
 
     async def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
         """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""

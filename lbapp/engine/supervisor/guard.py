@@ -85,8 +85,7 @@ def _before_and_after(
 
 
 def _member(state: ServerState) -> Member:
-    candidate = Candidate(state.is_wanted, state.is_healthy, state.server.is_backup)
-    return Member(state.server.id, candidate, state.weight_for_workers)
+    return Member(state.server.id, state.candidate, state.weight_for_workers)
 
 
 def _changed(state: ServerState, admin: AdminState | None, weight: int | None) -> Member:

@@ -21,14 +21,14 @@ import anyio.to_thread
 
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
 from lbapp.control.messages import Actor
-from lbapp.engine.policy.intent import Intent, last_wishes, replay, shown, undone_by
+from lbapp.engine.policy.intent import Intent, last_wishes, replay, undone_by
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.journal import Journal, JournalFailed, next_number
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.state import ServerState, ServerStates
 from lbapp.model.errors import RequestRefused
-from lbapp.model.journal import Action, Change, Setting, Value
+from lbapp.model.journal import Action, Change, Setting, Value, shown
 from lbapp.model.states import AdminState
 
 Key = tuple[str, Setting]

@@ -13,7 +13,7 @@ from enum import Enum
 
 import anyio
 
-from lbapp.engine.policy.eligibility import Candidate, Eligible, eligible
+from lbapp.engine.policy.eligibility import Eligible, eligible
 from lbapp.engine.policy.overload import Began, Ended, Episodes
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_outcomes, pool_totals
 from lbapp.engine.supervisor.events import Events
@@ -71,18 +71,17 @@ class PoolWatch:
         return self._found(pool).is_panic
 
     def _found(self, pool: Pool) -> Eligible:
-        members = self._states.members(pool)
-        candidates = [Candidate(each.is_wanted, each.is_healthy, each.server.is_backup) for each in members]
-        return eligible(candidates, pool.passive.panic_percent)
+        return eligible([each.candidate for each in self._states.members(pool)], pool.passive.panic_percent)
 
     def situation(self, pool: Pool) -> Situation:
         """Return who serves a pool's requests."""
-        found = self.eligible(pool)
-        if not found or self._is_withheld(pool):
+        found = self._found(pool)
+        if not any(found.chosen) or self._is_withheld(pool):
             return Situation.NOBODY
-        if self.is_panic(pool):
+        if found.is_panic:
             return Situation.PANIC
-        return Situation.BACKUPS if found[0].server.is_backup else Situation.SERVERS
+        first = self._states.members(pool)[found.chosen.index(True)]
+        return Situation.BACKUPS if first.server.is_backup else Situation.SERVERS
 
     def served_by(self, pool: Pool) -> str | None:
         """Return the name of the pool that gets a pool's requests: itself, one that takes over, or None."""

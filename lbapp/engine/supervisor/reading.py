@@ -98,8 +98,14 @@ class StatusReader:
 
     def server(self, state: ServerState) -> ServerStatus:
         """Return one server as it is now."""
-        is_eligible = state in self.pools.eligible(state.pool)
-        return self._server(state, is_eligible, self.history.now(), self.history.earlier())
+        return self.servers([state])[0]
+
+    def servers(self, states: Sequence[ServerState]) -> list[ServerStatus]:
+        """Return several servers as they are now."""
+        pools = {state.pool.name: state.pool for state in states}.values()
+        eligible = {each.row for pool in pools for each in self.pools.eligible(pool)}
+        now, earlier = self.history.now(), self.history.earlier()
+        return [self._server(state, state.row in eligible, now, earlier) for state in states]
 
     def figures(self) -> tuple[Reading, list[tuple[Pool, Figures]]]:
         """Return a reading, and the totals of each pool in it (for the metrics)."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from lbapp.control.messages import Actor, Event, ProbeStatus
 from lbapp.engine.policy import slow_start
 from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
+from lbapp.engine.policy.eligibility import Candidate
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
@@ -79,6 +80,11 @@ class ServerState:
     def is_healthy(self) -> bool:
         """Say whether neither checks nor traffic have anything against new clients."""
         return self.health_for_workers is not HealthState.DOWN and not self.ejected
+
+    @property
+    def candidate(self) -> Candidate:
+        """The server among those of its pool: together with them it is said who may get new clients."""
+        return Candidate(self.is_wanted, self.is_healthy, self.server.is_backup)
 
     @property
     def no_new_clients(self) -> str:

@@ -21,8 +21,9 @@ def off_loop(work: Callable[[], _Result], done: Callable[[_Result], None]) -> No
     loop = asyncio.get_running_loop()
 
     def bring_back(finished: Future[_Result]) -> None:
+        result = finished.result()  # an error of the work is logged by the executor
         try:
-            loop.call_soon_threadsafe(done, finished.result())
+            loop.call_soon_threadsafe(done, result)
         except RuntimeError:
             return  # the loop has ended meanwhile
 

@@ -30,9 +30,6 @@ from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.transport import PoolTransport
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
 
 # A Unix socket refuses where there is no file (any more), and with EAGAIN when its queue is full.

@@ -20,6 +20,7 @@ from lbapp.cli.context import Settings, engine, has_terminal, json_option, repor
 from lbapp.cli.look import events, status
 from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
+from lbapp.cli.reload import confirm, history, reload, rollback
 from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
@@ -86,7 +87,8 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, ready, drain, maint, weight, publish, unpublish, changes, undo, diff, save, persistence, stop, check,
+    status, events, ready, drain, maint, weight, publish, unpublish, changes, undo, diff, save, reload, confirm, rollback,
+    history, persistence, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -30,6 +30,11 @@ _TOO_DEEP = "not valid TOML: nested too deeply"
 
 def load_configuration(path: Path) -> Configuration:
     """Read a configuration file. Raises ConfigurationError with every problem found."""
+    return read_configuration(path)[1]
+
+
+def read_configuration(path: Path) -> tuple[str, Configuration]:
+    """Read a configuration file; return its text, too. Raises ConfigurationError with every problem found."""
     file = str(path)
     try:
         is_for_all = is_open_to_all(path.stat().st_mode)
@@ -42,7 +47,7 @@ def load_configuration(path: Path) -> Configuration:
         line = data.count(b"\n", 0, error.start) + 1
         sentence = f"the file is not UTF-8 text: {error.reason}; save it as UTF-8"
         raise ConfigurationError([Problem(file, line, "", sentence)]) from error
-    return parse_configuration(text, file, is_for_all=is_for_all)
+    return text, parse_configuration(text, file, is_for_all=is_for_all)
 
 
 def parse_configuration(text: str, file: str, *, is_for_all: bool = False) -> Configuration:

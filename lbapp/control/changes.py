@@ -155,3 +155,60 @@ class PoolChange(TypedDict):
     before: dict[str, bool]
     after: dict[str, bool]
     event_seqs: list[int]
+
+
+class PlannedChange(TypedDict):
+    """One listener, pool, server or table of a configuration; `kind`: added, removed or changed."""
+
+    what: str
+    kind: str
+    how: str
+    details: list[str]  # "key: before -> after", in the words of the file
+
+
+class ReloadRequest(TypedDict):
+    """`POST /v1/reload`. Answers with ReloadDone when everything is served by the file as it is now.
+
+    422 invalid_configuration with every problem; 409 cannot_reload, worker_refused, unconfirmed; 503 not_recorded. Whatever is
+    refused has changed nothing.
+    """
+
+    dry_run: NotRequired[bool]
+    confirm_s: NotRequired[float]  # it is taken back after that, unless `POST /v1/confirm` comes
+    reason: NotRequired[str]
+
+
+class RollbackRequest(TypedDict):
+    """`POST /v1/rollback`: as ReloadRequest, for an earlier configuration. 404 unknown_configuration."""
+
+    number: NotRequired[int]  # of GET /v1/configurations; without it, the one before
+    dry_run: NotRequired[bool]
+    reason: NotRequired[str]
+
+
+class ReloadDone(TypedDict):
+    """What a reload did, or would do."""
+
+    applied: bool  # false: it was a dry run, or there was nothing to do
+    number: int  # of the configuration that serves
+    confirm_by: float | None  # Unix seconds
+    changes: list[PlannedChange]
+    warnings: list[str]
+
+
+class ConfigurationKept(TypedDict):
+    """A configuration that was applied. `state`: applied, unconfirmed or reverted."""
+
+    number: int
+    at: float
+    user: str
+    reason: str
+    state: str
+    confirm_by: float | None
+    is_serving: bool
+
+
+class ConfigurationsKept(TypedDict):
+    """`GET /v1/configurations`: the latest last. `POST /v1/confirm` answers with the last one."""
+
+    configurations: list[ConfigurationKept]

@@ -18,9 +18,14 @@ from urllib.parse import quote
 
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationKept,
+    ConfigurationsKept,
     Difference,
     PoolChange,
     PoolPatch,
+    ReloadDone,
+    ReloadRequest,
+    RollbackRequest,
     ServerChange,
     ServerPatch,
     ServersChange,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 
 _BASE: Final = "http://lbapp"
 _TIMEOUT_S: Final = 10.0
+_RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
 _SILENCE_S: Final = 5.0  # a watch sends a line every half second
 _START: Final = "Start one with: lbapp run -c FILE"
 
@@ -133,6 +139,22 @@ class ControlClient:
         """Take an action back, None: the last. Raises RequestRefused, EngineUnreachable."""
         body = {"reason": reason, "unrecorded": is_unrecorded} | ({} if action is None else {"action": action})
         return cast(Undone, self._call("POST", "/v1/undo", json=body))
+
+    def reload(self, request: ReloadRequest) -> ReloadDone:
+        """Have the engine serve by its file as it is now. Raises RequestRefused, EngineUnreachable."""
+        return cast(ReloadDone, self._call("POST", "/v1/reload", json=request, timeout=_RELOAD_TIMEOUT_S))
+
+    def rollback(self, request: RollbackRequest) -> ReloadDone:
+        """Have the engine serve by an earlier configuration. Raises RequestRefused, EngineUnreachable."""
+        return cast(ReloadDone, self._call("POST", "/v1/rollback", json=request, timeout=_RELOAD_TIMEOUT_S))
+
+    def confirm(self) -> ConfigurationKept:
+        """Have the configuration that serves stay. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationKept, self._call("POST", "/v1/confirm"))
+
+    def configurations(self) -> list[ConfigurationKept]:
+        """Return what was applied, the latest last. Raises EngineUnreachable."""
+        return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
 
     def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Return the newest events behind `after`, oldest first."""

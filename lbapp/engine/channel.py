@@ -34,23 +34,24 @@ SocketAddress = tuple[int, str, int]  # address family, IP address, port; of a U
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Which row of the scoreboard belongs to which name: listeners and pools by name, servers by `pool/server`."""
+    """Which row of the scoreboard belongs to which name: listeners and pools by name, servers by `pool/server`.
+
+    `reserved`: rows for servers that are discovered, by pool. Names that are gone keep their rows, for when they come back.
+    """
 
     listeners: dict[str, int]
     pools: dict[str, int]
     servers: dict[str, int]
-    reserved: dict[str, tuple[int, int]] = field(
-        default_factory=dict
-    )  # of pools that are discovered: first row, and end
+    reserved: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The first message to a worker: all it needs to serve.
+    """All that a worker needs to serve, and its first message.
 
-    `listening` names the listener of each descriptor that comes behind this message, in the same order; the descriptor
-    before them is the scoreboard's. `addresses` maps a server's row to where it can be reached; a server without an
-    entry could not be resolved. `discovered`: by pool and row, the servers of pools that are discovered.
+    `listening` has the key and the listener of each listening socket. With the first message come their descriptors, in the
+    same order, behind that of the scoreboard. `addresses` maps a server's row to where it can be reached; a server without
+    an entry could not be resolved. `discovered`: by pool and row, the servers of pools that are discovered.
     """
 
     slot: int
@@ -58,16 +59,51 @@ class Assignment:
     configuration: Configuration
     rows: Rows
     addresses: dict[int, tuple[SocketAddress, ...]]
-    listening: tuple[str, ...]
+    listening: tuple[tuple[str, str], ...]
     tls: TlsMaterial = NO_MATERIAL
     discovered: dict[str, dict[int, Server]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ListeningSockets:
-    """More listening sockets, when one message cannot carry them all. Same order as `Assignment.listening`."""
+    """More listening sockets, when one message cannot carry them all. In the order that the message before them names."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Get ready for another generation, and change nothing yet. `opened`: the keys of the sockets that come with it."""
+
+    assignment: Assignment
+    opened: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """From the worker: it is ready for a generation, or cannot be, for this reason."""
+
+    generation: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Serve by the generation that was prepared from now on."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Forget what was prepared: it is not to be served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """From the worker: it serves by this generation."""
+
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +149,21 @@ class Serving:
     pid: int
 
 
-Message = Assignment | ListeningSockets | AddressesChanged | ServersChanged | TlsChanged | CloseServer | Drain | Serving
+Message = (
+    Assignment
+    | ListeningSockets
+    | Prepare
+    | Prepared
+    | Apply
+    | Discard
+    | Applied
+    | AddressesChanged
+    | ServersChanged
+    | TlsChanged
+    | CloseServer
+    | Drain
+    | Serving
+)
 
 
 class ChannelClosed(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from lbapp.config.load import load_configuration
+from lbapp.config.load import read_configuration
 from lbapp.control.paths import default_socket
 from lbapp.engine.supervisor.run import run
 from lbapp.model.entities import Configuration
@@ -32,8 +32,8 @@ def run_engine(path: Path, socket_override: Path | None) -> int:
         force=True,
     )
     try:
-        configuration = load_configuration(path)
-        anyio.run(run, path.absolute(), configuration, _control_path(configuration, socket_override))
+        text, configuration = read_configuration(path)
+        anyio.run(run, path.absolute(), text, configuration, _control_path(configuration, socket_override))
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -45,6 +45,15 @@ def listening_options(transport: ListenerTransport) -> tuple[Option, ...]:
     return chosen
 
 
+# What a listening socket has before anybody asks for more.
+DEFAULTS: tuple[Option, ...] = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0),
+    (socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 0),
+    (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 0),
+)
+
+
 def apply(sock: socket.socket, options: tuple[Option, ...]) -> None:
     """Set options."""
     for level, name, value in options:

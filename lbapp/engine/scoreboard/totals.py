@@ -191,6 +191,8 @@ def clear_gauges(segment: Segment, slot: int) -> None:
         cells[layout.pool(slot, pool) + at.POOL_QUEUED] = 0
         cells[layout.pool(slot, pool) + at.POOL_QUEUED_SINCE_NS] = 0
     for server in range(layout.servers):
+        if not cells[layout.state(server) + at.STATE_SHARE_PERMILLE]:
+            continue  # a row that was never anybody's: its memory, which nobody has touched, takes none
         cells[layout.in_flight(slot) + server] = 0
         cells[layout.server(slot, server) + at.SERVER_CONNECTIONS] = 0
         cells[layout.server(slot, server) + at.SERVER_IDLE] = 0

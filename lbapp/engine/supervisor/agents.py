@@ -20,7 +20,8 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.probe_stream import ProbeStream
 from lbapp.engine.supervisor.probes import at_port, reason_of
 from lbapp.engine.supervisor.resolve import Resolver
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.health import AgentCheck
 from lbapp.model.states import AdminState
 from lbapp.model.transport import PoolTransport
@@ -39,6 +40,10 @@ class Agents:
         self._events = events
         self._random = random or Random()
         self._said: dict[str, str] = {}  # by server: what was said of its agent last
+
+    def take_over(self, former: Agents) -> None:
+        """Know what a generation before has said of agents."""
+        self._said = dict(former._said)
 
     async def run(self) -> None:
         """Ask every server that has an agent again and again, until cancelled."""

@@ -25,14 +25,13 @@ from starlette.routing import Route
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
-from lbapp.engine.supervisor.commands import Commands, ask_stop
+from lbapp.engine.supervisor.commands import ask_stop, read_how, read_number
+from lbapp.engine.supervisor.configurations import Kept, as_message
 from lbapp.engine.supervisor.events import Events
-from lbapp.engine.supervisor.intents import Intents
+from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
-from lbapp.engine.supervisor.persistence import Clients
-from lbapp.engine.supervisor.reading import StatusReader
-from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.reload import Reloads
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import (
     CONTROL_BODY_BYTES_MAX,
@@ -62,13 +61,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class Api:
     """The handlers. `close` ends all streams."""
 
-    reader: StatusReader
-    commands: Commands
-    states: ServerStates
     events: Events
     life: Life
-    clients: Clients
-    intents: Intents
+    generation: Generation
+    reloads: Reloads
     faults: int = 0
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
@@ -86,6 +82,10 @@ class Api:
             Route("/v1/changes", self._guarded(self._changes)),
             Route("/v1/diff", self._guarded(self._diff)),
             Route("/v1/undo", self._guarded(self._undo), methods=["POST"]),
+            Route("/v1/reload", self._guarded(self._reload), methods=["POST"]),
+            Route("/v1/rollback", self._guarded(self._rollback), methods=["POST"]),
+            Route("/v1/confirm", self._guarded(self._confirm), methods=["POST"]),
+            Route("/v1/configurations", self._guarded(self._configurations)),
             Route("/v1/persistence", self._guarded(self._persistence), methods=["GET", "DELETE"]),
             Route("/v1/watch", self._guarded(self._watch)),
             Route("/v1/events", self._guarded(self._events)),
@@ -96,10 +96,14 @@ class Api:
         app.router.redirect_slashes = False  # a redirect has not the shape of an error
         return app
 
+    def serve(self, generation: Generation) -> None:
+        """Answer by another generation from now on."""
+        self.generation = generation
+
     def close(self) -> None:
         """End every stream after what it has to say."""
         self._closed.set()
-        self.states.changed.fire()
+        self.generation.states.changed.fire()
         self.events.close()
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
@@ -142,54 +146,75 @@ class Api:
         raise RequestRefused("forbidden", message, hint, 403)
 
     async def _status(self, _request: Request) -> Response:
-        return JSONResponse(self.reader.status())
+        return JSONResponse(self.generation.reader.status())
 
     async def _workers(self, _request: Request) -> Response:
-        return JSONResponse({"workers": self.reader.worker_statuses()})
+        return JSONResponse({"workers": self.generation.reader.worker_statuses()})
 
     async def _pools(self, _request: Request) -> Response:
-        return JSONResponse({"pools": self.reader.status()["pools"]})
+        return JSONResponse({"pools": self.generation.reader.status()["pools"]})
 
     async def _pool(self, request: Request) -> Response:
-        pool = self.commands.find_pool(request.path_params["pool"])
+        pool = self.generation.commands.find_pool(request.path_params["pool"])
         if request.method != "PATCH":
-            return JSONResponse(self.reader.pool(pool))
+            return JSONResponse(self.generation.reader.pool(pool))
         body = await _json_body(request)
-        return JSONResponse(await self.commands.change_pool(pool, body, _actor(request)))
+        return JSONResponse(await self.generation.commands.change_pool(pool, body, _actor(request)))
 
     async def _server(self, request: Request) -> Response:
-        state = self.commands.find_server(request.path_params["pool"], request.path_params["server"])
+        state = self.generation.commands.find_server(request.path_params["pool"], request.path_params["server"])
         if request.method != "PATCH":
-            return JSONResponse(self.reader.server(state))
+            return JSONResponse(self.generation.reader.server(state))
         body = await _json_body(request)
-        return JSONResponse(await self.commands.change_server(state, body, _actor(request)))
+        return JSONResponse(await self.generation.commands.change_server(state, body, _actor(request)))
 
     async def _persistence(self, request: Request) -> Response:
         query = request.query_params
-        pool = self.commands.find_pool(query["pool"]).name if "pool" in query else None
+        pool = self.generation.commands.find_pool(query["pool"]).name if "pool" in query else None
         if request.method == "DELETE":
-            return JSONResponse(await self.clients.clear(pool, query.get("key"), _actor(request)))
+            return JSONResponse(await self.generation.clients.clear(pool, query.get("key"), _actor(request)))
         limit = _number(request, "limit", PERSISTENCE_LISTED_MAX)
-        return JSONResponse(await self.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX)))
+        return JSONResponse(
+            await self.generation.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX))
+        )
 
     async def _servers(self, request: Request) -> Response:
-        return JSONResponse(await self.commands.change_servers(await _json_body(request), _actor(request)))
+        return JSONResponse(await self.generation.commands.change_servers(await _json_body(request), _actor(request)))
 
     async def _changes(self, request: Request) -> Response:
-        return JSONResponse(self.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))
+        return JSONResponse(self.generation.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))
 
     async def _diff(self, _request: Request) -> Response:
-        return JSONResponse({"differences": self.intents.differences()})
+        return JSONResponse({"differences": self.generation.intents.differences()})
 
     async def _undo(self, request: Request) -> Response:
-        return JSONResponse(await self.commands.undo(await _json_body(request), _actor(request)))
+        return JSONResponse(await self.generation.commands.undo(await _json_body(request), _actor(request)))
+
+    async def _reload(self, request: Request) -> Response:
+        how = read_how(await _json_body(request), _actor(request), ("dry_run", "confirm_s", "reason"))
+        return JSONResponse(await self.reloads.reload(how))
+
+    async def _rollback(self, request: Request) -> Response:
+        body = await _json_body(request)
+        how = read_how(body, _actor(request), ("number", "dry_run", "reason"))
+        return JSONResponse(await self.reloads.rollback(read_number(body), how))
+
+    async def _confirm(self, request: Request) -> Response:
+        return JSONResponse(self._kept(await self.reloads.confirm(_actor(request))))
+
+    async def _configurations(self, _request: Request) -> Response:
+        return JSONResponse({"configurations": [self._kept(each) for each in self.reloads.history()]})
+
+    def _kept(self, kept: Kept) -> dict[str, Any]:
+        applied = self.reloads.applied
+        return {**as_message(kept), "is_serving": applied is not None and applied.number == kept.number}
 
     async def _stop(self, request: Request) -> Response:
         ask_stop(self.life, self.events, await _json_body(request), _actor(request))
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
-        families = collect(self.reader, self.states)
+        families = collect(self.generation.reader, self.generation.states)
         text = await anyio.to_thread.run_sync(render, families)  # the most of it, with many servers
         return Response(text, media_type=CONTENT_TYPE)
 
@@ -222,14 +247,14 @@ class Api:
     async def _statuses(self) -> AsyncIterator[Any]:
         while True:
             started_s = time.monotonic()
-            status = self.reader.status()
+            status = self.generation.reader.status()
             cost_s = time.monotonic() - started_s
             yield status
             if self._closed.is_set():
                 return
-            if status["revision"] == self.states.revision:
+            if status["revision"] == self.generation.states.revision:
                 with anyio.move_on_after(max(READING_INTERVAL_S, min(_WATCH_INTERVAL_S_MAX, 5 * cost_s))):
-                    await self.states.changed.wait()
+                    await self.generation.states.changed.wait()
             await anyio.sleep(_WATCH_GAP_S)
 
 

@@ -104,6 +104,13 @@ class Certificates:
         except (ssl.SSLError, OSError) as error:
             raise StartError(f"TLS: {_reason(error)}", "lbapp check FILE names what is wrong where it can") from error
 
+    def take_over(self, former: Certificates) -> None:
+        """Know what was said in the generation before of certificates that run out."""
+        for key in self._sources.keys() & former._sources.keys():
+            source, before = self._sources[key], former._sources[key]
+            if (source.path, source.certificate) == (before.path, before.certificate):
+                source.days_said = before.days_said
+
     # -- what others ask ---------------------------------------------------------------------------------------------
 
     def to_server(self, pool: Pool, server: Server) -> ServerTls | None:

@@ -22,7 +22,8 @@ from lbapp.engine.policy.health import HealthRecord, ProbeResult
 from lbapp.engine.supervisor.probe_tls import SpokenWith, Tls, plain
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.targets import Member, Target, Targets
 from lbapp.model.states import AdminState, HealthState
 
@@ -47,6 +48,22 @@ class Checks:
         self._tasks: TaskGroup | None = None
         for state in states.by_id.values():
             self._targets.add(state)
+
+    def take_over(self, former: Checks) -> None:
+        """Go on where a generation before has stopped: with what probes have added up to, and when the next is due."""
+        for target in self._targets:
+            for member in target.members:
+                member.record = HealthRecord(member.state.checked)
+                found = former._targets.of(member.state)
+                if found is None or found[0].key != target.key:
+                    continue
+                before, known = found
+                member.record = known.record
+                target.last_start_s, target.probes, target.fast_left = (
+                    before.last_start_s,
+                    before.probes,
+                    before.fast_left,
+                )
 
     # -- what traffic tells ------------------------------------------------------------------------------------------
 
@@ -101,7 +118,8 @@ class Checks:
 
     async def _watch(self, target: Target) -> None:
         interval_s = min(member.check.interval_s for member in target.members)
-        delay_s = policy.first_probe_delay_s(self._random, interval_s)
+        is_known = target.probes > 0
+        delay_s = self._delay_s(target) if is_known else policy.first_probe_delay_s(self._random, interval_s)
         while True:
             await self._pause(target, delay_s)
             target.last_start_s = anyio.current_time()

@@ -24,7 +24,8 @@ from lbapp.engine.supervisor.intents import READY, Intents, Why, change_done
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
 from lbapp.model.journal import Change, Setting
@@ -270,6 +271,34 @@ def _why(patch: dict[str, object]) -> Why:
     if not isinstance(is_unrecorded, bool):
         raise _invalid("body", f"unrecorded is {_shown(is_unrecorded)}", "Use true or false")
     return Why(reason, group, is_unrecorded)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays."""
+
+    actor: Actor
+    reason: str = ""
+    confirm_s: float | None = None
+    is_dry: bool = False
+
+
+def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
+    """Return what a ReloadRequest or a RollbackRequest asks for. Raises RequestRefused 422 invalid_body."""
+    request = _object({} if body is None else body, allowed)
+    is_dry = request.get("dry_run", False)
+    if not isinstance(is_dry, bool):
+        raise _invalid("body", f"dry_run is {_shown(is_dry)}", "Use true or false")
+    confirm_s = _seconds(request["confirm_s"], "confirm_s") if "confirm_s" in request else None
+    return How(actor, _why({"reason": request.get("reason", "")}).reason, confirm_s, is_dry)
+
+
+def read_number(body: object) -> int | None:
+    """Return the number of a configuration that a RollbackRequest names. Raises RequestRefused 422 invalid_body."""
+    number = body.get("number") if isinstance(body, dict) else None
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+        raise _invalid("body", f"number is {_shown(number)}", "Use the number of a configuration")
+    return number
 
 
 def ask_stop(life: Life, events: Events, body: object, actor: Actor) -> None:

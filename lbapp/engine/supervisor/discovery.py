@@ -27,7 +27,8 @@ from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.running import Running, Tell
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.discovery import Discover, DiscoverType
 from lbapp.model.entities import Pool, Server
 from lbapp.model.limits import RESOLVE_RETRY_MAX_S, RESOLVE_RETRY_S
@@ -78,7 +79,7 @@ class Discovery:
         self.intents: Intents | None = None
         self._tell: Tell = lambda _: None
         self._pools = [
-            _Discovered(pool, pool.discover, deque(range(*running.rows.reserved[pool.name])))
+            _Discovered(pool, pool.discover, deque(running.rows.reserved[pool.name][: pool.discover.servers_max]))
             for pool in running.configuration.pools
             if pool.discover is not None
         ]
@@ -88,10 +89,28 @@ class Discovery:
         return {each.pool.name: self._servers_of(each) for each in self._pools}
 
     async def ask_all(self) -> None:
-        """Ask for every name once, before there are workers."""
+        """Ask for every name that has no answer yet, before workers choose from its servers."""
         async with anyio.create_task_group() as tasks:
             for each in self._pools:
-                tasks.start_soon(self._ask, each)
+                if not each.present:
+                    tasks.start_soon(self._ask, each)
+
+    def take_over(self, former: Discovery) -> None:
+        """Go on with the servers that a generation before has found for pools that are found in the same way."""
+        known = {(each.pool.name, each.discover): each for each in former._pools}
+        for each in self._pools:
+            before = known.get((each.pool.name, each.discover))
+            if before is None:
+                continue
+            each.failure, each.left_out = before.failure, before.left_out
+            for row in sorted({**before.present, **before.leaving}):
+                if row not in each.present:
+                    state = self._states.add(former._states.by_row(row).server, each.pool, row)
+                    self._addresses.put(row, state.server)
+            gone = [row for row in each.present if row not in before.present and row not in before.leaving]
+            for row in gone:
+                self._states.remove(self._states.by_row(row))
+            each.present, each.leaving, each.free = dict(before.present), dict(before.leaving), before.free.copy()
 
     async def run(self, tell: Tell) -> None:
         """Ask again and again, until cancelled."""

@@ -9,7 +9,7 @@ has a drain exactly while it is in DRAIN; a drain closes by force at most once; 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import anyio
@@ -21,7 +21,9 @@ from lbapp.engine.scoreboard import totals
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Tell
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
+from lbapp.model.states import AdminState
 
 _LOOK_INTERVAL_S: Final = 0.2
 
@@ -48,6 +50,13 @@ class Drains:
         self._tell = tell
         self._drains: dict[str, Drain] = {}
         self._begun = Signal()
+
+    def take_over(self, former: Drains) -> None:
+        """Go on with the drains of servers that are still there."""
+        for name, drain in former._drains.items():
+            state = self._states.by_id.get(name)
+            if state is not None and state.admin is AdminState.DRAIN:
+                self._drains[name] = replace(drain, state=state)
 
     def begin(self, state: ServerState, timeout_s: float | None) -> None:
         """Start a server's drain, or give the one under way another timeout, counted from now."""

@@ -15,7 +15,8 @@ from lbapp.engine.policy.agent import weight_of
 from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.engine.policy.preview import Member, Prediction, predict
 from lbapp.engine.supervisor.reading import StatusReader
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
 from lbapp.model.states import WEIGHT_MAX, AdminState

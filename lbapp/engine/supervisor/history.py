@@ -20,10 +20,12 @@ from typing import Final, Generic, TypeVar
 
 import anyio
 
+from lbapp.engine.channel import Rows
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard import totals
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import ListenerTotals, ServerTotals
+from lbapp.engine.supervisor.running import used
 from lbapp.model.limits import RATE_WINDOW_S
 
 STEP_S: Final = 2.0  # between two readings that are kept
@@ -67,8 +69,9 @@ class _Rows(Generic[T]):
 class History:
     """Readings of one segment. `now` is read when asked for; the earlier ones by `run`."""
 
-    def __init__(self, segment: Segment) -> None:
+    def __init__(self, segment: Segment, rows: Rows) -> None:
         layout, cells = segment.layout, segment.cells
+        listeners, pools, servers = used(rows)
         slots = range(layout.slots)
 
         def look_listener(row: int) -> bytes:
@@ -84,10 +87,15 @@ class History:
             parts = [cells[start : start + at.SERVER_CONNECT].tobytes() for start in starts]
             return b"".join([*parts, totals.in_flight(segment, row).to_bytes(8, "little", signed=True)])
 
-        self._listeners = _Rows(layout.listeners, lambda row: totals.listener_totals(segment, row), look_listener)
-        self._pools = _Rows(layout.pools, lambda row: totals.pool_outcomes(segment, row), look_pool)
-        self._servers = _Rows(layout.servers, lambda row: totals.server_totals(segment, row), look_server)
+        self._listeners = _Rows(listeners, lambda row: totals.listener_totals(segment, row), look_listener)
+        self._pools = _Rows(pools, lambda row: totals.pool_outcomes(segment, row), look_pool)
+        self._servers = _Rows(servers, lambda row: totals.server_totals(segment, row), look_server)
         self._kept: deque[Reading] = deque([self.now()], maxlen=int(RATE_WINDOW_S / STEP_S) + 1)
+
+    def take_over(self, former: History) -> None:
+        """Go on with the readings of a generation before. What was not there then, had counted nothing."""
+        now = self.now()
+        self._kept = deque([_as_long_as(now, each) for each in former._kept], maxlen=self._kept.maxlen)
 
     def now(self) -> Reading:
         """Read everything."""
@@ -102,3 +110,13 @@ class History:
         while True:
             await anyio.sleep(STEP_S)
             self._kept.append(self.now())
+
+
+def _as_long_as(now: Reading, before: Reading) -> Reading:
+    """Return an earlier reading with a row for each that there is now: of rows that are new, what they begin with."""
+    return Reading(
+        before.at_s,
+        before.listeners + now.listeners[len(before.listeners) :],
+        before.pools + now.pools[len(before.pools) :],
+        before.servers + now.servers[len(before.servers) :],
+    )

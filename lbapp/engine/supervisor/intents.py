@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import anyio
 import anyio.to_thread
 
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
@@ -26,7 +25,8 @@ from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.journal import Journal, JournalFailed, next_number
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.errors import RequestRefused
 from lbapp.model.journal import Action, Change, Setting, Value, shown
 from lbapp.model.states import AdminState
@@ -48,14 +48,19 @@ class Intents:
     """The journal of one engine and what it means to it."""
 
     def __init__(
-        self, running: Running, states: ServerStates, drains: Drains, events: Events, journal: Journal
+        self,
+        running: Running,
+        states: ServerStates,
+        drains: Drains,
+        events: Events,
+        journal: Journal,
     ) -> None:
         self._running = running
         self._states = states
         self._drains = drains
         self._events = events
         self._journal = journal
-        self._lock = anyio.Lock()
+        self.is_over = False  # another generation has taken its place
         self._waiting: dict[str, list[Intent]] = {}  # for servers that may be found yet, by id
 
     @property
@@ -67,8 +72,11 @@ class Intents:
 
     @asynccontextmanager
     async def one_at_a_time(self) -> AsyncIterator[None]:
-        """Keep other changes waiting."""
-        async with self._lock:
+        """Keep other changes waiting. Raises RequestRefused 409 reloaded, if a reload was what it had to wait for."""
+        async with self._journal.changing:
+            if self.is_over:
+                message = "another configuration was applied just now; nothing was changed"
+                raise RequestRefused("reloaded", message, "Look at it again, then repeat", 409)
             yield
 
     async def record(self, changes: Sequence[Change], actor: Actor, why: Why, undoes: tuple[int, ...] = ()) -> Action:
@@ -105,10 +113,43 @@ class Intents:
                 f"made it {shown(change.after)}"
             )
             self._events.add("change_overruled", change.on, message)
+        self._wait_for(found.missing)
+
+    def _wait_for(self, missing: Sequence[Intent]) -> None:
         discovered = {pool.name for pool in self._running.configuration.pools if pool.discover is not None}
-        for intent in found.missing:
+        for intent in missing:
             if intent.change.on.partition("/")[0] in discovered:
                 self._waiting.setdefault(intent.change.on, []).append(intent)
+
+    def overruled_by(self, after: Intents) -> list[Change]:
+        """Return what a generation that is about to take over has otherwise than operators made it, as its file is another.
+
+        A server that is gone takes the changes that were made to it along.
+        """
+        before, now, file = self.in_file(), self.now(), after.in_file()
+        changes = []
+        for (on, setting), value in now.items():
+            wanted = file.get((on, setting), before[on, setting])
+            is_changed = value != before[on, setting]
+            if is_changed and wanted != value and ((on, setting) not in file or wanted != before[on, setting]):
+                changes.append(Change(on, setting, value, wanted, wanted))
+        return changes
+
+    async def overrule(self, changes: Sequence[Change], actor: Actor, reason: str) -> None:
+        """Write down what `overruled_by` has returned, so that it holds, and say it."""
+        if changes:
+            await self.record(changes, actor, Why(reason, is_unrecorded=True))
+        self._wait_for(replay(self.actions, self.in_file()).missing)
+        present = self.in_file()
+        for change in changes:
+            if change.key in present:
+                message = (
+                    f"{change.on} has {change.setting.value} {shown(change.after)}: the file was changed after it was "
+                    f"made {shown(change.before)}"
+                )
+                self._events.add(
+                    "change_overruled", change.on, message, change=(_plain(change.before), _plain(change.after))
+                )
 
     def found(self, state: ServerState) -> None:
         """Make again what was changed of a server that has been found just now."""
@@ -150,9 +191,9 @@ class Intents:
         for state in self._states.by_id.values():
             found[state.server.id, Setting.STATE] = state.admin.name.lower()
             found[state.server.id, Setting.WEIGHT] = state.weight
-        segment = self._running.segment
-        for name, row in self._running.rows.pools.items():
-            found[name, Setting.PUBLISHED] = not segment.cells[segment.layout.pool_withheld(row)]
+        segment, rows = self._running.segment, self._running.rows.pools
+        for pool in self._running.configuration.pools:
+            found[pool.name, Setting.PUBLISHED] = not segment.cells[segment.layout.pool_withheld(rows[pool.name])]
         return found
 
     def actions_done(self, limit: int) -> ActionsDone:
@@ -206,3 +247,7 @@ def _action_done(action: Action, *, is_undone: bool) -> ActionDone:
         "undoes": list(action.undoes),
         "is_undone": is_undone,
     }
+
+
+def _plain(value: Value) -> str | int:
+    return shown(value) if isinstance(value, bool) else value

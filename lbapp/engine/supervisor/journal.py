@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
+import anyio
+
 from lbapp.engine.policy.intent import worth_keeping
 from lbapp.model.journal import Action, Change, Setting
 from lbapp.model.limits import JOURNAL_ACTIONS_KEPT, JOURNAL_BYTES_MAX
@@ -56,6 +58,7 @@ class Journal:
         self.actions: list[Action] = []
         self.problems: list[str] = []  # a sentence for each thing that was wrong when it was opened
         self.failure = ""  # why nothing can be written; empty: it can
+        self.changing = anyio.Lock()  # held by whoever changes what the engine does
         self._shorten_at = JOURNAL_BYTES_MAX
         self._file: FileIO | None = None
 

@@ -26,6 +26,11 @@ class Life:
         """Say whether a stop was asked for."""
         return self._stop.is_set()
 
+    def take(self, stop_timeout_s: float) -> None:
+        """Take over what another configuration says of a stop that has not been asked for."""
+        if not self._stop.is_set():
+            self.timeout_s = stop_timeout_s
+
     def stop(self, timeout_s: float | None = None) -> None:
         """Ask for a clean stop within `timeout_s` (default: the configured one).
 

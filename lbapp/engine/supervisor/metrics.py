@@ -32,7 +32,8 @@ from lbapp.control.messages import CertificateStatus
 from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
 from lbapp.engine.supervisor.pool_watch import Situation
 from lbapp.engine.supervisor.reading import StatusReader
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
 from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Pool
@@ -79,7 +80,8 @@ class _Readings:
     def collect(self) -> Iterator[Metric]:
         reading, pools = self._reader.figures()
         rows = self._reader.running.rows
-        listeners = [([name], of_listener(reading.listeners[row])) for name, row in rows.listeners.items()]
+        names = [listener.name for listener in self._reader.running.configuration.listeners]
+        listeners = [([name], of_listener(reading.listeners[rows.listeners[name]])) for name in names]
         states = list(self._states.by_id.values())
         servers = [([state.server.pool, state.server.name], of_server(reading.servers[state.row])) for state in states]
         unserved = {pool.name: reading.pools[rows.pools[pool.name]] for pool, _ in pools}

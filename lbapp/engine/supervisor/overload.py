@@ -68,6 +68,16 @@ class OverloadWatch:
             self._full[listener.name] = _watch_room(listener, running.configuration.limits.connections_max, totals)
             self._limited[listener.name] = _watch_clients(listener, totals)
 
+    def take_over(self, former: OverloadWatch) -> None:
+        """Go on with the episodes of a generation before."""
+        for watched, before in (
+            ({"": self._node}, {"": former._node}),
+            (self._full, former._full),
+            (self._limited, former._limited),
+        ):
+            for name in watched.keys() & before.keys():
+                watched[name].episodes, watched[name].since = before[name].episodes, before[name].since
+
     def totals(self, listener: Listener) -> AdmissionTotals:
         """Return whom a listener has not let in so far."""
         return admission_totals(self._running.segment, self._running.rows.listeners[listener.name])

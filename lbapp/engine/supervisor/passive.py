@@ -21,7 +21,8 @@ from lbapp.engine.policy.outlier import Ejected, Outliers, Returned, Tally
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.limits import PASSIVE_LOOK_INTERVAL_S
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.passive import OnError
@@ -57,6 +58,17 @@ class Passive:
         }
         self._counted: dict[int, _Counted] = {}
         self._take_in()
+
+    def take_over(self, former: Passive) -> None:
+        """Go on with the outliers of pools that look for them as before; those of the others are let back."""
+        for pool, outliers in self._outliers.items():
+            before = former._outliers.get(pool)
+            if before is not None and before.settings == outliers.settings:
+                self._outliers[pool] = before
+        for state in self._states.by_id.values():
+            is_known = self._outliers.get(state.pool.name) is former._outliers.get(state.pool.name)
+            if state.ejected and not is_known:
+                self._states.end_ejection(state)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""

@@ -45,18 +45,22 @@ _CHECK: Final = "import sys, pathlib; from lbapp.engine.memory import walk; prin
 _DIGEST: Final = re.compile(r"#[0-9a-f]{32}").fullmatch
 T = TypeVar("T")
 
+_BY_TABLE: Final = frozenset((PersistenceType.IP, PersistenceType.HEADER))
 Finding = tuple[str, str]  # kind of event, message
 
 
-def prepare(configuration: Configuration) -> tuple[Configuration, list[Finding]]:
-    """Return the configuration with all that persistence needs in it, and what there is to say. Raises StartError."""
+def prepare(configuration: Configuration, *, is_table_open: bool = False) -> tuple[Configuration, list[Finding]]:
+    """Return the configuration with all that persistence needs in it, and what there is to say. Raises StartError.
+
+    `is_table_open`: workers use the table already.
+    """
     types = {pool.persistence.type for pool in configuration.pools if pool.persistence is not None}
     if not types:
         return configuration, []
     folder = Path(configuration.engine.state_dir or default_state_dir())
     engine = replace(configuration.engine, state_dir=str(folder))
     findings: list[Finding] = []
-    if types & {PersistenceType.IP, PersistenceType.HEADER}:
+    if types & _BY_TABLE and not is_table_open:
         findings += _check(folder)
     pools = configuration.pools
     if any(_needs_keys(pool) for pool in pools):
@@ -149,6 +153,15 @@ class Clients:
             for pool in running.configuration.pools
             if pool.persistence is not None and pool.persistence.type is not PersistenceType.COOKIE
         }
+
+    @property
+    def has_table(self) -> bool:
+        """Say whether the table is in use."""
+        return bool(self._types)
+
+    def take_over(self, former: Clients) -> None:
+        """Go on with the table that a generation before has opened: no process may open it twice."""
+        self._memory = former._memory
 
     async def listed(self, pool: str | None, key: str | None, limit: int) -> RememberedClients:
         """Return who is remembered, at most `limit`. Raises RequestRefused."""

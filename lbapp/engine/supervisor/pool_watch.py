@@ -8,7 +8,7 @@ the engine ends before.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import anyio
@@ -18,7 +18,8 @@ from lbapp.engine.policy.overload import Began, Ended, Episodes
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_outcomes, pool_totals
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.limits import OVERLOAD_LOOK_INTERVAL_S, OVERLOAD_QUIET_S
 from lbapp.model.outcomes import Outcome
@@ -56,6 +57,11 @@ class PoolWatch:
             pool.name: _Watched(pool, Episodes(self.totals(pool).queued_total, OVERLOAD_QUIET_S), served_by=pool.name)
             for pool in running.configuration.pools
         }
+
+    def take_over(self, former: PoolWatch) -> None:
+        """Go on with what a generation before has said of pools."""
+        for name in self._watched.keys() & former._watched.keys():
+            self._watched[name] = replace(former._watched[name], pool=self._watched[name].pool)
 
     def totals(self, pool: Pool) -> PoolTotals:
         """Return what the workers have counted of a pool."""

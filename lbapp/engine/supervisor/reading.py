@@ -39,8 +39,9 @@ from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.pool_watch import PoolWatch, Situation
 from lbapp.engine.supervisor.processes import ProcessFigures
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.sockets import Listening
-from lbapp.engine.supervisor.state import ServerState, ServerStates
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_server, traffic
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.admission import TurnedAway
@@ -69,9 +70,13 @@ class StatusReader:
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
 
+    def take_over(self, former: StatusReader) -> None:
+        """Go on with the figures of processes that a generation before has kept."""
+        self._processes = former._processes
+
     def status(self) -> Status:
         """Return everything as it is now, or was at most STATUS_AGE_MAX_S ago when nothing changed since."""
-        key = (self.states.revision, self.life.phase)
+        key = (self.states.revision, self.life.phase, self.running.generation)
         now_s = time.monotonic()
         if self._last and self._last[0] == key and now_s - self._last[1] < STATUS_AGE_MAX_S:
             return self._last[2]
@@ -161,7 +166,7 @@ class StatusReader:
             **traffic(of_listener(now.listeners[row]), of_listener(earlier.listeners[row]), seconds),
             "name": listener.name,
             "protocol": listener.protocol.value,
-            "bind": [str(bind) for bind in self.listening.binds[listener.name]],
+            "bind": [str(bind) for bind in self.listening.binds(listener.name)],
             "pool": listener.pool,
             "turned_away": {reason.name.lower(): totals.turned_away[reason] for reason in TurnedAway},
             "rate_limited_total": totals.rate_limited,
@@ -222,7 +227,7 @@ class StatusReader:
     def _rows_of(self, pool: Pool) -> Sequence[int]:
         """Return every row that may be one of the pool's, so that totals never go back when a server goes."""
         rows = self.running.rows
-        return range(*rows.reserved.get(pool.name, (0, 0))) or [rows.servers[server.id] for server in pool.servers]
+        return rows.reserved[pool.name] if pool.discover else [rows.servers[server.id] for server in pool.servers]
 
     def _server(self, state: ServerState, is_eligible: bool, now: Reading, earlier: Reading) -> ServerStatus:
         server, row = state.server, state.row

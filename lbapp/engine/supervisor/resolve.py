@@ -44,6 +44,22 @@ class Resolver:
         self._due_s: dict[str, float] = {}  # by the event loop's clock
         self._failing: dict[str, int] = {}  # how often in a row
 
+    def take_over(self, former: Resolver) -> None:
+        """Know what a generation before has been told, and for how long it holds."""
+        names = {server.host for server in self._servers.values() if server.is_named}
+        for name in names & former._due_s.keys():
+            self._due_s[name] = former._due_s[name]
+        for name in names & former._answers.keys():
+            self._answers[name] = former._answers[name]
+        for name in names & former._failing.keys():
+            self._failing[name] = former._failing[name]
+        self._read()
+
+    def _read(self) -> bool:
+        found = {row: addresses for row, server in self._servers.items() if (addresses := self._addresses_of(server))}
+        changed, self.addresses = found != self.addresses, found
+        return changed
+
     async def resolve(self, *, only_due: bool = False) -> bool:
         """Ask for every name once, some at a time; say whether `addresses` changed. `only_due`: whose answer has run out."""
         names = {server.host for server in self._servers.values() if server.is_named}
@@ -54,9 +70,7 @@ class Resolver:
         async with anyio.create_task_group() as tasks:
             for name in names:
                 tasks.start_soon(self._ask, name, limiter)
-        found = {row: addresses for row, server in self._servers.items() if (addresses := self._addresses_of(server))}
-        changed, self.addresses = found != self.addresses, found
-        return changed
+        return self._read()
 
     async def run(self, tell: Tell) -> None:
         """Ask again and again, and tell the workers when something changed."""

@@ -21,7 +21,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,77 +45,162 @@ _REASONS: Final = {
 
 
 @dataclass(slots=True)
+class OpenedBind:
+    """One bind that is listened on. `bind` has the real port; `sockets` are those of the workers, by slot."""
+
+    bind: Bind
+    sockets: list[socket.socket]
+    file: tuple[Path, int] | None = None  # of a Unix socket, with its inode
+
+    def close(self) -> None:
+        """Listen no more, and remove the file if it is still ours."""
+        if self.file is not None:
+            remove_if_ours(*self.file)
+        for opened in set(self.sockets):
+            opened.close()
+
+
+Opened = dict[str, OpenedBind]  # by key
+Wanted = dict[str, tuple[Listener, Bind]]  # by key
+
+
 class Listening:
-    """All listening sockets of the engine.
+    """All listening sockets of the engine, by key: what is listened on with one key is one socket, whoever's it is."""
 
-    `binds` has the real addresses, with the port that was found for port 0.
-    """
-
-    binds: dict[str, tuple[Bind, ...]] = field(default_factory=dict)
-    _by_worker: list[list[tuple[str, socket.socket]]] = field(default_factory=list)
-    _owned: list[socket.socket] = field(default_factory=list)
-    _files: list[tuple[Path, int]] = field(default_factory=list)
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._opened: Opened = {}
+        self._binds: dict[str, tuple[Bind, ...]] = {}  # by listener
 
     @classmethod
     def open(cls, listeners: Sequence[Listener], workers: int) -> Listening:
         """Open every socket for so many workers. Raises StartError, and leaves nothing open then."""
-        listening = cls(_by_worker=[[] for _ in range(workers)])
-        try:
-            for listener in listeners:
-                listening.binds[listener.name] = tuple(listening._open_bind(listener, bind) for bind in listener.binds)
-        except BaseException:
-            listening.close()
-            raise
+        listening = cls(workers)
+        listening.take(listeners, listening.prepare(listeners))
         return listening
 
-    def of_worker(self, slot: int) -> list[tuple[str, int]]:
-        """Return (listener, descriptor) of every socket that the worker in `slot` accepts from."""
-        return [(name, opened.fileno()) for name, opened in self._by_worker[slot % len(self._by_worker)]]
+    def prepare(self, listeners: Sequence[Listener]) -> Opened:
+        """Open what other listeners need and is not open. Raises StartError, and leaves nothing more open then."""
+        opened: Opened = {}
+        try:
+            for key, (listener, bind) in _wanted(listeners).items():
+                if key not in self._opened:
+                    opened[key] = self._open(listener, bind)
+        except BaseException:
+            self.discard(opened)
+            raise
+        return opened
+
+    @staticmethod
+    def discard(opened: Opened) -> None:
+        """Close what was prepared."""
+        for each in opened.values():
+            each.close()
+
+    def take(self, listeners: Sequence[Listener], opened: Opened) -> None:
+        """Listen for these listeners from now on, with what was prepared for them; what they do not need is closed."""
+        wanted = _wanted(listeners)
+        for key in [key for key in self._opened if key not in wanted]:
+            self._opened.pop(key).close()
+        self._opened.update(opened)
+        for key, (listener, _) in wanted.items():
+            if key not in opened:
+                _apply_again(self._opened[key], listener)
+        self._binds = {}
+        for key, (listener, _) in wanted.items():
+            self._binds[listener.name] = (*self._binds.get(listener.name, ()), self._opened[key].bind)
+
+    def binds(self, listener: str) -> tuple[Bind, ...]:
+        """Return the real addresses of a listener, with the port that was found for port 0."""
+        return self._binds[listener]
+
+    def of_worker(self, slot: int, opened: Opened | None = None) -> dict[str, int]:
+        """Return the descriptor of every socket that the worker in `slot` accepts from, by key; `opened`: of those alone."""
+        found = self._opened if opened is None else opened
+        return {key: each.sockets[slot % self._workers].fileno() for key, each in found.items()}
 
     def close(self) -> None:
         """Close every socket and remove the files of Unix listeners that are still ours."""
-        for path, inode in self._files:
-            remove_if_ours(path, inode)
-        for opened in self._owned:
-            opened.close()
-        self._owned.clear()
-        self._files.clear()
-        self._by_worker = [[] for _ in self._by_worker]
+        for each in self._opened.values():
+            each.close()
+        self._opened.clear()
 
-    def _open_bind(self, listener: Listener, bind: Bind) -> Bind:
+    def _open(self, listener: Listener, bind: Bind) -> OpenedBind:
         try:
             return self._open_unix(listener, bind) if bind.path else self._open_tcp(listener, bind)
         except OSError as error:
             raise refusal(f"cannot listen on {bind} (listener {listener.name})", bind, error) from error
 
-    def _open_tcp(self, listener: Listener, bind: Bind) -> Bind:
+    def _open_tcp(self, listener: Listener, bind: Bind) -> OpenedBind:
         transport = listener.transport
         family, address = _resolved(bind)
         if bind.port:
             _check_unused(family, address, transport.ipv6_only)
-        for of_worker in self._by_worker:
-            opened = _tcp_socket(family, transport.ipv6_only)
-            self._owned.append(opened)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            socket_options.apply(opened, socket_options.listening_options(transport))  # accepted sockets inherit them
-            opened.bind(address)
-            opened.listen(LISTEN_BACKLOG)
-            of_worker.append((listener.name, opened))
-            address = opened.getsockname()  # from now on the port that was found for port 0
-        return Bind(host=bind.host, port=int(address[1]))
+        made = OpenedBind(bind, [])
+        try:
+            for _ in range(self._workers):
+                opened = _tcp_socket(family, transport.ipv6_only)
+                made.sockets.append(opened)
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                socket_options.apply(
+                    opened, socket_options.listening_options(transport)
+                )  # accepted sockets inherit them
+                opened.bind(address)
+                opened.listen(LISTEN_BACKLOG)
+                address = opened.getsockname()  # from now on the port that was found for port 0
+        except BaseException:
+            made.close()
+            raise
+        made.bind = Bind(host=bind.host, port=int(address[1]))
+        return made
 
-    def _open_unix(self, listener: Listener, bind: Bind) -> Bind:
-        transport = listener.transport
+    def _open_unix(self, listener: Listener, bind: Bind) -> OpenedBind:
         path = Path(bind.path)
-        opened, inode = open_unix(path, transport.unix_mode & ~_WORLD_WRITES)
-        self._owned.append(opened)
-        self._files.append((path, inode))
-        if transport.unix_user or transport.unix_group:
-            _give_to(path, transport.unix_user, transport.unix_group)
-        path.chmod(transport.unix_mode)
-        for of_worker in self._by_worker:
-            of_worker.append((listener.name, opened))
-        return bind
+        opened, inode = open_unix(path, listener.transport.unix_mode & ~_WORLD_WRITES)
+        made = OpenedBind(bind, [opened] * self._workers, (path, inode))
+        try:
+            _open_to(path, listener)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+
+def keys_of(listener: Listener) -> list[str]:
+    """Return what names each listening socket of a listener: who has the same key can take the socket over as it is."""
+    kind = ",v6only" if listener.transport.ipv6_only else ""
+    # Port 0 stands for any that is free: of another listener, for another.
+    return [f"{bind}{kind}" + ("" if bind.path or bind.port else f",{listener.name}") for bind in listener.binds]
+
+
+def listening_of(listeners: Sequence[Listener]) -> tuple[tuple[str, str], ...]:
+    """Return the key and the listener of each socket, as workers are told."""
+    return tuple((key, listener.name) for key, (listener, _) in _wanted(listeners).items())
+
+
+def _wanted(listeners: Sequence[Listener]) -> Wanted:
+    return {
+        key: (listener, bind)
+        for listener in listeners
+        for key, bind in zip(keys_of(listener), listener.binds, strict=True)
+    }
+
+
+def _apply_again(opened: OpenedBind, listener: Listener) -> None:
+    """Have clients that come from now on get what a listener asks for, as far as a socket that is open can."""
+    if opened.file is not None:
+        with contextlib.suppress(OSError, StartError):
+            _open_to(opened.file[0], listener)
+        return
+    for each in opened.sockets:
+        socket_options.apply(each, socket_options.DEFAULTS + socket_options.listening_options(listener.transport))
+
+
+def _open_to(path: Path, listener: Listener) -> None:
+    transport = listener.transport
+    if transport.unix_user or transport.unix_group:
+        _give_to(path, transport.unix_user, transport.unix_group)
+    path.chmod(transport.unix_mode)
 
 
 def warnings(listeners: Sequence[Listener]) -> list[str]:

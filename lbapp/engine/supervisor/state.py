@@ -11,17 +11,15 @@ forgets the health. An agent's word is kept beside the operator's wish and the c
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 
-from lbapp.control.messages import Actor, Event, ProbeStatus
+from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy import slow_start
-from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
-from lbapp.engine.policy.eligibility import Candidate
+from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import CheckType, Pool, Server
-from lbapp.model.health import StartPolicy
 from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState
 
 _WENT = {
@@ -31,102 +29,21 @@ _WENT = {
 }
 
 
-@dataclass(slots=True)
-class ServerState:
-    """One server as it stands now.
-
-    Times are Unix seconds; `revision` is that of its last change of state or weight. `health` is what clients feel: what
-    checks found, or DOWN while the agent says so. `because` is all that is known of what changed it last.
-    """
-
-    server: Server
-    pool: Pool
-    row: int
-    pool_row: int
-    weight: int
-    admin: AdminState = AdminState.READY
-    health: HealthState = HealthState.UNKNOWN
-    health_reason: str = "not checked yet"
-    health_since: float = field(default_factory=time.time)
-    changed_at: float | None = None
-    changed_by: Actor | None = None
-    revision: int = 0
-    admin_changed: Signal = field(default_factory=Signal)
-    checked: HealthState = HealthState.UNKNOWN
-    checked_reason: str = "not checked yet"
-    because: str = ""
-    probe: ProbeStatus | None = None
-    wish: Wish = NO_WISH
-    is_not_found: bool = False  # its check says by a 404 that it wants no new clients
-    ejected: str = ""  # why traffic has it ejected; empty: it has not
-    ejected_until: float = 0.0
-    warming_since: float | None = None  # monotonic seconds: when its slow start began
-    share_permille: int = slow_start.WHOLE
-    was_out: bool = False  # at the last write
-    is_leaving: bool = False  # no longer among what its pool's name stands for
-
-    @property
-    def is_eligible(self) -> bool:
-        """Say whether the server may get new clients, as far as that depends on it alone."""
-        return self.is_wanted and self.is_healthy
-
-    @property
-    def is_wanted(self) -> bool:
-        """Say whether the operator, the weight and the server itself have nothing against new clients."""
-        is_ready = self.admin is AdminState.READY and not self.is_leaving
-        return is_ready and self.weight_for_workers > 0 and not self.no_new_clients
-
-    @property
-    def is_healthy(self) -> bool:
-        """Say whether neither checks nor traffic have anything against new clients."""
-        return self.health_for_workers is not HealthState.DOWN and not self.ejected
-
-    @property
-    def candidate(self) -> Candidate:
-        """The server among those of its pool: together with them it is said who may get new clients."""
-        return Candidate(self.is_wanted, self.is_healthy, self.server.is_backup)
-
-    @property
-    def no_new_clients(self) -> str:
-        """Why the server itself asks for no new clients; empty while it takes them."""
-        if self.wish.no_new_clients:
-            return f"its agent says {self.wish.no_new_clients}"
-        return "its health check says 404" if self.is_not_found else ""
-
-    @property
-    def weight_for_workers(self) -> int:
-        """The weight, or the share of it that the agent wants."""
-        return weight_of(self.weight, self.wish.percent, WEIGHT_MAX)
-
-    @property
-    def connections_max(self) -> int:
-        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit.
-
-        During a slow start only its share of that, or who waits would fill the server at once.
-        """
-        whole = min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
-        return -(-whole * self.share_permille // slow_start.WHOLE)
-
-    @property
-    def health_for_workers(self) -> HealthState:
-        """The health, where UNKNOWN is as good as DOWN while nothing has been found in a pool that wants checked servers."""
-        is_to_be_checked = self.pool.health_check.start is StartPolicy.CHECKED
-        return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health
-
-
 class ServerStates:
     """All servers by id (`pool/server`), in the order of the file.
 
     `revision` grows with every change of any of them.
     """
 
-    def __init__(self, running: Running, events: Events) -> None:
+    def __init__(self, running: Running, events: Events, *, is_published: bool = True) -> None:
         self.revision = 0
         self.changed = Signal()
         self.by_id: dict[str, ServerState] = {}
         self._cells = running.segment.cells
         self._layout = running.segment.layout
         self._events = events
+        self._is_published = is_published
+        self._pools = {pool.name: pool for pool in running.configuration.pools}
         self._rows = running.rows
         self._by_row: dict[int, ServerState] = {}
         self._members: dict[str, list[ServerState]] = {pool.name: [] for pool in running.configuration.pools}
@@ -134,6 +51,23 @@ class ServerStates:
             for server in pool.servers:
                 self.add(server, pool, running.rows.servers[server.id])
         self.revision = 0  # a beginning is no change
+
+    def take_over(self, former: ServerStates) -> None:
+        """Know what a generation before has known. To be called before `publish`."""
+        self.revision = former.revision + 1
+        for name, row in self._rows.pools.items():
+            if name in self._pools and name not in former._pools:
+                self._cells[self._layout.pool_withheld(row)] = 0  # it is new, or was gone: the intentions say more
+        for state in self.by_id.values():
+            before = former.by_id.get(state.server.id)
+            if before is not None and before.row == state.row:
+                state.take_over(before)
+
+    def publish(self) -> None:
+        """Let workers see the states, all of them at once, and each change from now on."""
+        self._is_published = True
+        for state in self.by_id.values():
+            self._write(state)
 
     def members(self, pool: Pool) -> list[ServerState]:
         """Return the servers of a pool: those of the file, or those found."""
@@ -328,6 +262,8 @@ class ServerStates:
         state.wish, state.is_not_found = NO_WISH, False
 
     def _write(self, state: ServerState) -> None:
+        if not self._is_published:
+            return
         self._warm_up(state)
         block = self._layout.state(state.row)
         self._cells[block + at.STATE_ADMIN] = AdminState.MAINT if state.is_leaving else state.admin

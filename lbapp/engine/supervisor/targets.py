@@ -14,7 +14,7 @@ import anyio
 
 from lbapp.engine.policy.health import HealthRecord
 from lbapp.engine.supervisor.events import Signal
-from lbapp.engine.supervisor.state import ServerState
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.states import AdminState
 

@@ -17,22 +17,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from lbapp.engine.channel import (
+    Applied,
     Assignment,
     ChannelClosed,
     ListeningSockets,
     Message,
+    Prepare,
+    Prepared,
     Serving,
     channel_pair,
 )
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
+from lbapp.engine.supervisor.events import Signal
 from lbapp.model.limits import HEARTBEAT_AGE_MAX_S, HEARTBEAT_INTERVAL_S, WORKER_START_TIMEOUT_S
 
 OUTBOX_MAX: Final = 256  # messages a worker may be behind with
@@ -50,6 +54,10 @@ class WorkerProcess:
         self.served_at: float | None = None  # monotonic
         self.hung = False
         self.serving = anyio.Event()
+        self.prepared: Prepared | None = None  # what it said last of another generation
+        self.applied = 0  # the generation that it serves by, where that is not its first
+        self.answered = Signal()
+        self.is_gone = False
         self._heartbeat_cell = segment.layout.worker(slot) + at.WORKER_HEARTBEAT_NS
         self._segment = segment
         self._channel, end = channel_pair()
@@ -64,9 +72,16 @@ class WorkerProcess:
         self.pid = self._process.pid
 
     def assign(self, assignment: Assignment, fds: Sequence[int]) -> None:
-        """Send the assignment, the scoreboard and the listening sockets, in as many messages as they need."""
-        carried = [self._segment.fd, *fds]
-        self._post(assignment, carried[:_FDS_PER_MESSAGE])
+        """Send the assignment, the scoreboard and the listening sockets."""
+        self._post_with(assignment, [self._segment.fd, *fds])
+
+    def prepare(self, assignment: Assignment, opened: Mapping[str, int]) -> None:
+        """Have it get ready for another generation; `opened`: the listening sockets that are new, by key."""
+        self._post_with(Prepare(assignment, tuple(opened)), list(opened.values()))
+
+    def _post_with(self, message: Message, carried: Sequence[int]) -> None:
+        """Send a message and descriptors, in as many messages as they need."""
+        self._post(message, carried[:_FDS_PER_MESSAGE])
         for start in range(_FDS_PER_MESSAGE, len(carried), _FDS_PER_MESSAGE):
             part = carried[start : start + _FDS_PER_MESSAGE]
             self._post(ListeningSockets(len(part)), part)
@@ -100,6 +115,8 @@ class WorkerProcess:
                 self.kill()
                 self._process.wait()
             self._close()
+            self.is_gone = True
+            self.answered.fire()
 
     def _post(self, message: Message, fds: Sequence[int]) -> None:
         try:
@@ -122,6 +139,11 @@ class WorkerProcess:
                     self.served_at = time.monotonic()
                     self.serving.set()
                     self._on_serving(self)
+                elif isinstance(message, Prepared):
+                    self.prepared = message
+                elif isinstance(message, Applied):
+                    self.applied = message.generation
+                self.answered.fire()
 
     async def _watch_heartbeat(self) -> None:
         with anyio.move_on_after(WORKER_START_TIMEOUT_S):

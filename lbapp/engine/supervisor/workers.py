@@ -15,21 +15,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
 
-from lbapp.engine.channel import Assignment, Drain, Message, SocketAddress
+from lbapp.engine.channel import Apply, Assignment, Drain, Message, Prepared, SocketAddress
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard import totals
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.sockets import Listening
+from lbapp.engine.supervisor.sockets import Listening, Opened, listening_of
 from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
 from lbapp.model.entities import Server
 from lbapp.model.errors import StartError
-from lbapp.model.limits import RESTART_DELAY_MAX_S, WORKER_START_TIMEOUT_S
+from lbapp.model.limits import RELOAD_STEP_TIMEOUT_S, RESTART_DELAY_MAX_S, WORKER_START_TIMEOUT_S
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
@@ -37,20 +38,44 @@ STABLE_S: Final = 10.0  # a worker that served for so long died by chance, not b
 _FIRST_DELAY_S: Final = 0.25
 _KILL_MARGIN_S: Final = 2.0  # beyond the drain's timeout, before SIGKILL
 
-Addresses = Callable[[], dict[int, tuple[SocketAddress, ...]]]
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What workers serve by: a generation, and what is known of it at the moment that is asked for."""
+
+    running: Running
+    addresses: Callable[[], dict[int, tuple[SocketAddress, ...]]] = dict
+    tls: Callable[[], TlsMaterial] = lambda: NO_MATERIAL
+    discovered: Callable[[], dict[str, dict[int, Server]]] = dict
+
+    def assignment(self, slot: int) -> Assignment:
+        """Return what the worker in a slot is told to serve."""
+        running = self.running
+        return Assignment(
+            slot=slot,
+            generation=running.generation,
+            configuration=running.configuration,
+            rows=running.rows,
+            addresses=self.addresses(),
+            listening=listening_of(running.configuration.listeners),
+            tls=self.tls(),
+            discovered=self.discovered(),
+        )
+
+
+class WorkerRefused(Exception):
+    """A worker cannot serve what it was asked to: a sentence says why."""
 
 
 class Workers:
-    """All workers of the node. `addresses` gives the servers' addresses as known when a worker starts."""
+    """All workers of the node. `served`: what they serve by."""
 
-    def __init__(self, running: Running, listening: Listening, events: Events, addresses: Addresses) -> None:
-        self.restarts = [0] * running.configuration.engine.workers
-        self._running = running
+    def __init__(self, served: Served, listening: Listening, events: Events) -> None:
+        self.restarts = [0] * served.running.configuration.engine.workers
+        self._served = served
+        self._segment = served.running.segment
         self._listening = listening
         self._events = events
-        self._addresses = addresses
-        self.tls: Callable[[], TlsMaterial] = lambda: NO_MATERIAL  # what is served when a worker starts
-        self.discovered: Callable[[], dict[str, dict[int, Server]]] = dict
         self._live: dict[int, WorkerProcess] = {}
         self._stopping = False
         self._started = False
@@ -83,6 +108,43 @@ class Workers:
         """Send a message to every live worker."""
         for worker in list(self._live.values()):
             worker.tell(message)
+
+    async def prepare(self, served: Served, opened: Opened) -> None:
+        """Have every worker get ready to serve by another generation. Raises WorkerRefused; then nothing is to come of it."""
+        asked = list(self._live.values())
+        for worker in asked:
+            worker.prepare(served.assignment(worker.slot), self._listening.of_worker(worker.slot, opened))
+        number = served.running.generation
+        try:
+            with anyio.fail_after(RELOAD_STEP_TIMEOUT_S):
+                for worker in asked:
+                    while not (worker.is_gone or _is_about(worker.prepared, number)):
+                        await worker.answered.wait()
+        except TimeoutError as error:
+            raise WorkerRefused(f"a worker was not ready within {RELOAD_STEP_TIMEOUT_S:g} s") from error
+        for worker in asked:
+            if not worker.is_gone and worker.prepared is not None and worker.prepared.problem:
+                raise WorkerRefused(worker.prepared.problem)
+
+    async def apply(self, served: Served, opened: Opened) -> None:
+        """Have every worker serve by a generation that was prepared, and return when all do.
+
+        One that does not is replaced, by one that does.
+        """
+        self._served = served
+        number = served.running.generation
+        asked = list(self._live.values())
+        for worker in asked:
+            if not _is_about(worker.prepared, number):  # it has come in the meantime
+                worker.prepare(served.assignment(worker.slot), self._listening.of_worker(worker.slot, opened))
+            worker.tell(Apply(number))
+        with anyio.move_on_after(RELOAD_STEP_TIMEOUT_S):
+            for worker in asked:
+                while not worker.is_gone and worker.applied != number:
+                    await worker.answered.wait()
+        for worker in asked:
+            if not worker.is_gone and worker.applied != number:
+                worker.kill()
 
     async def stop(self, timeout_s: float) -> None:
         """Let every worker serve what it has and leave.
@@ -151,27 +213,14 @@ class Workers:
             self._left = anyio.Event()
 
     def _start_one(self, slot: int) -> WorkerProcess:
-        running = self._running
-        sockets = self._listening.of_worker(slot)
-        worker = WorkerProcess(slot, running.segment, self._report_serving)
+        worker = WorkerProcess(slot, self._segment, self._report_serving)
         self._live[slot] = worker
-        worker.assign(
-            Assignment(
-                slot=slot,
-                generation=running.generation,
-                configuration=running.configuration,
-                rows=running.rows,
-                addresses=self._addresses(),
-                listening=tuple(name for name, _ in sockets),
-                tls=self.tls(),
-                discovered=self.discovered(),
-            ),
-            [fd for _, fd in sockets],
-        )
+        assignment, sockets = self._served.assignment(slot), self._listening.of_worker(slot)
+        worker.assign(assignment, [sockets[key] for key, _ in assignment.listening])
         return worker
 
     def _reset(self, slot: int) -> None:
-        segment = self._running.segment
+        segment = self._segment
         block = segment.layout.worker(slot)
         segment.cells[block + at.WORKER_PHASE] = WorkerPhase.GONE
         segment.cells[block + at.WORKER_PID] = 0
@@ -185,3 +234,7 @@ class Workers:
         kind = "worker_hung" if worker.hung else "worker_died"
         message = f"worker {worker.slot} (pid {worker.pid}) {describe_status(status)}; another takes its place"
         self._events.add(kind, f"worker {worker.slot}", message)
+
+
+def _is_about(prepared: Prepared | None, generation: int) -> bool:
+    return prepared is not None and prepared.generation == generation

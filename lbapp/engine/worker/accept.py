@@ -27,7 +27,6 @@ from lbapp.engine.worker.steering import Steering, build_steering
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.model.entities import Listener, Protocol
 from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, TURNED_AWAY_PER_EVENT_MAX
-from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
@@ -38,7 +37,10 @@ Preamble = Callable[[Downstream], Awaitable[None]]
 
 
 class ListenerRuntime:
-    """One listener as this worker serves it. `preambles` are run in their order before its protocol is served."""
+    """One listener as this worker serves it. `preambles` are run in their order before its protocol is served.
+
+    `tls`: what shakes hands with its clients, where it has them speak TLS.
+    """
 
     def __init__(
         self,
@@ -46,8 +48,9 @@ class ListenerRuntime:
         cells: ListenerCells,
         router: Router,
         pools: dict[str, UpstreamPool],
-        material: TlsMaterial = NO_MATERIAL,
+        tls: TlsPreamble | None = None,
     ) -> None:
+        self.settings = listener
         self.name = listener.name
         self.protocol = listener.protocol
         self.cells = cells
@@ -67,22 +70,38 @@ class ListenerRuntime:
         self.rate: RequestRate | None = None
         if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
             self.preambles = (ProxyPreamble(listener.name, transport),)
-        self.tls = None if listener.tls is None else TlsPreamble(listener, material)
+        self.tls = tls
         if self.tls is not None:
             self.preambles += (self.tls,)
         elif listener.routes and not is_http:
             self.preambles += (PassthroughPreamble(listener, pools),)
 
-    def admit_through(self, door: Door) -> None:
+    def may_become(self, fresh: ListenerRuntime) -> bool:
+        """Say whether connections that are open can go on by what is served from now on."""
+        before, after = self.settings, fresh.settings
+        return (
+            before.protocol is after.protocol
+            and (before.tls is None) is (after.tls is None)
+            and self.knows_client_late is fresh.knows_client_late
+        )
+
+    def become(self, fresh: ListenerRuntime) -> None:
+        """Serve by another configuration from the next request on, on connections that are open as well."""
+        self.__dict__.update(fresh.__dict__)
+
+    def admit_through(self, door: Door | None) -> None:
         """Ask of every client what `door` does: at the accept, or as soon as it is known who it is."""
         self.door = door
-        if self.knows_client_late and door.asks_who:
+        if door is not None and self.knows_client_late and door.asks_who:
             self.preambles = (self.preambles[0], ClientPreamble(door), *self.preambles[1:])
 
-    def limit_requests(self, rate: RequestRate) -> None:
-        """Ask of every request whether its client asks too often."""
+    def limit_requests(self, rate: RequestRate | None) -> None:
+        """Ask of every request whether its client asks too often. A limit that stays goes on counting."""
+        if rate is not None and self.rate is not None and rate.admission == self.rate.admission:
+            rate = self.rate
         self.rate = rate
-        self.only_pool = None
+        if rate is not None:
+            self.only_pool = None
 
 
 class Acceptor:
@@ -90,12 +109,12 @@ class Acceptor:
 
     def __init__(self, worker: Worker, listener: ListenerRuntime, sock: socket.socket) -> None:
         self._worker = worker
-        self._listener = listener
+        self.listener = listener
         self.socket = sock
 
     def accept(self) -> bool:
         """Take the clients that are waiting, up to a limit, and start serving them; return whether more may wait."""
-        worker, listener = self._worker, self._listener
+        worker, listener = self._worker, self.listener
         reactor: Reactor = worker.reactor
         keeper, door = worker.doorkeeper, listener.door
         turned_away = 0

@@ -16,15 +16,15 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.policy.admission import Address, Gate, client_network
-from lbapp.engine.policy.rate import TokenBuckets, pipes_max, room_for_clients, share_of
+from lbapp.engine.policy.rate import TokenBuckets, room_for_clients, share_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.forwarding import client_address
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone
-from lbapp.engine.worker.relay import Pipes, SinkGone, SourceEnded, send_all
+from lbapp.engine.worker.relay import SinkGone, SourceEnded, send_all
 from lbapp.engine.worker.steering import OwnAnswer
-from lbapp.model.admission import Admission, Rate, TurnedAway
+from lbapp.model.admission import Admission, TurnedAway
 from lbapp.model.entities import Configuration
 from lbapp.model.limits import (
     CLIENTS_KNOWN_MAX,
@@ -78,16 +78,11 @@ class Door:
         return None
 
     def enter(self, client: Downstream) -> None:
-        """Count a client that is let in, until `leave`."""
+        """Count a client that is let in, until it is closed."""
         address = client.address
         if self._client_max and address is not None:
             client.counted_as = self._key(address)
             self._clients.connected(client.counted_as, 1)
-
-    def leave(self, client: Downstream) -> None:
-        """Undo `enter`."""
-        counted_as, client.counted_as = client.counted_as, b""
-        self._clients.connected(counted_as, -1)
 
     def _key(self, address: Address) -> bytes:
         return self._prefix + client_network(address)
@@ -96,8 +91,9 @@ class Door:
 class RequestRate:
     """How often one client of a listener may ask."""
 
-    def __init__(self, row: int, rate: Rate, burst: int, clients: Clients) -> None:
-        self._buckets = TokenBuckets(rate, burst, CLIENTS_KNOWN_MAX)
+    def __init__(self, row: int, admission: Admission, clients: Clients) -> None:
+        self.admission = admission
+        self._buckets = TokenBuckets(admission.client_request_rate, admission.client_burst, CLIENTS_KNOWN_MAX)
         self._clients = clients
         self._prefix = row.to_bytes(2, "little")
 
@@ -145,8 +141,8 @@ class ClientPreamble:
 class Doorkeeper:
     """Room for clients in one worker."""
 
-    def __init__(self, worker: Worker, share: int) -> None:
-        self.share = share
+    def __init__(self, worker: Worker) -> None:
+        self.share = 0
         self._worker = worker
         self._farewells = 0
         self._spare: deque[tuple[Downstream, float]] = deque()  # who could go, and since when it carries nothing
@@ -289,17 +285,17 @@ def _is_silent(client: Downstream) -> bool:
 
 
 def set_up(worker: Worker, configuration: Configuration, slot: int, rows: dict[str, int]) -> None:
-    """Have every listener of a worker ask of its clients what the configuration says."""
+    """Have every listener of a worker ask of its clients what the configuration says; who is counted stays counted."""
     share = share_of(configuration.limits.connections_max, slot, configuration.engine.workers)
     descriptors, _ = getrlimit(RLIMIT_NOFILE)
-    worker.pipes = Pipes(pipes_max(descriptors))
-    worker.doorkeeper = Doorkeeper(worker, min(share, room_for_clients(descriptors)))
-    clients = Clients(worker.segment, slot)
+    worker.doorkeeper.share = min(share, room_for_clients(descriptors))
+    place = (slot, configuration.engine.workers)
     for listener, runtime in zip(configuration.listeners, worker.listeners, strict=True):
         wanted, row = listener.admission, rows[listener.name]
-        if wanted.client_connections_max or wanted.client_request_rate.count:
-            clients.clear()
+        door = rate = None
         if wanted.connections_max or wanted.client_connections_max or wanted.allow or wanted.deny:
-            runtime.admit_through(Door(row, wanted, clients, (slot, configuration.engine.workers)))
+            door = Door(row, wanted, worker.clients, place)
         if wanted.client_request_rate.count:
-            runtime.limit_requests(RequestRate(row, wanted.client_request_rate, wanted.client_burst, clients))
+            rate = RequestRate(row, wanted, worker.clients)
+        runtime.admit_through(door)
+        runtime.limit_requests(rate)

@@ -107,8 +107,8 @@ class Downstream(Endpoint):
     def close(self) -> None:
         """Close the connection and take it off the counts."""
         if self.fd >= 0:
-            if self.counted_as and self.listener.door is not None:
-                self.listener.door.leave(self)
+            if self.counted_as:
+                self.worker.clients.connected(self.counted_as, -1)
             self.listener.cells.connection_closed()
             self.worker.connection_closed(self)
         super().close()

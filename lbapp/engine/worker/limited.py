@@ -47,7 +47,7 @@ class LimitedPool(UpstreamPool):
 
     def change_servers(self, servers: dict[int, UpstreamServer]) -> None:
         """See UpstreamPool."""
-        self._rows = list(servers)
+        self._rows = sorted(servers)
         super().change_servers(servers)
 
     def choose(self, client_key: bytes, now_s: float, tried: Tried = ()) -> UpstreamServer | None:

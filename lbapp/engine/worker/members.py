@@ -40,35 +40,52 @@ class Members:
 
     def make(self, pool: Pool, servers: Mapping[int, Server]) -> dict[int, UpstreamServer]:
         """Return the servers of a pool, by row in ascending order."""
-        kind = UpstreamServer if pool.transport.proxy_protocol is None else PrivateServer
-        return {row: self._make(kind, pool, row, servers[row]) for row in sorted(servers)}
+        made = {row: self._make(pool, row, server) for row, server in servers.items()}
+        for place, server in enumerate(made.values()):
+            server.place = place
+        return dict(sorted(made.items()))
 
-    def _make(self, kind: type[UpstreamServer], pool: Pool, row: int, server: Server) -> UpstreamServer:
+    def _make(self, pool: Pool, row: int, server: Server) -> UpstreamServer:
+        kind = UpstreamServer if pool.transport.proxy_protocol is None else PrivateServer
         cells = ServerCells(self._segment, self._slot, row, self._book)
         made = kind(self._reactor, server, cells, self._limits, pool.transport)
         made.tls = server_tls(pool, server, self._contexts.get(pool.name))
         return made
 
-    def speak_tls(self, worker: Worker, configuration: Configuration, material: TlsMaterial) -> None:
-        """Speak TLS with the servers of the pools that ask for it; open ones stay as they are. Raises SSLError, OSError."""
+    def build_contexts(self, configuration: Configuration, material: TlsMaterial) -> None:
+        """Take over what speaks TLS with the servers of the pools that ask for it. Raises ssl.SSLError, OSError."""
         self._contexts = {pool.name: build_pool_context(pool, material) for pool in configuration.pools}
-        for pool, upstream in zip(configuration.pools, worker.pools, strict=True):
+
+    def speak_tls(self, worker: Worker) -> None:
+        """Have every new connection to a server speak by the contexts that were built; open ones stay as they are."""
+        for upstream in worker.pools:
             for server in upstream.servers.values():
-                server.tls = server_tls(pool, server.server, self._contexts[pool.name])
+                server.tls = server_tls(upstream.settings, server.server, self._contexts[upstream.name])
+
+    def known_ones(
+        self, known: Mapping[int, UpstreamServer], made: Mapping[int, UpstreamServer]
+    ) -> dict[int, UpstreamServer]:
+        """Return servers as they were made, or, where one is reached as it was, the one that is known: it keeps its
+        connections. Another that is known at a row is let go.
+        """
+        servers = {}
+        for row, server in made.items():
+            before = known.get(row)
+            if before is not None and before.may_become(server):
+                before.become(server)
+                server = before
+            elif before is not None:
+                before.retire()
+            servers[row] = server
+        return servers
 
     def change(self, worker: Worker, pool: Pool, servers: Mapping[int, Server]) -> None:
         """Give a pool exactly these servers from now on. A server whose weight or role has changed keeps its connections."""
         upstream = next(each for each in worker.pools if each.name == pool.name)
         before = upstream.servers
-        made = self.make(pool, servers)
+        made = self.known_ones(worker.servers, self.make(pool, servers))
         for row, server in made.items():
-            known = worker.servers.get(row)
-            if known is not None and known.id == server.id:
-                known.server, known.is_retired = server.server, False
-                made[row] = known
-            elif known is not None:
-                known.retire()
-            made[row].addresses = _addresses_of(servers[row])
+            server.addresses = _addresses_of(servers[row])
         worker.servers.update(made)
         for row, server in before.items():
             if made.get(row) is not server:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -26,13 +26,14 @@ from lbapp.engine.policy.cookie import NOTHING, CookieReading, ServerCookie, set
 from lbapp.engine.policy.persistence import FirstChoice, Remembered, address_key, header_key, verdict_on
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.cookies import field_pattern, take_cookie
-from lbapp.model.entities import Pool
+from lbapp.model.entities import Configuration
 from lbapp.model.limits import PERSISTENCE_PENDING_MAX, PERSISTENCE_WRITE_INTERVAL_S, Limits
 from lbapp.model.persistence import Persistence, PersistenceType, PersistenceVerdict
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.common import CommonExchange
     from lbapp.engine.worker.pools import UpstreamPool
+    from lbapp.engine.worker.run import Worker
 from lbapp.engine.worker.upstream import UpstreamServer
 
 _V = PersistenceVerdict
@@ -299,19 +300,21 @@ def open_writer(path: Path, limits: Limits) -> MemoryWriter:
     return MemoryWriter(memory)
 
 
-def set_up(
-    pools: Collection[tuple[Pool, UpstreamPool]], state_dir: str | None, limits: Limits, file_name: str
-) -> MemoryWriter | None:
-    """Give each pool its persistence. Returns the writer to be run, if one of them needs the table."""
-    writer: MemoryWriter | None = None
-    for entity, pool in pools:
-        settings = entity.persistence
-        if settings is None:
+def persist(worker: Worker, configuration: Configuration, file_name: str) -> MemoryWriter | None:
+    """Give each pool of a worker its persistence, where it has none yet.
+
+    Returns the writer of the table, the one that there is or a new one, if a pool needs it. It has to be run.
+    """
+    writer, state_dir = worker.memory, configuration.engine.state_dir
+    for pool in worker.pools:
+        settings = pool.settings.persistence
+        if settings is None or pool.persistence is not None:
             continue
         if settings.type is PersistenceType.COOKIE:
             pool.persist_with(CookiePersistence(pool, settings))
             continue
         if writer is None:
+            limits = configuration.limits
             writer = open_writer(Path(state_dir) / file_name, limits) if state_dir else MemoryWriter(None)
         writer.pools[pool.name] = pool
         pool.persist_with(MemoryPersistence(pool, settings, writer))

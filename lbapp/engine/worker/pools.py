@@ -35,6 +35,7 @@ class UpstreamPool:
     """One pool as this worker chooses from it."""
 
     def __init__(self, pool: Pool, cells: PoolCells, servers: dict[int, UpstreamServer], load: LoadReader) -> None:
+        self.settings = pool
         self.name = pool.name
         self.cells = cells
         self.servers = servers
@@ -182,7 +183,7 @@ class UpstreamPool:
             if not server.may_keep_idle:
                 server.close_idle()
         states = [
-            ServerState(server.cells.index, server.id, weight, is_eligible, share)
+            ServerState(server.cells.index, server.id, weight, is_eligible, share, server.place)
             for (server, _, weight, share), is_eligible in zip(rows, found.chosen, strict=True)
         ]
         self._eligible = frozenset([each.index for each in states if each.is_eligible])

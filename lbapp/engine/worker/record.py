@@ -237,11 +237,10 @@ class InFlightReader:
         layout = segment.layout
         self._cells = segment.cells
         self._rows = [layout.in_flight(slot) for slot in range(layout.slots)]
-        self._servers = layout.servers
 
     def in_flight(self, indexes: Sequence[int]) -> list[int]:
-        """Return the counts for the servers at `indexes` (rows of the scoreboard), in the same order."""
-        cells, width = self._cells, self._servers
+        """Return the counts for the servers at `indexes` (ascending rows of the scoreboard), in the same order."""
+        cells = self._cells
         if len(indexes) <= _FEW:
             return [sum([cells[row + index] for row in self._rows]) for index in indexes]
         first, last = (indexes[0], indexes[-1] + 1) if indexes else (0, 0)
@@ -251,7 +250,7 @@ class InFlightReader:
             for row_counts in rows[1:]:
                 total = list(map(add, total, row_counts))
             return total
-        counts = [0] * width
+        counts = [0] * (last - first)
         for row in self._rows:
-            counts = list(map(add, counts, cells[row : row + width].tolist()))
-        return [counts[index] for index in indexes]
+            counts = list(map(add, counts, cells[row + first : row + last].tolist()))
+        return [counts[index - first] for index in indexes]

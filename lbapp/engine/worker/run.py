@@ -18,100 +18,123 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from resource import RLIMIT_NOFILE, getrlimit
 from time import monotonic, monotonic_ns
+from weakref import WeakSet
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from lbapp.engine.channel import (
     AddressesChanged,
+    Applied,
+    Apply,
     Assignment,
     Channel,
     ChannelClosed,
     CloseServer,
+    Discard,
     Drain,
     ListeningSockets,
     Message,
+    Prepare,
+    Prepared,
     ServersChanged,
     Serving,
     TlsChanged,
 )
-from lbapp.engine.memory import FILE_NAME
-from lbapp.engine.policy.routing import compile_routes
+from lbapp.engine.policy.rate import pipes_max
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
-from lbapp.engine.worker import admission
+from lbapp.engine.worker import generation
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
+from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.downstream import Downstream
-from lbapp.engine.worker.limited import LimitedPool
+from lbapp.engine.worker.leaving import cut_off, finish, see_off
 from lbapp.engine.worker.members import Members, set_addresses
 from lbapp.engine.worker.pace import Pace
-from lbapp.engine.worker.persistence import MemoryWriter, set_up
+from lbapp.engine.worker.persistence import MemoryWriter
 from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.queueing import PoolQueue
-from lbapp.engine.worker.reactor import Aborted, Reactor, portions
-from lbapp.engine.worker.record import Book, InFlightReader, ListenerCells, PoolCells
+from lbapp.engine.worker.reactor import Reactor, portions
+from lbapp.engine.worker.record import Book
 from lbapp.engine.worker.relay import Pipes
 from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import TlsMaterial
 
-_IDLE_GRACE_S = 1.0  # a client idle at the drain may already have sent its next request
 log = logging.getLogger("lbapp.worker")
 
 
 @dataclass
 class Worker:
-    """What the connections of one worker share."""
+    """What the connections of one worker share. `listeners`, `pools` and `servers` are those of the present generation."""
 
     reactor: Reactor
-    limits: Limits
     segment: Segment
-    block: int  # the first cell of the worker's own block
-    book: Book
-    members: Members
+    assignment: Assignment
+    book: Book = field(default_factory=Book)
     pipes: Pipes = field(default_factory=Pipes)
     connections: set[Downstream] = field(default_factory=set)
-    acceptors: list[Acceptor] = field(default_factory=list)
+    acceptors: dict[str, Acceptor] = field(default_factory=dict)  # by the key of their socket
     listeners: list[ListenerRuntime] = field(default_factory=list)
     pools: list[UpstreamPool] = field(default_factory=list)
-    servers: dict[int, UpstreamServer] = field(default_factory=dict)
+    former_pools: WeakSet[UpstreamPool] = field(default_factory=WeakSet)  # under way when they were replaced
+    servers: dict[int, UpstreamServer] = field(default_factory=dict)  # by row; also those that finish what they have
     queues: list[PoolQueue] = field(default_factory=list)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
+    limits: Limits = field(init=False)
+    block: int = field(init=False)  # the first cell of the worker's own block
+    members: Members = field(init=False)
+    clients: Clients = field(init=False)
     doorkeeper: Doorkeeper = field(init=False)
     pace: Pace = field(init=False)
-    faults_before: int = 0  # of the workers that had the slot before
+    faults_before: int = field(init=False)  # of the workers that had the slot before
     is_draining: bool = False
     is_accepting: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin with nothing to serve."""
+        self.limits = self.assignment.configuration.limits
+        self.block = self.segment.layout.worker(self.assignment.slot)
+        self.clients = Clients(self.segment, self.assignment.slot)
+        self.doorkeeper = Doorkeeper(self)
+        self.faults_before = self.segment.cells[self.block + at.WORKER_FAULTS]
 
     def start_accepting(self) -> None:
         """Accept on every listening socket."""
         self.is_accepting = True
-        for acceptor in self.acceptors:
+        for acceptor in self.acceptors.values():
             self.reactor.accept_with(acceptor.socket.fileno(), acceptor.accept)
 
     def pause_accepting(self) -> None:
         """Leave new clients in the kernel's queue for a moment (see `look_after_servers`): there are no descriptors for them."""
         self.is_accepting = False
-        for acceptor in self.acceptors:
+        for acceptor in self.acceptors.values():
             self.reactor.stop_accepting(acceptor.socket.fileno())
 
     def stop_accepting(self) -> None:
         """Take in who is in the queue already, and was promised an answer, and nobody more."""
-        for acceptor in self.acceptors:
-            while acceptor.accept():
-                pass
+        for key in list(self.acceptors):
+            self.stop_accepting_on(key)
         self.is_draining = True
-        self.pause_accepting()
-        for acceptor in self.acceptors:
-            # The supervisor holds this socket too. If it is gone, new clients are refused, and another engine may bind.
-            acceptor.socket.close()
+        self.is_accepting = False
+
+    def stop_accepting_on(self, key: str) -> None:
+        """Take in who is in the queue of one socket, and nobody more."""
+        acceptor = self.acceptors.pop(key)
+        while acceptor.accept():
+            pass
+        self.reactor.stop_accepting(acceptor.socket.fileno())
+        # The supervisor holds this socket too. If it is gone, new clients are refused, and another engine may bind.
+        acceptor.socket.close()
 
     def connection_closed(self, client: Downstream) -> None:
         """Forget a downstream connection."""
@@ -154,70 +177,45 @@ class Worker:
 
 def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, listening: list[int]) -> Worker:
     """Put a worker together from what it was assigned. `listening`: descriptors, in the order of `assignment.listening`."""
-    slot, rows, configuration = assignment.slot, assignment.rows, assignment.configuration
-    book = Book()
-    members_of = Members(reactor, segment, slot, book, configuration.limits)
-    worker = Worker(reactor, configuration.limits, segment, segment.layout.worker(slot), book, members_of)
-    load = InFlightReader(segment)
-    pools: dict[str, UpstreamPool] = {}
-    for pool in configuration.pools:
-        servers = {rows.servers[server.id]: server for server in pool.servers}
-        members = worker.members.make(pool, servers or assignment.discovered.get(pool.name, {}))
-        worker.servers.update(members)
-        kind = LimitedPool if pool.is_limited else UpstreamPool
-        pools[pool.name] = kind(pool, PoolCells(segment, slot, rows.pools[pool.name]), members, load)
-    for pool in configuration.pools:
-        if pool.capacity.failover is not None:
-            pools[pool.name].failover = pools[pool.capacity.failover]
-    worker.queues = [pool.queue for pool in pools.values() if pool.queue is not None]
-    reactor.after_batch = worker.after_batch if worker.queues else book.write
-    entities = [(each, pools[each.name]) for each in configuration.pools]
-    worker.memory = set_up(entities, configuration.engine.state_dir, configuration.limits, FILE_NAME)
-    runtimes = {
-        listener.name: ListenerRuntime(
-            listener,
-            ListenerCells(segment, slot, rows.listeners[listener.name], book),
-            compile_routes(listener),
-            pools,
-            assignment.tls,
-        )
-        for listener in configuration.listeners
-    }
-    worker.faults_before = segment.cells[worker.block + at.WORKER_FAULTS]
-    worker.pools.extend(pools.values())
-    worker.listeners.extend(runtimes.values())
-    worker.pace = Pace(configuration.limits)
-    admission.set_up(worker, configuration, slot, rows.listeners)
-    set_addresses(worker, assignment.addresses)
-    worker.members.speak_tls(worker, configuration, assignment.tls)
-    for name, fd in zip(assignment.listening, listening, strict=True):
-        sock = socket.socket(fileno=fd)
-        sock.setblocking(False)
-        worker.acceptors.append(Acceptor(worker, runtimes[name], sock))
+    worker = Worker(reactor, segment, assignment)
+    worker.clients.clear()
+    descriptors, _ = getrlimit(RLIMIT_NOFILE)
+    worker.pipes = Pipes(pipes_max(descriptors))
+    keys = [key for key, _ in assignment.listening]
+    generation.apply(worker, generation.prepare(worker, assignment, dict(zip(keys, listening, strict=True))))
     return worker
 
 
-def take_tls(worker: Worker, assignment: Assignment, material: TlsMaterial) -> None:
+def take_tls(worker: Worker, material: TlsMaterial) -> None:
     """Take over certificates and authorities read anew; what cannot be used leaves what is in use."""
     try:
-        worker.members.speak_tls(worker, assignment.configuration, material)
+        worker.members.build_contexts(worker.assignment.configuration, material)
+        worker.members.speak_tls(worker)
         for listener in worker.listeners:
             if listener.tls is not None:
                 listener.tls.take(material)
     except (ssl.SSLError, OSError) as error:
         log.error("worker %d: new certificates cannot be used: %s", os.getpid(), error)
+    else:
+        worker.assignment = replace(worker.assignment, tls=material)
 
 
 async def _receive_assignment(channel: Channel) -> tuple[Assignment, Segment, list[int]]:
     message, fds = await channel.receive()
     if not isinstance(message, Assignment):
         raise ChannelClosed(f"{type(message).__name__} before the assignment")
-    while len(fds) < 1 + len(message.listening):
+    fds = await _receive_sockets(channel, fds, 1 + len(message.listening))
+    return message, Segment.attach(fds[0]), fds[1:]
+
+
+async def _receive_sockets(channel: Channel, fds: list[int], count: int) -> list[int]:
+    """Return the descriptors that came with a message, and those that come behind it, as one message carries not many."""
+    while len(fds) < count:
         more, more_fds = await channel.receive()
         if not isinstance(more, ListeningSockets):
             raise ChannelClosed(f"{type(more).__name__} before the last listening socket")
-        fds += more_fds
-    return message, Segment.attach(fds[0]), fds[1:]
+        fds = fds + more_fds
+    return fds
 
 
 async def _beat(worker: Worker) -> None:
@@ -239,49 +237,84 @@ async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
     """Serve what is there and nothing new; then end the process's task group."""
     worker.stop_accepting()
     worker.segment.cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
-    deadline = monotonic() + timeout_s
-    for client in list(worker.connections):
-        client.is_to_close = True
-    grace_ends = min(deadline, monotonic() + _IDLE_GRACE_S)
-    while worker.connections and monotonic() < grace_ends:
-        await anyio.sleep(0.02)
-    for client in list(worker.connections):
-        client.finish()
-    while worker.connections and monotonic() < deadline:
-        await anyio.sleep(0.02)
+    clients = list(worker.connections)
+    await finish(clients, timeout_s)
     for queue in worker.queues:
         queue.end()
     for server in worker.servers.values():
         server.close_all()
-    for client in list(worker.connections):
-        client.interrupt(Aborted())
-        client.interrupt_writer(Aborted())
+    cut_off(clients)
     tasks.cancel_scope.cancel()
 
 
-async def _obey(worker: Worker, assignment: Assignment, channel: Channel, tasks: TaskGroup) -> None:
+async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
     """Carry out what the supervisor says, until it says or shows that the end has come."""
+    ready: generation.Next | None = None
     try:
         while True:
-            message, _ = await channel.receive()
+            message, fds = await channel.receive()
             if isinstance(message, Drain):
                 tasks.start_soon(_drain, worker, message.timeout_s, tasks)
+            elif isinstance(message, Prepare):
+                fds = await _receive_sockets(channel, fds, len(message.opened))
+                _discard(ready)
+                ready, answer = await _prepare(worker, message, fds)
+                await channel.send(answer)
+            elif isinstance(message, Apply) and ready is not None:
+                _apply(worker, ready, tasks)
+                ready = None
+                await channel.send(Applied(message.generation))
+            elif isinstance(message, Discard):
+                _discard(ready)
+                ready = None
             else:
-                _carry_out(worker, assignment, message)
+                _carry_out(worker, message)
     except ChannelClosed:
         if not worker.is_draining:
             log.error("worker %d: the supervisor is gone; draining", os.getpid())
             await _drain(worker, worker.limits.stop_timeout_s, tasks)
 
 
-def _carry_out(worker: Worker, assignment: Assignment, message: Message) -> None:
+async def _prepare(worker: Worker, message: Prepare, fds: list[int]) -> tuple[generation.Next | None, Prepared]:
+    number = message.assignment.generation
+    opened = dict(zip(message.opened, fds, strict=True))
+    try:
+        ready = await anyio.to_thread.run_sync(generation.prepare, worker, message.assignment, opened)
+    except (ssl.SSLError, OSError) as error:
+        _close(fds)
+        return None, Prepared(number, f"worker {worker.assignment.slot}: {error.strerror or error}")
+    return ready, Prepared(number)
+
+
+def _discard(ready: generation.Next | None) -> None:
+    if ready is not None:
+        _close(ready.opened.values())
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _apply(worker: Worker, ready: generation.Next, tasks: TaskGroup) -> None:
+    if worker.is_draining:
+        return
+    had_memory = worker.memory is not None
+    clients = generation.apply(worker, ready)
+    if worker.memory is not None and not had_memory:
+        tasks.start_soon(worker.memory.run)
+    if clients:
+        tasks.start_soon(see_off, clients, worker.limits.stop_timeout_s)
+
+
+def _carry_out(worker: Worker, message: Message) -> None:
     if isinstance(message, AddressesChanged):
         set_addresses(worker, message.addresses)
     elif isinstance(message, ServersChanged):
-        worker.members.change(worker, assignment.configuration.pool(message.pool), message.servers)
+        worker.members.change(worker, worker.assignment.configuration.pool(message.pool), message.servers)
     elif isinstance(message, TlsChanged):
-        take_tls(worker, assignment, message.material)
-    elif isinstance(message, CloseServer):
+        take_tls(worker, message.material)
+    elif isinstance(message, CloseServer) and message.server in worker.servers:
         for pool in worker.pools:
             if message.server in pool.servers:
                 pool.drain_is_over(message.server)
@@ -294,7 +327,6 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
     block = segment.layout.worker(assignment.slot)
     clear_gauges(segment, assignment.slot)
     segment.cells[block + at.WORKER_PID] = os.getpid()
-    segment.cells[block + at.WORKER_GENERATION] = assignment.generation
     segment.cells[block + at.WORKER_PHASE] = WorkerPhase.STARTING
     segment.cells[block + at.WORKER_HEARTBEAT_NS] = monotonic_ns()
     worker = build_worker(reactor, segment, assignment, listening)
@@ -309,7 +341,7 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
         worker.start_accepting()
         segment.cells[block + at.WORKER_PHASE] = WorkerPhase.SERVING
         await channel.send(Serving(os.getpid()))
-        tasks.start_soon(_obey, worker, assignment, channel, tasks)
+        tasks.start_soon(_obey, worker, channel, tasks)
     for client in list(worker.connections):
         client.close()
     if worker.memory is not None:

@@ -87,8 +87,10 @@ class UpstreamServer:
     ) -> None:
         self.reactor = reactor
         self.server = server
+        self.place = 0  # among the servers of its pool, as the file has them
         self.id = server.id
         self.address = server.authority.encode()
+        self.transport = transport
         self.proxy_protocol = transport.proxy_protocol
         self.source = transport.source
         self.options = tcp_options(transport.tcp)
@@ -131,6 +133,18 @@ class UpstreamServer:
         before = self.reactor.now - idle_timeout_s
         while self.idle and self.idle[0].idle_since <= before:
             self.idle.pop(0).close()
+
+    def may_become(self, fresh: UpstreamServer) -> bool:
+        """Say whether connections to this server are as good as those that another would open."""
+        before, after = self.server, fresh.server
+        is_same_place = (before.id, before.host, before.port) == (after.id, after.host, after.port)
+        is_same_speech = self.transport == fresh.transport and (self.tls is None) is (fresh.tls is None)
+        return is_same_place and is_same_speech and type(self) is type(fresh)
+
+    def become(self, fresh: UpstreamServer) -> None:
+        """Take over what another is to be like, and keep the connections."""
+        self.server, self.place, self.tls, self.limits = fresh.server, fresh.place, fresh.tls, fresh.limits
+        self.is_retired = False
 
     def retire(self) -> None:
         """Let a server go: nothing new comes, and no connection is kept idle."""

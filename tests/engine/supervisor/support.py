@@ -28,9 +28,10 @@ from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.sockets import Listening
-from lbapp.engine.supervisor.state import ServerState, ServerStates
-from lbapp.engine.supervisor.workers import Workers
+from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.workers import Served, Workers
 from lbapp.model.entities import (
     Bind,
     CheckType,
@@ -119,8 +120,8 @@ def parts(configuration: Configuration | None = None) -> Iterator[Parts]:
 def reading() -> Iterator[tuple[Parts, StatusReader]]:
     with parts() as own:
         listening = Listening.open(own.running.configuration.listeners, 1)
-        workers = Workers(own.running, listening, own.events, dict)
-        history = History(own.running.segment)
+        workers = Workers(Served(own.running), listening, own.events)
+        history = History(own.running.segment, own.running.rows)
         try:
             overload = OverloadWatch(own.running, own.events)
             life = Life(1.0)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_row_that_did_not_move_is_not_added_up_again_and_one_that_did_is() -> None:
     with parts() as own:
-        history, segment = History(own.running.segment), own.running.segment
+        history, segment = History(own.running.segment, own.running.rows), own.running.segment
         own.count_requests("s1", 1)
         first, second = history.now(), history.now()
         assert first.servers[0] == second.servers[0] == server_totals(segment, 0)
@@ -26,7 +26,7 @@ async def test_row_that_did_not_move_is_not_added_up_again_and_one_that_did_is()
 
 async def test_rates_are_counted_from_the_oldest_reading_that_is_kept() -> None:
     with parts() as own:
-        history = History(own.running.segment)
+        history = History(own.running.segment, own.running.rows)
         own.count_requests("s1", 5)
         assert history.earlier().servers[0].requests == 0
         assert history.now().servers[0].requests == 5

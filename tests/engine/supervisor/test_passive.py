@@ -12,7 +12,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.resolve import Resolver
-from lbapp.engine.supervisor.state import ServerState
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import CheckType, HealthCheck, Pool, Server
 from lbapp.model.outcomes import FailureKind, Outcome
 from lbapp.model.passive import OnError, Outlier

@@ -32,11 +32,11 @@ def has_ipv6() -> bool:
 def test_every_worker_gets_its_own_socket_on_the_port_found_for_port_0() -> None:
     listening = Listening.open([listener(Bind("127.0.0.1", 0))], workers=3)
     try:
-        fds = [listening.of_worker(slot)[0][1] for slot in range(3)]
+        fds = [fd for slot in range(3) for fd in listening.of_worker(slot).values()]
         assert len(set(fds)) == 3
         for fd in fds:
             with socket.socket(fileno=os.dup(fd)) as opened:
-                assert opened.getsockname()[1] == listening.binds["web"][0].port
+                assert opened.getsockname()[1] == listening.binds("web")[0].port
         assert listening.of_worker(3) == listening.of_worker(0)
     finally:
         listening.close()
@@ -45,8 +45,8 @@ def test_every_worker_gets_its_own_socket_on_the_port_found_for_port_0() -> None
 def test_clients_are_queued_before_any_worker_accepts_and_get_no_delay_sockets() -> None:
     listening = Listening.open([listener(Bind("127.0.0.1", 0))], workers=1)
     try:
-        with socket.create_connection(("127.0.0.1", listening.binds["web"][0].port), 5):
-            accepting = socket.socket(fileno=os.dup(listening.of_worker(0)[0][1]))
+        with socket.create_connection(("127.0.0.1", listening.binds("web")[0].port), 5):
+            accepting = socket.socket(fileno=os.dup(*listening.of_worker(0).values()))
             accepting.settimeout(5)
             accepted, _ = accepting.accept()
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -71,7 +71,7 @@ def test_port_of_another_engine_is_in_use_although_both_share_ports() -> None:
     other = Listening.open([listener(Bind("127.0.0.1", 0))], workers=2)
     try:
         with pytest.raises(StartError, match="address already in use"):
-            Listening.open([listener(*other.binds["web"])], workers=2)
+            Listening.open([listener(*other.binds("web"))], workers=2)
     finally:
         other.close()
 
@@ -85,8 +85,8 @@ def test_address_of_another_machine_is_refused_with_a_hint() -> None:
 def test_ipv6_bind_leaves_the_ipv4_port_free() -> None:
     listening = Listening.open([listener(Bind("::", 0))], workers=2)
     try:
-        port = listening.binds["web"][0].port
-        assert str(listening.binds["web"][0]) == f"[::]:{port}"
+        port = listening.binds("web")[0].port
+        assert str(listening.binds("web")[0]) == f"[::]:{port}"
         with socket.create_connection(("::1", port), 5):
             pass
         with pytest.raises(ConnectionRefusedError):
@@ -109,7 +109,7 @@ def test_dual_stack_bind_takes_both_and_conflicts_with_ipv4() -> None:
     both = ListenerTransport(ipv6_only=False)
     listening = Listening.open([listener(Bind("::", 0), transport=both)], workers=2)
     try:
-        port = listening.binds["web"][0].port
+        port = listening.binds("web")[0].port
         for host in ("::1", "127.0.0.1"):
             with socket.create_connection((host, port), 5):
                 pass

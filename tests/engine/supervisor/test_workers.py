@@ -17,7 +17,7 @@ from lbapp.engine.scoreboard import totals
 from lbapp.engine.supervisor import worker_process
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.sockets import Listening
-from lbapp.engine.supervisor.workers import Workers
+from lbapp.engine.supervisor.workers import Served, Workers
 from lbapp.model.errors import StartError
 from lbapp.model.states import WorkerPhase
 from tests.engine.supervisor.support import Backend, Parts, configured, parts, until
@@ -43,11 +43,11 @@ async def fleet(backend_port: int, count: int = 2) -> AsyncIterator[Fleet]:
         listening = Listening.open(configuration.listeners, count)
         resolver = Resolver(own.running, own.events)
         await resolver.resolve()
-        workers = Workers(own.running, listening, own.events, lambda: resolver.addresses)
+        workers = Workers(Served(own.running, lambda: resolver.addresses), listening, own.events)
         try:
             async with anyio.create_task_group() as tasks:
                 await workers.start(tasks)
-                yield Fleet(own, workers, listening.binds["web"][0].port)
+                yield Fleet(own, workers, listening.binds("web")[0].port)
                 await workers.stop(5.0)
         finally:
             listening.close()

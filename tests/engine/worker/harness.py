@@ -200,7 +200,7 @@ def running_worker(
     theirs.close()
 
     async def assign() -> None:
-        assignment = Assignment(0, 1, configuration, rows, addresses, tuple(sockets), tls)
+        assignment = Assignment(0, 1, configuration, rows, addresses, tuple((name, name) for name in sockets), tls)
         await ours.send(assignment, [segment.fd, *(sock.fileno() for sock in sockets.values())])
         with anyio.fail_after(20):
             message, _ = await ours.receive()

@@ -26,6 +26,7 @@ class ServerState:
     weight: int
     is_eligible: bool
     share_permille: int = 1000
+    place: int = 0  # in the order of the file
 
     @property
     def effective_weight(self) -> float:

@@ -20,7 +20,8 @@ class First(Algorithm):
 
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
-        self._servers = [server.index for server in servers if server.is_eligible]
+        in_order = sorted(servers, key=lambda server: server.place)
+        self._servers = [server.index for server in in_order if server.is_eligible]
 
     def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
         """See Algorithm."""

@@ -1,0 +1,229 @@
+"""The configurations that were applied, kept on disk: what a rollback goes back to.
+
+Responsible for a numbered copy of each, for who applied it when and why, and for which of them nobody has confirmed. Knows
+nothing of how one is applied.
+
+Invariants: a copy is on disk, and listed, before its configuration serves; the list is replaced at one stroke; copies can be read
+by the engine's own user alone, as they may hold secrets; what is damaged is set aside and said, and never keeps an engine from
+starting.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import tomllib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lbapp.config.load import parse_configuration
+from lbapp.control.messages import Actor
+from lbapp.engine.policy.reload import Version
+from lbapp.engine.supervisor.events import ENGINE
+from lbapp.model.entities import Configuration
+from lbapp.model.errors import ConfigurationError
+from lbapp.model.limits import CONFIGURATIONS_KEPT
+
+APPLIED: Final = "applied"
+UNCONFIRMED: Final = "unconfirmed"
+REVERTED: Final = "reverted"
+_LIST: Final = "list.json"
+
+
+class NotKept(Exception):
+    """A configuration could not be written down: a sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One configuration that was applied. Times are Unix seconds; `confirm_by`: when it reverts, while it is unconfirmed."""
+
+    number: int
+    at: float
+    user: str
+    reason: str
+    digest: str
+    state: str = APPLIED
+    confirm_by: float | None = None
+
+
+class Configurations:
+    """What was applied by the engines of one configuration file. Its methods wait for the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: list[Kept] = []
+        self.problem = ""  # what was wrong when it was opened
+
+    def open(self) -> None:
+        """Read the list. What is wrong is in `problem` then; it never raises."""
+        path = self.folder / _LIST
+        try:
+            self.kept = [Kept(**each) for each in json.loads(path.read_bytes())]
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            aside = path.with_name(f"{_LIST}.damaged-{time.time():.0f}")
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            try:
+                path.replace(aside)
+            except OSError:
+                aside = path
+            self.problem = (
+                f"the list of configurations cannot be read: {reason}; it is {aside} now, and a new one begins"
+            )
+
+    @property
+    def last(self) -> Kept | None:
+        """The configuration that was applied last, confirmed or not."""
+        return next((each for each in reversed(self.kept) if each.state != REVERTED), None)
+
+    @property
+    def confirmed(self) -> Kept | None:
+        """The configuration that was applied last and stays."""
+        return next((each for each in reversed(self.kept) if each.state == APPLIED), None)
+
+    def earlier(self, number: int | None = None) -> Kept | None:
+        """Return a configuration to go back to: that of a number, or the one that was applied before the last."""
+        if number is not None:
+            return self.number(number)
+        last = self.last
+        confirmed = [each for each in self.kept if each.state == APPLIED and each is not last]
+        return next((each for each in reversed(confirmed) if last is None or each.digest != last.digest), None)
+
+    def text(self, kept: Kept) -> str:
+        """Return a configuration as it was. Raises NotKept."""
+        try:
+            text = self._path(kept.number).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotKept(f"the copy of configuration {kept.number} cannot be read: {error}") from error
+        if digest_of(text) != kept.digest:
+            raise NotKept(f"the copy of configuration {kept.number} is not what was applied: {self._path(kept.number)}")
+        return text
+
+    def add(self, text: str, actor: Actor, reason: str, confirm_by: float | None = None) -> Kept:
+        """Write down a configuration that is about to serve. Raises NotKept."""
+        number = max((each.number for each in self.kept), default=0) + 1
+        state = APPLIED if confirm_by is None else UNCONFIRMED
+        kept = Kept(number, time.time(), actor["user"], reason, digest_of(text), state, confirm_by)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(self._path(number), text.encode())
+            self._set([*self.kept, kept][-CONFIGURATIONS_KEPT:])
+        except OSError as error:
+            raise NotKept(f"the configuration cannot be kept in {self.folder}: {error.strerror or error}") from error
+        self._forget()
+        return kept
+
+    def number(self, number: int) -> Kept | None:
+        """Return the configuration of a number."""
+        return next((each for each in self.kept if each.number == number), None)
+
+    def confirm(self, kept: Kept) -> None:
+        """Note that a configuration stays. Raises NotKept."""
+        self.mark(kept, APPLIED)
+
+    def mark(self, kept: Kept, state: str) -> None:
+        """Note what has become of a configuration. Raises NotKept."""
+        marked = replace(kept, state=state, confirm_by=None)
+        try:
+            self._set([marked if each.number == kept.number else each for each in self.kept])
+        except OSError as error:
+            raise NotKept(f"{self.folder / _LIST} cannot be written: {error.strerror or error}") from error
+
+    def _set(self, kept: list[Kept]) -> None:
+        _write(self.folder / _LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
+        self.kept = kept
+
+    def _forget(self) -> None:
+        known = {self._path(each.number).name for each in self.kept}
+        for path in self.folder.glob("*.toml"):
+            if path.name not in known:
+                path.unlink(missing_ok=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06}.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What an engine starts with. `applied`: its copy; None: it could not be kept. `findings`: kinds of event, and messages."""
+
+    version: Version
+    applied: Kept | None
+    findings: list[tuple[str, str]]
+
+
+def choose_at_start(configurations: Configurations, path: Path, text: str, configuration: Configuration) -> Chosen:
+    """Return what to start with: what stands in the file, unless that was taken back since it was written."""
+    configurations.open()
+    findings = [("configuration_not_kept", configurations.problem)] if configurations.problem else []
+    known = next((each for each in reversed(configurations.kept) if each.digest == digest_of(text)), None)
+    if known is not None and known.state == UNCONFIRMED and (known.confirm_by or 0.0) <= time.time():
+        with contextlib.suppress(NotKept):
+            configurations.mark(known, REVERTED)
+        known = configurations.number(known.number)
+    if known is not None and known.state != APPLIED:
+        if known.state == UNCONFIRMED:
+            return Chosen(version_of(text, configuration), known, findings)
+        earlier = configurations.confirmed
+        try:
+            if earlier is not None:
+                kept = configurations.text(earlier)
+                version = version_of(kept, parse_configuration(kept, f"configuration {earlier.number}"))
+                message = f"configuration {known.number}, which {path} has, was taken back: configuration {earlier.number} serves"
+                return Chosen(version, earlier, [*findings, ("configuration_reverted", message)])
+        except (NotKept, ConfigurationError) as error:
+            findings.append(
+                ("configuration_not_reverted", f"configuration {known.number} was taken back, but: {error}")
+            )
+    applied = configurations.last
+    if applied is None or applied.digest != digest_of(text):
+        try:
+            applied = configurations.add(text, ENGINE, "start")
+        except NotKept as error:
+            applied = None
+            findings.append(("configuration_not_kept", f"{error}: there will be no rollback to it"))
+    return Chosen(version_of(text, configuration), applied, findings)
+
+
+def version_of(text: str, configuration: Configuration) -> Version:
+    """Return a configuration with the tables that it was read from."""
+    return Version(configuration, tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n")))
+
+
+def digest_of(text: str) -> str:
+    """Return what tells one configuration from another."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, to the disk."""
+    beside = path.with_name(path.name + ".new")
+    fd = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def as_message(kept: Kept) -> dict[str, Any]:
+    """Return what the control API says of a configuration."""
+    return {
+        "number": kept.number,
+        "at": kept.at,
+        "user": kept.user,
+        "reason": kept.reason,
+        "state": kept.state,
+        "confirm_by": kept.confirm_by,
+    }

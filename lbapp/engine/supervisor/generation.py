@@ -1,0 +1,165 @@
+"""One generation of the supervisor: every part that depends on the configuration, made for one of them and wired together.
+
+Responsible for making these parts, for having them go on where those of the generation before have stopped, and for running
+them. Knows nothing of sockets, of worker processes or of why there is another configuration.
+
+Invariants: a part never sees its configuration change; while a generation is made, nothing of it is felt: workers see it from
+`begin` on, and by then the one before has stopped; what is known of a server that stays is carried over in `take_over` methods,
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from lbapp.engine.channel import AddressesChanged, Message, ServersChanged
+from lbapp.engine.supervisor import slow_start
+from lbapp.engine.supervisor.agents import Agents
+from lbapp.engine.supervisor.certificates import Certificates
+from lbapp.engine.supervisor.checks import Checks
+from lbapp.engine.supervisor.commands import Commands
+from lbapp.engine.supervisor.configurations import Kept
+from lbapp.engine.supervisor.discovery import Discovery
+from lbapp.engine.supervisor.drains import Drains
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.intents import Intents
+from lbapp.engine.supervisor.journal import Journal
+from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.overload import OverloadWatch
+from lbapp.engine.supervisor.passive import Passive
+from lbapp.engine.supervisor.persistence import Clients
+from lbapp.engine.supervisor.pool_watch import PoolWatch
+from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.resolve import Resolver
+from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.sockets import Listening
+from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.workers import Served, Workers
+
+
+@dataclass(slots=True)
+class Lasting:
+    """What stays while generations come and go."""
+
+    life: Life
+    events: Events
+    journal: Journal
+    listening: Listening
+    workers: Workers | None = None  # once there are any
+    applied: Kept | None = None  # the copy of what serves; None: it could not be kept
+
+    @property
+    def changing(self) -> anyio.Lock:
+        """What is held by whoever changes what the engine does."""
+        return self.journal.changing
+
+    def tell(self, message: Message) -> None:
+        """Send a message to every worker."""
+        if self.workers is not None:
+            self.workers.tell(message)
+
+
+class Generation:
+    """The parts of one generation. `begin` and `run` once, in this order."""
+
+    def __init__(self, running: Running, lasting: Lasting) -> None:
+        """Make the parts. Raises StartError for certificates that cannot serve."""
+        self.running: Final = running
+        events, self._lasting = lasting.events, lasting
+        self.certificates = Certificates(running.configuration, events)
+        self.resolver = Resolver(running, events)
+        self.states = ServerStates(running, events, is_published=False)
+        self.discovery = Discovery(running, self.states, events, self.resolver)
+        self.drains = Drains(running.segment, self.states, events, lasting.tell)
+        self.history = History(running.segment, running.rows)
+        self.overload = OverloadWatch(running, events)
+        self.pools = PoolWatch(running, self.states, events)
+        self.clients = Clients(running, events)
+        self.intents = Intents(running, self.states, self.drains, events, lasting.journal)
+        self.served = Served(
+            running, lambda: self.resolver.addresses, lambda: self.certificates.material, self.discovery.servers
+        )
+        if lasting.workers is None:
+            lasting.workers = Workers(self.served, lasting.listening, events)
+        self.reader = StatusReader(
+            running,
+            lasting.life,
+            lasting.listening,
+            self.states,
+            self.drains,
+            lasting.workers,
+            self.history,
+            self.overload,
+            self.pools,
+            self.certificates,
+        )
+        self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self._scope = anyio.CancelScope()
+        self._has_ended = anyio.Event()
+
+    async def find_servers(self, former: Generation | None = None) -> None:
+        """Ask for the addresses of servers, and for the servers of pools, that no generation before has found."""
+        if former is not None:
+            self.resolver.take_over(former.resolver)
+            self.discovery.take_over(former.discovery)
+        await self.resolver.resolve(only_due=True)
+        await self.discovery.ask_all()
+
+    def begin(self, former: Generation | None = None) -> None:
+        """Let workers see the states of the servers, from where a generation before, that has stopped, has left them."""
+        if former is not None:
+            self._take_over(former)
+        self.states.publish()
+        self.checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
+        self.passive = Passive(self.running, self.states, self.checks)
+        self.agents = Agents(self.states, self.resolver, self._lasting.events)
+        self.discovery.checks, self.discovery.drains, self.discovery.intents = self.checks, self.drains, self.intents
+        if former is not None:
+            self.checks.take_over(former.checks)
+            self.passive.take_over(former.passive)
+            self.agents.take_over(former.agents)
+
+    def _take_over(self, former: Generation) -> None:
+        self.resolver.take_over(former.resolver)
+        self.discovery.take_over(former.discovery)
+        self.states.take_over(former.states)
+        self.drains.take_over(former.drains)
+        self.history.take_over(former.history)
+        self.overload.take_over(former.overload)
+        self.pools.take_over(former.pools)
+        self.clients.take_over(former.clients)
+        self.certificates.take_over(former.certificates)
+        self.reader.take_over(former.reader)
+
+    def tell_what_is_new(self) -> None:
+        """Tell workers what was found while they got ready for this generation."""
+        self._lasting.tell(AddressesChanged(self.resolver.addresses))
+        for pool, servers in self.discovery.servers().items():
+            self._lasting.tell(ServersChanged(pool, servers))
+
+    async def run(self) -> None:
+        """Look after everything until `stop`."""
+        tell = self._lasting.tell
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    for part in (self.history, self.drains, self.clients, self.checks, self.passive, self.agents):
+                        tasks.start_soon(part.run)
+                    tasks.start_soon(slow_start.grow, self.states)
+                    tasks.start_soon(self.overload.run)
+                    tasks.start_soon(self.pools.run)
+                    for finder in (self.resolver, self.discovery, self.certificates):
+                        tasks.start_soon(finder.run, tell)
+                    await anyio.sleep_forever()
+        finally:
+            self._has_ended.set()
+
+    async def stop(self) -> None:
+        """Return when nothing of it runs any more; commands that wait for their turn are refused from then on."""
+        self.intents.is_over = True
+        self._scope.cancel()
+        await self._has_ended.wait()

@@ -1,0 +1,312 @@
+"""Another configuration in the place of the one that serves: reload, confirmation, rollback.
+
+Responsible for the order of what has to happen so that a configuration is applied whole or not at all, and for what becomes of
+one that nobody confirms. Knows nothing of how the parts of a generation work, nor of HTTP.
+
+Invariants: until every worker is ready nothing has changed, and whatever goes wrong leaves everything as it was; from then on
+nothing can fail; what serves is on disk before it does; one thing changes at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+
+from lbapp.config.load import parse_configuration, read_configuration
+from lbapp.control.changes import ReloadDone
+from lbapp.control.messages import Actor
+from lbapp.engine.channel import Discard
+from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
+from lbapp.engine.supervisor.commands import How
+from lbapp.engine.supervisor.configurations import (
+    REVERTED,
+    UNCONFIRMED,
+    Configurations,
+    Kept,
+    NotKept,
+    digest_of,
+    version_of,
+)
+from lbapp.engine.supervisor.departures import Departures
+from lbapp.engine.supervisor.events import ENGINE, Signal
+from lbapp.engine.supervisor.generation import Generation, Lasting
+from lbapp.engine.supervisor.overload import warnings as overload_warnings
+from lbapp.engine.supervisor.persistence import prepare
+from lbapp.engine.supervisor.running import NoRoom
+from lbapp.engine.supervisor.sockets import check_sources
+from lbapp.engine.supervisor.sockets import warnings as listening_warnings
+from lbapp.engine.supervisor.workers import WorkerRefused
+from lbapp.model.entities import Configuration
+from lbapp.model.errors import ConfigurationError, RequestRefused, StartError
+
+_UPGRADE: Final = "Stop the engine and start it anew for that; nothing was changed"
+
+
+class Reloads:
+    """The only one who replaces the generation. `served` is called with each that has begun."""
+
+    def __init__(self, path: Path, lasting: Lasting, configurations: Configurations, departures: Departures) -> None:
+        self.generation: Generation
+        self.version: Version
+        self.served: Callable[[Generation], None] = lambda _: None
+        self._path = path
+        self._lasting = lasting
+        self._configurations = configurations
+        self._departures = departures
+        self._pending_changed = Signal()
+
+    def start_with(self, generation: Generation, version: Version) -> None:
+        """Take over what the engine has started with."""
+        self.generation, self.version = generation, version
+
+    # -- what operators ask for --------------------------------------------------------------------------------------
+
+    async def reload(self, how: How) -> ReloadDone:
+        """Apply the file as it is now.
+
+        Raises RequestRefused 422 invalid_configuration, 409 cannot_reload | unconfirmed | worker_refused, 503 not_recorded.
+        """
+        async with self._lasting.changing:
+            self._check_nothing_pending()
+            try:
+                text, configuration = await anyio.to_thread.run_sync(read_configuration, self._path)
+            except ConfigurationError as error:
+                raise _invalid(error) from error
+            return await self._apply(text, configuration, how)
+
+    async def rollback(self, number: int | None, how: How) -> ReloadDone:
+        """Apply an earlier configuration, None: the one before the last. Raises as reload does, and 404 unknown_configuration."""
+        async with self._lasting.changing:
+            kept = self._configurations.earlier(number)
+            if kept is None:
+                message = (
+                    "there is no configuration to go back to"
+                    if number is None
+                    else f"there is no configuration {number}"
+                )
+                raise RequestRefused("unknown_configuration", message, "See: lbapp history", 404)
+            left = self._lasting.applied
+            text, configuration = await self._kept(kept)
+            done = await self._apply(
+                text, configuration, replace(how, reason=how.reason or f"rollback to {kept.number}")
+            )
+            if done["applied"] and left is not None:
+                await self._mark(left, REVERTED)  # or the next start would take the file, which still has it
+            return done
+
+    async def confirm(self, actor: Actor) -> Kept:
+        """Have the configuration that serves stay. Raises RequestRefused 409 nothing_to_confirm, 503 not_recorded."""
+        async with self._lasting.changing:
+            pending = self._lasting.applied
+            if pending is None or pending.state != UNCONFIRMED:
+                raise RequestRefused(
+                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
+                )
+            try:
+                await anyio.to_thread.run_sync(self._configurations.confirm, pending)
+            except NotKept as error:
+                raise RequestRefused("not_recorded", str(error), "Make it writable, then repeat", 503) from error
+            self._lasting.applied = confirmed = self._configurations.number(pending.number)
+            self._pending_changed.fire()
+            message = f"configuration {pending.number} is confirmed: it stays"
+            self._lasting.events.add("configuration_confirmed", "node", message, actor=actor)
+            assert confirmed is not None
+            return confirmed
+
+    @property
+    def applied(self) -> Kept | None:
+        """The copy of what serves; None: it could not be kept."""
+        return self._lasting.applied
+
+    def history(self) -> list[Kept]:
+        """Return what was applied, the latest last."""
+        return self._configurations.kept
+
+    def _check_nothing_pending(self) -> None:
+        pending = self._lasting.applied
+        if pending is not None and pending.state == UNCONFIRMED:
+            message = f"configuration {pending.number} is not confirmed yet"
+            raise RequestRefused("unconfirmed", message, "Decide on it first: lbapp confirm, or lbapp rollback", 409)
+
+    # -- unconfirmed ones --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take back what nobody confirms, until cancelled."""
+        while True:
+            pending = self._lasting.applied
+            if pending is None or pending.state != UNCONFIRMED or pending.confirm_by is None:
+                await self._pending_changed.wait()
+                continue
+            with anyio.move_on_after(max(0.0, pending.confirm_by - time.time())):
+                await self._pending_changed.wait()
+                continue
+            await self._revert(pending)
+
+    async def _revert(self, pending: Kept) -> None:
+        async with self._lasting.changing:
+            if self._lasting.applied is not pending:
+                return
+            kept = self._configurations.confirmed
+            message = f"configuration {pending.number} was not confirmed in time"
+            try:
+                if kept is None:
+                    raise RequestRefused("unknown_configuration", "there is none before it")
+                text, configuration = await self._kept(kept)
+                done = await self._apply(text, configuration, How(ENGINE, f"{message}: back to {kept.number}"))
+            except RequestRefused as error:
+                message = f"{message}, and cannot be taken back: {error.message}; it stays"
+                self._lasting.events.add("configuration_not_reverted", "node", message)
+                self._lasting.applied = replace(pending, state="applied", confirm_by=None)
+                return
+            await self._mark(pending, REVERTED)
+            if not done["applied"]:
+                self._lasting.applied = kept
+            message = (
+                f"{message}: configuration {kept.number} serves again; {self._path} still has what was not confirmed"
+            )
+            self._lasting.events.add("configuration_reverted", "node", message)
+
+    async def _mark(self, kept: Kept, state: str) -> None:
+        try:
+            await anyio.to_thread.run_sync(self._configurations.mark, kept, state)
+        except NotKept as error:
+            self._lasting.events.add("configuration_not_kept", "node", str(error))
+
+    async def _kept(self, kept: Kept) -> tuple[str, Configuration]:
+        try:
+            text = await anyio.to_thread.run_sync(self._configurations.text, kept)
+            return text, await anyio.to_thread.run_sync(parse_configuration, text, f"configuration {kept.number}")
+        except NotKept as error:
+            raise RequestRefused("unknown_configuration", str(error), "See: lbapp history", 404) from error
+        except ConfigurationError as error:
+            raise _invalid(error) from error
+
+    # -- applying ----------------------------------------------------------------------------------------------------
+
+    async def _apply(self, text: str, configuration: Configuration, how: How) -> ReloadDone:
+        """Apply a configuration, with other changes kept waiting. Raises RequestRefused, and then nothing has changed."""
+        version = version_of(text, configuration)
+        try:
+            planned = plan_reload(self.version, version)
+        except CannotReload as error:
+            raise RequestRefused("cannot_reload", str(error), _UPGRADE, 409) from error
+        warnings = [*listening_warnings(configuration.listeners), *overload_warnings(configuration)]
+        if how.is_dry:
+            return self._done(planned, warnings, is_applied=False)
+        if not planned:
+            await self._keep_if_new(text, how)
+            return self._done(planned, warnings, is_applied=False)
+        started_s = time.monotonic()
+        await self._replace(version, text, how)
+        took_ms = (time.monotonic() - started_s) * 1000
+        applied = self._lasting.applied
+        number = "" if applied is None else f" {applied.number}"
+        message = f"configuration{number} serves, after {took_ms:.0f} ms: {_summary(planned)}"
+        if how.reason:
+            message += f": {how.reason}"
+        if applied is not None and applied.confirm_by is not None:
+            message += f"; it is taken back at {_clock(applied.confirm_by)} unless it is confirmed"
+        self._lasting.events.add("configuration_applied", "node", message, actor=how.actor)
+        return self._done(planned, warnings, is_applied=True)
+
+    async def _keep_if_new(self, text: str, how: How) -> None:
+        """Know a text again that serves already, such as one with another comment."""
+        applied = self._lasting.applied
+        if applied is None or applied.digest != digest_of(text):
+            await self._keep(text, replace(how, confirm_s=None))
+
+    async def _keep(self, text: str, how: How) -> Kept:
+        confirm_by = None if how.confirm_s is None else time.time() + how.confirm_s
+        try:
+            kept = await anyio.to_thread.run_sync(self._configurations.add, text, how.actor, how.reason, confirm_by)
+        except NotKept as error:
+            raise RequestRefused(
+                "not_recorded", f"{error}; nothing was changed", "Make room, then repeat", 503
+            ) from error
+        self._lasting.applied = kept
+        self._pending_changed.fire()
+        return kept
+
+    async def _replace(self, version: Version, text: str, how: How) -> None:
+        former, lasting = self.generation, self._lasting
+        workers, listening = lasting.workers, lasting.listening
+        assert workers is not None
+        configuration, opened = version.configuration, {}
+        try:
+            check_sources(configuration.pools)
+            is_table_open = former.clients.has_table
+            prepared, findings = await anyio.to_thread.run_sync(
+                lambda: prepare(configuration, is_table_open=is_table_open)
+            )
+            generation = Generation(former.running.next(prepared), lasting)
+            opened = listening.prepare(prepared.listeners)
+            await generation.find_servers(former)
+            await workers.prepare(generation.served, opened)
+            overruled = former.intents.overruled_by(generation.intents)
+            await self._keep(text, how)
+        except BaseException as error:
+            listening.discard(opened)
+            lasting.tell(Discard())
+            if isinstance(error, StartError):
+                raise RequestRefused(
+                    "cannot_reload", f"{error.message}; nothing was changed", error.hint, 409
+                ) from error
+            if isinstance(error, NoRoom):
+                raise RequestRefused("cannot_reload", str(error), _UPGRADE, 409) from error
+            if isinstance(error, WorkerRefused):
+                raise RequestRefused(
+                    "worker_refused", f"{error}; nothing was changed", "See the engine's log", 409
+                ) from error
+            raise
+        with anyio.CancelScope(shield=True):
+            await former.stop()
+            listening.take(prepared.listeners, opened)
+            generation.begin(former)
+            await workers.apply(generation.served, opened)
+            generation.tell_what_is_new()
+            self._see_off(former, generation)
+            self.generation, self.version = generation, version
+            await generation.intents.overrule(overruled, how.actor, how.reason or f"reload of {self._path}")
+            for kind, message in findings:
+                lasting.events.add(kind, "node", message)
+            self.served(generation)
+            former.states.changed.fire()
+
+    def _see_off(self, former: Generation, generation: Generation) -> None:
+        for state in generation.states.by_id.values():
+            self._departures.is_back(state.row)
+        for name, state in former.states.by_id.items():
+            if name not in generation.states.by_id:
+                self._departures.begin(state.row, name, state.pool.drain_timeout_s)
+
+    def _done(self, planned: list[Planned], warnings: list[str], *, is_applied: bool) -> ReloadDone:
+        applied = self._lasting.applied
+        return {
+            "applied": is_applied,
+            "number": 0 if applied is None else applied.number,
+            "confirm_by": None if applied is None else applied.confirm_by,
+            "changes": [
+                {"what": each.what, "kind": each.kind, "how": each.how, "details": list(each.details)}
+                for each in planned
+            ],
+            "warnings": warnings,
+        }
+
+
+def _invalid(error: ConfigurationError) -> RequestRefused:
+    return RequestRefused("invalid_configuration", str(error), "Nothing was changed", 422)
+
+
+def _summary(planned: list[Planned]) -> str:
+    shown: Any = [f"{each.what} {each.kind}" for each in planned[:8]]
+    return ", ".join(shown) + (f" and {len(planned) - 8} more" if len(planned) > 8 else "")
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

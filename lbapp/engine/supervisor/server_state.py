@@ -1,0 +1,121 @@
+"""One server as it stands now: what the operator wants of it, what checks found, what its agent says, and its weight.
+
+Responsible for what follows from these together, for one server. Knows nothing of the scoreboard or of who changes what.
+Invariant: an agent's word is kept beside the operator's wish and the checks' findings, and changes neither.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from lbapp.control.messages import Actor, ProbeStatus
+from lbapp.engine.policy import slow_start
+from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
+from lbapp.engine.policy.eligibility import Candidate
+from lbapp.engine.supervisor.events import Signal
+from lbapp.model.entities import CheckType, Pool, Server
+from lbapp.model.health import StartPolicy
+from lbapp.model.states import WEIGHT_MAX, AdminState, HealthState
+
+
+@dataclass(slots=True)
+class ServerState:
+    """One server as it stands now.
+
+    Times are Unix seconds; `revision` is that of its last change of state or weight. `health` is what clients feel: what
+    checks found, or DOWN while the agent says so. `because` is all that is known of what changed it last.
+    """
+
+    server: Server
+    pool: Pool
+    row: int
+    pool_row: int
+    weight: int
+    admin: AdminState = AdminState.READY
+    health: HealthState = HealthState.UNKNOWN
+    health_reason: str = "not checked yet"
+    health_since: float = field(default_factory=time.time)
+    changed_at: float | None = None
+    changed_by: Actor | None = None
+    revision: int = 0
+    admin_changed: Signal = field(default_factory=Signal)
+    checked: HealthState = HealthState.UNKNOWN
+    checked_reason: str = "not checked yet"
+    because: str = ""
+    probe: ProbeStatus | None = None
+    wish: Wish = NO_WISH
+    is_not_found: bool = False  # its check says by a 404 that it wants no new clients
+    ejected: str = ""  # why traffic has it ejected; empty: it has not
+    ejected_until: float = 0.0
+    warming_since: float | None = None  # monotonic seconds: when its slow start began
+    share_permille: int = slow_start.WHOLE
+    was_out: bool = False  # at the last write
+    is_leaving: bool = False  # no longer among what its pool's name stands for
+
+    def take_over(self, before: ServerState) -> None:
+        """Go on from what was known of the server before. The operator's weight stays while the file says what it said."""
+        if before.weight != before.server.weight and before.server.weight == self.server.weight:
+            self.weight = before.weight
+        self.admin, self.revision, self.changed_at, self.changed_by = (
+            before.admin, before.revision, before.changed_at, before.changed_by,
+        )  # fmt: skip
+        self.is_leaving, self.was_out, self.warming_since = before.is_leaving, before.was_out, before.warming_since
+        if (before.server.host, before.server.port) != (self.server.host, self.server.port):
+            return
+        self.ejected, self.ejected_until = before.ejected, before.ejected_until
+        if self.pool.health_check.agent is not None:
+            self.wish = before.wish
+        if (before.pool.health_check.type is CheckType.NONE) is not (self.pool.health_check.type is CheckType.NONE):
+            return
+        self.health, self.health_reason, self.health_since = before.health, before.health_reason, before.health_since
+        self.checked, self.checked_reason, self.because = before.checked, before.checked_reason, before.because
+        self.probe, self.is_not_found = before.probe, before.is_not_found
+
+    @property
+    def is_eligible(self) -> bool:
+        """Say whether the server may get new clients, as far as that depends on it alone."""
+        return self.is_wanted and self.is_healthy
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether the operator, the weight and the server itself have nothing against new clients."""
+        is_ready = self.admin is AdminState.READY and not self.is_leaving
+        return is_ready and self.weight_for_workers > 0 and not self.no_new_clients
+
+    @property
+    def is_healthy(self) -> bool:
+        """Say whether neither checks nor traffic have anything against new clients."""
+        return self.health_for_workers is not HealthState.DOWN and not self.ejected
+
+    @property
+    def candidate(self) -> Candidate:
+        """The server among those of its pool: together with them it is said who may get new clients."""
+        return Candidate(self.is_wanted, self.is_healthy, self.server.is_backup)
+
+    @property
+    def no_new_clients(self) -> str:
+        """Why the server itself asks for no new clients; empty while it takes them."""
+        if self.wish.no_new_clients:
+            return f"its agent says {self.wish.no_new_clients}"
+        return "its health check says 404" if self.is_not_found else ""
+
+    @property
+    def weight_for_workers(self) -> int:
+        """The weight, or the share of it that the agent wants."""
+        return weight_of(self.weight, self.wish.percent, WEIGHT_MAX)
+
+    @property
+    def connections_max(self) -> int:
+        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit.
+
+        During a slow start only its share of that, or who waits would fill the server at once.
+        """
+        whole = min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+        return -(-whole * self.share_permille // slow_start.WHOLE)
+
+    @property
+    def health_for_workers(self) -> HealthState:
+        """The health, where UNKNOWN is as good as DOWN while nothing has been found in a pool that wants checked servers."""
+        is_to_be_checked = self.pool.health_check.start is StartPolicy.CHECKED
+        return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health

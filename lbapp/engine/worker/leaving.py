@@ -1,0 +1,51 @@
+"""Clients that are to go: those of a worker that leaves, and those of a listener that is gone.
+
+Responsible for letting them finish what they have under way, and for cutting off what does not end. Knows nothing of why they go.
+Invariant: who is idle is closed only after a moment in which a request that is on its way already can arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from time import monotonic
+from typing import Final
+
+import anyio
+
+from lbapp.engine.worker.downstream import Downstream
+from lbapp.engine.worker.reactor import Aborted
+
+_IDLE_GRACE_S: Final = 1.0
+_LOOK_INTERVAL_S: Final = 0.02
+
+
+async def finish(clients: Collection[Downstream], timeout_s: float) -> None:
+    """Have clients end when what they have under way allows; return when all have, or after the timeout."""
+    deadline = monotonic() + timeout_s
+    for client in clients:
+        client.is_to_close = True
+    await _closed(clients, min(deadline, monotonic() + _IDLE_GRACE_S))
+    for client in clients:
+        client.finish()
+    await _closed(clients, deadline)
+
+
+async def see_off(clients: Collection[Downstream], timeout_s: float) -> None:
+    """Have clients finish, and cut off those that have not by the end of the timeout."""
+    await finish(clients, timeout_s)
+    cut_off(clients)
+
+
+def cut_off(clients: Collection[Downstream]) -> None:
+    """End what clients have under way, as it is."""
+    for client in clients:
+        if client.fd >= 0:
+            client.interrupt(Aborted())
+            client.interrupt_writer(Aborted())
+
+
+async def _closed(clients: Collection[Downstream], deadline: float) -> None:
+    left = list(clients)
+    while left and monotonic() < deadline:
+        await anyio.sleep(_LOOK_INTERVAL_S)
+        left = [client for client in left if client.fd >= 0]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from lbapp.config.load import parse_configuration
+from lbapp.engine.supervisor.configurations import (
+    APPLIED,
+    REVERTED,
+    UNCONFIRMED,
+    Chosen,
+    Configurations,
+    NotKept,
+    choose_at_start,
+)
+from lbapp.engine.supervisor.events import ENGINE
+from lbapp.model.limits import CONFIGURATIONS_KEPT
+
+
+def text(port: int) -> str:
+    return (
+        '[[listener]]\nname = "web"\nbind = "127.0.0.1:0"\npool = "app"\n'
+        f'[[pool]]\nname = "app"\n[[pool.server]]\nname = "s1"\naddress = "127.0.0.1:{port}"\n'
+    )
+
+
+def opened(folder: Path) -> Configurations:
+    configurations = Configurations(folder / "configurations")
+    configurations.open()
+    return configurations
+
+
+def start(folder: Path, port: int) -> Chosen:
+    found = text(port)
+    configurations = Configurations(folder / "configurations")
+    return choose_at_start(configurations, Path("lbapp.toml"), found, parse_configuration(found, "lbapp.toml"))
+
+
+def port_of(chosen: Chosen) -> int:
+    return chosen.version.configuration.pools[0].servers[0].port
+
+
+def test_what_was_applied_can_be_read_again_by_the_engines_own_user_alone(tmp_path: Path) -> None:
+    kept = opened(tmp_path).add(text(1), ENGINE, "why")
+    again = opened(tmp_path)
+    assert again.kept == [kept]
+    assert (again.text(kept), kept.number, kept.reason, kept.state) == (text(1), 1, "why", APPLIED)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "configurations").iterdir()]
+    assert modes == [0o600, 0o600]
+
+
+def test_earlier_is_the_last_that_is_another_and_stays(tmp_path: Path) -> None:
+    configurations = opened(tmp_path)
+    assert configurations.earlier() is None
+    first = configurations.add(text(1), ENGINE, "")
+    second = configurations.add(text(2), ENGINE, "")
+    configurations.add(text(2), ENGINE, "again")
+    assert configurations.earlier() == first
+    pending = configurations.add(text(3), ENGINE, "", time.time() + 60)
+    assert (pending.state, configurations.last, configurations.confirmed) == (UNCONFIRMED, pending, configurations.kept[2])
+    configurations.mark(pending, REVERTED)
+    assert configurations.last == configurations.kept[2]
+    assert configurations.earlier(2) == second
+    assert configurations.earlier(9) is None
+
+
+def test_only_so_many_are_kept(tmp_path: Path) -> None:
+    configurations = opened(tmp_path)
+    for port in range(1, CONFIGURATIONS_KEPT + 4):
+        configurations.add(text(port), ENGINE, "")
+    assert [each.number for each in configurations.kept] == list(range(4, CONFIGURATIONS_KEPT + 4))
+    assert len(list((tmp_path / "configurations").glob("*.toml"))) == CONFIGURATIONS_KEPT
+
+
+def test_damaged_list_is_set_aside_and_a_copy_that_was_changed_is_not_served(tmp_path: Path) -> None:
+    kept = opened(tmp_path).add(text(1), ENGINE, "")
+    copy = tmp_path / "configurations" / "000001.toml"
+    copy.write_text(text(2))
+    with pytest.raises(NotKept, match="is not what was applied"):
+        opened(tmp_path).text(kept)
+    copy.unlink()
+    with pytest.raises(NotKept, match="cannot be read"):
+        opened(tmp_path).text(kept)
+    (tmp_path / "configurations" / "list.json").write_text('[{"number": 1}]')
+    configurations = opened(tmp_path)
+    assert "it is damaged" in configurations.problem
+    assert configurations.kept == []
+    assert len(list((tmp_path / "configurations").glob("list.json.damaged-*"))) == 1
+
+
+def test_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "configurations").write_text("in the way")
+    configurations = opened(tmp_path)
+    assert configurations.problem
+    with pytest.raises(NotKept, match="cannot be kept in"):
+        configurations.add(text(1), ENGINE, "")
+    chosen = start(tmp_path, 1)
+    assert (port_of(chosen), chosen.applied) == (1, None)
+    assert [kind for kind, _ in chosen.findings] == ["configuration_not_kept"] * 2
+
+
+def test_start_takes_the_file_and_keeps_it_once(tmp_path: Path) -> None:
+    assert port_of(start(tmp_path, 1)) == 1
+    assert port_of(start(tmp_path, 1)) == 1
+    assert [each.number for each in opened(tmp_path).kept] == [1]
+    assert port_of(start(tmp_path, 2)) == 2
+    assert [each.number for each in opened(tmp_path).kept] == [1, 2]
+
+
+def test_start_within_the_window_serves_what_is_not_confirmed_and_behind_it_what_was(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    configurations = opened(tmp_path)
+    pending = configurations.add(text(2), ENGINE, "", time.time() + 60)
+    chosen = start(tmp_path, 2)
+    assert (port_of(chosen), chosen.applied) == (2, pending)
+    configurations.add(text(3), ENGINE, "", time.time() - 1)
+    chosen = start(tmp_path, 3)
+    assert port_of(chosen) == 1
+    assert [kind for kind, _ in chosen.findings] == ["configuration_reverted"]
+    assert opened(tmp_path).kept[-1].state == REVERTED
+    assert port_of(start(tmp_path, 4)) == 4, "a file that is another counts"
+
+
+def test_start_takes_the_file_all_the_same_where_what_was_confirmed_is_lost(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    configurations = opened(tmp_path)
+    configurations.mark(configurations.add(text(2), ENGINE, ""), REVERTED)
+    (tmp_path / "configurations" / "000001.toml").unlink()
+    chosen = start(tmp_path, 2)
+    assert port_of(chosen) == 2
+    assert [kind for kind, _ in chosen.findings] == ["configuration_not_reverted"]

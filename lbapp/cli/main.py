@@ -24,6 +24,7 @@ from lbapp.cli.reload import confirm, history, reload, rollback
 from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
+from lbapp.cli.upgrade import upgrade
 from lbapp.control.paths import ENVIRONMENT
 from lbapp.model.errors import LbappError
 
@@ -88,7 +89,7 @@ def demo(headless: bool, duration: float | None) -> None:
 
 for command in (
     status, events, ready, drain, maint, weight, publish, unpublish, changes, undo, diff, save, reload, confirm, rollback,
-    history, persistence, stop, check,
+    history, persistence, upgrade, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

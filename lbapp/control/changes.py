@@ -212,3 +212,20 @@ class ConfigurationsKept(TypedDict):
     """`GET /v1/configurations`: the latest last. `POST /v1/confirm` answers with the last one."""
 
     configurations: list[ConfigurationKept]
+
+
+class UpgradeRequest(TypedDict):
+    """`POST /v1/upgrade`.
+
+    Answers with UpgradeDone when the next engine serves; 409 upgrade_failed: this one goes on as it was.
+    """
+
+    reason: NotRequired[str]
+
+
+class UpgradeDone(TypedDict):
+    """The engine that serves now. The one that has answered finishes what it has and leaves."""
+
+    pid: int
+    version: str
+    version_before: str

@@ -31,6 +31,7 @@ from lbapp.control.changes import (
     ServersChange,
     ServersPatch,
     Undone,
+    UpgradeDone,
 )
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -151,6 +152,10 @@ class ControlClient:
     def confirm(self) -> ConfigurationKept:
         """Have the configuration that serves stay. Raises RequestRefused, EngineUnreachable."""
         return cast(ConfigurationKept, self._call("POST", "/v1/confirm"))
+
+    def upgrade(self, reason: str) -> UpgradeDone:
+        """Have another engine, of what is installed now, take the place of this one. Raises RequestRefused, EngineUnreachable."""
+        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json={"reason": reason}, timeout=_RELOAD_TIMEOUT_S))
 
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""

@@ -7,7 +7,9 @@ for an invalid configuration.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -15,9 +17,11 @@ import anyio
 
 from lbapp.config.load import read_configuration
 from lbapp.control.paths import default_socket
+from lbapp.engine.supervisor.handover import HandoverFailed, line_from_environment
 from lbapp.engine.supervisor.run import run
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, StartError
+from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
 
 
 def run_engine(path: Path, socket_override: Path | None) -> int:
@@ -31,15 +35,16 @@ def run_engine(path: Path, socket_override: Path | None) -> int:
         level=logging.INFO,
         force=True,
     )
+    line = line_from_environment(os.environ, UPGRADE_STEP_TIMEOUT_S)
     try:
         text, configuration = read_configuration(path)
-        anyio.run(run, path.absolute(), text, configuration, _control_path(configuration, socket_override))
-    except ConfigurationError as error:
+        anyio.run(run, path.absolute(), text, configuration, _control_path(configuration, socket_override), line)
+    except (ConfigurationError, StartError, HandoverFailed) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
-    except StartError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
+        if line is not None:
+            with contextlib.suppress(HandoverFailed):
+                line.say("failed", reason=str(error))
+        return 2 if isinstance(error, ConfigurationError) else 1
     return 0
 
 

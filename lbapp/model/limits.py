@@ -121,6 +121,7 @@ HEARTBEAT_INTERVAL_S: Final = 0.5
 HEARTBEAT_AGE_MAX_S: Final = 10.0  # a worker silent for longer is killed and replaced
 WORKER_START_TIMEOUT_S: Final = 15.0
 RESTART_DELAY_MAX_S: Final = 5.0  # between two starts of a worker that dies again and again
+UPGRADE_STEP_TIMEOUT_S: Final = 30.0  # for the next engine to start, and then for it to serve
 CONFIGURATIONS_KEPT: Final = 50  # copies of what was applied
 RELOAD_STEP_TIMEOUT_S: Final = 15.0  # for all workers to be ready for, and then to serve by, another configuration
 JOURNAL_BYTES_MAX: Final = 4 * MIB  # a journal that is longer is shortened ...

@@ -18,6 +18,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -32,6 +33,7 @@ from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
 from lbapp.engine.supervisor.reload import Reloads
+from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import (
     CONTROL_BODY_BYTES_MAX,
@@ -65,6 +67,8 @@ class Api:
     life: Life
     generation: Generation
     reloads: Reloads
+    upgrades: Upgrades
+    leave: Callable[[], None]  # for another engine, once that has been answered
     faults: int = 0
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
@@ -85,6 +89,7 @@ class Api:
             Route("/v1/reload", self._guarded(self._reload), methods=["POST"]),
             Route("/v1/rollback", self._guarded(self._rollback), methods=["POST"]),
             Route("/v1/confirm", self._guarded(self._confirm), methods=["POST"]),
+            Route("/v1/upgrade", self._guarded(self._upgrade), methods=["POST"]),
             Route("/v1/configurations", self._guarded(self._configurations)),
             Route("/v1/persistence", self._guarded(self._persistence), methods=["GET", "DELETE"]),
             Route("/v1/watch", self._guarded(self._watch)),
@@ -201,6 +206,11 @@ class Api:
 
     async def _confirm(self, request: Request) -> Response:
         return JSONResponse(self._kept(await self.reloads.confirm(_actor(request))))
+
+    async def _upgrade(self, request: Request) -> Response:
+        how = read_how(await _json_body(request), _actor(request), ("reason",))
+        done = await self.upgrades.upgrade(how.actor, how.reason)
+        return JSONResponse(done, background=BackgroundTask(self.leave))
 
     async def _configurations(self, _request: Request) -> Response:
         return JSONResponse({"configurations": [self._kept(each) for each in self.reloads.history()]})

@@ -46,14 +46,17 @@ _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 class ControlSocket:
     """The open control socket; `close` removes its file if it is still ours."""
 
-    def __init__(self, path: Path, listening: socket.socket, inode: int) -> None:
+    def __init__(self, path: Path, listening: socket.socket, inode: int | None) -> None:
+        """`inode` None: the file is another engine's, so far."""
         self.path = path
         self.socket = listening
         self._inode = inode
 
     @classmethod
-    def open(cls, path: Path, access: Access = OWN_USER) -> ControlSocket:
-        """Make the folder where needed and listen. Raises StartError."""
+    def open(cls, path: Path, access: Access = OWN_USER, inherited: socket.socket | None = None) -> ControlSocket:
+        """Make the folder where needed and listen, or go on with a socket that is open. Raises StartError."""
+        if inherited is not None and (found := cls._inherit(path, inherited)) is not None:
+            return found
         folder_mode, mode = (_SHARED_FOLDER_MODE, _SHARED_MODE) if access.is_open else (_FOLDER_MODE, _MODE)
         try:
             path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
@@ -67,9 +70,29 @@ class ControlSocket:
                 reason = (error.strerror or str(error)).lower()
             raise StartError(f"cannot open the control socket {path}: {reason}", hint) from error
 
+    @classmethod
+    def _inherit(cls, path: Path, listening: socket.socket) -> ControlSocket | None:
+        """Go on with a socket that another engine listened on; None: its file is not at this path any more."""
+        with contextlib.suppress(OSError):
+            if listening.getsockname() == str(path):
+                path.stat()
+                return cls(path, listening, None)
+        listening.close()
+        return None
+
+    def give_away(self) -> None:
+        """Leave the file to another engine, which listens on the same socket."""
+        self._inode = None
+
+    def take_over(self) -> None:
+        """Own the file, as this engine serves."""
+        with contextlib.suppress(OSError):
+            self._inode = self.path.stat().st_ino
+
     def close(self) -> None:
-        """Remove the file and stop listening."""
-        remove_if_ours(self.path, self._inode)
+        """Remove the file, if it is still ours, and stop listening."""
+        if self._inode is not None:
+            remove_if_ours(self.path, self._inode)
         self.socket.close()
 
 
@@ -94,6 +117,11 @@ class ControlServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leave the signals to the supervisor."""
         yield
+
+    def stop_accepting(self) -> None:
+        """Leave callers that come from now on to another engine, which listens on the same socket."""
+        for each in self.servers:
+            each.close()
 
     async def serve_on(self, control: ControlSocket) -> None:
         """Serve on a socket that stays its owner's."""

@@ -36,6 +36,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._is_failing = False
+        self._is_paused = False  # another engine writes
         self._written = 0  # the number of the last event on disk
 
     @property
@@ -63,7 +64,7 @@ class EventLog:
     def write(self, events: Sequence[Event]) -> None:
         """Write those that are not on disk. What cannot be written is tried again with the next ones."""
         new = [event for event in events if event["seq"] > self._written]
-        if not new:
+        if not new or self._is_paused:
             return
         try:
             self._append(new)
@@ -74,6 +75,15 @@ class EventLog:
             return
         self._is_failing = False
         self._written = new[-1]["seq"]
+
+    def pause(self, events: Events) -> None:
+        """Write what there is, and nothing more until `go_on`: another engine is about to write here."""
+        self.write(events.after(self._written))
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        """Write again; what came in between with the next event."""
+        self._is_paused = False
 
     def _append(self, events: Sequence[Event]) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Telling the service manager how the engine is doing (sd_notify).
 
-Responsible for one datagram to the socket named by NOTIFY_SOCKET. Knows nothing of what the words cause.
+Responsible for one datagram to the socket named by NOTIFY_SOCKET, with descriptors if need be. Knows nothing of what words cause.
 Invariant: never fails and never waits: an engine without a service manager, or with one that does not listen,
 runs all the same.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Sequence
 
 
-def notify(state: str) -> bool:
-    """Send `state`, such as `READY=1`; say whether it was sent. A leading @ names an abstract socket."""
+def notify(state: str, fds: Sequence[int] = ()) -> bool:
+    """Send `state`, such as `READY=1`, and descriptors; say whether it was sent. A leading @ names an abstract socket."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address or address[0] not in "/@":
         return False
@@ -23,6 +24,7 @@ def notify(state: str) -> bool:
         contextlib.suppress(OSError),
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender,
     ):
-        sender.sendto(state.encode(), address)
+        sender.connect(address)
+        socket.send_fds(sender, [state.encode()], fds)
         return True
     return False

@@ -45,7 +45,7 @@ from lbapp.engine.supervisor.workers import WorkerRefused
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, RequestRefused, StartError
 
-_UPGRADE: Final = "Stop the engine and start it anew for that; nothing was changed"
+_UPGRADE: Final = "Use lbapp upgrade for that; nothing was changed"
 
 
 class Reloads:

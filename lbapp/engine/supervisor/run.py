@@ -16,9 +16,12 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
+import anyio.to_thread
 
+from lbapp import __version__
 from lbapp.control.paths import default_state_dir
 from lbapp.engine.policy.reload import Version
 from lbapp.engine.supervisor.access import Access
@@ -30,6 +33,8 @@ from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.generation import Generation, Lasting
+from lbapp.engine.supervisor.handover import Line
+from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
@@ -37,7 +42,9 @@ from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import know
 from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
+from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import RequestRefused, StartError
@@ -47,31 +54,46 @@ _LAST_ANSWERS_S = 2.0
 _log = logging.getLogger("lbapp")
 
 
-async def run(path: Path, text: str, configuration: Configuration, control_path: Path) -> None:
+async def run(path: Path, text: str, configuration: Configuration, control_path: Path, line: Line | None) -> None:
     """Run the engine until it is told to stop.
 
-    `path` is where the configuration came from, `text` what stood there. Raises StartError.
+    `path` is where the configuration came from, `text` what stood there, `line` leads to the engine that this one takes over
+    from. Raises StartError, HandoverFailed.
     """
     raise_open_files_limit()
+    inherited, known = _take_over(line)
     state_dir = Path(configuration.engine.state_dir or default_state_dir())
     configurations = Configurations(path_in(state_dir, "configurations", path))
     chosen = choose_at_start(configurations, path, text, configuration)
     configuration, findings = prepare(chosen.version.configuration)
     with contextlib.ExitStack() as owned:
         access = Access.of(configuration.engine)
-        control = ControlSocket.open(control_path, access)
+        control = ControlSocket.open(control_path, access, inherited.control())
         owned.callback(control.close)
-        listening = Listening.open(configuration.listeners, configuration.engine.workers)
+        listening = Listening.open(configuration.listeners, configuration.engine.workers, inherited)
         owned.callback(listening.close)
         check_sources(configuration.pools)
         for warning in [*warnings(configuration.listeners), *overload_warnings(configuration)]:
             _log.warning(warning)
+        for unused in inherited.close_rest():
+            findings.append(
+                ("socket_not_used", f"the socket at {unused} was passed on, and no listener has it: it is closed")
+            )
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
         engine = Engine(running, listening, control, access)
         engine.begin_with(chosen.version, configurations, [*chosen.findings, *findings])
         engine.lasting.applied = chosen.applied
-        await engine.run()
+        await engine.run(line, known)
+
+
+def _take_over(line: Line | None) -> tuple[Inherited, dict[str, Any]]:
+    """Return the sockets that are open already, and what is known of the servers. The journal is free then."""
+    if line is None:
+        return Inherited.from_environment(os.environ), {}
+    inherited = line.take()
+    line.say("ready")
+    return inherited, dict(line.hear("yours").get("servers", {}))
 
 
 class Engine:
@@ -102,19 +124,22 @@ class Engine:
         """Take over what the engine starts with, and say what was found on the way."""
         self.reloads = Reloads(self.path, self.lasting, configurations, self.departures)
         self.reloads.start_with(self.generation, version)
-        self.api = Api(self.lasting.events, self.lasting.life, self.generation, self.reloads)
+        upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
+        self.api = Api(
+            self.lasting.events, self.lasting.life, self.generation, self.reloads, upgrades, self._leave_to_another
+        )
         self.server = ControlServer(self.api.app(), self._access)
         for kind, message in findings:
             self.lasting.events.add(kind, "node", message)
 
-    async def run(self) -> None:
-        """Live. Raises StartError when the workers do not come up."""
+    async def run(self, line: Line | None, known: dict[str, Any]) -> None:
+        """Live. Raises StartError when the workers do not come up, HandoverFailed when the engine before has gone meanwhile."""
         failure: StartError | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
             tasks.start_soon(self.event_log.run, self.lasting.events)
             try:
-                if await self._start(tasks):
+                if await self._start(tasks, line, known):
                     await self.lasting.life.stop_asked()
                     await self._drain(tasks)
             except StartError as error:
@@ -126,7 +151,7 @@ class Engine:
             raise failure
         _log.info("stopped after %.1f s", time.time() - self.started_at)
 
-    async def _start(self, tasks: anyio.abc.TaskGroup) -> bool:
+    async def _start(self, tasks: anyio.abc.TaskGroup, line: Line | None, known: dict[str, Any]) -> bool:
         """Start everything; say whether it serves (not when a stop came first). Raises StartError."""
         has_started = False
         generation, life = self.generation, self.lasting.life
@@ -135,6 +160,8 @@ class Engine:
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
             generation.intents.restore()
+            for name in known.keys() & generation.states.by_id.keys():
+                know(generation.states.by_id[name], known[name])
             generation.begin()
             failure = await self._start_workers(tasks)
             has_started = failure is None
@@ -148,7 +175,14 @@ class Engine:
         for part in (self.reloads.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
         life.phase = "serving"
+        if line is not None:
+            await anyio.to_thread.run_sync(lambda: line.say("serving", version=__version__))
+            message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
+            self.lasting.events.add("node_took_over", "node", message)
+        self.control.take_over()
+        self.lasting.listening.take_over()
         notify("READY=1")
+        store({CONTROL: self.control.socket.fileno()})
         self._say_serving()
         return True
 
@@ -165,6 +199,12 @@ class Engine:
         except StartError as error:
             return error
         return None
+
+    def _leave_to_another(self) -> None:
+        """Finish what there is and leave: another engine serves on the same sockets."""
+        self.server.stop_accepting()
+        self.api.close()
+        self.lasting.life.stop()
 
     async def _give_up_when_stopped(self, scope: anyio.CancelScope) -> None:
         await self.lasting.life.stop_asked()

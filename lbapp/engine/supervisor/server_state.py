@@ -7,7 +7,9 @@ Invariant: an agent's word is kept beside the operator's wish and the checks' fi
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lbapp.control.messages import Actor, ProbeStatus
 from lbapp.engine.policy import slow_start
@@ -119,3 +121,25 @@ class ServerState:
         """The health, where UNKNOWN is as good as DOWN while nothing has been found in a pool that wants checked servers."""
         is_to_be_checked = self.pool.health_check.start is StartPolicy.CHECKED
         return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health
+
+
+_KNOWN = ("checked_reason", "health_reason", "health_since", "because", "probe", "is_not_found")
+
+
+def known_of(state: ServerState) -> dict[str, Any]:
+    """Return what checks have found of a server, for the engine that comes after this one."""
+    found: dict[str, Any] = {name: getattr(state, name) for name in _KNOWN}
+    return {**found, "address": state.server.address, "health": state.health.name, "checked": state.checked.name}
+
+
+def know(state: ServerState, known: Mapping[str, Any]) -> None:
+    """Take over what an engine before, maybe of another version, has found of a server, if it is in the same place."""
+    if known.get("address") != state.server.address or state.pool.health_check.type is CheckType.NONE:
+        return
+    try:
+        state.health, state.checked = HealthState[known["health"]], HealthState[known["checked"]]
+    except (KeyError, TypeError):
+        return
+    for name in _KNOWN:
+        if name in known:
+            setattr(state, name, known[name])

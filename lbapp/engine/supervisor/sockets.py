@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lbapp.engine import socket_options
+from lbapp.engine.supervisor.inherited import Inherited, forget, name_of, store
 from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.errors import StartError
 from lbapp.model.limits import LISTEN_BACKLOG
@@ -46,11 +47,14 @@ _REASONS: Final = {
 
 @dataclass(slots=True)
 class OpenedBind:
-    """One bind that is listened on. `bind` has the real port; `sockets` are those of the workers, by slot."""
+    """One bind that is listened on. `bind` has the real port; `sockets` are those of the workers, by slot.
+
+    `file`: that of a Unix socket with its inode, unless it is another engine's.
+    """
 
     bind: Bind
     sockets: list[socket.socket]
-    file: tuple[Path, int] | None = None  # of a Unix socket, with its inode
+    file: tuple[Path, int] | None = None
 
     def close(self) -> None:
         """Listen no more, and remove the file if it is still ours."""
@@ -67,15 +71,16 @@ Wanted = dict[str, tuple[Listener, Bind]]  # by key
 class Listening:
     """All listening sockets of the engine, by key: what is listened on with one key is one socket, whoever's it is."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, inherited: Inherited | None = None) -> None:
         self._workers = workers
+        self._inherited = Inherited() if inherited is None else inherited
         self._opened: Opened = {}
         self._binds: dict[str, tuple[Bind, ...]] = {}  # by listener
 
     @classmethod
-    def open(cls, listeners: Sequence[Listener], workers: int) -> Listening:
-        """Open every socket for so many workers. Raises StartError, and leaves nothing open then."""
-        listening = cls(workers)
+    def open(cls, listeners: Sequence[Listener], workers: int, inherited: Inherited | None = None) -> Listening:
+        """Open every socket for so many workers that is not inherited. Raises StartError, and leaves nothing open then."""
+        listening = cls(workers, inherited)
         listening.take(listeners, listening.prepare(listeners))
         return listening
 
@@ -85,7 +90,7 @@ class Listening:
         try:
             for key, (listener, bind) in _wanted(listeners).items():
                 if key not in self._opened:
-                    opened[key] = self._open(listener, bind)
+                    opened[key] = self._open(listener, bind, self._inherited.take(key, bind, self._workers))
         except BaseException:
             self.discard(opened)
             raise
@@ -102,10 +107,11 @@ class Listening:
         wanted = _wanted(listeners)
         for key in [key for key in self._opened if key not in wanted]:
             self._opened.pop(key).close()
+            forget([name_of(key, slot) for slot in range(self._workers)])
         self._opened.update(opened)
+        store(self._named(opened))
         for key, (listener, _) in wanted.items():
-            if key not in opened:
-                _apply_again(self._opened[key], listener)
+            _apply_again(self._opened[key], listener)
         self._binds = {}
         for key, (listener, _) in wanted.items():
             self._binds[listener.name] = (*self._binds.get(listener.name, ()), self._opened[key].bind)
@@ -119,26 +125,53 @@ class Listening:
         found = self._opened if opened is None else opened
         return {key: each.sockets[slot % self._workers].fileno() for key, each in found.items()}
 
+    def named(self) -> dict[str, int]:
+        """Return every socket by the name that another engine finds it by."""
+        return self._named(self._opened)
+
+    def _named(self, opened: Opened) -> dict[str, int]:
+        return {
+            name_of(key, slot): each.fileno() for key, bind in opened.items() for slot, each in enumerate(bind.sockets)
+        }
+
+    def give_away(self) -> None:
+        """Leave the files of Unix listeners to another engine, which listens on the same sockets."""
+        for each in self._opened.values():
+            each.file = None
+
+    def take_over(self) -> None:
+        """Own the files of Unix listeners, as this engine serves."""
+        for each in self._opened.values():
+            if each.bind.path:
+                with contextlib.suppress(OSError):
+                    each.file = (Path(each.bind.path), Path(each.bind.path).stat().st_ino)
+
     def close(self) -> None:
         """Close every socket and remove the files of Unix listeners that are still ours."""
         for each in self._opened.values():
             each.close()
         self._opened.clear()
 
-    def _open(self, listener: Listener, bind: Bind) -> OpenedBind:
+    def _open(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
         try:
-            return self._open_unix(listener, bind) if bind.path else self._open_tcp(listener, bind)
+            return (
+                self._open_unix(listener, bind, inherited) if bind.path else self._open_tcp(listener, bind, inherited)
+            )
         except OSError as error:
             raise refusal(f"cannot listen on {bind} (listener {listener.name})", bind, error) from error
 
-    def _open_tcp(self, listener: Listener, bind: Bind) -> OpenedBind:
+    def _open_tcp(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
+        """Open a socket for each worker that has not inherited one."""
         transport = listener.transport
-        family, address = _resolved(bind)
-        if bind.port:
-            _check_unused(family, address, transport.ipv6_only)
-        made = OpenedBind(bind, [])
+        made = OpenedBind(bind, list(inherited))
         try:
-            for _ in range(self._workers):
+            if inherited:
+                family, address = int(inherited[0].family), inherited[0].getsockname()
+            else:
+                family, address = _resolved(bind)
+                if bind.port:
+                    _check_unused(family, address, transport.ipv6_only)
+            for _ in range(self._workers - len(inherited)):
                 opened = _tcp_socket(family, transport.ipv6_only)
                 made.sockets.append(opened)
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -154,10 +187,16 @@ class Listening:
         made.bind = Bind(host=bind.host, port=int(address[1]))
         return made
 
-    def _open_unix(self, listener: Listener, bind: Bind) -> OpenedBind:
+    def _open_unix(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
         path = Path(bind.path)
-        opened, inode = open_unix(path, listener.transport.unix_mode & ~_WORLD_WRITES)
-        made = OpenedBind(bind, [opened] * self._workers, (path, inode))
+        if inherited:
+            opened, file = inherited[0], None
+            for other in {*inherited} - {opened}:
+                other.close()
+        else:
+            opened, inode = open_unix(path, listener.transport.unix_mode & ~_WORLD_WRITES)
+            file = (path, inode)
+        made = OpenedBind(bind, [opened] * self._workers, file)
         try:
             _open_to(path, listener)
         except BaseException:
@@ -168,9 +207,9 @@ class Listening:
 
 def keys_of(listener: Listener) -> list[str]:
     """Return what names each listening socket of a listener: who has the same key can take the socket over as it is."""
-    kind = ",v6only" if listener.transport.ipv6_only else ""
+    both = ",dual" if not listener.transport.ipv6_only else ""
     # Port 0 stands for any that is free: of another listener, for another.
-    return [f"{bind}{kind}" + ("" if bind.path or bind.port else f",{listener.name}") for bind in listener.binds]
+    return [f"{bind}{both}" + ("" if bind.path or bind.port else f",{listener.name}") for bind in listener.binds]
 
 
 def listening_of(listeners: Sequence[Listener]) -> tuple[tuple[str, str], ...]:
@@ -188,9 +227,9 @@ def _wanted(listeners: Sequence[Listener]) -> Wanted:
 
 def _apply_again(opened: OpenedBind, listener: Listener) -> None:
     """Have clients that come from now on get what a listener asks for, as far as a socket that is open can."""
-    if opened.file is not None:
+    if opened.bind.path:
         with contextlib.suppress(OSError, StartError):
-            _open_to(opened.file[0], listener)
+            _open_to(Path(opened.bind.path), listener)
         return
     for each in opened.sockets:
         socket_options.apply(each, socket_options.DEFAULTS + socket_options.listening_options(listener.transport))

@@ -45,7 +45,9 @@ def planned(before: str, after: str) -> list[str]:
 
 def test_same_configuration_with_another_comment_or_a_default_spelled_out_is_nothing_to_do() -> None:
     assert planned(BASE, "# by hand\n" + BASE) == []
-    assert planned(BASE, BASE.replace('address = "127.0.0.1:9001"\n', 'address = "127.0.0.1:9001"\nweight = 100\n')) == []
+    assert (
+        planned(BASE, BASE.replace('address = "127.0.0.1:9001"\n', 'address = "127.0.0.1:9001"\nweight = 100\n')) == []
+    )
 
 
 def test_servers_are_told_one_by_one_with_what_becomes_of_what_they_have() -> None:
@@ -66,12 +68,18 @@ def test_server_that_moves_is_another_place_of_which_nothing_is_known() -> None:
 
 
 def test_order_of_servers_is_part_of_a_pool() -> None:
-    after = BASE.replace("s1", "s0").replace("s2", "s1").replace("s0", "s2").replace("9001", "0").replace("9002", "9001")
+    after = (
+        BASE.replace("s1", "s0").replace("s2", "s1").replace("s0", "s2").replace("9001", "0").replace("9002", "9001")
+    )
     assert planned(BASE, after.replace(":0", ":9002")) == ["changed pool app: its servers stand in another order"]
 
 
 def test_pool_is_changed_in_place_and_its_servers_are_not_part_of_its_details() -> None:
-    after = BASE.replace("round_robin", "ip_hash").replace('"30s"', '"5s"').replace('name = "s2"', 'name = "s2"\nweight = 1')
+    after = (
+        BASE.replace("round_robin", "ip_hash")
+        .replace('"30s"', '"5s"')
+        .replace('name = "s2"', 'name = "s2"\nweight = 1')
+    )
     assert planned(BASE, after) == [
         "changed pool app: in place; its servers keep their state and their connections",
         "algorithm: round_robin -> ip_hash",
@@ -132,7 +140,8 @@ def test_no_secret_is_told_and_long_values_are_cut() -> None:
 
 def test_tables_that_are_not_what_they_should_be_are_told_as_nothing() -> None:
     before, after = version(BASE), version(BASE.replace("round_robin", "ip_hash"))
-    for tables in ({"pool": "nonsense"}, {"pool": [1]}, {"pool": []}):
+    damaged: list[dict[str, object]] = [{"pool": "nonsense"}, {"pool": [1]}, {"pool": []}]
+    for tables in damaged:
         (plan,) = plan_reload(replace(before, tables=tables), after)
         assert "algorithm: (not set) -> ip_hash" in plan.details
     routes = '[[listener.route]]\npath = "/a"\npool = "app"\n'

@@ -60,7 +60,11 @@ def test_earlier_is_the_last_that_is_another_and_stays(tmp_path: Path) -> None:
     configurations.add(text(2), ENGINE, "again")
     assert configurations.earlier() == first
     pending = configurations.add(text(3), ENGINE, "", time.time() + 60)
-    assert (pending.state, configurations.last, configurations.confirmed) == (UNCONFIRMED, pending, configurations.kept[2])
+    assert (pending.state, configurations.last, configurations.confirmed) == (
+        UNCONFIRMED,
+        pending,
+        configurations.kept[2],
+    )
     configurations.mark(pending, REVERTED)
     assert configurations.last == configurations.kept[2]
     assert configurations.earlier(2) == second

@@ -21,7 +21,7 @@ def test_engine_serves_says_so_and_leaves_nothing_behind(tmp_path: Path) -> None
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(DEADLINE_S)
         with engine(tmp_path, toml([backend.port], workers=2), NOTIFY_SOCKET=str(tmp_path / "notify")) as own:
-            assert manager.recv(100) == b"READY=1"
+            assert b"READY=1" in [manager.recv(1000) for _ in range(4)], "beside the sockets that are to be kept"
             assert own.get().text == "hello"
             (line,) = [line for line in own.log if "serving: " in line]
             assert f"web http 127.0.0.1:{own.port} -> app; 2 workers; control socket {own.socket}" in line

@@ -1,0 +1,97 @@
+"""`lbapp upgrade`: the code that is on disk now, on the same sockets, without a request that fails.
+
+Responsible for the order in which an engine gives its place to the next one, and for going on as before when that one does not
+come to serve. Knows nothing of HTTP. Invariants: while the next engine starts nothing is changed by operators, so that nothing
+acknowledged is lost; the journal is written by one engine at a time; this engine leaves only after the other has said that it
+serves.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio.to_thread
+
+from lbapp import __version__
+from lbapp.control.changes import UpgradeDone
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.control_socket import ControlSocket
+from lbapp.engine.supervisor.event_log import EventLog
+from lbapp.engine.supervisor.generation import Generation, Lasting
+from lbapp.engine.supervisor.handover import HandoverFailed, Line, start_successor
+from lbapp.engine.supervisor.inherited import CONTROL
+from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.server_state import known_of
+from lbapp.model.errors import RequestRefused
+from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
+
+_END_S: Final = 5.0
+
+
+class Upgrades:
+    """Gives an engine's place away. `generation` returns the present one."""
+
+    def __init__(
+        self, lasting: Lasting, control: ControlSocket, event_log: EventLog, generation: Callable[[], Generation]
+    ) -> None:
+        self._lasting = lasting
+        self._control = control
+        self._event_log = event_log
+        self._generation = generation
+
+    async def upgrade(self, actor: Actor, reason: str) -> UpgradeDone:
+        """Start the next engine and return when it serves; `leave` is to follow. Raises RequestRefused 409 upgrade_failed."""
+        events = self._lasting.events
+        async with self._lasting.changing:
+            events.add(
+                "upgrade_began", "node", "the next engine starts" + (f": {reason}" if reason else ""), actor=actor
+            )
+            try:
+                process, line = start_successor(UPGRADE_STEP_TIMEOUT_S)
+            except OSError as error:
+                raise self._failed(f"cannot start it: {error.strerror or error}") from error
+            try:
+                done = await self._hand_over(line)
+            except HandoverFailed as error:
+                await anyio.to_thread.run_sync(_end, process)
+                self._event_log.go_on()
+                await anyio.to_thread.run_sync(self._lasting.journal.open)
+                raise self._failed(str(error)) from error
+            finally:
+                line.close()
+            # What waits for its turn now would change an engine that is about to leave.
+            self._generation().intents.is_over = True
+            self._control.give_away()
+            self._lasting.listening.give_away()
+            notify(f"MAINPID={process.pid}")
+            version = str(done.get("version", ""))
+            message = f"lbapp {version} (pid {process.pid}) serves; this engine finishes what it has"
+            events.add("upgrade_done", "node", message, actor=actor)
+            return {"pid": process.pid, "version": version, "version_before": __version__}
+
+    async def _hand_over(self, line: Line) -> dict[str, Any]:
+        """Give the other engine all it needs, and return what it says when it serves. Raises HandoverFailed."""
+        sockets = {**self._lasting.listening.named(), CONTROL: self._control.socket.fileno()}
+        await anyio.to_thread.run_sync(line.give, sockets)
+        await anyio.to_thread.run_sync(line.hear, "ready")
+        self._event_log.pause(self._lasting.events)
+        self._lasting.journal.close()
+        servers = {state.server.id: known_of(state) for state in self._generation().states.by_id.values()}
+        await anyio.to_thread.run_sync(lambda: line.say("yours", servers=servers))
+        return await anyio.to_thread.run_sync(line.hear, "serving")
+
+    def _failed(self, reason: str) -> RequestRefused:
+        message = f"the next engine does not come to serve: {reason}; this one goes on"
+        self._lasting.events.add("upgrade_failed", "node", message)
+        return RequestRefused("upgrade_failed", message, "Its log stands in that of this engine", 409)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -84,7 +84,14 @@ class ProbeStatus(TypedDict):
 
 
 class AgentStatus(TypedDict):
-    """What a server's agent said last. `down` and `no_new_clients` are empty while it says nothing of the kind."""
+    """What a server's agent said last. `down` and `no_new_clients` are empty while it says nothing of the kind.
+
+    `at`: when it was asked last; `line`: what it answered then; `error`: why it could not be asked or understood.
+    """
+
+    at: float | None
+    line: str
+    error: str
 
     down: str
     no_new_clients: str

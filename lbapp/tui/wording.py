@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Final
 
-from lbapp.control.messages import Event, PoolStatus, ServerStatus
+from lbapp.control.messages import AgentStatus, Event, PoolStatus, ServerStatus
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
 
@@ -30,6 +30,7 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
             f"{server['health']} for {duration(now - server['health_since'])}, {server['health_reason'] or '-'}",
         ),
         ("probe", _probe(server, now)),
+        *([("agent", _agent(server["agent"], now))] if server["agent"] else []),
         ("address", server["address"]),
         ("weight", f"{server['weight']} ({server['configured_weight']} in the file)"),
         ("limit", f"{server['connections_max']} in flight" if server["connections_max"] else "none"),
@@ -76,6 +77,14 @@ def _probe(server: ServerStatus, now: float) -> str:
         f"{duration(now - probe['at'])} ago: {probe['reason']} ({probe['layer']}, {probe['duration_s'] * 1000:.0f} ms), "
         f"{probe['streak']} alike in a row{said}"
     )
+
+
+def _agent(agent: AgentStatus, now: float) -> str:
+    if agent["at"] is None:
+        return "not asked yet"
+    said = f'said "{agent["line"]}"' if agent["line"] else "said nothing"
+    problem = f"; it {agent['error']}" if agent["error"] else ""
+    return f"{duration(now - agent['at'])} ago: {said}{problem}"
 
 
 def _changed(server: ServerStatus, now: float) -> str:

@@ -8,7 +8,7 @@ of stays as it was.
 
     75%                     of the weight that the server has, 0% to 256%
     up, down, stopped, fail health; the last three take the server out, with the reason after #
-    ready, drain, maint     whether it takes new clients; both of the last two mean that it does not
+    ready, drain, maint     whether it takes new clients: with drain those that had it may come back, with maint nobody may
     maxconn:N               requests in flight at most, 0: no limit
 """
 
@@ -23,7 +23,8 @@ _PERCENT: Final = re.compile(r"([0-9]{1,3})%").fullmatch
 _MAXCONN: Final = re.compile(r"maxconn:([0-9]{1,6})").fullmatch
 PERCENT_MAX: Final = 256
 _DOWN: Final = frozenset({"down", "stopped", "fail"})
-_NO_NEW_CLIENTS: Final = frozenset({"drain", "maint"})
+_NOBODY: Final = "maint"
+_NO_NEW_CLIENTS: Final = frozenset({"drain", _NOBODY})
 _REASON_LETTERS_MAX: Final = 120
 
 
@@ -38,6 +39,11 @@ class Wish:
     no_new_clients: str = ""
     percent: int = 100
     connections_max: int = 0
+
+    @property
+    def is_for_nobody(self) -> bool:
+        """Say whether not even those may come who had the server before."""
+        return self.no_new_clients == _NOBODY
 
 
 NO_WISH: Final = Wish()
@@ -55,6 +61,11 @@ def read_line(line: bytes, before: Wish) -> tuple[Wish, tuple[str, ...]]:
         else:
             wish = after
     return wish, tuple(unknown)
+
+
+def cleaned(line: bytes) -> str:
+    """Return a line as it is shown to operators."""
+    return _printable(line.decode("utf-8", "replace").strip())[:_REASON_LETTERS_MAX]
 
 
 def _taken(wish: Wish, word: str, reason: str) -> Wish | None:

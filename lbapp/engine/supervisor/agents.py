@@ -9,10 +9,12 @@ ends it or another.
 from __future__ import annotations
 
 import logging
+import time
 from random import Random
 
 import anyio
 
+from lbapp.engine.policy.agent import cleaned
 from lbapp.engine.policy.agent import read_line as wish_after
 from lbapp.engine.policy.health import first_probe_delay_s, next_probe_delay_s
 from lbapp.engine.supervisor import probe_text
@@ -20,7 +22,7 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.probe_stream import ProbeStream
 from lbapp.engine.supervisor.probes import at_port, reason_of
 from lbapp.engine.supervisor.resolve import Resolver
-from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.server_state import AgentSaid, ServerState
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.health import AgentCheck
 from lbapp.model.states import AdminState
@@ -64,7 +66,16 @@ class Agents:
                     self.faults += 1
                     _log.exception("asking the agent of %s failed in lbapp itself", state.server.id)
             delay_s = next_probe_delay_s(self._random, agent.interval_s, _JITTER_PERCENT)
-            await anyio.sleep_until(started_s + delay_s)
+            await self._pause(state, started_s + delay_s)
+
+    async def _pause(self, state: ServerState, until_s: float) -> None:
+        """Return when it is time to ask again: at once when a server leaves maintenance."""
+        with anyio.move_on_after(until_s - anyio.current_time()):
+            while True:
+                was_in_maintenance = state.admin is AdminState.MAINT
+                await state.admin_changed.wait()
+                if was_in_maintenance and state.admin is not AdminState.MAINT:
+                    return
 
     async def _ask(self, state: ServerState, agent: AgentCheck) -> None:
         addresses = self._resolver.addresses.get(state.row, ())
@@ -85,6 +96,8 @@ class Agents:
             wish, unknown = wish_after(line, state.wish)
             problem = f"says what is not known: {' '.join(unknown)}" if unknown else ""
             self._states.set_wish(state, wish)
+        if state.admin is not AdminState.MAINT:
+            state.agent = AgentSaid(time.time(), cleaned(line), problem)
         self._say(state, agent, problem)
 
     def _say(self, state: ServerState, agent: AgentCheck, problem: str) -> None:

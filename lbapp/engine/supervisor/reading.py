@@ -267,6 +267,9 @@ def agent_status(state: ServerState) -> AgentStatus | None:
         return None
     wish = state.wish
     return {
+        "at": state.agent.at,
+        "line": state.agent.line,
+        "error": state.agent.error,
         "down": wish.down,
         "no_new_clients": wish.no_new_clients,
         "percent": wish.percent,

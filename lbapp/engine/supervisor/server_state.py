@@ -21,6 +21,15 @@ from lbapp.model.health import StartPolicy
 from lbapp.model.states import WEIGHT_MAX, AdminState, HealthState
 
 
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """What came of asking a server's agent last. `at` in Unix seconds; None: it was not asked yet."""
+
+    at: float | None = None
+    line: str = ""
+    error: str = ""
+
+
 @dataclass(slots=True)
 class ServerState:
     """One server as it stands now.
@@ -47,6 +56,7 @@ class ServerState:
     because: str = ""
     probe: ProbeStatus | None = None
     wish: Wish = NO_WISH
+    agent: AgentSaid = field(default_factory=AgentSaid)
     is_not_found: bool = False  # its check says by a 404 that it wants no new clients
     ejected: str = ""  # why traffic has it ejected; empty: it has not
     ejected_until: float = 0.0
@@ -67,7 +77,7 @@ class ServerState:
             return
         self.ejected, self.ejected_until = before.ejected, before.ejected_until
         if self.pool.health_check.agent is not None:
-            self.wish = before.wish
+            self.wish, self.agent = before.wish, before.agent
         if (before.pool.health_check.type is CheckType.NONE) is not (self.pool.health_check.type is CheckType.NONE):
             return
         self.health, self.health_reason, self.health_since = before.health, before.health_reason, before.health_since
@@ -94,6 +104,12 @@ class ServerState:
     def candidate(self) -> Candidate:
         """The server among those of its pool: together with them it is said who may get new clients."""
         return Candidate(self.is_wanted, self.is_healthy, self.server.is_backup)
+
+    @property
+    def admin_for_workers(self) -> AdminState:
+        """What workers are to do: of a server that leaves, or whose agent says maint, nobody gets anything new."""
+        is_for_nobody = self.is_leaving or self.wish.is_for_nobody
+        return AdminState.MAINT if is_for_nobody else self.admin
 
     @property
     def no_new_clients(self) -> str:

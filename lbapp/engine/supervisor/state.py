@@ -18,7 +18,7 @@ from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.server_state import AgentSaid, ServerState
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState
 
@@ -259,14 +259,14 @@ class ServerStates:
             state.health_since = time.time()
         state.health_reason = state.checked_reason = "in maintenance"
         state.checked, state.probe = HealthState.UNKNOWN, None
-        state.wish, state.is_not_found = NO_WISH, False
+        state.wish, state.agent, state.is_not_found = NO_WISH, AgentSaid(), False
 
     def _write(self, state: ServerState) -> None:
         if not self._is_published:
             return
         self._warm_up(state)
         block = self._layout.state(state.row)
-        self._cells[block + at.STATE_ADMIN] = AdminState.MAINT if state.is_leaving else state.admin
+        self._cells[block + at.STATE_ADMIN] = state.admin_for_workers
         self._cells[block + at.STATE_HEALTH] = state.health_for_workers
         self._cells[block + at.STATE_WEIGHT] = state.weight_for_workers
         self._cells[block + at.STATE_CONNECTIONS_MAX] = state.connections_max

@@ -120,6 +120,13 @@ def _chooser(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...
     return choose
 
 
+def _learn(pool: UpstreamPool, server: UpstreamServer, dialled: float, *, is_failure: bool) -> None:
+    """Tell an algorithm that learns how long it took to connect: nothing else of a TCP connection says how fast a server is."""
+    if pool.observe is not None:
+        now = monotonic()
+        pool.observe(server.cells.index, int((now - dialled) * 1e6), is_failure, now)
+
+
 async def serve_tcp(client: Downstream) -> None:
     """Relay a TCP connection to a server of the listener's pool."""
     pool = client.tcp_pool
@@ -137,9 +144,11 @@ async def serve_tcp(client: Downstream) -> None:
                 break
             if tried:
                 server.cells.add(at.SERVER_RETRIES, 1)
+            dialled = monotonic()
             try:
                 upstream = await server.dial(client)
             except AttemptFailed as failed:
+                _learn(pool, server, dialled, is_failure=True)
                 server.cells.add_in_flight(-1)
                 server.cells.count_failure(failed.kind)
                 outcome = Outcome.CONNECT_FAILED
@@ -149,6 +158,7 @@ async def serve_tcp(client: Downstream) -> None:
                 if (delay_s := backoff_s(len(tried), random())) > 0:
                     await pause(client.reactor, delay_s)
                 continue
+            _learn(pool, server, dialled, is_failure=False)
             _start_tunnel(client, OpenTunnel(client, upstream, started))
             return
     except (Aborted, PeerGone, ExchangeEnded) as ended:

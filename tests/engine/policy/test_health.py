@@ -160,3 +160,21 @@ def test_detail_says_how_far_a_probe_came_how_long_it_took_and_what_the_server_s
 def test_probe_that_was_asked_for_comes_a_quarter_of_a_fast_interval_after_the_last_at_the_soonest() -> None:
     assert soonest_s(100.0, HealthCheck()) == 100.25
     assert soonest_s(100.0, HealthCheck(interval_s=0.2)) == 100.05
+
+
+@pytest.mark.parametrize(
+    ("is_hanging", "within_s"),
+    [pytest.param(False, 7.0, id="refused: 5 + 1 + 1"), pytest.param(True, 11.0, id="hanging: 5 + 2 + 2 + 2")],
+)
+def test_server_that_dies_is_found_within_the_time_that_the_defaults_promise(is_hanging: bool, within_s: float) -> None:
+    """It dies at the worst moment, right after a probe that has succeeded; probes start as late as they may."""
+    check = HealthCheck()
+    record = HealthRecord()
+    while record.is_in_transition:
+        record = observe(record, GOOD, check)[0]
+    started_s, now_s = 0.0, 0.0
+    while record.state is not DOWN:
+        started_s = max(now_s, started_s + interval_s(record, check))
+        now_s = started_s + (check.timeout_s if is_hanging else 0.0)
+        record = observe(record, BAD, check)[0]
+    assert now_s == within_s

@@ -13,7 +13,7 @@ import pytest
 
 from lbapp.engine.channel import CloseServer
 from lbapp.engine.worker.relay import Pipes
-from lbapp.model.entities import Bind, Listener, Pool, Protocol
+from lbapp.model.entities import AlgorithmName, Bind, Listener, Pool, Protocol
 from lbapp.model.limits import Limits
 from lbapp.model.outcomes import FailureKind, Outcome
 from tests.engine.worker.harness import Handler, RunningWorker, TcpServer, read_exactly, running_worker, server
@@ -118,6 +118,21 @@ def test_server_that_refuses_is_passed_over_and_counted() -> None:
                 assert client.makefile("rb").read() == b"0"
         dead = worker.server("app/dead")
         assert dead.failures[FailureKind.CONNECT_REFUSED] == worker.server("app/alive").retries > 0
+    backend.close()
+
+
+def test_algorithm_that_learns_gives_a_server_that_refuses_hardly_any_connection() -> None:
+    backend = TcpServer(echo_then_sum)
+    servers = (server("dead", free_port()), server("alive", backend.port))
+    pool = Pool("app", servers, algorithm=AlgorithmName.LEAST_RESPONSE_TIME)
+    with running_worker(TCP, (pool,)) as worker:
+        for _ in range(60):
+            with worker.connect("tcp") as client:
+                client.shutdown(socket.SHUT_WR)
+                assert client.makefile("rb").read() == b"0"
+        assert worker.server("app/dead").failures[FailureKind.CONNECT_REFUSED] <= 6, (
+            "half of them, if nothing were learned"
+        )
     backend.close()
 
 

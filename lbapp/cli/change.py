@@ -6,6 +6,7 @@ a state means to traffic. Invariant: what is not done is said, with its reason, 
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -25,9 +26,10 @@ from lbapp.cli.context import (
     socket_option,
 )
 from lbapp.cli.format import duration, table
-from lbapp.control.changes import PoolPlan, ServerChange, ServersPatch
+from lbapp.control.changes import NodePatch, PoolPlan, ServerChange, ServersPatch
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import AdminWord, ServerStatus
+from lbapp.control.wording import node_open, still_open
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
 from lbapp.model.states import WEIGHT_MAX
@@ -44,7 +46,8 @@ def _chosen(client: ControlClient, patterns: Sequence[str]) -> list[ServerStatus
     servers = _all_servers(client)
     chosen: dict[str, ServerStatus] = {}
     for pattern in patterns:
-        matching = [server for server in servers if fnmatchcase(server["id"], pattern)]
+        wanted = pattern if "/" in pattern else f"{pattern}/*"  # a pool is all of its servers
+        matching = [server for server in servers if fnmatchcase(server["id"], wanted)]
         if not matching:
             raise RequestRefused("unknown_server", f"no server is named {pattern}", _near(pattern, servers))
         chosen.update({server["id"]: server for server in matching})
@@ -54,9 +57,8 @@ def _chosen(client: ControlClient, patterns: Sequence[str]) -> list[ServerStatus
 def _near(pattern: str, servers: Sequence[ServerStatus]) -> str:
     from difflib import get_close_matches
 
-    if "/" not in pattern and any(server["pool"] == pattern for server in servers):
-        return f"All servers of the pool: '{pattern}/*'"
-    found = get_close_matches(pattern, [server["id"] for server in servers], n=3)
+    known = [server["pool" if "/" not in pattern else "id"] for server in servers]
+    found = get_close_matches(pattern, list(dict.fromkeys(known)), n=3)
     return f"Did you mean {' or '.join(found)}?" if found else "See: lbapp status"
 
 
@@ -95,58 +97,122 @@ def _plan(plan: PoolPlan) -> str:
 
 def _sentence(change: ServerChange) -> str:
     server, before, after = change["server"], change["before"], change["after"]
-    changed = [f"{key} {before[key]} -> {after[key]}" for key in after if before.get(key) != after[key]]
+    changed = [
+        f"{key} {str(before[key]).replace('_', ' ')} -> {str(after[key]).replace('_', ' ')}"
+        for key in after
+        if before.get(key) != after[key]
+    ]
     drain = server["drain"]
     if drain is not None and "state" in after:
-        changed.append(f"{drain['in_flight']} in flight, closed by force in {duration(drain['remaining_s'])}")
+        changed.append(still_open(duration, drain))
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
 def _admin_verb(name: AdminWord, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
-    @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+    @click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
+    @click.option("--node", is_flag=True, hidden=name != "ready", help="The node: end its drain.")
     @plan_options
     @json_option
     @socket_option
     @click.pass_obj
-    def verb(settings: Settings, /, servers: tuple[str, ...], **how: Unpack[How]) -> None:
+    def verb(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Unpack[How]) -> None:
+        _check_targets(servers, node=node)
         with engine(settings) as client:
+            if node and name == "ready":
+                _change_node(client, settings, {"state": "ready", "reason": how["reason"]})
+                return
             _apply(client, settings, servers, _planned({"servers": [], "state": name}, how))
 
     return verb
+
+
+def _check_targets(servers: Sequence[str], *, node: bool) -> None:
+    if bool(servers) is node:
+        raise click.UsageError("name servers or pools" if not node else "--node stands alone, without servers")
+
+
+def _change_node(client: ControlClient, settings: Settings, patch: NodePatch) -> None:
+    done = client.patch_node(patch)
+    if settings.as_json:
+        say_json(done)
+        return
+    drain = done["drain"]
+    told = f": {node_open(duration, drain)}" if drain is not None else ""
+    say(f"node: state {done['before']} -> {done['after']}{told}")
 
 
 ready = _admin_verb("ready", "Let servers have new clients again; globs are welcome: 'app/*'.")
 maint = _admin_verb("maint", "Take servers out for maintenance: no clients, no health checks.")
 
 
+class _HowToDrain(How):
+    node: bool
+    hard: bool
+
+
 @click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
-@duration_option("--timeout", "Close by force what is still open after this (default: the pool's).")
+@click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
+@click.option(
+    "--node", is_flag=True, help="The node: ask all clients to leave, and serve those that come all the same."
+)
+@duration_option("--timeout", "Close by force what is still open after this (default: the pool's; of the node 5m).")
+@click.option("--hard", is_flag=True, help="Not even for clients that had the server before.")
 @click.option("--wait", is_flag=True, help="Return when nothing is in flight any more; status 1 if forced.")
 @plan_options
 @json_option
 @socket_option
 @click.pass_obj
 def drain(
-    settings: Settings, /, servers: tuple[str, ...], timeout: float | None, wait: bool, **how: Unpack[How]
+    settings: Settings, /, servers: tuple[str, ...], timeout: float | None, wait: bool, **how: Unpack[_HowToDrain]
 ) -> None:
-    """Give servers no new clients and let them finish."""
-    patch = _planned({"servers": [], "state": "drain"}, how)
+    """Give servers no new clients and let them finish. POOL alone: all servers of a pool, as one."""
+    _check_targets(servers, node=how["node"])
+    if how["node"]:
+        _drain_node(settings, timeout, how, wait=wait)
+        return
+    patch = _planned({"servers": [], "state": "drain", "hard": how["hard"]}, how)
     if timeout is not None:
         patch["drain_timeout_s"] = timeout
     with engine(settings) as client:
         newest = client.events(limit=1)
         ids = _apply(client, settings, servers, patch)
         if wait and ids:
-            _wait(client, ids)
+            try:
+                _wait(client, ids)
+            except KeyboardInterrupt:
+                click.echo(f"\nlbapp: the drain goes on; to end it: lbapp ready {' '.join(servers)}", err=True)
+                raise
             _check_not_forced(client, ids, newest[-1]["seq"] if newest else 0)
             click.echo(f"drained: {', '.join(ids)}", err=settings.as_json)
 
 
+def _drain_node(settings: Settings, timeout: float | None, how: How, *, wait: bool) -> None:
+    patch: NodePatch = {"state": "drain", "reason": how["reason"], "unrecorded": how["unrecorded"]}
+    if timeout is not None:
+        patch["drain_timeout_s"] = timeout
+    with engine(settings) as client:
+        _change_node(client, settings, patch)
+        while wait:
+            drain = client.status()["engine"]["drain"]
+            if drain is None:
+                raise RequestRefused(
+                    "cancelled", "the drain of the node was ended by somebody else", "See: lbapp events"
+                )
+            if drain["phase"] == "drained":
+                click.echo("drained: no client is connected", err=settings.as_json)
+                return
+            if drain["phase"] == "overdue":
+                raise RequestRefused(
+                    "overdue", "clients were closed by force", "Give it longer next time with --timeout"
+                )
+            click.echo(f"draining the node: {node_open(duration, drain)}", err=True)
+            time.sleep(4 * _WAIT_INTERVAL_S)
+
+
 def _wait(client: ControlClient, ids: Sequence[str]) -> None:
     """Return when nothing is in flight at the servers; progress goes to stderr. Raises RequestRefused."""
-    shown = ""
+    is_terminal, shown = sys.stderr.isatty(), -1
     while True:
         time.sleep(_WAIT_INTERVAL_S)
         servers = [each for each in _all_servers(client) if each["id"] in ids]
@@ -156,13 +222,15 @@ def _wait(client: ControlClient, ids: Sequence[str]) -> None:
             raise RequestRefused("cancelled", reason, "See: lbapp events")
         left = [each["drain"] for each in servers if each["drain"] and each["drain"]["phase"] != "drained"]
         if not left:
+            if is_terminal:
+                click.echo("\r\x1b[K", err=True, nl=False)
             return
-        in_flight = sum(drain["in_flight"] for drain in left)
-        line = f"draining {len(left)} of {len(ids)}: {in_flight} in flight"
-        if line != shown:
-            forced_in = max(drain["remaining_s"] for drain in left)
-            click.echo(f"{line}, closed by force in {duration(forced_in)}", err=True)
-            shown = line
+        line = f"draining {len(left)} of {len(ids)}: {still_open(duration, *left)}"
+        if is_terminal:
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+        elif (told := sum(drain["in_flight"] for drain in left)) != shown:
+            click.echo(line, err=True)
+            shown = told
 
 
 def _check_not_forced(client: ControlClient, ids: Sequence[str], after: int) -> None:

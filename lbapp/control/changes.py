@@ -8,9 +8,9 @@ Invariants: those of `messages`; a change says what was before it.
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-from lbapp.control.messages import Actor, AdminWord, PoolStatus, ServerStatus
+from lbapp.control.messages import Actor, AdminWord, NodeDrainStatus, PoolStatus, ServerStatus
 
 
 class ServerPatch(TypedDict):
@@ -23,6 +23,7 @@ class ServerPatch(TypedDict):
 
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    hard: NotRequired[bool]  # beside state drain: not even remembered clients get the server
     drain_timeout_s: NotRequired[float]
     expect_revision: NotRequired[int]
     reason: NotRequired[str]
@@ -116,6 +117,7 @@ class ServersPatch(TypedDict):
     servers: list[str]
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    hard: NotRequired[bool]
     drain_timeout_s: NotRequired[float]
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
@@ -229,3 +231,20 @@ class UpgradeDone(TypedDict):
     pid: int
     version: str
     version_before: str
+
+
+class NodePatch(TypedDict):
+    """`PATCH /v1/node`: drain the node or end that. Answers with NodeChange; 422 invalid_body, 503 not_recorded."""
+
+    state: Literal["ready", "drain"]
+    drain_timeout_s: NotRequired[float]
+    reason: NotRequired[str]
+    unrecorded: NotRequired[bool]
+
+
+class NodeChange(TypedDict):
+    """What a PATCH of the node did."""
+
+    before: str
+    after: str
+    drain: NodeDrainStatus | None

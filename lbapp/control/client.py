@@ -21,6 +21,8 @@ from lbapp.control.changes import (
     ConfigurationKept,
     ConfigurationsKept,
     Difference,
+    NodeChange,
+    NodePatch,
     PoolChange,
     PoolPatch,
     ReloadDone,
@@ -127,6 +129,10 @@ class ControlClient:
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""
         return cast(PoolChange, self._call("PATCH", f"/v1/pools/{quote(pool, safe='')}", json=patch))
+
+    def patch_node(self, patch: NodePatch) -> NodeChange:
+        """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
+        return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
 
     def changes(self, limit: int) -> ActionsDone:
         """Return what operators did, the latest last. Raises EngineUnreachable."""

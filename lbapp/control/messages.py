@@ -54,13 +54,35 @@ class Traffic(TypedDict):
 
 
 class DrainStatus(TypedDict):
-    """A drain under way. `phase`: draining, drained (nothing in flight) or overdue (being closed by force)."""
+    """A drain under way. `phase`: draining, drained (nothing in flight) or overdue (being closed by force).
+
+    `tunnels`: how many of those in flight are tunnels or TCP connections; `oldest_s`: the age of the oldest of them.
+    `remembered`: clients that may come back to the server, null where that is not known: by cookies only clients know it.
+    `finish_s`: in how many seconds nothing will be in flight, by how it went so far; null: nothing can be said.
+    """
 
     phase: Literal["draining", "drained", "overdue"]
     since: float
     timeout_s: float
     remaining_s: float
+    hard: bool  # not even remembered clients get the server
     in_flight: int
+    tunnels: int
+    oldest_s: float | None
+    remembered: int | None
+    finish_s: float | None
+
+
+class NodeDrainStatus(TypedDict):
+    """The drain of the node: clients are asked to leave, those that come all the same are served. Fields as of DrainStatus."""
+
+    phase: Literal["draining", "drained", "overdue"]
+    since: float
+    timeout_s: float
+    remaining_s: float
+    connections: int  # of clients
+    in_flight: int
+    finish_s: float | None
 
 
 class Actor(TypedDict):
@@ -253,6 +275,9 @@ class EngineStatus(TypedDict):
     uptime_s: float
     generation: int
     configuration_path: str
+    configuration: int  # the number of what serves, in GET /v1/configurations; 0: it could not be kept
+    confirm_by: float | None  # Unix seconds: when what serves is taken back, unless it is confirmed
+    drain: NodeDrainStatus | None
     workers: list[WorkerStatus]
     cpu_percent: float | None  # of all engine processes, 100 = one core
     memory_bytes: int | None

@@ -61,6 +61,7 @@ class Assignment:
     addresses: dict[int, tuple[SocketAddress, ...]]
     listening: tuple[tuple[str, str], ...]
     tls: TlsMaterial = NO_MATERIAL
+    is_sent_away: bool = False  # clients are asked to leave
     discovered: dict[str, dict[int, Server]] = field(default_factory=dict)
 
 
@@ -136,6 +137,18 @@ class CloseServer:
 
 
 @dataclass(frozen=True, slots=True)
+class SendAway:
+    """Ask clients to leave: close each connection behind its next answer; or ask nobody any more."""
+
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Close every client's connection at once, whatever is in flight. Accepting goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Serve what is there, accept nothing new, and leave within `timeout_s`."""
 
@@ -161,6 +174,8 @@ Message = (
     | ServersChanged
     | TlsChanged
     | CloseServer
+    | SendAway
+    | CutOff
     | Drain
     | Serving
 )

@@ -127,6 +127,7 @@ RELOAD_STEP_TIMEOUT_S: Final = 15.0  # for all workers to be ready for, and then
 JOURNAL_BYTES_MAX: Final = 4 * MIB  # a journal that is longer is shortened ...
 JOURNAL_ACTIONS_KEPT: Final = 2_000  # ... to so many actions
 EVENT_FILE_BYTES_MAX: Final = 4 * MIB  # of events on disk; the file before it is kept, too
+NODE_DRAIN_TIMEOUT_S: Final = 300.0  # of the node's drain, where nothing else is said
 LISTENERS_SPARE: Final = 32  # rows of the scoreboard for what reloads bring ...
 POOLS_SPARE: Final = 64
 SERVERS_SPARE: Final = 256  # ... or as many as there are at the start, if those are more

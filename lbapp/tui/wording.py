@@ -12,6 +12,7 @@ from itertools import zip_longest
 from typing import Final
 
 from lbapp.control.messages import AgentStatus, Event, PoolStatus, ServerStatus
+from lbapp.control.wording import still_open
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
 
@@ -64,8 +65,10 @@ def _state(server: ServerStatus, glyphs: Glyphs) -> str:
     if drain is None:
         why = server["no_new_clients"]
         return words if server["is_eligible"] else f"{words}, takes no new clients{f': {why}' if why else ''}"
-    rest = f"{drain['in_flight']} in flight, closed by force in {duration(drain['remaining_s'])}"
-    return f"{words}, {rest}" if drain["phase"] == "draining" else f"{words}, {drain['in_flight']} in flight"
+    hard = " (hard)" if drain["hard"] else ""
+    if drain["phase"] != "draining":
+        return f"{words}{hard}, {drain['in_flight']} in flight"
+    return f"{words}{hard}, {still_open(duration, drain)}"
 
 
 def _probe(server: ServerStatus, now: float) -> str:

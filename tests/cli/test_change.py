@@ -37,8 +37,10 @@ def test_nothing_changes_when_one_name_is_unknown(bench: Bench) -> None:
     assert bench.engine.server("app/s1")["admin"] == "ready"
 
 
-def test_pool_without_server_is_told_its_glob(bench: Bench) -> None:
-    assert "'app/*'" in bench.lbapp("ready", "app").stderr
+def test_pool_alone_means_all_of_its_servers(bench: Bench) -> None:
+    assert bench.lbapp("maint", "app", "--force").exit_code == 0
+    assert {server["admin"] for server in bench.engine.status()["pools"][0]["servers"]} == {"maint"}
+    assert "no server is named ap. Did you mean app or api?" in bench.lbapp("ready", "ap").stderr
 
 
 def test_weight_is_in_force_and_shown_beside_the_file(bench: Bench) -> None:

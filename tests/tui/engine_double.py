@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import anyio
 import uvicorn
@@ -20,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
@@ -52,6 +53,15 @@ def traffic(rate: float = 12.0) -> Traffic:
         "outcomes": {"completed": 1200},
         "latency": latency,
     }
+
+
+def drain(**more: Any) -> DrainStatus:
+    """Return a drain that is under way."""
+    found: Any = {
+        "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 300.0, "hard": False, "in_flight": 0, "tunnels": 0,
+        "oldest_s": None, "remembered": None, "finish_s": None,
+    } | more  # fmt: skip
+    return cast(DrainStatus, found)
 
 
 def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
@@ -99,6 +109,9 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
             "uptime_s": 90.0,
             "generation": 1,
             "configuration_path": "lbapp.toml",
+            "configuration": 1,
+            "confirm_by": None,
+            "drain": None,
             "workers": [],
             "cpu_percent": 12.0,
             "memory_bytes": 50_000_000,
@@ -211,13 +224,7 @@ class EngineDouble:
         one["changed_by"], one["changed_at"] = ME, time.time()
         one["drain"] = None
         if one["admin"] == "drain":
-            one["drain"] = {
-                "phase": "draining",
-                "since": time.time(),
-                "timeout_s": 300.0,
-                "remaining_s": 299.0,
-                "in_flight": 3,
-            }
+            one["drain"] = drain(since=time.time(), timeout_s=300.0, remaining_s=299.0, in_flight=3)
         text = f"{one['id']} became {one['admin']} with weight {one['weight']}"
         seq = len(self.events) + 1
         self.events.append(

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from lbapp.control.messages import AdminWord, DrainStatus, HealthWord
+from lbapp.control.messages import AdminWord, HealthWord
 from lbapp.tui.glyphs import FULL, LINUX_CONSOLE, glyphs_for, sparkline, state_of
-from tests.tui.engine_double import server
+from tests.tui.engine_double import drain, server
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,9 @@ def test_state_is_symbol_and_word_and_the_operators_wish_stands_first(
 
 def test_drain_tells_its_time_left_and_an_overdue_one_is_bad() -> None:
     one = server("app", "s1")
-    drain: DrainStatus = {"phase": "draining", "since": 0, "timeout_s": 300, "remaining_s": 161, "in_flight": 1}
-    one["admin"], one["drain"] = "drain", drain
+    one["admin"], one["drain"] = "drain", drain(remaining_s=161, in_flight=1)
     assert state_of(one, FULL) == ("▶ DRAIN 2m41s", "warn")
-    drain["phase"] = "overdue"
+    one["drain"] = drain(phase="overdue", in_flight=1)
     assert state_of(one, FULL) == ("! OVERDUE", "bad")
 
 

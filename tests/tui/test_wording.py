@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from lbapp.control.messages import Event
+from lbapp.control.messages import AgentStatus, Event
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
-from tests.tui.engine_double import ME, server, status
+from tests.tui.engine_double import ME, drain, server, status
 
 
 def test_page_of_a_server_has_its_reason_failures_and_latencies() -> None:
@@ -18,8 +18,24 @@ def test_page_of_a_server_has_its_reason_failures_and_latencies() -> None:
 def test_page_tells_how_far_a_drain_is() -> None:
     one = server("app", "s1")
     one["admin"] = "drain"
-    one["drain"] = {"phase": "draining", "since": 0, "timeout_s": 300, "remaining_s": 30, "in_flight": 2}
+    one["drain"] = drain(remaining_s=30, in_flight=2)
     assert "2 in flight, closed by force in 30s" in server_page(one, FULL, 100.0)
+    one["drain"] = drain(remaining_s=30, in_flight=5, tunnels=1, oldest_s=70.0, remembered=12, finish_s=8.0, hard=True)
+    told = "(hard), 5 in flight (1 tunnel), the oldest 1m10s, 12 clients remembered, done in about 8s, closed by force in 30s"
+    assert told in server_page(one, FULL, 100.0)
+
+
+def test_page_tells_what_the_agent_said() -> None:
+    one = server("app", "s1")
+    agent: AgentStatus = {
+        "at": 90.0, "line": "drain", "error": "", "down": "", "no_new_clients": "drain", "percent": 100, "connections_max": 0,
+    }  # fmt: skip
+    one["agent"] = agent
+    assert 'agent       10s ago: said "drain"' in server_page(one, FULL, 100.0)
+    one["agent"] = {**agent, "line": "", "error": "cannot be asked: connection refused"}
+    assert "agent       10s ago: said nothing; it cannot be asked: connection refused" in server_page(one, FULL, 100.0)
+    one["agent"] = {**agent, "at": None}
+    assert "agent       not asked yet" in server_page(one, FULL, 100.0)
 
 
 def test_page_of_a_server_that_is_gone_says_so() -> None:

@@ -31,7 +31,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 6
+VERSION: Final = 7
 
 # header
 HEADER_MAGIC: Final = 0
@@ -105,7 +105,10 @@ SERVER_OUTCOMES: Final = SERVER_FAILURES + len(FailureKind)  # their sum is the 
 SERVER_CONNECT: Final = SERVER_OUTCOMES + len(Outcome)  # histogram
 SERVER_FIRST_BYTE: Final = SERVER_CONNECT + BUCKETS  # histogram
 SERVER_TOTAL: Final = SERVER_FIRST_BYTE + BUCKETS  # histogram
-SERVER_CELLS: Final = SERVER_TOTAL + BUCKETS
+# As of the worker's last look, and only while the server is not READY.
+SERVER_TUNNELS: Final = SERVER_TOTAL + BUCKETS  # of what is in flight
+SERVER_OLDEST_NS: Final = SERVER_TUNNELS + 1  # since when the oldest of it is (time.monotonic_ns); 0: there is none
+SERVER_CELLS: Final = SERVER_OLDEST_NS + 1
 
 
 @dataclass(frozen=True, slots=True)

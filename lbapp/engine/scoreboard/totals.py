@@ -180,6 +180,23 @@ def in_flight(segment: Segment, server: int) -> int:
     return sum(segment.cells[layout.in_flight(slot) + server] for slot in range(layout.slots))
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What is still open at a server that is on its way out. `oldest_ns`: time.monotonic_ns at its beginning; 0: nothing is."""
+
+    in_flight: int
+    tunnels: int
+    oldest_ns: int
+
+
+def still_open(segment: Segment, server: int) -> Open:
+    """Return what the workers have told of a server that is not READY."""
+    cells, bases = segment.cells, [segment.layout.server(slot, server) for slot in range(segment.layout.slots)]
+    oldest = [cells[base + at.SERVER_OLDEST_NS] for base in bases]
+    tunnels = sum(cells[base + at.SERVER_TUNNELS] for base in bases)
+    return Open(in_flight(segment, server), tunnels, min(filter(None, oldest), default=0))
+
+
 def clear_gauges(segment: Segment, slot: int) -> None:
     """Set the gauges of a slot to zero: what its new worker does first, as the one before may have died with work open."""
     layout, cells = segment.layout, segment.cells
@@ -195,7 +212,8 @@ def clear_gauges(segment: Segment, slot: int) -> None:
             continue  # a row that was never anybody's: its memory, which nobody has touched, takes none
         cells[layout.in_flight(slot) + server] = 0
         cells[layout.server(slot, server) + at.SERVER_CONNECTIONS] = 0
-        cells[layout.server(slot, server) + at.SERVER_IDLE] = 0
+        for gauge in (at.SERVER_IDLE, at.SERVER_TUNNELS, at.SERVER_OLDEST_NS):
+            cells[layout.server(slot, server) + gauge] = 0
 
 
 def _added(segment: Segment, bases: list[int], width: int) -> list[int]:

@@ -26,7 +26,8 @@ from starlette.routing import Route
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
-from lbapp.engine.supervisor.commands import ask_stop, read_how, read_number
+from lbapp.engine.supervisor.bodies import read_how, read_number
+from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.generation import Generation
@@ -82,6 +83,7 @@ class Api:
             Route("/v1/pools", self._guarded(self._pools)),
             Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
             Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/node", self._guarded(self._node), methods=["PATCH"]),
             Route("/v1/servers", self._guarded(self._servers), methods=["PATCH"]),
             Route("/v1/changes", self._guarded(self._changes)),
             Route("/v1/diff", self._guarded(self._diff)),
@@ -185,6 +187,9 @@ class Api:
 
     async def _servers(self, request: Request) -> Response:
         return JSONResponse(await self.generation.commands.change_servers(await _json_body(request), _actor(request)))
+
+    async def _node(self, request: Request) -> Response:
+        return JSONResponse(await self.generation.commands.change_node(await _json_body(request), _actor(request)))
 
     async def _changes(self, request: Request) -> Response:
         return JSONResponse(self.generation.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))

@@ -79,9 +79,14 @@ class Generation:
         self.overload = OverloadWatch(running, events)
         self.pools = PoolWatch(running, self.states, events)
         self.clients = Clients(running, events)
+        self.drains.count_remembered = self.clients.count
         self.intents = Intents(running, self.states, self.drains, events, lasting.journal)
         self.served = Served(
-            running, lambda: self.resolver.addresses, lambda: self.certificates.material, self.discovery.servers
+            running,
+            lambda: self.resolver.addresses,
+            lambda: self.certificates.material,
+            self.discovery.servers,
+            lambda: self.drains.node.is_on,
         )
         if lasting.workers is None:
             lasting.workers = Workers(self.served, lasting.listening, events)
@@ -96,6 +101,7 @@ class Generation:
             self.overload,
             self.pools,
             self.certificates,
+            lambda: lasting.applied,
         )
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
         self._scope = anyio.CancelScope()

@@ -24,15 +24,18 @@ from lbapp.engine.policy.intent import Intent, last_wishes, replay, undone_by
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.journal import Journal, JournalFailed, next_number
+from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.server_state import ServerState, admin_of
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.errors import RequestRefused
 from lbapp.model.journal import Action, Change, Setting, Value, shown
+from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 from lbapp.model.states import AdminState
 
 Key = tuple[str, Setting]
 READY: Final = AdminState.READY.name.lower()
+DRAIN: Final = AdminState.DRAIN.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,10 @@ class Intents:
 
     def _make(self, intent: Intent) -> None:
         change = intent.change
-        if change.setting is Setting.PUBLISHED:
+        left_s = None if change.until is None else max(0.0, change.until - time.time())
+        if change.on == NODE and change.setting is Setting.STATE:
+            self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if left_s is None else left_s)
+        elif change.setting is Setting.PUBLISHED:
             pool = self._running.configuration.pool(change.on)
             self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)
         else:
@@ -167,9 +173,10 @@ class Intents:
             if change.setting is Setting.WEIGHT:
                 self._states.set_weight(state, int(change.after), None)
             else:
-                self._states.set_admin(state, AdminState[str(change.after).upper()], None)
+                admin, is_hard = admin_of(str(change.after))
+                self._states.set_admin(state, admin, None, is_hard=is_hard)
                 if state.admin is AdminState.DRAIN:
-                    self._drains.begin(state, None if change.until is None else max(0.0, change.until - time.time()))
+                    self._drains.begin(state, left_s)
         message = f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
         self._events.add("change_restored", change.on, message)
 
@@ -183,14 +190,16 @@ class Intents:
                 found[state.server.id, setting] = self._file_value(state, setting)
         for pool in self._running.configuration.pools:
             found[pool.name, Setting.PUBLISHED] = True
+        found[NODE, Setting.STATE] = READY
         return found
 
     def now(self) -> dict[Key, Value]:
         """Return every setting as it is now."""
         found: dict[Key, Value] = {}
         for state in self._states.by_id.values():
-            found[state.server.id, Setting.STATE] = state.admin.name.lower()
+            found[state.server.id, Setting.STATE] = state.word
             found[state.server.id, Setting.WEIGHT] = state.weight
+        found[NODE, Setting.STATE] = DRAIN if self._drains.node.is_on else READY
         segment, rows = self._running.segment, self._running.rows.pools
         for pool in self._running.configuration.pools:
             found[pool.name, Setting.PUBLISHED] = not segment.cells[segment.layout.pool_withheld(rows[pool.name])]

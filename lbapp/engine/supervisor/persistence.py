@@ -33,6 +33,7 @@ from lbapp.engine.policy.persistence import address_key, header_key, shown_key
 from lbapp.engine.scoreboard.totals import pool_totals
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import Configuration, Pool
 from lbapp.model.errors import RequestRefused, StartError
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
@@ -180,6 +181,19 @@ class Clients:
         message = f"{cleared} clients of {whose} are no longer remembered"
         self._events.add("persistence_cleared", pool or "node", message, actor=actor)
         return {"cleared": cleared}
+
+    async def count(self, state: ServerState) -> int | None:
+        """Return how many clients are remembered at a server; None where no table says."""
+        if state.pool.name not in self._types:
+            return None
+
+        def counted(memory: Memory) -> int:
+            return sum(remembered.server == state.server.name for _, _, remembered in memory.entries(state.pool.name))
+
+        try:
+            return await self._in_thread(counted)
+        except RequestRefused:
+            return None
 
     async def run(self) -> None:
         """Say when clients could not be remembered, until cancelled."""

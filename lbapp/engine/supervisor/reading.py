@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -32,6 +32,7 @@ from lbapp.control.messages import (
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_totals
 from lbapp.engine.supervisor.certificates import Certificates
+from lbapp.engine.supervisor.configurations import Kept
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.history import History, Reading
 from lbapp.engine.supervisor.life import Life
@@ -67,6 +68,7 @@ class StatusReader:
     overload: OverloadWatch
     pools: PoolWatch
     certificates: Certificates | None = None
+    applied: Callable[[], Kept | None] = lambda: None
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
 
@@ -137,6 +139,9 @@ class StatusReader:
             "uptime_s": round(time.time() - running.started_at, 3),
             "generation": running.generation,
             "configuration_path": str(running.path),
+            "configuration": 0 if (applied := self.applied()) is None else applied.number,
+            "confirm_by": None if applied is None else applied.confirm_by,
+            "drain": self.drains.node.status(),
             "workers": self.worker_statuses(),
             "cpu_percent": self._processes.cpu_percent,
             "memory_bytes": self._processes.memory_bytes,
@@ -172,7 +177,7 @@ class StatusReader:
             "rate_limited_total": totals.rate_limited,
             "recycled_total": totals.recycled,
             "overloaded_since": self.overload.overloaded_since(listener),
-            "state": "draining" if self.life.phase == "draining" else "serving",
+            "state": "draining" if self.life.phase == "draining" or self.drains.node.is_on else "serving",
             "tls": self._tls(listener, now),
         }
 

@@ -23,7 +23,7 @@ from lbapp.control.changes import ReloadDone
 from lbapp.control.messages import Actor
 from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
-from lbapp.engine.supervisor.commands import How
+from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import (
     REVERTED,
     UNCONFIRMED,

@@ -26,7 +26,7 @@ from lbapp.control.paths import default_state_dir
 from lbapp.engine.policy.reload import Version
 from lbapp.engine.supervisor.access import Access
 from lbapp.engine.supervisor.api import Api
-from lbapp.engine.supervisor.commands import How
+from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import Configurations, choose_at_start
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
 from lbapp.engine.supervisor.departures import Departures

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from lbapp.control.messages import Actor, ProbeStatus
 from lbapp.engine.policy import slow_start
@@ -19,6 +19,13 @@ from lbapp.engine.supervisor.events import Signal
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.health import StartPolicy
 from lbapp.model.states import WEIGHT_MAX, AdminState, HealthState
+
+HARD_DRAIN: Final = "hard_drain"
+
+
+def admin_of(word: str) -> tuple[AdminState, bool]:
+    """Return the state that `ServerState.word` stands for, and whether it is hard."""
+    return (AdminState.DRAIN, True) if word == HARD_DRAIN else (AdminState[word.upper()], False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class ServerState:
     pool_row: int
     weight: int
     admin: AdminState = AdminState.READY
+    is_hard: bool = False  # while it drains: not even remembered clients get it
     health: HealthState = HealthState.UNKNOWN
     health_reason: str = "not checked yet"
     health_since: float = field(default_factory=time.time)
@@ -69,9 +77,8 @@ class ServerState:
         """Go on from what was known of the server before. The operator's weight stays while the file says what it said."""
         if before.weight != before.server.weight and before.server.weight == self.server.weight:
             self.weight = before.weight
-        self.admin, self.revision, self.changed_at, self.changed_by = (
-            before.admin, before.revision, before.changed_at, before.changed_by,
-        )  # fmt: skip
+        self.admin, self.is_hard, self.revision = before.admin, before.is_hard, before.revision
+        self.changed_at, self.changed_by = before.changed_at, before.changed_by
         self.is_leaving, self.was_out, self.warming_since = before.is_leaving, before.was_out, before.warming_since
         if (before.server.host, before.server.port) != (self.server.host, self.server.port):
             return
@@ -83,6 +90,11 @@ class ServerState:
         self.health, self.health_reason, self.health_since = before.health, before.health_reason, before.health_since
         self.checked, self.checked_reason, self.because = before.checked, before.checked_reason, before.because
         self.probe, self.is_not_found = before.probe, before.is_not_found
+
+    @property
+    def word(self) -> str:
+        """What the operator wants, in one word: `ready`, `drain`, `hard_drain` or `maint`."""
+        return HARD_DRAIN if self.is_hard else self.admin.name.lower()
 
     @property
     def is_eligible(self) -> bool:
@@ -107,8 +119,8 @@ class ServerState:
 
     @property
     def admin_for_workers(self) -> AdminState:
-        """What workers are to do: of a server that leaves, or whose agent says maint, nobody gets anything new."""
-        is_for_nobody = self.is_leaving or self.wish.is_for_nobody
+        """What workers are to do: of a server that leaves, drains hard, or whose agent says maint, nobody gets anything new."""
+        is_for_nobody = self.is_leaving or self.is_hard or self.wish.is_for_nobody
         return AdminState.MAINT if is_for_nobody else self.admin
 
     @property

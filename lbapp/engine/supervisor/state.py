@@ -107,13 +107,13 @@ class ServerStates:
         self._changed(state)
 
     def set_admin(
-        self, state: ServerState, admin: AdminState, actor: Actor | None, *, reason: str = ""
+        self, state: ServerState, admin: AdminState, actor: Actor | None, *, reason: str = "", is_hard: bool = False
     ) -> Event | None:
-        """Do what the operator wants of a server; return the event, None when it was so already."""
-        before = state.admin
-        if before is admin:
+        """Do what the operator wants of a server; return the event, None when it was so already. `is_hard`: of a drain."""
+        before = state.word
+        if (state.admin, state.is_hard) == (admin, is_hard):
             return None
-        state.admin = admin
+        state.admin, state.is_hard = admin, is_hard
         self._mark(state, actor)
         if admin is AdminState.MAINT:
             self._forget_health(state)
@@ -122,9 +122,9 @@ class ServerStates:
         return self._events.add(
             "admin_state_changed",
             state.server.id,
-            f"{state.server.id} is now {admin.name.lower()}, was {before.name.lower()}{_because(reason)}",
+            f"{state.server.id} is now {_plain(state.word)}, was {_plain(before)}{_because(reason)}",
             actor=actor,
-            change=(before.name.lower(), admin.name.lower()),
+            change=(before, state.word),
         )
 
     def set_weight(self, state: ServerState, weight: int, actor: Actor | None, *, reason: str = "") -> Event | None:
@@ -243,6 +243,11 @@ class ServerStates:
         change = ("unpublished", word) if is_published else ("published", word)
         return self._events.add(f"pool_{word}", pool.name, message, actor=actor, change=change)
 
+    def tell_of_node(self, message: str, actor: Actor) -> None:
+        """Make an event of what an operator wants of the node."""
+        self.revision += 1
+        self._events.add("node_state_changed", "node", message, actor=actor)
+
     def count_close(self, state: ServerState) -> None:
         """Note in the scoreboard that every connection to a server is to be closed by force."""
         self._cells[self._layout.state(state.row) + at.STATE_CLOSE_COUNT] += 1
@@ -291,6 +296,10 @@ class ServerStates:
             state.share_permille = slow_start.share_permille(settings, now_s - state.warming_since)
             if state.share_permille == slow_start.WHOLE:
                 state.warming_since = None
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
 
 
 def _because(reason: str) -> str:

@@ -47,6 +47,7 @@ class Served:
     addresses: Callable[[], dict[int, tuple[SocketAddress, ...]]] = dict
     tls: Callable[[], TlsMaterial] = lambda: NO_MATERIAL
     discovered: Callable[[], dict[str, dict[int, Server]]] = dict
+    is_sent_away: Callable[[], bool] = lambda: False
 
     def assignment(self, slot: int) -> Assignment:
         """Return what the worker in a slot is told to serve."""
@@ -60,6 +61,7 @@ class Served:
             listening=listening_of(running.configuration.listeners),
             tls=self.tls(),
             discovered=self.discovered(),
+            is_sent_away=self.is_sent_away(),
         )
 
 

@@ -80,7 +80,7 @@ class Downstream(Endpoint):
         self.accepted_at = worker.reactor.now
         self.started = 0.0  # the exchange under way, or the last
         self.counted_as = b""  # by the door, where it counts
-        self.is_to_close = worker.is_draining
+        self.is_to_close = worker.is_sending_away
         self.upgraded: Upstream | None = None
         self.answer_lines = b""  # whole lines that the answers to the client get
         self.answer_drop: re.Pattern[bytes] | None = None  # lines of servers' answers that the client does not get

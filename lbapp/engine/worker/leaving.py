@@ -1,7 +1,8 @@
-"""Clients that are to go: those of a worker that leaves, and those of a listener that is gone.
+"""Clients that are to go: those of a worker that leaves, and those of a listener that is gone; and servers that are.
 
-Responsible for letting them finish what they have under way, and for cutting off what does not end. Knows nothing of why they go.
-Invariant: who is idle is closed only after a moment in which a request that is on its way already can arrive.
+Responsible for letting them finish what they have under way, for cutting off what does not end, and for saying what is still
+open at servers that are on their way out. Knows nothing of why they go. Invariant: who is idle is closed only after a moment in
+which a request that is on its way already can arrive.
 """
 
 from __future__ import annotations
@@ -14,9 +15,26 @@ import anyio
 
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.reactor import Aborted
+from lbapp.engine.worker.upstream import Upstream, UpstreamServer
 
 _IDLE_GRACE_S: Final = 1.0
 _LOOK_INTERVAL_S: Final = 0.02
+
+
+def tell_what_is_open(servers: Collection[UpstreamServer], clients: Collection[Downstream]) -> None:
+    """Say of each server that is on its way out what is still in flight there."""
+    going = [server for server in servers if server.is_going or server.is_retired]
+    if not going:
+        return
+    since: dict[UpstreamServer, list[float]] = {server: [] for server in going}
+    for client in clients:
+        upstream = client.partner
+        if isinstance(upstream, Upstream) and upstream.server in since:
+            since[upstream.server].append(client.started)
+    for server in going:
+        tunnels = [upstream.opened_at for upstream in server.open if upstream.is_tunnel]
+        began = [*since[server], *tunnels]
+        server.cells.tell_what_is_open(len(tunnels), int(min(began) * 1e9) if began else 0)
 
 
 async def finish(clients: Collection[Downstream], timeout_s: float) -> None:
@@ -28,6 +46,14 @@ async def finish(clients: Collection[Downstream], timeout_s: float) -> None:
     for client in clients:
         client.finish()
     await _closed(clients, deadline)
+
+
+async def ask_to_leave(clients: Collection[Downstream]) -> None:
+    """Close the connections that are idle, once a request that is on its way can have come; the others close behind theirs."""
+    await _closed(clients, monotonic() + _IDLE_GRACE_S)
+    for client in clients:
+        if client.is_to_close:  # not if that was taken back
+            client.finish()
 
 
 async def see_off(clients: Collection[Downstream], timeout_s: float) -> None:

@@ -175,6 +175,7 @@ class UpstreamPool:
             rows.append((server, admin, weight, cells[state + at.STATE_SHARE_PERMILLE] or 1000))
         found = eligible(candidates, self._panic_percent)
         for (server, admin, *_), candidate in zip(rows, candidates, strict=True):
+            server.is_going = admin != AdminState.READY
             server.is_drain_over = server.is_drain_over and admin == AdminState.DRAIN
             may_serve = admin != AdminState.MAINT and (candidate.is_healthy or found.is_panic)
             server.may_have_remembered = may_serve and not server.is_drain_over

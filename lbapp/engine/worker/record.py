@@ -222,6 +222,11 @@ class ServerCells(EndingCells):
         """Count an exchange or a tunnel in (1) or out (-1)."""
         self.cells[self.in_flight] += amount
 
+    def tell_what_is_open(self, tunnels: int, oldest_ns: int) -> None:
+        """Say what is in flight at a server that is on its way out."""
+        self.cells[self.base + at.SERVER_TUNNELS] = tunnels
+        self.cells[self.base + at.SERVER_OLDEST_NS] = oldest_ns
+
     def set_idle(self, count: int) -> None:
         """Say how many connections to the server are kept idle."""
         self.cells[self.base + at.SERVER_IDLE] = count

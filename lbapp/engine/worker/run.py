@@ -37,12 +37,14 @@ from lbapp.engine.channel import (
     Channel,
     ChannelClosed,
     CloseServer,
+    CutOff,
     Discard,
     Drain,
     ListeningSockets,
     Message,
     Prepare,
     Prepared,
+    SendAway,
     ServersChanged,
     Serving,
     TlsChanged,
@@ -56,7 +58,7 @@ from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.downstream import Downstream
-from lbapp.engine.worker.leaving import cut_off, finish, see_off
+from lbapp.engine.worker.leaving import ask_to_leave, cut_off, finish, see_off, tell_what_is_open
 from lbapp.engine.worker.members import Members, set_addresses
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter
@@ -98,6 +100,7 @@ class Worker:
     pace: Pace = field(init=False)
     faults_before: int = field(init=False)  # of the workers that had the slot before
     is_draining: bool = False
+    is_sending_away: bool = False  # connections are closed behind their next answer
     is_accepting: bool = False
 
     def __post_init__(self) -> None:
@@ -106,6 +109,7 @@ class Worker:
         self.block = self.segment.layout.worker(self.assignment.slot)
         self.clients = Clients(self.segment, self.assignment.slot)
         self.doorkeeper = Doorkeeper(self)
+        self.is_sending_away = self.assignment.is_sent_away
         self.faults_before = self.segment.cells[self.block + at.WORKER_FAULTS]
 
     def start_accepting(self) -> None:
@@ -124,7 +128,7 @@ class Worker:
         """Take in who is in the queue already, and was promised an answer, and nobody more."""
         for key in list(self.acceptors):
             self.stop_accepting_on(key)
-        self.is_draining = True
+        self.is_draining = self.is_sending_away = True
         self.is_accepting = False
 
     def stop_accepting_on(self, key: str) -> None:
@@ -135,6 +139,17 @@ class Worker:
         self.reactor.stop_accepting(acceptor.socket.fileno())
         # The supervisor holds this socket too. If it is gone, new clients are refused, and another engine may bind.
         acceptor.socket.close()
+
+    def send_away(self, message: SendAway, tasks: TaskGroup) -> None:
+        """Ask clients to leave, or nobody any more."""
+        if self.is_draining:
+            return
+        self.is_sending_away = message.is_on
+        clients = list(self.connections)
+        for client in clients:
+            client.is_to_close = message.is_on
+        if message.is_on:
+            tasks.start_soon(ask_to_leave, clients)
 
     def connection_closed(self, client: Downstream) -> None:
         """Forget a downstream connection."""
@@ -168,6 +183,7 @@ class Worker:
             self.pace.look(busy, self.reactor.now)
             in_flight.update([client.listener for client in busy])
             yield
+        tell_what_is_open(self.servers.values(), self.connections)
         for listener in self.listeners:
             listener.cells.set_in_flight(in_flight[listener])
         cells = self.segment.cells
@@ -264,6 +280,8 @@ async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
                 _apply(worker, ready, tasks)
                 ready = None
                 await channel.send(Applied(message.generation))
+            elif isinstance(message, SendAway):
+                worker.send_away(message, tasks)
             elif isinstance(message, Discard):
                 _discard(ready)
                 ready = None
@@ -319,6 +337,8 @@ def _carry_out(worker: Worker, message: Message) -> None:
             if message.server in pool.servers:
                 pool.drain_is_over(message.server)
         worker.servers[message.server].close_all()
+    elif isinstance(message, CutOff):
+        cut_off(list(worker.connections))
 
 
 async def serve(channel: Channel, reactor: Reactor) -> None:

@@ -48,14 +48,16 @@ class AttemptFailed(Exception):
 class Upstream(Endpoint):
     """One connection to a server. `cut` is called to close it by force where interrupting its own waits is not enough."""
 
-    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "owner", "server")
+    __slots__ = ("cut", "expires_at", "idle_since", "is_idle", "is_tunnel", "opened_at", "owner", "server")
 
     def __init__(self, reactor: Reactor, sock: socket.socket, server: UpstreamServer) -> None:
         super().__init__(reactor, sock)
         self.server = server
+        self.opened_at = reactor.now
         self.expires_at = reactor.now + server.limits.idle_connection_age_s
         self.idle_since = 0.0
         self.is_idle = False
+        self.is_tunnel = False
         self.owner: Downstream | None = None  # the only client it may serve, where it is not for all
         self.cut: Callable[[], None] | None = None
         server.open.add(self)
@@ -101,6 +103,7 @@ class UpstreamServer:
         self.open: set[Upstream] = set()
         self.may_keep_idle = True
         self.may_have_remembered = True
+        self.is_going = False  # not READY, when its state was read last
         self.is_retired = False  # let go: what it has goes on
         self.is_drain_over = False  # past its timeout: nobody is left there, remembered or not
         self.limits = limits

@@ -1,0 +1,151 @@
+"""What stands in the body of a change, checked.
+
+Responsible for every rule about the fields of a request, and for what is said of one that breaks it. Knows nothing of what a
+change does. Invariant: whatever a body holds, it is understood or refused with one sentence and a hint.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.intents import Why
+from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.model.errors import RequestRefused
+from lbapp.model.states import WEIGHT_MAX, AdminState
+
+TIMEOUT_S_MAX: Final = 7 * 24 * 3600.0
+_SHOWN_MAX: Final = 60
+_ADMIN: Final = {state.name.lower(): state for state in AdminState}
+_GROUP_LETTERS_MAX: Final = 64
+REASON_LETTERS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to become of servers, and why. None: that stays. `is_hard` is about a drain."""
+
+    admin: AdminState | None
+    weight: int | None
+    timeout_s: float | None
+    why: Why
+    is_forced: bool
+    is_hard: bool = False
+
+    def admin_of(self, state: ServerState) -> tuple[AdminState, bool]:
+        """Return what a server's state becomes, and whether it is hard."""
+        if self.admin is None:
+            return state.admin, state.is_hard
+        return self.admin, self.is_hard
+
+
+def wish_of(patch: dict[str, object]) -> Wish:
+    """Return what a ServerPatch or a ServersPatch asks for. Raises RequestRefused 422."""
+    if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
+        raise invalid("body", "the change is empty", "Give state, weight or both")
+    is_forced = patch.get("force", False)
+    if not isinstance(is_forced, bool):
+        raise invalid("body", f"force is {shown_json(is_forced)}", "Use true or false")
+    is_hard = patch.get("hard", False)
+    if not isinstance(is_hard, bool) or (is_hard and patch.get("state") != "drain"):
+        raise invalid("body", f"hard is {shown_json(is_hard)}", 'Use true or false, beside "state": "drain"')
+    return Wish(
+        _admin(patch["state"]) if "state" in patch else None,
+        _weight(patch["weight"]) if "weight" in patch else None,
+        seconds_of(patch["drain_timeout_s"], "drain_timeout_s") if "drain_timeout_s" in patch else None,
+        why_of(patch),
+        is_forced,
+        is_hard,
+    )
+
+
+def why_of(patch: dict[str, object]) -> Why:
+    """Return what an operator says with a change. Raises RequestRefused 422 invalid_body."""
+    reason, group, is_unrecorded = patch.get("reason", ""), patch.get("group", ""), patch.get("unrecorded", False)
+    if not isinstance(reason, str) or len(reason) > REASON_LETTERS_MAX or not reason.isprintable():
+        raise invalid("body", f"reason is {shown_json(reason)}", f"Use one line of up to {REASON_LETTERS_MAX} letters")
+    if not isinstance(group, str) or len(group) > _GROUP_LETTERS_MAX or not group.isprintable():
+        raise invalid("body", f"group is {shown_json(group)}", f"Use up to {_GROUP_LETTERS_MAX} letters")
+    if not isinstance(is_unrecorded, bool):
+        raise invalid("body", f"unrecorded is {shown_json(is_unrecorded)}", "Use true or false")
+    return Why(reason, group, is_unrecorded)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays."""
+
+    actor: Actor
+    reason: str = ""
+    confirm_s: float | None = None
+    is_dry: bool = False
+
+
+def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
+    """Return what a ReloadRequest or a RollbackRequest asks for. Raises RequestRefused 422 invalid_body."""
+    request = object_of({} if body is None else body, allowed)
+    is_dry = request.get("dry_run", False)
+    if not isinstance(is_dry, bool):
+        raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
+    confirm_s = seconds_of(request["confirm_s"], "confirm_s") if "confirm_s" in request else None
+    return How(actor, why_of({"reason": request.get("reason", "")}).reason, confirm_s, is_dry)
+
+
+def read_number(body: object) -> int | None:
+    """Return the number of a configuration that a RollbackRequest names. Raises RequestRefused 422 invalid_body."""
+    number = body.get("number") if isinstance(body, dict) else None
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+        raise invalid("body", f"number is {shown_json(number)}", "Use the number of a configuration")
+    return number
+
+
+def object_of(body: object, allowed: tuple[str, ...]) -> dict[str, object]:
+    """Return a body that is an object of known fields. Raises RequestRefused 422 invalid_body."""
+    if not isinstance(body, dict):
+        raise invalid("body", "the body must be a JSON object", f"Its fields are {', '.join(allowed)}")
+    for name in body:
+        if name not in allowed:
+            raise invalid("body", f"there is no field {shown_json(name)}", near(name, list(allowed)))
+    return body
+
+
+def _admin(value: object) -> AdminState:
+    if not isinstance(value, str) or value not in _ADMIN:
+        raise invalid("state", f"{shown_json(value)} is no state", f"Use {', '.join(_ADMIN)}")
+    return _ADMIN[value]
+
+
+def _weight(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= WEIGHT_MAX:
+        raise invalid("weight", f"{shown_json(value)} is no weight", f"Use a whole number from 0 to {WEIGHT_MAX}")
+    return value
+
+
+def seconds_of(value: object, name: str) -> float:
+    """Return seconds, 0 to TIMEOUT_S_MAX. Raises RequestRefused 422 invalid_body."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= TIMEOUT_S_MAX:
+        raise invalid("body", f"{name} is {shown_json(value)}", f"Use seconds from 0 to {TIMEOUT_S_MAX:g}")
+    return float(value)
+
+
+def shown_json(value: object) -> str:
+    """Return a value as sentences quote it."""
+    shown = json.dumps(value)
+    return shown if len(shown) <= _SHOWN_MAX else f"{shown[:_SHOWN_MAX]}..."
+
+
+def invalid(what: str, message: str, hint: str) -> RequestRefused:
+    """Return the refusal of a body."""
+    return RequestRefused(f"invalid_{what}", message, hint, 422)
+
+
+def near(name: str, known: list[str]) -> str:
+    """Return a hint with the names that one may have meant."""
+    found = get_close_matches(name, known, n=3, cutoff=0.5)
+    if found:
+        return f"Did you mean {' or '.join(found)}?"
+    some = ", ".join(known[:10])
+    return f"There are {some}{', ...' if len(known) > 10 else ''}" if known else "There are none"

@@ -89,6 +89,8 @@ def _plan(plan: PoolPlan) -> str:
     if plan["leaves_nobody"]:
         head += f": nobody is left for {plan['requests_per_s']:.0f} requests/s"
         head += f", pool {plan['failover']} takes over" if plan["failover"] else ", clients get 503"
+    if plan["too_little"]:
+        head += f": too few: {plan['too_little']}"
     if plan["keys_moved"] is not None:
         head += f"; {plan['keys_moved']:.1%} of the keys move"
     rows = [(each["server"], f"{each['before']:.1%}", f"{each['after']:.1%}") for each in plan["shares"]]
@@ -105,6 +107,9 @@ def _sentence(change: ServerChange) -> str:
     drain = server["drain"]
     if drain is not None and "state" in after:
         changed.append(still_open(duration, drain))
+    if server["ramp"] is not None and "weight" in after:
+        ramp = server["ramp"]
+        changed.append(f"weight {ramp['before']} -> {ramp['after']} over {duration(ramp['until'] - ramp['since'])}")
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
@@ -240,14 +245,35 @@ def _check_not_forced(client: ControlClient, ids: Sequence[str], after: int) -> 
         raise RequestRefused("overdue", "; ".join(forced), "Give it longer next time with --timeout")
 
 
+def _percent(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return float(value.removesuffix("%"))
+    except ValueError as error:
+        raise click.BadParameter(f"{value} is no share; use one such as 2%") from error
+
+
+class _HowToWeigh(How):
+    over: float | None
+    abort_if_errors: float | None
+
+
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @click.argument("weight", type=click.IntRange(0, WEIGHT_MAX), metavar="N")
+@duration_option("--over", "Get there little by little, in this time.")
+@click.option("--abort-if-errors", metavar="SHARE", callback=_percent, help="Put it back if more fail, such as 2%.")
 @plan_options
 @json_option
 @socket_option
 @click.pass_obj
-def weight(settings: Settings, /, servers: tuple[str, ...], weight: int, **how: Unpack[How]) -> None:
+def weight(settings: Settings, /, servers: tuple[str, ...], weight: int, **how: Unpack[_HowToWeigh]) -> None:
     """Set the weight of servers, 0 to 256; 0: no new clients."""
+    patch = _planned({"servers": [], "weight": weight}, how)
+    if how["over"] is not None:
+        patch["over_s"] = how["over"]
+    if how["abort_if_errors"] is not None:
+        patch["abort_if_errors_percent"] = how["abort_if_errors"]
     with engine(settings) as client:
-        _apply(client, settings, servers, _planned({"servers": [], "weight": weight}, how))
+        _apply(client, settings, servers, patch)

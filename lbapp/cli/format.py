@@ -6,6 +6,7 @@ unknown is printed as `-`, never as 0; what the operator wants and what checks f
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from lbapp.control.messages import ServerStatus
@@ -75,6 +76,9 @@ def note(server: ServerStatus) -> str:
         parts.append("backup")
     if server["connections_max"]:
         parts.append(f"at most {server['connections_max']}")
+    if server["ramp"] is not None:
+        until = time.strftime("%H:%M:%S", time.localtime(server["ramp"]["until"]))
+        parts.append(f"goes to weight {server['ramp']['after']} until {until}")
     if server["weight"] != server["configured_weight"]:
         parts.append(f"weight {server['configured_weight']} in file")
     return "; ".join(parts)

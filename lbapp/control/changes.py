@@ -18,11 +18,14 @@ class ServerPatch(TypedDict):
 
     Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
     `expect_revision` is given and the server changed since, 503 not_recorded when the journal cannot be written and `unrecorded`
-    is not true, 409 leaves_nobody when the pool would have no server for new clients and `force` is not true.
+    is not true, 409 leaves_nobody when the pool would have no server for new clients, too_little_capacity when it would have too
+    few for the peak of the last hour, and `force` is not true.
     """
 
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    over_s: NotRequired[float]  # the weight changes little by little
+    abort_if_errors_percent: NotRequired[float]  # of failed requests of late, at which the weight is put back
     hard: NotRequired[bool]  # beside state drain: not even remembered clients get the server
     drain_timeout_s: NotRequired[float]
     expect_revision: NotRequired[int]
@@ -104,6 +107,8 @@ class PoolPlan(TypedDict):
     eligible_after: int
     leaves_nobody: bool
     failover: str | None
+    peak_in_flight: int  # the most of the last hour
+    too_little: str  # why the servers that are left cannot carry that; empty: they can, or nothing is known of it
     keys_moved: float | None  # share of all keys, of algorithms that hash
     shares: list[PlannedShare]
 
@@ -117,6 +122,8 @@ class ServersPatch(TypedDict):
     servers: list[str]
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    over_s: NotRequired[float]
+    abort_if_errors_percent: NotRequired[float]
     hard: NotRequired[bool]
     drain_timeout_s: NotRequired[float]
     reason: NotRequired[str]

@@ -73,6 +73,17 @@ class DrainStatus(TypedDict):
     finish_s: float | None
 
 
+class RampStatus(TypedDict):
+    """A weight that changes over time. Unix seconds. `failed_percent`: of its requests of late; null: too few to say."""
+
+    before: int
+    after: int
+    since: float
+    until: float
+    abort_percent: float | None
+    failed_percent: float | None
+
+
 class NodeDrainStatus(TypedDict):
     """The drain of the node: clients are asked to leave, those that come all the same are served. Fields as of DrainStatus."""
 
@@ -147,6 +158,7 @@ class ServerStatus(Traffic):
     is_backup: bool  # eligible only while no other server of the pool is
     idle_connections: int
     drain: DrainStatus | None
+    ramp: RampStatus | None
     changed_at: float | None  # the operator's last change while running
     changed_by: Actor | None
 

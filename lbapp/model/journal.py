@@ -30,7 +30,8 @@ def shown(value: Value) -> str:
 class Change:
     """One setting of one server (`pool/server`) or pool, before and after.
 
-    `in_file` is what the configuration said of it then. `until` (Unix seconds): when a drain closes by force.
+    `in_file` is what the configuration said of it then. `until` (Unix seconds): when a drain closes by force, or when a weight is
+    what it is to become; `abort_percent`: of failed requests, at which that is taken back.
     """
 
     on: str
@@ -39,6 +40,7 @@ class Change:
     after: Value
     in_file: Value
     until: float | None = None
+    abort_percent: float | None = None
 
     @property
     def key(self) -> tuple[str, Setting]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Final
 
-from lbapp.control.messages import AgentStatus, Event, PoolStatus, ServerStatus
+from lbapp.control.messages import AgentStatus, Event, PoolStatus, RampStatus, ServerStatus
 from lbapp.control.wording import still_open
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
@@ -33,7 +33,7 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
         ("probe", _probe(server, now)),
         *([("agent", _agent(server["agent"], now))] if server["agent"] else []),
         ("address", server["address"]),
-        ("weight", f"{server['weight']} ({server['configured_weight']} in the file)"),
+        ("weight", f"{server['weight']} ({server['configured_weight']} in the file){_ramp(server['ramp'], now)}"),
         ("limit", f"{server['connections_max']} in flight" if server["connections_max"] else "none"),
         ("changed", _changed(server, now)),
         (
@@ -80,6 +80,13 @@ def _probe(server: ServerStatus, now: float) -> str:
         f"{duration(now - probe['at'])} ago: {probe['reason']} ({probe['layer']}, {probe['duration_s'] * 1000:.0f} ms), "
         f"{probe['streak']} alike in a row{said}"
     )
+
+
+def _ramp(ramp: RampStatus | None, now: float) -> str:
+    if ramp is None:
+        return ""
+    failed = "" if ramp["failed_percent"] is None else f", {ramp['failed_percent']:.1f} % failed of late"
+    return f", on its way to {ramp['after']} in {duration(max(0.0, ramp['until'] - now))}{failed}"
 
 
 def _agent(agent: AgentStatus, now: float) -> str:

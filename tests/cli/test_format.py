@@ -62,6 +62,7 @@ def server(**fields: Any) -> ServerStatus:
         "ejected": "",
         "share_percent": 100.0,
         "no_new_clients": "",
+        "ramp": None,
     }
     return cast(ServerStatus, {**usual, **fields})
 

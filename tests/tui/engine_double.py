@@ -90,6 +90,7 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
         "share_percent": 100.0,
         "idle_connections": 4,
         "drain": None,
+        "ramp": None,
         "changed_at": None,
         "changed_by": None,
     }

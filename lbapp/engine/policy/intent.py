@@ -110,6 +110,10 @@ def reversal(actions: Sequence[Action], now: Mapping[Key, Value]) -> list[Change
                 )
             first = change if later is None else later
             wanted[change.key] = replace(
-                first, before=first.before if later else change.after, after=change.before, until=None
+                first,
+                before=first.before if later else change.after,
+                after=change.before,
+                until=None,
+                abort_percent=None,
             )
     return [change for change in wanted.values() if change.before != change.after]

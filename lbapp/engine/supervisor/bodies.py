@@ -34,6 +34,8 @@ class Wish:
     why: Why
     is_forced: bool
     is_hard: bool = False
+    over_s: float | None = None
+    abort_percent: float | None = None
 
     def admin_of(self, state: ServerState) -> tuple[AdminState, bool]:
         """Return what a server's state becomes, and whether it is hard."""
@@ -59,7 +61,24 @@ def wish_of(patch: dict[str, object]) -> Wish:
         why_of(patch),
         is_forced,
         is_hard,
+        *_ramp(patch),
     )
+
+
+def _ramp(patch: dict[str, object]) -> tuple[float | None, float | None]:
+    """Return over which time a weight is to change, and at which share of failed requests that is taken back."""
+    over, percent = patch.get("over_s"), patch.get("abort_if_errors_percent")
+    if over is None and percent is None:
+        return None, None
+    if over is None or "weight" not in patch:
+        raise invalid(
+            "body", "over_s and abort_if_errors_percent are about a weight", 'Such as {"weight": 0, "over_s": 600}'
+        )
+    if percent is None:
+        return seconds_of(over, "over_s"), None
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+        raise invalid("body", f"abort_if_errors_percent is {shown_json(percent)}", "Use a share from 0 to 100")
+    return seconds_of(over, "over_s"), float(percent)
 
 
 def why_of(patch: dict[str, object]) -> Why:

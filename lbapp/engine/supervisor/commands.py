@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
@@ -16,9 +17,9 @@ from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
 from lbapp.engine.supervisor.bodies import Wish, invalid, near, object_of, seconds_of, shown_json, why_of, wish_of
 from lbapp.engine.supervisor.drains import Drains
-from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.guard import Guard
-from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, change_done
+from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.engine.supervisor.reading import StatusReader
@@ -32,18 +33,9 @@ from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 from lbapp.model.states import AdminState
 
 _WHY_FIELDS: Final = ("reason", "group", "unrecorded")
-_PATCH_FIELDS: Final = ("state", "weight", "hard", "drain_timeout_s", "expect_revision", "force", *_WHY_FIELDS)
-_SERVERS_FIELDS: Final = (
-    "servers",
-    "state",
-    "weight",
-    "hard",
-    "drain_timeout_s",
-    "force",
-    "dry_run",
-    "reason",
-    "unrecorded",
-)
+_SERVER_FIELDS: Final = ("state", "weight", "hard", "over_s", "abort_if_errors_percent", "drain_timeout_s", "force")
+_PATCH_FIELDS: Final = (*_SERVER_FIELDS, "expect_revision", *_WHY_FIELDS)
+_SERVERS_FIELDS: Final = ("servers", *_SERVER_FIELDS, "dry_run", "reason", "unrecorded")
 
 
 class Commands:
@@ -58,6 +50,7 @@ class Commands:
         self._states = states
         self._drains = drains
         self._reader = reader
+        drains.ramps.put_back = self._put_back
 
     def find_pool(self, name: str) -> Pool:
         """Return a pool. Raises RequestRefused 404 unknown_pool."""
@@ -121,14 +114,16 @@ class Commands:
             raise invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
         before = [_admin_and_weight(state) for state in states]
         changes = [change for state in states for change in _changes(state, wish)]
+        at = time.time()
         if changes:
-            await self._intents.record(changes, actor, wish.why)
+            at = (await self._intents.record(changes, actor, wish.why)).at
         gone = [state.server.id for state in states if state is not self._states.by_id.get(state.server.id)]
         if gone:
             raise RequestRefused(
                 "unknown_server", f"{', '.join(gone)} is gone just now", "It is not found any more", 404
             )
         events = [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
+        self._begin_ramps([change for change in changes if change.setting is Setting.WEIGHT and change.until], at)
         return [
             {"server": status, "before": was, "after": _admin_and_weight(state), "event_seqs": seqs}
             for state, status, was, seqs in zip(states, self._reader.servers(states), before, events, strict=True)
@@ -141,6 +136,25 @@ class Commands:
         elif "drain" not in str(before["state"]) or wish.timeout_s is not None:
             self._drains.begin(state, wish.timeout_s)
         return [event["seq"] for event in events]
+
+    def _begin_ramps(self, changes: Sequence[Change], at: float) -> None:
+        if changes:
+            states = [self._states.by_id[change.on] for change in changes]
+            ramps = [
+                replace(ramp_of(each, at), before=state.weight) for each, state in zip(changes, states, strict=True)
+            ]
+            self._drains.ramps.begin(states, ramps)
+
+    async def _put_back(self, back: Sequence[tuple[ServerState, int]], reason: str) -> None:
+        """Have servers have the weights again that they had before a ramp that was aborted."""
+        async with self._intents.one_at_a_time():
+            changes = [
+                Change(state.server.id, Setting.WEIGHT, state.weight, before, state.server.weight)
+                for state, before in back
+            ]
+            await self._intents.record(changes, ENGINE, Why(reason, is_unrecorded=True))
+            for state, before in back:
+                self._states.set_weight(state, before, ENGINE, reason=reason)
 
     async def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
         """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""
@@ -224,6 +238,7 @@ class Commands:
             return
         state = self._states.by_id[change.on]
         if change.setting is Setting.WEIGHT:
+            self._drains.ramps.cancel(state)
             self._states.set_weight(state, int(change.after), actor, reason=reason)
             return
         admin, is_hard = admin_of(str(change.after))
@@ -236,8 +251,11 @@ class Commands:
     def _apply(self, state: ServerState, wish: Wish, actor: Actor) -> list[Event]:
         reason = wish.why.reason
         admin, is_hard = wish.admin_of(state)
+        if wish.weight is not None:
+            self._drains.ramps.cancel(state)
+        is_at_once = wish.weight is not None and not wish.over_s
         made = [
-            None if wish.weight is None else self._states.set_weight(state, wish.weight, actor, reason=reason),
+            self._states.set_weight(state, wish.weight or 0, actor, reason=reason) if is_at_once else None,
             self._states.set_admin(state, admin, actor, reason=reason, is_hard=is_hard),
         ]
         return [event for event in made if event is not None]
@@ -256,8 +274,10 @@ class Commands:
 def _changes(state: ServerState, wish: Wish) -> list[Change]:
     """Return what is about to be other than it was: a drain that gets another timeout is one, too."""
     changes, name = [], state.server.id
-    if wish.weight is not None and wish.weight != state.weight:
-        changes.append(Change(name, Setting.WEIGHT, state.weight, wish.weight, state.server.weight))
+    if wish.weight is not None and (wish.weight != state.intended_weight or state.ramp is not None):
+        until = time.time() + wish.over_s if wish.over_s else None
+        before, in_file = state.intended_weight, state.server.weight
+        changes.append(Change(name, Setting.WEIGHT, before, wish.weight, in_file, until, wish.abort_percent))
     admin, is_hard = wish.admin_of(state)
     is_draining = admin is AdminState.DRAIN
     after = HARD_DRAIN if is_hard else admin.name.lower()

@@ -23,6 +23,7 @@ from lbapp.engine.scoreboard import totals
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.node_drain import NodeDrain
+from lbapp.engine.supervisor.ramps import Ramps
 from lbapp.engine.supervisor.running import Tell
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.state import ServerStates
@@ -64,11 +65,13 @@ class Drains:
         self._drains: dict[str, Drain] = {}
         self.count_remembered: Count = _nobody
         self.node = NodeDrain(segment, events, tell)
+        self.ramps = Ramps(segment, states, events)
         self._begun = Signal()
 
     def take_over(self, former: Drains) -> None:
         """Go on with the drains of the node, and of servers that are still there."""
         self.node = former.node
+        self.ramps.take_over(former.ramps)
         for name, drain in former._drains.items():
             state = self._states.by_id.get(name)
             if state is not None and state.admin is AdminState.DRAIN:
@@ -110,6 +113,7 @@ class Drains:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._count)
             tasks.start_soon(self.node.run)
+            tasks.start_soon(self.ramps.run)
             await self._look()
 
     async def _count(self) -> None:

@@ -6,12 +6,14 @@ of how a change is made or recorded. Invariant: what is refused here has changed
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 
 from anyio import to_thread
 
 from lbapp.control.changes import PlannedShare, PoolPlan
 from lbapp.engine.policy.agent import weight_of
+from lbapp.engine.policy.capacity import Left, Peaks, too_little
 from lbapp.engine.policy.eligibility import Candidate, eligible
 from lbapp.engine.policy.preview import Member, Prediction, predict
 from lbapp.engine.supervisor.reading import StatusReader
@@ -48,17 +50,29 @@ class Guard:
             "eligible_after": sum(share > 0 for share in found.after),
             "leaves_nobody": found.leaves_nobody,
             "failover": pool.capacity.failover,
+            "peak_in_flight": self._reader.history.peaks.get(pool.name, Peaks()).total(time.time()),
+            "too_little": self._too_little(pool, rows, admin, weight),
             "keys_moved": found.keys_moved,
             "shares": _shares(members, found),
         }
 
     def check(self, servers: Collection[ServerState], admin: AdminState | None, weight: int | None) -> None:
-        """Refuse what takes the last server of a pool away. Raises RequestRefused 409 leaves_nobody."""
+        """Refuse what leaves a pool without servers, or with too few for its peak.
+
+        Raises RequestRefused 409 leaves_nobody, too_little_capacity.
+        """
         rows = {state.row for state in servers}
         told = [self._told(pool, count) for pool in _pools(servers) if (count := self._last(pool, rows, admin, weight))]
+        hint = "Repeat it with --force if that is meant; nothing was changed"
         if told:
-            hint = "Repeat it with --force if that is meant; nothing was changed"
             raise RequestRefused("leaves_nobody", "; ".join(told), hint, 409)
+        told = [
+            f"pool {pool.name}: {why}"
+            for pool in _pools(servers)
+            if (why := self._too_little(pool, rows, admin, weight))
+        ]
+        if told:
+            raise RequestRefused("too_little_capacity", "; ".join(told), hint, 409)
 
     def _last(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> int:
         """Return how many servers for new clients the change takes away, if these are all that there are; else 0."""
@@ -67,6 +81,27 @@ class Guard:
             for members in _before_and_after(self._states.members(pool), rows, admin, weight)
         )
         return 0 if left else count
+
+    def _too_little(self, pool: Pool, rows: Collection[int], admin: AdminState | None, weight: int | None) -> str:
+        """Return why the servers that are left cannot carry the pool's peak; empty: they can, or it takes nothing away."""
+        members = self._states.members(pool)
+        before, after = _before_and_after(members, rows, admin, weight)
+        chosen = [
+            eligible([each.candidate for each in some], pool.passive.panic_percent).chosen for some in (before, after)
+        ]
+        weights = [
+            sum(each.weight for each, is_in in zip(*pair, strict=True) if is_in)
+            for pair in zip((before, after), chosen, strict=True)
+        ]
+        if weights[1] >= weights[0]:
+            return ""
+        peaks, now_s = self._reader.history.peaks.get(pool.name, Peaks()), time.time()
+        left = [
+            Left(each.weight, state.connections_max, peaks.of(str(state.row), now_s))
+            for state, each, is_in in zip(members, after, chosen[1], strict=True)
+            if is_in
+        ]
+        return too_little(left, peaks.total(now_s))
 
     def _told(self, pool: Pool, count: int) -> str:
         figures = f"{count} now, {self._reader.pool(pool)['requests_per_s']:.0f} requests/s"

@@ -21,6 +21,7 @@ import anyio.to_thread
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
 from lbapp.control.messages import Actor
 from lbapp.engine.policy.intent import Intent, last_wishes, replay, undone_by
+from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.journal import Journal, JournalFailed, next_number
@@ -61,6 +62,7 @@ class Intents:
         self._running = running
         self._states = states
         self._drains = drains
+        self._ramps = drains.ramps
         self._events = events
         self._journal = journal
         self.is_over = False  # another generation has taken its place
@@ -170,7 +172,11 @@ class Intents:
             self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)
         else:
             state = self._states.by_id[change.on]
-            if change.setting is Setting.WEIGHT:
+            if change.setting is Setting.WEIGHT and left_s:
+                ramp = ramp_of(change, intent.action.at)
+                self._states.set_weight(state, ramp.weight(time.time()), None, is_step=True)
+                self._ramps.begin([state], [ramp])
+            elif change.setting is Setting.WEIGHT:
                 self._states.set_weight(state, int(change.after), None)
             else:
                 admin, is_hard = admin_of(str(change.after))
@@ -198,7 +204,7 @@ class Intents:
         found: dict[Key, Value] = {}
         for state in self._states.by_id.values():
             found[state.server.id, Setting.STATE] = state.word
-            found[state.server.id, Setting.WEIGHT] = state.weight
+            found[state.server.id, Setting.WEIGHT] = state.intended_weight
         found[NODE, Setting.STATE] = DRAIN if self._drains.node.is_on else READY
         segment, rows = self._running.segment, self._running.rows.pools
         for pool in self._running.configuration.pools:
@@ -260,3 +266,9 @@ def _action_done(action: Action, *, is_undone: bool) -> ActionDone:
 
 def _plain(value: Value) -> str | int:
     return shown(value) if isinstance(value, bool) else value
+
+
+def ramp_of(change: Change, began_s: float) -> Ramp:
+    """Return the ramp that a change of a weight is, from when it was recorded."""
+    assert change.until is not None
+    return Ramp(int(change.before), int(change.after), began_s, round(change.until - began_s, 1), change.abort_percent)

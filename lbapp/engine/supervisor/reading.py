@@ -261,6 +261,7 @@ class StatusReader:
             "share_percent": state.share_permille / 10,
             "idle_connections": now.servers[row].idle,
             "drain": self.drains.status(state),
+            "ramp": self.drains.ramps.status(state),
             "changed_at": state.changed_at,
             "changed_by": state.changed_by,
         }

@@ -15,6 +15,7 @@ from lbapp.control.messages import Actor, ProbeStatus
 from lbapp.engine.policy import slow_start
 from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
 from lbapp.engine.policy.eligibility import Candidate
+from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.events import Signal
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.health import StartPolicy
@@ -51,6 +52,7 @@ class ServerState:
     pool_row: int
     weight: int
     admin: AdminState = AdminState.READY
+    ramp: Ramp | None = None  # while its weight changes over time; Unix seconds
     is_hard: bool = False  # while it drains: not even remembered clients get it
     health: HealthState = HealthState.UNKNOWN
     health_reason: str = "not checked yet"
@@ -95,6 +97,11 @@ class ServerState:
     def word(self) -> str:
         """What the operator wants, in one word: `ready`, `drain`, `hard_drain` or `maint`."""
         return HARD_DRAIN if self.is_hard else self.admin.name.lower()
+
+    @property
+    def intended_weight(self) -> int:
+        """The weight that the operator wants, also while it is on the way there."""
+        return self.weight if self.ramp is None else self.ramp.after
 
     @property
     def is_eligible(self) -> bool:

@@ -127,14 +127,19 @@ class ServerStates:
             change=(before, state.word),
         )
 
-    def set_weight(self, state: ServerState, weight: int, actor: Actor | None, *, reason: str = "") -> Event | None:
-        """Give a server another weight, 0..WEIGHT_MAX; return the event, None when it had it already."""
+    def set_weight(
+        self, state: ServerState, weight: int, actor: Actor | None, *, reason: str = "", is_step: bool = False
+    ) -> Event | None:
+        """Give a server another weight, 0..WEIGHT_MAX; return the event, None when it had it already, or for a step of many."""
         if not 0 <= weight <= WEIGHT_MAX:
             raise ValueError(f"weight {weight} is not within 0..{WEIGHT_MAX}")
         before = state.weight
         if before == weight:
             return None
         state.weight = weight
+        if is_step:
+            self._changed(state)
+            return None
         self._mark(state, actor)
         self._write(state)
         message = f"{state.server.id} has weight {weight}, had {before}{_because(reason)}"
@@ -242,6 +247,11 @@ class ServerStates:
         message = f"pool {pool.name} is {word}" + ("" if is_published else ": routes pass it over") + _because(reason)
         change = ("unpublished", word) if is_published else ("published", word)
         return self._events.add(f"pool_{word}", pool.name, message, actor=actor, change=change)
+
+    def touch(self) -> None:
+        """Note that something else is to be shown of a server."""
+        self.revision += 1
+        self.changed.fire()
 
     def tell_of_node(self, message: str, actor: Actor) -> None:
         """Make an event of what an operator wants of the node."""

@@ -41,7 +41,7 @@ def _all_servers(client: ControlClient) -> list[ServerStatus]:
     return [server for pool in client.status()["pools"] for server in pool["servers"]]
 
 
-def _chosen(client: ControlClient, patterns: Sequence[str]) -> list[ServerStatus]:
+def chosen(client: ControlClient, patterns: Sequence[str]) -> list[ServerStatus]:
     """Return the servers that the patterns name, each once. Raises RequestRefused when one names none."""
     servers = _all_servers(client)
     chosen: dict[str, ServerStatus] = {}
@@ -67,7 +67,7 @@ def _apply(client: ControlClient, settings: Settings, patterns: Sequence[str], p
 
     Raises RequestRefused.
     """
-    done = client.patch_servers({**patch, "servers": [server["id"] for server in _chosen(client, patterns)]})
+    done = client.patch_servers({**patch, "servers": [server["id"] for server in chosen(client, patterns)]})
     if settings.as_json:
         say_json(done if patch.get("dry_run") else done["changes"])
         return [change["server"]["id"] for change in done["changes"]]
@@ -154,6 +154,7 @@ maint = _admin_verb("maint", "Take servers out for maintenance: no clients, no h
 class _HowToDrain(How):
     node: bool
     hard: bool
+    remove: bool
 
 
 @click.command()
@@ -163,6 +164,7 @@ class _HowToDrain(How):
 )
 @duration_option("--timeout", "Close by force what is still open after this (default: the pool's; of the node 5m).")
 @click.option("--hard", is_flag=True, help="Not even for clients that had the server before.")
+@click.option("--remove", is_flag=True, help="Take them out of their pool when they are drained; with --wait.")
 @click.option("--wait", is_flag=True, help="Return when nothing is in flight any more; status 1 if forced.")
 @plan_options
 @json_option
@@ -173,6 +175,8 @@ def drain(
 ) -> None:
     """Give servers no new clients and let them finish. POOL alone: all servers of a pool, as one."""
     _check_targets(servers, node=how["node"])
+    if how["remove"] and (not wait or how["node"]):
+        raise click.UsageError("--remove stands beside --wait, for servers")
     if how["node"]:
         _drain_node(settings, timeout, how, wait=wait)
         return
@@ -188,8 +192,10 @@ def drain(
             except KeyboardInterrupt:
                 click.echo(f"\nlbapp: the drain goes on; to end it: lbapp ready {' '.join(servers)}", err=True)
                 raise
+            for server in ids if how["remove"] else ():
+                client.remove_server(server, {"force": how["force"], "reason": how["reason"]})
             _check_not_forced(client, ids, newest[-1]["seq"] if newest else 0)
-            click.echo(f"drained: {', '.join(ids)}", err=settings.as_json)
+            click.echo(f"drained{' and removed' if how['remove'] else ''}: {', '.join(ids)}", err=settings.as_json)
 
 
 def _drain_node(settings: Settings, timeout: float | None, how: How, *, wait: bool) -> None:

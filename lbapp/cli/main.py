@@ -18,6 +18,7 @@ from lbapp.cli.change import drain, maint, ready, weight
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
 from lbapp.cli.look import events, status
+from lbapp.cli.members import add, remove
 from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
 from lbapp.cli.reload import confirm, history, reload, rollback
@@ -88,8 +89,8 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, ready, drain, maint, weight, publish, unpublish, changes, undo, diff, save, reload, confirm, rollback,
-    history, persistence, upgrade, stop, check,
+    status, events, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff, save, reload,
+    confirm, rollback, history, persistence, upgrade, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

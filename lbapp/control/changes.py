@@ -255,3 +255,27 @@ class NodeChange(TypedDict):
     before: str
     after: str
     drain: NodeDrainStatus | None
+
+
+class NewServer(TypedDict):
+    """`POST /v1/pools/P/servers`: one more server, served from then on; the file stays as it is. Answers with ReloadDone.
+
+    404 unknown_pool; 409 discovered, exists; otherwise refused as a reload is.
+    """
+
+    name: str
+    address: str
+    weight: NotRequired[int]
+    connections_max: NotRequired[int]
+    backup: NotRequired[bool]
+    reason: NotRequired[str]
+
+
+class Removal(TypedDict):
+    """`DELETE /v1/pools/P/servers/S`: it gets nothing more and finishes what it has. Answers with ReloadDone.
+
+    404 unknown_server; 409 discovered, last_server, and leaves_nobody or too_little_capacity unless `force` is true.
+    """
+
+    force: NotRequired[bool]
+    reason: NotRequired[str]

@@ -21,12 +21,14 @@ from lbapp.control.changes import (
     ConfigurationKept,
     ConfigurationsKept,
     Difference,
+    NewServer,
     NodeChange,
     NodePatch,
     PoolChange,
     PoolPatch,
     ReloadDone,
     ReloadRequest,
+    Removal,
     RollbackRequest,
     ServerChange,
     ServerPatch,
@@ -158,6 +160,18 @@ class ControlClient:
     def confirm(self) -> ConfigurationKept:
         """Have the configuration that serves stay. Raises RequestRefused, EngineUnreachable."""
         return cast(ConfigurationKept, self._call("POST", "/v1/confirm"))
+
+    def add_server(self, pool: str, server: NewServer) -> ReloadDone:
+        """Add a server to a pool. Raises RequestRefused, EngineUnreachable."""
+        path = f"/v1/pools/{quote(pool, safe='')}/servers"
+        return cast(ReloadDone, self._call("POST", path, json=server, timeout=_RELOAD_TIMEOUT_S))
+
+    def remove_server(self, server_id: str, removal: Removal) -> ReloadDone:
+        """Take a server, `POOL/SERVER`, out of its pool. Raises RequestRefused, EngineUnreachable."""
+        pool, _, server = server_id.partition("/")
+        return cast(
+            ReloadDone, self._call("DELETE", _server_path(pool, server), json=removal, timeout=_RELOAD_TIMEOUT_S)
+        )
 
     def upgrade(self, reason: str) -> UpgradeDone:
         """Have another engine, of what is installed now, take the place of this one. Raises RequestRefused, EngineUnreachable."""

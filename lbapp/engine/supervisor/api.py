@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
-from lbapp.engine.supervisor.bodies import read_how, read_number
+from lbapp.engine.supervisor.bodies import read_how, read_new_server, read_number
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
 from lbapp.engine.supervisor.events import Events
@@ -82,7 +82,8 @@ class Api:
             Route("/v1/workers", self._guarded(self._workers)),
             Route("/v1/pools", self._guarded(self._pools)),
             Route("/v1/pools/{pool}", self._guarded(self._pool), methods=["GET", "PATCH"]),
-            Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH"]),
+            Route("/v1/pools/{pool}/servers", self._guarded(self._new_server), methods=["POST"]),
+            Route("/v1/pools/{pool}/servers/{server}", self._guarded(self._server), methods=["GET", "PATCH", "DELETE"]),
             Route("/v1/node", self._guarded(self._node), methods=["PATCH"]),
             Route("/v1/servers", self._guarded(self._servers), methods=["PATCH"]),
             Route("/v1/changes", self._guarded(self._changes)),
@@ -170,10 +171,22 @@ class Api:
 
     async def _server(self, request: Request) -> Response:
         state = self.generation.commands.find_server(request.path_params["pool"], request.path_params["server"])
+        if request.method == "DELETE":
+            how = read_how(body := await _json_body(request), _actor(request), ("reason", "force"))
+            is_forced = isinstance(body, dict) and body.get("force") is True
+            change = self.generation.commands.removal(state, is_forced=is_forced)
+            return JSONResponse(await self.reloads.edit(change, how))
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.server(state))
         body = await _json_body(request)
         return JSONResponse(await self.generation.commands.change_server(state, body, _actor(request)))
+
+    async def _new_server(self, request: Request) -> Response:
+        body = await _json_body(request)
+        change = self.generation.commands.addition(request.path_params["pool"], read_new_server(body))
+        reason = body.get("reason", "") if isinstance(body, dict) else ""
+        how = read_how({"reason": reason}, _actor(request), ("reason",))
+        return JSONResponse(await self.reloads.edit(change, how))
 
     async def _persistence(self, request: Request) -> Response:
         query = request.query_params

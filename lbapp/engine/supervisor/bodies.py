@@ -113,6 +113,26 @@ def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
     return How(actor, why_of({"reason": request.get("reason", "")}).reason, confirm_s, is_dry)
 
 
+def read_new_server(body: object) -> dict[str, str | int | bool]:
+    """Return the fields of a NewServer; the configuration's own rules check their values.
+
+    Raises RequestRefused 422 invalid_body.
+    """
+    fields = object_of(body, ("name", "address", "weight", "connections_max", "backup", "reason"))
+    for name in ("name", "address"):
+        if not isinstance(fields.get(name), str):
+            raise invalid(
+                "body", f"{name} is {shown_json(fields.get(name))}", 'Such as {"name": "s3", "address": "10.0.0.3:80"}'
+            )
+    found: dict[str, str | int | bool] = {}
+    for name, value in fields.items():
+        if not isinstance(value, str | int | bool):
+            raise invalid("body", f"{name} is {shown_json(value)}", "Use text, a whole number, true or false")
+        if name != "reason":
+            found[name] = value
+    return found
+
+
 def read_number(body: object) -> int | None:
     """Return the number of a configuration that a RollbackRequest names. Raises RequestRefused 422 invalid_body."""
     number = body.get("number") if isinstance(body, dict) else None

@@ -8,10 +8,11 @@ whole before any part of it takes effect; every effect is an event with the acto
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
@@ -204,6 +205,35 @@ class Commands:
             message = f"no client is asked to leave any more{told}"
         self._states.changed.fire()
         self._states.tell_of_node(message, actor)
+
+    def addition(self, pool_name: str, fields: dict[str, str | int | bool]) -> Callable[[str], str]:
+        """Return what adds a server to the text of a configuration. Raises RequestRefused 404 unknown_pool, 409."""
+        pool = self.find_pool(pool_name)
+        self._check_listed(pool)
+        if fields["name"] in [state.server.name for state in self._states.members(pool)]:
+            message = f"pool {pool_name} has a server {fields['name']} already"
+            raise RequestRefused("exists", message, "Its weight: lbapp weight. Another address: remove it first", 409)
+        return lambda text: add_server(text, pool_name, fields)
+
+    def removal(self, state: ServerState, *, is_forced: bool) -> Callable[[str], str]:
+        """Return what takes a server out of the text.
+
+        Raises RequestRefused 409 discovered, last_server, and as the guard does.
+        """
+        pool = state.pool
+        self._check_listed(pool)
+        if len(self._states.members(pool)) == 1:
+            message = f"{state.server.id} is the only server of its pool"
+            raise RequestRefused("last_server", message, "Take the pool out of the file instead, and reload", 409)
+        if not is_forced:
+            self._guard.check([state], AdminState.MAINT, None)
+        return lambda text: remove_server(text, pool.name, state.server.name)
+
+    @staticmethod
+    def _check_listed(pool: Pool) -> None:
+        if pool.discover is not None:
+            message = f"the servers of pool {pool.name} are those that {pool.discover.name} stands for"
+            raise RequestRefused("discovered", message, "Change them in DNS", 409)
 
     async def undo(self, body: object, actor: Actor) -> Undone:
         """Take back the last action, or the one that is named, with all of its group.

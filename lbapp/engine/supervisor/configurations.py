@@ -31,6 +31,7 @@ from lbapp.model.limits import CONFIGURATIONS_KEPT
 APPLIED: Final = "applied"
 UNCONFIRMED: Final = "unconfirmed"
 REVERTED: Final = "reverted"
+EDITED: Final = "edited"  # servers were added or removed while it served
 _LIST: Final = "list.json"
 
 
@@ -92,7 +93,7 @@ class Configurations:
         if number is not None:
             return self.number(number)
         last = self.last
-        confirmed = [each for each in self.kept if each.state == APPLIED and each is not last]
+        confirmed = [each for each in self.kept if each.state in (APPLIED, EDITED) and each is not last]
         return next((each for each in reversed(confirmed) if last is None or each.digest != last.digest), None)
 
     def text(self, kept: Kept) -> str:
@@ -154,6 +155,7 @@ class Chosen:
     """What an engine starts with. `applied`: its copy; None: it could not be kept. `findings`: kinds of event, and messages."""
 
     version: Version
+    text: str
     applied: Kept | None
     findings: list[tuple[str, str]]
 
@@ -169,14 +171,13 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
         known = configurations.number(known.number)
     if known is not None and known.state != APPLIED:
         if known.state == UNCONFIRMED:
-            return Chosen(version_of(text, configuration), known, findings)
+            return Chosen(version_of(text, configuration), text, known, findings)
         earlier = configurations.confirmed
         try:
             if earlier is not None:
                 kept = configurations.text(earlier)
                 version = version_of(kept, parse_configuration(kept, f"configuration {earlier.number}"))
-                message = f"configuration {known.number}, which {path} has, was taken back: configuration {earlier.number} serves"
-                return Chosen(version, earlier, [*findings, ("configuration_reverted", message)])
+                return Chosen(version, kept, earlier, [*findings, _why_not(path, known, earlier)])
         except (NotKept, ConfigurationError) as error:
             findings.append(
                 ("configuration_not_reverted", f"configuration {known.number} was taken back, but: {error}")
@@ -188,7 +189,16 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
         except NotKept as error:
             applied = None
             findings.append(("configuration_not_kept", f"{error}: there will be no rollback to it"))
-    return Chosen(version_of(text, configuration), applied, findings)
+    return Chosen(version_of(text, configuration), text, applied, findings)
+
+
+def _why_not(path: Path, known: Kept, earlier: Kept) -> tuple[str, str]:
+    """Return the event that says why it is not the file that serves."""
+    if known.state == EDITED:
+        message = f"configuration {earlier.number} serves: {path} with the servers that were added and removed since"
+        return "configuration_restored", message
+    message = f"configuration {known.number}, which {path} has, was taken back: configuration {earlier.number} serves"
+    return "configuration_reverted", message
 
 
 def version_of(text: str, configuration: Configuration) -> Version:

@@ -25,6 +25,7 @@ from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
 from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import (
+    EDITED,
     REVERTED,
     UNCONFIRMED,
     Configurations,
@@ -54,6 +55,7 @@ class Reloads:
     def __init__(self, path: Path, lasting: Lasting, configurations: Configurations, departures: Departures) -> None:
         self.generation: Generation
         self.version: Version
+        self.text: str  # of what serves
         self.served: Callable[[Generation], None] = lambda _: None
         self._path = path
         self._lasting = lasting
@@ -61,9 +63,9 @@ class Reloads:
         self._departures = departures
         self._pending_changed = Signal()
 
-    def start_with(self, generation: Generation, version: Version) -> None:
+    def start_with(self, generation: Generation, version: Version, text: str) -> None:
         """Take over what the engine has started with."""
-        self.generation, self.version = generation, version
+        self.generation, self.version, self.text = generation, version, text
 
     # -- what operators ask for --------------------------------------------------------------------------------------
 
@@ -98,6 +100,24 @@ class Reloads:
             )
             if done["applied"] and left is not None:
                 await self._mark(left, REVERTED)  # or the next start would take the file, which still has it
+            return done
+
+    async def edit(self, change: Callable[[str], str], how: How) -> ReloadDone:
+        """Apply what serves with a change to its text. The file stays as it is, and until it is another what was changed holds.
+
+        Raises as reload does.
+        """
+        async with self._lasting.changing:
+            self._check_nothing_pending()
+            before = self._lasting.applied
+            text = change(self.text)
+            try:
+                configuration = await anyio.to_thread.run_sync(parse_configuration, text, str(self._path))
+            except ConfigurationError as error:
+                raise _invalid(error) from error
+            done = await self._apply(text, configuration, how)
+            if done["applied"] and before is not None:
+                await self._mark(before, EDITED)
             return done
 
     async def confirm(self, actor: Actor) -> Kept:
@@ -271,7 +291,7 @@ class Reloads:
             await workers.apply(generation.served, opened)
             generation.tell_what_is_new()
             self._see_off(former, generation)
-            self.generation, self.version = generation, version
+            self.generation, self.version, self.text = generation, version, text
             await generation.intents.overrule(overruled, how.actor, how.reason or f"reload of {self._path}")
             for kind, message in findings:
                 lasting.events.add(kind, "node", message)

@@ -23,11 +23,10 @@ import anyio.to_thread
 
 from lbapp import __version__
 from lbapp.control.paths import default_state_dir
-from lbapp.engine.policy.reload import Version
 from lbapp.engine.supervisor.access import Access
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.bodies import How
-from lbapp.engine.supervisor.configurations import Configurations, choose_at_start
+from lbapp.engine.supervisor.configurations import Chosen, Configurations, choose_at_start
 from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
 from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
@@ -82,7 +81,7 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
         engine = Engine(running, listening, control, access)
-        engine.begin_with(chosen.version, configurations, [*chosen.findings, *findings])
+        engine.begin_with(chosen, configurations, [*chosen.findings, *findings])
         engine.lasting.applied = chosen.applied
         await engine.run(line, known)
 
@@ -120,10 +119,10 @@ class Engine:
         assert self.lasting.workers is not None
         return self.lasting.workers
 
-    def begin_with(self, version: Version, configurations: Configurations, findings: list[Finding]) -> None:
+    def begin_with(self, chosen: Chosen, configurations: Configurations, findings: list[Finding]) -> None:
         """Take over what the engine starts with, and say what was found on the way."""
         self.reloads = Reloads(self.path, self.lasting, configurations, self.departures)
-        self.reloads.start_with(self.generation, version)
+        self.reloads.start_with(self.generation, chosen.version, chosen.text)
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
         self.api = Api(
             self.lasting.events, self.lasting.life, self.generation, self.reloads, upgrades, self._leave_to_another

@@ -14,6 +14,7 @@ import click
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
+from lbapp.control.wording import node_state
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
 
@@ -50,8 +51,9 @@ def status(settings: Settings, pool: str | None) -> None:
 def _status(found: Status, *, with_listeners: bool) -> str:
     node = found["engine"]
     serving = sum(worker["phase"] == "serving" for worker in node["workers"])
+    state = node_state(node, found["at"], duration)
     parts = [
-        f"lbapp {node['version']} on {node['node']}: {node['phase']}, up {duration(node['uptime_s'])}, "
+        f"lbapp {node['version']} on {node['node']}: {state}, up {duration(node['uptime_s'])}, "
         f"{serving} of {len(node['workers'])} workers, pid {node['pid']}"
     ]
     if with_listeners:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lbapp.control.messages import DrainStatus, NodeDrainStatus
+from lbapp.control.messages import DrainStatus, EngineStatus, NodeDrainStatus
 
 
 def still_open(duration: Callable[[float], str], *drains: DrainStatus) -> str:
@@ -32,3 +32,13 @@ def node_open(duration: Callable[[float], str], drain: NodeDrainStatus) -> str:
     if drain["finish_s"] and drain["phase"] == "draining":
         parts.append(f"done in about {duration(drain['finish_s'])}")
     return ", ".join([*parts, f"closed by force in {duration(drain['remaining_s'])}"])
+
+
+def node_state(engine: EngineStatus, now: float, duration: Callable[[float], str]) -> str:
+    """Return what the node does: its phase, and before all else that it drains, or that what serves is to be confirmed."""
+    if engine["confirm_by"] is not None:
+        return f"CONFIRM {engine['configuration']} IN {duration(max(0.0, engine['confirm_by'] - now))}"
+    drain = engine["drain"]
+    if drain is not None:
+        return f"NODE {drain['phase'].upper()} {duration(drain['remaining_s'])}"
+    return engine["phase"]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from lbapp.control.messages import AgentStatus, Event
+from lbapp.control.wording import node_state
+from lbapp.tui.format import duration
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
 from tests.tui.engine_double import ME, drain, server, status
@@ -70,3 +72,15 @@ def test_page_of_an_event_has_who_and_when_and_the_whole_sentence() -> None:
         assert text in event_page(event)
     assert "by          -" in event_page({**event, "actor": None})
     assert "not kept" in event_page(None)
+
+
+def test_node_that_drains_or_waits_to_be_confirmed_says_so_before_all_else() -> None:
+    engine = status([server("app", "s1")])["engine"]
+    assert node_state(engine, 100.0, duration) == "serving"
+    engine["drain"] = {
+        "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 70.0, "connections": 3, "in_flight": 1,
+        "finish_s": None,
+    }  # fmt: skip
+    assert node_state(engine, 100.0, duration) == "NODE DRAINING 1m10s"
+    engine["configuration"], engine["confirm_by"] = 12, 130.0
+    assert node_state(engine, 100.0, duration) == "CONFIRM 12 IN 30s"

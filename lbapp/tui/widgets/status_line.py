@@ -10,7 +10,8 @@ from rich.text import Text
 from textual.widgets import Static
 
 from lbapp.control.messages import Status
-from lbapp.tui.format import clock, count, duration, size
+from lbapp.control.wording import node_state
+from lbapp.tui.format import brief_duration, clock, count, duration, size
 
 
 class TextLine(Static):
@@ -44,7 +45,7 @@ def describe(status: Status | None, freshness: str, rights: str, width: int) -> 
     rate = sum(pool["requests_per_s"] for pool in status["pools"])
     cpu = "-" if engine["cpu_percent"] is None else f"{engine['cpu_percent']:.0f}%"
     serving = sum(worker["phase"] == "serving" for worker in engine["workers"])
-    left = f" lbapp {engine['node']}  {freshness}  {rights}  {engine['phase']}"
+    left = f" lbapp {engine['node']}  {freshness}  {rights}  {node_state(engine, status['at'], brief_duration)}"
     right = " ".join(
         [f"{count(rate)} req/s ", f"{serving}/{len(engine['workers'])} workers ", f"cpu {cpu} ", clock(status["at"])]
     )

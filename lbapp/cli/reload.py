@@ -32,6 +32,7 @@ _HISTORY: Final = ("NO", "WHEN", "WHO", "STATE", "WHY")
 _MARKS: Final = {"added": "+", "removed": "-", "changed": "~"}
 
 _dry_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+_unrecorded_option = click.option("--unrecorded", is_flag=True, help="Even if it cannot be kept for a rollback.")
 _reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")
 
 
@@ -39,12 +40,13 @@ _reason_option = click.option("--reason", default="", metavar="TEXT", help="Why,
 @_dry_option
 @duration_option("--confirm", "Take it back after this, unless `lbapp confirm` comes first.")
 @_reason_option
+@_unrecorded_option
 @json_option
 @socket_option
 @click.pass_obj
-def reload(settings: Settings, dry_run: bool, confirm: float | None, reason: str) -> None:
+def reload(settings: Settings, dry_run: bool, confirm: float | None, reason: str, unrecorded: bool) -> None:
     """Apply the configuration file as it is now: all of it, or nothing."""
-    request: ReloadRequest = {"dry_run": dry_run, "reason": reason}
+    request: ReloadRequest = {"dry_run": dry_run, "reason": reason, "unrecorded": unrecorded}
     if confirm is not None:
         request["confirm_s"] = confirm
     with engine(settings) as client:

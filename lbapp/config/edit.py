@@ -14,7 +14,7 @@ from tomlkit.items import AoT
 
 def add_server(text: str, pool: str, fields: dict[str, str | int | bool]) -> str:
     """Return the text with one more server in a pool, at its end. Raises KeyError where there is no such pool."""
-    document = tomlkit.parse(text)
+    document = tomlkit.parse(text.removeprefix("\ufeff"))
     table = _pool(document, pool)
     servers: Any = table.get("server")
     if servers is None:
@@ -27,7 +27,7 @@ def add_server(text: str, pool: str, fields: dict[str, str | int | bool]) -> str
 
 def remove_server(text: str, pool: str, server: str) -> str:
     """Return the text without a server of a pool. Raises KeyError where there is none."""
-    document = tomlkit.parse(text)
+    document = tomlkit.parse(text.removeprefix("\ufeff"))
     servers: Any = _pool(document, pool).get("server", [])
     for at, each in enumerate(servers):
         if each.get("name") == server:

@@ -75,7 +75,7 @@ class Undone(TypedDict):
 
 
 class Difference(TypedDict):
-    """Where the engine is other than its file."""
+    """Where the engine is other than its file. `setting`: as of a ChangeDone, or `server`: added or removed, by its address."""
 
     on: str
     setting: str
@@ -183,6 +183,7 @@ class ReloadRequest(TypedDict):
     """
 
     dry_run: NotRequired[bool]
+    unrecorded: NotRequired[bool]  # also when it cannot be kept
     confirm_s: NotRequired[float]  # it is taken back after that, unless `POST /v1/confirm` comes
     reason: NotRequired[str]
 

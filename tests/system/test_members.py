@@ -46,6 +46,9 @@ def test_servers_come_and_go_under_load_and_hold_until_the_file_is_another(tmp_p
         assert load.failures == []
         assert served(engine) == ["app/s2", "app/s3"]
         assert (tmp_path / "lbapp.toml").read_text() == text, "the file is the operator's"
+        told = lbapp(engine, "diff").stdout
+        assert "app/s1" in told
+        assert address in told
     with running_engine(tmp_path, toml) as engine:
         assert served(engine) == ["app/s2", "app/s3"], "it holds after a restart"
         assert engine.server("app/s3")["weight"] == 200
@@ -56,6 +59,28 @@ def test_servers_come_and_go_under_load_and_hold_until_the_file_is_another(tmp_p
         (tmp_path / "lbapp.toml").write_text(text + "# touched\n")
         assert lbapp(engine, "reload").returncode == 0
         assert served(engine) == ["app/s1", "app/s2"], "another file wins"
+    for server in servers.values():
+        server.close()
+
+
+def test_servers_that_came_and_went_are_saved_into_the_file_and_all_else_stays(tmp_path: Path) -> None:
+    servers = {name: TcpServer(answering(name.encode())) for name in ("s1", "s2")}
+    toml = (
+        "# by hand\n" + listener_toml("app") + pool_toml("app", {n: s.port for n, s in servers.items()}, extra=NO_CHECK)
+    )
+    with running_engine(tmp_path, toml) as engine:
+        path = tmp_path / "lbapp.toml"
+        assert lbapp(engine, "add", "app/s3", "127.0.0.1:1", "--backup", "--connections-max", "9").returncode == 0
+        assert lbapp(engine, "remove", "app/s1").returncode == 0
+        done = lbapp(engine, "save")
+        assert done.returncode == 0, done.stderr
+        assert f"app/s3 added to {path}" in done.stdout
+        assert f"app/s1 taken out of {path}" in done.stdout
+        assert "# by hand" in path.read_text()
+        assert lbapp(engine, "reload").returncode == 0
+        assert served(engine) == ["app/s2", "app/s3"]
+        assert (engine.server("app/s3")["is_backup"], engine.server("app/s3")["connections_max"]) == (True, 9)
+        assert lbapp(engine, "save").stdout == "nothing to write\n"
     for server in servers.values():
         server.close()
 
@@ -96,6 +121,7 @@ def test_removed_server_keeps_its_tunnel_until_the_drains_timeout(tmp_path: Path
         with socket.create_connection(("127.0.0.1", engine.port()), timeout=20) as tunnel:
             tunnel.sendall(b"a")
             assert tunnel.recv(10) == b"a"
+            wait_for(lambda: sum(engine.server(name)["in_flight"] for name in ("app/s1", "app/s2")) == 1)
             held = "app/s1" if engine.server("app/s1")["in_flight"] else "app/s2"
             assert lbapp(engine, "remove", held).returncode == 0
             tunnel.sendall(b"b")

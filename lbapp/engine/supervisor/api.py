@@ -208,18 +208,18 @@ class Api:
         return JSONResponse(self.generation.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))
 
     async def _diff(self, _request: Request) -> Response:
-        return JSONResponse({"differences": self.generation.intents.differences()})
+        return JSONResponse({"differences": [*self.generation.intents.differences(), *self.reloads.edits()]})
 
     async def _undo(self, request: Request) -> Response:
         return JSONResponse(await self.generation.commands.undo(await _json_body(request), _actor(request)))
 
     async def _reload(self, request: Request) -> Response:
-        how = read_how(await _json_body(request), _actor(request), ("dry_run", "confirm_s", "reason"))
+        how = read_how(await _json_body(request), _actor(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
         return JSONResponse(await self.reloads.reload(how))
 
     async def _rollback(self, request: Request) -> Response:
         body = await _json_body(request)
-        how = read_how(body, _actor(request), ("number", "dry_run", "reason"))
+        how = read_how(body, _actor(request), ("number", "dry_run", "reason", "unrecorded"))
         return JSONResponse(await self.reloads.rollback(read_number(body), how))
 
     async def _confirm(self, request: Request) -> Response:

@@ -95,12 +95,16 @@ def why_of(patch: dict[str, object]) -> Why:
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays."""
+    """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays.
+
+    `is_unrecorded`: also when it cannot be written down.
+    """
 
     actor: Actor
     reason: str = ""
     confirm_s: float | None = None
     is_dry: bool = False
+    is_unrecorded: bool = False
 
 
 def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
@@ -110,7 +114,8 @@ def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
     if not isinstance(is_dry, bool):
         raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
     confirm_s = seconds_of(request["confirm_s"], "confirm_s") if "confirm_s" in request else None
-    return How(actor, why_of({"reason": request.get("reason", "")}).reason, confirm_s, is_dry)
+    why = why_of({"reason": request.get("reason", ""), "unrecorded": request.get("unrecorded", False)})
+    return How(actor, why.reason, confirm_s, is_dry, why.is_unrecorded)
 
 
 def read_new_server(body: object) -> dict[str, str | int | bool]:

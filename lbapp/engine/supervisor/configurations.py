@@ -156,6 +156,7 @@ class Chosen:
 
     version: Version
     text: str
+    in_file: Configuration  # what servers that were added and removed are told apart by
     applied: Kept | None
     findings: list[tuple[str, str]]
 
@@ -171,13 +172,14 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
         known = configurations.number(known.number)
     if known is not None and known.state != APPLIED:
         if known.state == UNCONFIRMED:
-            return Chosen(version_of(text, configuration), text, known, findings)
+            return Chosen(version_of(text, configuration), text, configuration, known, findings)
         earlier = configurations.confirmed
         try:
             if earlier is not None:
                 kept = configurations.text(earlier)
                 version = version_of(kept, parse_configuration(kept, f"configuration {earlier.number}"))
-                return Chosen(version, kept, earlier, [*findings, _why_not(path, known, earlier)])
+                in_file = configuration if known.state == EDITED else version.configuration
+                return Chosen(version, kept, in_file, earlier, [*findings, _why_not(path, known, earlier)])
         except (NotKept, ConfigurationError) as error:
             findings.append(
                 ("configuration_not_reverted", f"configuration {known.number} was taken back, but: {error}")
@@ -189,7 +191,7 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
         except NotKept as error:
             applied = None
             findings.append(("configuration_not_kept", f"{error}: there will be no rollback to it"))
-    return Chosen(version_of(text, configuration), text, applied, findings)
+    return Chosen(version_of(text, configuration), text, configuration, applied, findings)
 
 
 def _why_not(path: Path, known: Kept, earlier: Kept) -> tuple[str, str]:

@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from lbapp.config.load import parse_configuration, read_configuration
-from lbapp.control.changes import ReloadDone
+from lbapp.control.changes import Difference, ReloadDone
 from lbapp.control.messages import Actor
 from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
@@ -28,6 +28,7 @@ from lbapp.engine.supervisor.configurations import (
     EDITED,
     REVERTED,
     UNCONFIRMED,
+    Chosen,
     Configurations,
     Kept,
     NotKept,
@@ -56,6 +57,7 @@ class Reloads:
         self.generation: Generation
         self.version: Version
         self.text: str  # of what serves
+        self._in_file: Configuration  # as it was read last
         self.served: Callable[[Generation], None] = lambda _: None
         self._path = path
         self._lasting = lasting
@@ -63,9 +65,10 @@ class Reloads:
         self._departures = departures
         self._pending_changed = Signal()
 
-    def start_with(self, generation: Generation, version: Version, text: str) -> None:
+    def start_with(self, generation: Generation, chosen: Chosen) -> None:
         """Take over what the engine has started with."""
-        self.generation, self.version, self.text = generation, version, text
+        self.generation, self.version, self.text = generation, chosen.version, chosen.text
+        self._in_file = chosen.in_file
 
     # -- what operators ask for --------------------------------------------------------------------------------------
 
@@ -110,12 +113,17 @@ class Reloads:
         async with self._lasting.changing:
             self._check_nothing_pending()
             before = self._lasting.applied
-            text = change(self.text)
             try:
+                text = change(self.text)
                 configuration = await anyio.to_thread.run_sync(parse_configuration, text, str(self._path))
+            except KeyError as error:
+                message = f"{error.args[0]} is gone just now"
+                raise RequestRefused("unknown_server", message, "Look at it again, then repeat", 404) from error
             except ConfigurationError as error:
                 raise _invalid(error) from error
+            in_file = self._in_file
             done = await self._apply(text, configuration, how)
+            self._in_file = in_file  # what was changed is not in it
             if done["applied"] and before is not None:
                 await self._mark(before, EDITED)
             return done
@@ -154,6 +162,13 @@ class Reloads:
             message = f"configuration {pending.number} is not confirmed yet"
             raise RequestRefused("unconfirmed", message, "Decide on it first: lbapp confirm, or lbapp rollback", 409)
 
+    def edits(self) -> list[Difference]:
+        """Return the servers that were added and removed since the file was read."""
+        before = {server.id: server.address for server in self._in_file.servers}
+        after = {server.id: server.address for server in self.version.configuration.servers}
+        gone: list[Difference] = [_edit(name, before[name], "") for name in before if name not in after]
+        return gone + [_edit(name, "", after[name]) for name in after if name not in before]
+
     # -- unconfirmed ones --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -178,14 +193,15 @@ class Reloads:
                 if kept is None:
                     raise RequestRefused("unknown_configuration", "there is none before it")
                 text, configuration = await self._kept(kept)
-                done = await self._apply(text, configuration, How(ENGINE, f"{message}: back to {kept.number}"))
+                how = How(ENGINE, f"{message}: back to {kept.number}", is_unrecorded=True)
+                done = await self._apply(text, configuration, how)
             except RequestRefused as error:
                 message = f"{message}, and cannot be taken back: {error.message}; it stays"
                 self._lasting.events.add("configuration_not_reverted", "node", message)
                 self._lasting.applied = replace(pending, state="applied", confirm_by=None)
                 return
             await self._mark(pending, REVERTED)
-            if not done["applied"]:
+            if not done["applied"] or self._lasting.applied is None:
                 self._lasting.applied = kept
             message = (
                 f"{message}: configuration {kept.number} serves again; {self._path} still has what was not confirmed"
@@ -221,6 +237,7 @@ class Reloads:
             return self._done(planned, warnings, is_applied=False)
         if not planned:
             await self._keep_if_new(text, how)
+            self.version, self.text, self._in_file = version, text, configuration
             return self._done(planned, warnings, is_applied=False)
         started_s = time.monotonic()
         await self._replace(version, text, how)
@@ -241,17 +258,21 @@ class Reloads:
         if applied is None or applied.digest != digest_of(text):
             await self._keep(text, replace(how, confirm_s=None))
 
-    async def _keep(self, text: str, how: How) -> Kept:
+    async def _keep(self, text: str, how: How) -> None:
+        """Write down what is about to serve. Raises RequestRefused 503 not_recorded."""
         confirm_by = None if how.confirm_s is None else time.time() + how.confirm_s
         try:
-            kept = await anyio.to_thread.run_sync(self._configurations.add, text, how.actor, how.reason, confirm_by)
+            add = self._configurations.add
+            self._lasting.applied = await anyio.to_thread.run_sync(add, text, how.actor, how.reason, confirm_by)
         except NotKept as error:
-            raise RequestRefused(
-                "not_recorded", f"{error}; nothing was changed", "Make room, then repeat", 503
-            ) from error
-        self._lasting.applied = kept
+            if not how.is_unrecorded or how.confirm_s is not None:
+                hint = "Make room, or repeat with --unrecorded: there will be no way back to it then"
+                raise RequestRefused("not_recorded", f"{error}; nothing was changed", hint, 503) from error
+            self._lasting.applied = None
+            self._lasting.events.add(
+                "configuration_not_kept", "node", f"{error}; it serves all the same", actor=how.actor
+            )
         self._pending_changed.fire()
-        return kept
 
     async def _replace(self, version: Version, text: str, how: How) -> None:
         former, lasting = self.generation, self._lasting
@@ -292,6 +313,7 @@ class Reloads:
             generation.tell_what_is_new()
             self._see_off(former, generation)
             self.generation, self.version, self.text = generation, version, text
+            self._in_file = version.configuration
             await generation.intents.overrule(overruled, how.actor, how.reason or f"reload of {self._path}")
             for kind, message in findings:
                 lasting.events.add(kind, "node", message)
@@ -317,6 +339,10 @@ class Reloads:
             ],
             "warnings": warnings,
         }
+
+
+def _edit(on: str, in_file: str, now: str) -> Difference:
+    return {"on": on, "setting": "server", "in_file": in_file, "now": now, "action": None}
 
 
 def _invalid(error: ConfigurationError) -> RequestRefused:

@@ -122,7 +122,7 @@ class Engine:
     def begin_with(self, chosen: Chosen, configurations: Configurations, findings: list[Finding]) -> None:
         """Take over what the engine starts with, and say what was found on the way."""
         self.reloads = Reloads(self.path, self.lasting, configurations, self.departures)
-        self.reloads.start_with(self.generation, chosen.version, chosen.text)
+        self.reloads.start_with(self.generation, chosen)
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
         self.api = Api(
             self.lasting.events, self.lasting.life, self.generation, self.reloads, upgrades, self._leave_to_another

@@ -13,7 +13,7 @@ import pytest
 
 from lbapp.control.messages import DrainStatus
 from tests.engine.worker.harness import TcpServer, answering, read_head
-from tests.system.harness import Engine, listener_toml, pool_toml, request, running_engine, wait_for
+from tests.system.harness import Engine, Load, listener_toml, pool_toml, request, running_engine, wait_for
 from tests.system.test_agents import COOKIE, cookie_of, names
 
 pytestmark = pytest.mark.system
@@ -127,6 +127,21 @@ def test_pool_is_drained_as_one_and_taken_back_as_one(tmp_path: Path) -> None:
         assert lbapp(engine, "undo").returncode == 0
         assert {each["admin"] for pool in engine.status()["pools"] for each in pool["servers"]} == {"ready"}
         assert "Did you mean app?" in lbapp(engine, "drain", "ap").stderr
+    for server in servers.values():
+        server.close()
+
+
+def test_a_hundred_drains_and_returns_under_load_fail_no_request(tmp_path: Path) -> None:
+    servers = {name: TcpServer(answering(name.encode())) for name in ("s1", "s2", "s3")}
+    ports = {name: server.port for name, server in servers.items()}
+    toml = listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK)
+    with running_engine(tmp_path, toml) as engine, engine.client() as client, Load(engine.port()) as load:
+        for number in range(100):
+            name = f"s{number % 3 + 1}"
+            client.patch_server("app", name, {"state": "drain", "hard": number % 2 == 0})
+            client.patch_server("app", name, {"state": "ready"})
+        assert load.answered > 200
+        assert load.failures == []
     for server in servers.values():
         server.close()
 

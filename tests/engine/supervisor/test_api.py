@@ -128,7 +128,7 @@ def test_too_many_watches_are_refused(running: EngineProcess) -> None:
         ("GET", "/", 404, "not_found"),
         ("GET", "/v1/pools/none", 404, "unknown_pool"),
         ("GET", "/v1/pools/app/servers/none", 404, "unknown_server"),
-        ("DELETE", SERVER, 405, "method_not_allowed"),
+        ("PUT", SERVER, 405, "method_not_allowed"),
         ("GET", "/v1/stop", 405, "method_not_allowed"),
         ("GET", "/v1/status/", 404, "not_found"),
         ("GET", "/v1/events?after=-1", 422, "invalid_query"),

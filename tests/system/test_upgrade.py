@@ -100,6 +100,21 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
     raw.close()
 
 
+def test_upgrade_changes_the_number_of_workers_which_a_reload_cannot(tmp_path: Path) -> None:
+    configuration = tmp_path / "lbapp.toml"
+    with servers() as ports, upgradable(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
+        text = configuration.read_text()
+        with Load(engine.port()) as load:
+            for count in (3, 1):
+                configuration.write_text(text.replace("workers = 2", f"workers = {count}"))
+                assert lbapp(engine.control, "reload").returncode == 1
+                assert lbapp(engine.control, "upgrade").returncode == 0
+                assert len(engine.worker_pids()) == count
+                answered = load.answered
+                wait_for(lambda seen=answered: load.answered > seen + 50)  # type: ignore[misc]
+        assert load.failures == []
+
+
 def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None:
     configuration = tmp_path / "lbapp.toml"
     with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:

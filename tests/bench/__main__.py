@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|picks`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from tests.bench import balance, bulk, checks, connections, faults, hostile, http, tls
+from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls
 from tests.bench.options import parse
 from tests.bench.process import BenchError
 
@@ -25,6 +25,7 @@ _BENCHES = {
     "balance": balance.run,
     "checks": checks.run,
     "faults": faults.run,
+    "reloads": reloads.run,
 }
 
 

@@ -146,8 +146,8 @@ class Sender:
         if length is not None and len(received) < end + 4 + int(length[1]):
             return
         self._answered(connection, bytes(received[:end]))
-        if length is None:
-            self._lost(connection)
+        if length is None or b"\r\nconnection: close" in received[:end].lower():
+            self._lost(connection)  # as the answer says: it is not to be used again
         else:
             received.clear()
             self._free.append(connection)

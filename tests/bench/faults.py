@@ -99,8 +99,8 @@ class Place:
             f'[[pool.server]]\nname = "{name}"\naddress = "{HOST}:{port}"\n'
             for name, port in zip(self.names, ports, strict=True)
         )
-        self._configuration = folder / "lbapp.toml"
-        self._configuration.write_text(
+        self.configuration = folder / "lbapp.toml"
+        self.configuration.write_text(
             f'[engine]\nworkers = {WORKERS}\nstate_dir = "{folder}"\n[[listener]]\nname = "web"\nbind = "{HOST}:{self.port}"\n'
             f'pool = "app"\n[[pool]]\nname = "app"\n[pool.health_check]\ntype = "none"\n{listed}'
         )
@@ -111,7 +111,7 @@ class Place:
 
     def engine(self) -> Program:
         """Return the engine, not started."""
-        command = [sys.executable, "-m", "lbapp", "run", "-c", str(self._configuration), "--socket", str(self.control)]
+        command = [sys.executable, "-m", "lbapp", "run", "-c", str(self.configuration), "--socket", str(self.control)]
         return Program("lbapp", command, _made(self.folder / "engine"))
 
     @contextmanager

@@ -45,7 +45,8 @@ def parse(argv: Sequence[str]) -> Options:
     """Read the command line. Exits with status 2 and a sentence when it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "bench", choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "faults", "picks")
+        "bench",
+        choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "faults", "reloads", "picks"),
     )
     parser.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=_positive, default=4, help="length of one HTTP round (default 4)")

@@ -293,6 +293,31 @@ def test_operators_changes_and_health_go_on_unless_the_file_says_otherwise(tmp_p
             assert (after["s1"]["admin"], after["s2"]["weight"], after["s3"]["weight"]) == ("drain", 7, 9)
 
 
+def test_engine_that_is_about_to_stop_is_not_reloaded_and_still_obeys(tmp_path: Path) -> None:
+    port, may_answer = free_port(), threading.Event()
+
+    def slow(connection: socket.socket) -> None:
+        read_head(connection)
+        may_answer.wait(20)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+
+    server = TcpServer(slow)
+    ports = {"s1": server.port, "s2": server.port}
+    with running_engine(tmp_path, listener(port) + pool(ports, "s1")) as engine, connect(port) as asking:
+        asking.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        wait_for(lambda: engine.server("app/s1")["in_flight"] == 1)
+        engine.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: engine.status()["engine"]["phase"] == "draining")
+        with pytest.raises(RequestRefused, match="is about to stop; nothing was changed"):
+            reload(engine, listener(port) + pool(ports, "s1", "s2"))
+        assert "is about to stop" in lbapp(engine, "upgrade").stderr
+        assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
+        may_answer.set()
+        assert read_head(asking)[1] == b"slow"
+        assert engine.process.wait(20) == 0
+    server.close()
+
+
 def test_sighup_reloads_and_says_what_is_wrong(tmp_path: Path) -> None:
     port = free_port()
     with servers("s1", "s2") as ports, running_engine(tmp_path, listener(port) + pool(ports, "s1")) as engine:

@@ -39,6 +39,7 @@ from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.workers import Served, Workers
+from lbapp.model.errors import RequestRefused
 
 
 @dataclass(slots=True)
@@ -51,11 +52,22 @@ class Lasting:
     listening: Listening
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
+    is_given_away: bool = False  # to another engine
 
     @property
     def changing(self) -> anyio.Lock:
         """What is held by whoever changes what the engine does."""
         return self.journal.changing
+
+    def check_serving(self) -> None:
+        """Raise RequestRefused 409 stopping, reloaded when the engine is on its way out. To be called with `changing` held."""
+        if self.is_given_away:
+            message = "another engine has taken over just now; nothing was changed"
+            raise RequestRefused("reloaded", message, "Look at it again, then repeat", 409)
+        if self.life.phase == "draining":
+            raise RequestRefused(
+                "stopping", "the engine is about to stop; nothing was changed", "Start it anew instead", 409
+            )
 
     def tell(self, message: Message) -> None:
         """Send a message to every worker."""

@@ -131,6 +131,7 @@ class Reloads:
     async def confirm(self, actor: Actor) -> Kept:
         """Have the configuration that serves stay. Raises RequestRefused 409 nothing_to_confirm, 503 not_recorded."""
         async with self._lasting.changing:
+            self._lasting.check_serving()
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
                 raise RequestRefused(
@@ -185,7 +186,7 @@ class Reloads:
 
     async def _revert(self, pending: Kept) -> None:
         async with self._lasting.changing:
-            if self._lasting.applied is not pending:
+            if self._lasting.applied is not pending or self._lasting.is_given_away:
                 return
             kept = self._configurations.confirmed
             message = f"configuration {pending.number} was not confirmed in time"
@@ -227,6 +228,7 @@ class Reloads:
 
     async def _apply(self, text: str, configuration: Configuration, how: How) -> ReloadDone:
         """Apply a configuration, with other changes kept waiting. Raises RequestRefused, and then nothing has changed."""
+        self._lasting.check_serving()
         version = version_of(text, configuration)
         try:
             planned = plan_reload(self.version, version)

@@ -220,7 +220,7 @@ class Engine:
             tasks.start_soon(self._kill_when_told)
             # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
             self.lasting.listening.close()
-            await self.workers.stop(timeout_s)
+        await self.workers.stop(timeout_s)
         events.add("node_stopped", "node", "all workers have left")
         self.api.close()
         self.server.should_exit = True

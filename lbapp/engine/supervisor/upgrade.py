@@ -45,6 +45,7 @@ class Upgrades:
         """Start the next engine and return when it serves; `leave` is to follow. Raises RequestRefused 409 upgrade_failed."""
         events = self._lasting.events
         async with self._lasting.changing:
+            self._lasting.check_serving()
             events.add(
                 "upgrade_began", "node", "the next engine starts" + (f": {reason}" if reason else ""), actor=actor
             )
@@ -62,7 +63,7 @@ class Upgrades:
             finally:
                 line.close()
             # What waits for its turn now would change an engine that is about to leave.
-            self._generation().intents.is_over = True
+            self._generation().intents.is_over = self._lasting.is_given_away = True
             self._control.give_away()
             self._lasting.listening.give_away()
             notify(f"MAINPID={process.pid}")

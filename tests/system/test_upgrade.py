@@ -198,3 +198,21 @@ def test_socket_of_the_service_manager_is_used_for_its_address_and_another_is_cl
             with ControlClient(control) as client:
                 events = client.events(limit=100)
             assert [each["kind"] for each in events].count("socket_not_used") == 1
+
+
+def test_next_engine_goes_on_when_the_one_before_is_killed_while_it_starts(tmp_path: Path) -> None:
+    with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
+        port = engine.port()
+        with subprocess.Popen(
+            [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"], stderr=subprocess.DEVNULL
+        ) as asking:
+            # Its workers serve, and it is about to say so: their events stand in the log that both write to.
+            wait_for(lambda: engine.log.read_text().count("worker_started") >= 3)
+            engine.process.kill()
+            asking.wait(60)
+        wait_for(lambda: _answers(engine))
+        wait_for(lambda: engine.status()["engine"]["pid"] != engine.process.pid)
+        assert request(port).startswith(b"HTTP/1.1 200")
+        pid = engine.status()["engine"]["pid"]
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not _answers(engine))

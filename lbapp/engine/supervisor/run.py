@@ -32,7 +32,7 @@ from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.generation import Generation, Lasting
-from lbapp.engine.supervisor.handover import Line
+from lbapp.engine.supervisor.handover import HandoverFailed, Line
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
@@ -132,7 +132,7 @@ class Engine:
             self.lasting.events.add(kind, "node", message)
 
     async def run(self, line: Line | None, known: dict[str, Any]) -> None:
-        """Live. Raises StartError when the workers do not come up, HandoverFailed when the engine before has gone meanwhile."""
+        """Live. Raises StartError when the workers do not come up."""
         failure: StartError | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
@@ -175,7 +175,8 @@ class Engine:
             tasks.start_soon(part)
         life.phase = "serving"
         if line is not None:
-            await anyio.to_thread.run_sync(lambda: line.say("serving", version=__version__))
+            with contextlib.suppress(HandoverFailed):  # if it has gone meanwhile, this one is all there is
+                await anyio.to_thread.run_sync(lambda: line.say("serving", version=__version__))
             message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
             self.lasting.events.add("node_took_over", "node", message)
         self.control.take_over()

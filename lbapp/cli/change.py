@@ -101,8 +101,8 @@ def _sentence(change: ServerChange) -> str:
     server, before, after = change["server"], change["before"], change["after"]
     changed = [
         f"{key} {str(before[key]).replace('_', ' ')} -> {str(after[key]).replace('_', ' ')}"
-        for key in after
-        if before.get(key) != after[key]
+        for key in ("state", "weight")
+        if before[key] != after[key]
     ]
     drain = server["drain"]
     if drain is not None and "state" in after:
@@ -110,6 +110,8 @@ def _sentence(change: ServerChange) -> str:
     if server["ramp"] is not None and "weight" in after:
         ramp = server["ramp"]
         changed.append(f"weight {ramp['before']} -> {ramp['after']} over {duration(ramp['until'] - ramp['since'])}")
+    elif "weight_goal" in before and server["ramp"] is None:
+        changed.append(f"no longer on its way to weight {before['weight_goal']}")
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
@@ -263,6 +265,7 @@ def _percent(_context: click.Context, _parameter: click.Parameter, value: str | 
 class _HowToWeigh(How):
     over: float | None
     abort_if_errors: float | None
+    wait: bool
 
 
 @click.command()
@@ -270,16 +273,59 @@ class _HowToWeigh(How):
 @click.argument("weight", type=click.IntRange(0, WEIGHT_MAX), metavar="N")
 @duration_option("--over", "Get there little by little, in this time.")
 @click.option("--abort-if-errors", metavar="SHARE", callback=_percent, help="Put it back if more fail, such as 2%.")
+@click.option("--wait", is_flag=True, help="Return when --over is over; status 1 if it was put back.")
 @plan_options
 @json_option
 @socket_option
 @click.pass_obj
 def weight(settings: Settings, /, servers: tuple[str, ...], weight: int, **how: Unpack[_HowToWeigh]) -> None:
     """Set the weight of servers, 0 to 256; 0: no new clients."""
+    if how["wait"] and how["over"] is None:
+        raise click.UsageError("--wait stands beside --over")
     patch = _planned({"servers": [], "weight": weight}, how)
     if how["over"] is not None:
         patch["over_s"] = how["over"]
     if how["abort_if_errors"] is not None:
         patch["abort_if_errors_percent"] = how["abort_if_errors"]
     with engine(settings) as client:
-        _apply(client, settings, servers, patch)
+        newest = client.events(limit=1)
+        ids = _apply(client, settings, servers, patch)
+        if how["wait"] and ids:
+            try:
+                _wait_for_weight(client, ids, weight)
+            except KeyboardInterrupt:
+                click.echo("\nlbapp: the weights go on changing; to put them back: lbapp undo", err=True)
+                raise
+            _check_not_aborted(client, ids, weight, newest[-1]["seq"] if newest else 0)
+            click.echo(f"weight {weight}: {', '.join(ids)}", err=settings.as_json)
+
+
+def _wait_for_weight(client: ControlClient, ids: Sequence[str], weight: int) -> None:
+    """Return when no server is on its way to a weight any more; progress goes to a terminal."""
+    is_terminal = sys.stderr.isatty()
+    while True:
+        time.sleep(_WAIT_INTERVAL_S)
+        ramps = [
+            (each["weight"], each["ramp"])
+            for each in _all_servers(client)
+            if each["id"] in ids and each["ramp"] is not None and each["ramp"]["after"] == weight
+        ]
+        if is_terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)
+        if not ramps:
+            return
+        if is_terminal:
+            left_s = max(ramp["until"] for _, ramp in ramps) - time.time()
+            now = ", ".join(map(str, sorted({each for each, _ in ramps})))
+            click.echo(f"at weight {now}, {duration(max(0.0, left_s))} to {weight}", err=True, nl=False)
+
+
+def _check_not_aborted(client: ControlClient, ids: Sequence[str], weight: int, after: int) -> None:
+    events = client.events(after=after, limit=EVENTS_MAX)
+    aborted = [event["message"] for event in events if event["kind"] == "ramp_aborted" and event["subject"] in ids]
+    if aborted:
+        raise RequestRefused("aborted", "; ".join(aborted), "See: lbapp events")
+    others = [each["id"] for each in _all_servers(client) if each["id"] in ids and each["weight"] != weight]
+    if others:
+        message = f"the way of {', '.join(others)} to weight {weight} was ended by somebody else"
+        raise RequestRefused("cancelled", message, "See: lbapp events")

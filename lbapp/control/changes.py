@@ -25,7 +25,7 @@ class ServerPatch(TypedDict):
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
     over_s: NotRequired[float]  # the weight changes little by little
-    abort_if_errors_percent: NotRequired[float]  # of failed requests of late, at which the weight is put back
+    abort_if_errors_percent: NotRequired[float]  # of failed attempts of late, at which the weight is put back
     hard: NotRequired[bool]  # beside state drain: not even remembered clients get the server
     drain_timeout_s: NotRequired[float]
     expect_revision: NotRequired[int]
@@ -140,7 +140,7 @@ class ServersChange(TypedDict):
 
 
 class ServerChange(TypedDict):
-    """What a PATCH did: the server after it, and what was there before."""
+    """What a PATCH did: the server after it, and what was there before: `state`, `weight`, and `weight_goal` during a ramp."""
 
     server: ServerStatus
     before: dict[str, str | int]

@@ -74,7 +74,7 @@ class DrainStatus(TypedDict):
 
 
 class RampStatus(TypedDict):
-    """A weight that changes over time. Unix seconds. `failed_percent`: of its requests of late; null: too few to say."""
+    """A weight that changes over time. Unix seconds. `failed_percent`: of the attempts of late; null: too few to say."""
 
     before: int
     after: int

@@ -27,11 +27,20 @@ def shown(value: Value) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RampLeft:
+    """What was left of a weight's way when another change ended it. `abort_percent`: as of a Change."""
+
+    left_s: float
+    abort_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One setting of one server (`pool/server`) or pool, before and after.
 
     `in_file` is what the configuration said of it then. `until` (Unix seconds): when a drain closes by force, or when a weight is
-    what it is to become; `abort_percent`: of failed requests, at which that is taken back.
+    what it is to become; `abort_percent`: of failed attempts, at which that is taken back; `start`: the weight that it goes from,
+    where it was on its way to `before` then. `ramp_left`: of that way, which this change ended; None: there was none.
     """
 
     on: str
@@ -41,11 +50,17 @@ class Change:
     in_file: Value
     until: float | None = None
     abort_percent: float | None = None
+    start: int | None = None
+    ramp_left: RampLeft | None = None
 
     @property
     def key(self) -> tuple[str, Setting]:
         """What it is about."""
         return self.on, self.setting
+
+    def is_under_way(self, now_s: float) -> bool:
+        """Say whether this is a weight that is still on its way."""
+        return self.setting is Setting.WEIGHT and self.until is not None and self.until > now_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def test_ramp_is_taken_back_when_too_many_requests_fail(tmp_path: Path) -> None:
         assert lbapp(engine, "weight", "app/s1", "0", "--force").returncode == 0
         with Load(engine.port()):
             assert lbapp(engine, "weight", "app/s1", "100", "--over", "1h").returncode == 0
-            assert lbapp(engine, "weight", "app/s1", "0").returncode == 0, "another weight ends a ramp"
+            done = lbapp(engine, "weight", "app/s1", "0")
+            assert "no longer on its way to weight 100" in done.stdout, "another weight ends a ramp"
             assert engine.server("app/s1")["ramp"] is None
             assert lbapp(engine, "weight", "app/s1", "100", "--over", "10s", "--abort-if-errors", "5%").returncode == 0
             wait_for(lambda: "ramp_aborted" in engine.events(), 30)
@@ -81,11 +82,30 @@ def test_ramp_is_taken_back_when_too_many_requests_fail(tmp_path: Path) -> None:
         assert lbapp(engine, "weight", "app/s1", "5", "--over", "1m", "--abort-if-errors", "lots").returncode == 2
 
 
-def test_ramp_goes_on_after_a_kill_where_the_clock_says_and_is_undone_as_one(tmp_path: Path) -> None:
+def test_ramp_to_a_server_that_refuses_is_taken_back_and_said_to_who_waits(tmp_path: Path) -> None:
+    with socket.socket() as closed, three(answering(b"s1")) as toml:
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        port = closed.getsockname()[1]
+        toml += f'[[pool.server]]\nname = "dead"\naddress = "127.0.0.1:{port}"\nweight = 0\n'
+        with running_engine(tmp_path, toml) as engine, Load(engine.port()) as load:
+            wait_for(lambda: load.answered > 50)
+            done = lbapp(engine, "weight", "app/dead", "100", "--over", "20s", "--abort-if-errors", "5%", "--wait")
+            assert done.returncode == 1
+            assert "app/dead gets weight 0 again: " in done.stderr
+            assert "% of the attempts failed of late, 5 % are allowed" in done.stderr
+            assert engine.server("app/dead")["weight"] == 0
+            assert load.failures == [], "others served whom it refused"
+            changes = lbapp(engine, "changes").stdout
+            assert "undone" in changes, "the abort has taken the action back"
+            assert lbapp(engine, "undo").returncode == 1, "nothing is left to undo"
+
+
+def test_ramp_goes_on_after_a_kill_as_one_action_and_is_undone_as_one(tmp_path: Path) -> None:
     with three(answering(b"s1")) as toml:
         with running_engine(tmp_path, toml) as engine:
             assert lbapp(engine, "weight", "app/*", "50", "--over", "1h").returncode == 0
-            assert lbapp(engine, "weight", "app/s3", "0", "--over", "1s", "--force").returncode == 0
+            assert lbapp(engine, "weight", "app/s3", "0", "--over", "1s", "--force", "--wait").returncode == 0
+            assert lbapp(engine, "weight", "app/s3", "100", "--over", "1h").returncode == 0, "as the file says"
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
         with running_engine(tmp_path, toml) as engine:
@@ -93,11 +113,28 @@ def test_ramp_goes_on_after_a_kill_where_the_clock_says_and_is_undone_as_one(tmp
             assert ramp is not None
             assert (ramp["before"], ramp["after"]) == (100, 50)
             assert 3590 < ramp["until"] - ramp["since"] < 3610
-            wait_for(lambda: engine.server("app/s3")["weight"] == 0)
-            assert lbapp(engine, "undo").returncode == 0
-            assert lbapp(engine, "undo").returncode == 0
+            ramp = engine.server("app/s3")["ramp"]
+            assert ramp is not None
+            assert (ramp["before"], ramp["after"]) == (0, 100)
+            assert engine.server("app/s3")["weight"] < 10
+            for _ in range(3):
+                assert lbapp(engine, "undo").returncode == 0
             found = [(each["weight"], each["ramp"]) for each in engine.status()["pools"][0]["servers"]]
-            assert found == [(100, None)] * 3
+            assert [weight for weight, _ in found[:2]] == [100, 100]
+
+
+def test_undo_of_what_ended_a_ramp_has_the_weight_go_on_and_does_not_jump(tmp_path: Path) -> None:
+    with three(answering(b"s1")) as toml, running_engine(tmp_path, toml) as engine:
+        assert lbapp(engine, "weight", "app/s1", "0", "--over", "1h", "--abort-if-errors", "9%").returncode == 0
+        assert lbapp(engine, "weight", "app/s1", "100", "--reason", "stop that").returncode == 0
+        assert lbapp(engine, "undo").returncode == 0
+        server = engine.server("app/s1")
+        assert server["weight"] >= 99
+        assert server["ramp"] is not None
+        assert (server["ramp"]["after"], server["ramp"]["abort_percent"]) == (0, 9.0)
+        assert server["ramp"]["until"] - server["ramp"]["since"] == pytest.approx(3600, abs=60)
+        told = lbapp(engine, "events").stdout
+        assert "its way to 0 was ended: stop that" in told
 
 
 def test_drain_that_leaves_too_little_for_the_peak_is_refused_with_the_figure(tmp_path: Path) -> None:

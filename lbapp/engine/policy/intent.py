@@ -4,7 +4,7 @@ Responsible for which changes still hold when the engine starts again, and for w
 sockets or states.
 
 Invariants: of two changes to one setting the later one holds; a file that was changed after a change beats it; what the file
-says anyway is no wish; an action is undone once.
+says anyway is no wish, unless a weight is still on its way there; an action is undone once.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ def last_wishes(actions: Sequence[Action]) -> dict[Key, Intent]:
     return {change.key: Intent(change, action) for action in actions for change in action.changes}
 
 
-def replay(actions: Sequence[Action], in_file: Mapping[Key, Value]) -> Replayed:
+def replay(actions: Sequence[Action], in_file: Mapping[Key, Value], now_s: float) -> Replayed:
     """Hold the journal against a file. `in_file`: every setting that there is, with what the file says of it."""
     found = Replayed([], [], [])
     for key, intent in last_wishes(actions).items():
         change = intent.change
         if key not in in_file:
             found.missing.append(intent)
-        elif change.after == in_file[key]:
+        elif change.after == in_file[key] != change.in_file:
             continue
         elif change.in_file != in_file[key]:
             found.overruled.append(intent)
-        else:
+        elif change.after != in_file[key] or change.is_under_way(now_s):
             found.intents.append(intent)
     return found
 
@@ -94,8 +94,11 @@ def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action
     return [action for action in reversed(candidates) if action is chosen or action.group == chosen.group != ""]
 
 
-def reversal(actions: Sequence[Action], now: Mapping[Key, Value]) -> list[Change]:
-    """Return the changes that take actions back, given the latest first. Raises NothingToUndo if something changed since."""
+def reversal(actions: Sequence[Action], now: Mapping[Key, Value], now_s: float) -> list[Change]:
+    """Return the changes that take actions back, given the latest first. Raises NothingToUndo if something changed since.
+
+    A weight that was on its way when the first of them ended that goes on with what was left.
+    """
     wanted: dict[Key, Change] = {}
     for action in actions:
         for change in reversed(action.changes):
@@ -108,12 +111,15 @@ def reversal(actions: Sequence[Action], now: Mapping[Key, Value]) -> list[Change
                     f"{change.on} has {change.setting.value} {shown(present)} now, not {shown(change.after)} as action "
                     f"{action.number} left it"
                 )
-            first = change if later is None else later
+            left = change.ramp_left
             wanted[change.key] = replace(
-                first,
-                before=first.before if later else change.after,
+                change,
+                before=change.after if later is None else later.before,
                 after=change.before,
-                until=None,
-                abort_percent=None,
+                in_file=change.in_file if later is None else later.in_file,
+                until=None if left is None else now_s + left.left_s,
+                abort_percent=None if left is None else left.abort_percent,
+                start=None,
+                ramp_left=None,
             )
-    return [change for change in wanted.values() if change.before != change.after]
+    return [change for change in wanted.values() if change.before != change.after or change.until is not None]

@@ -23,13 +23,14 @@ from lbapp.engine.supervisor.guard import Guard
 from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.node_drain import NODE
+from lbapp.engine.supervisor.ramps import Together
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import HARD_DRAIN, ServerState, admin_of
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
-from lbapp.model.journal import Change, Setting
+from lbapp.model.journal import Action, Change, Setting
 from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 from lbapp.model.states import AdminState
 
@@ -114,21 +115,37 @@ class Commands:
         ):
             raise invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
         before = [_admin_and_weight(state) for state in states]
-        changes = [change for state in states for change in _changes(state, wish)]
-        at = time.time()
-        if changes:
-            at = (await self._intents.record(changes, actor, wish.why)).at
+        changes = [change for state in states for change in self._changes(state, wish)]
+        action = await self._intents.record(changes, actor, wish.why) if changes else None
         gone = [state.server.id for state in states if state is not self._states.by_id.get(state.server.id)]
         if gone:
             raise RequestRefused(
                 "unknown_server", f"{', '.join(gone)} is gone just now", "It is not found any more", 404
             )
         events = [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
-        self._begin_ramps([change for change in changes if change.setting is Setting.WEIGHT and change.until], at)
+        if action is not None:
+            self._begin_ramps(action, actor, wish.why.reason)
         return [
             {"server": status, "before": was, "after": _admin_and_weight(state), "event_seqs": seqs}
             for state, status, was, seqs in zip(states, self._reader.servers(states), before, events, strict=True)
         ]
+
+    def _changes(self, state: ServerState, wish: Wish) -> list[Change]:
+        """Return what is about to be other than it was: a drain that gets another timeout is one, too."""
+        changes, name = [], state.server.id
+        if wish.weight is not None and (wish.weight != state.intended_weight or state.ramp is not None):
+            until = time.time() + wish.over_s if wish.over_s else None
+            change = Change(name, Setting.WEIGHT, state.intended_weight, wish.weight, state.server.weight, until)
+            change = replace(change, abort_percent=wish.abort_percent, ramp_left=self._drains.ramps.left(state))
+            changes.append(change if until is None else replace(change, start=state.weight))
+        admin, is_hard = wish.admin_of(state)
+        is_draining = admin is AdminState.DRAIN
+        after = HARD_DRAIN if is_hard else admin.name.lower()
+        if after != state.word or (is_draining and wish.timeout_s is not None):
+            seconds = state.pool.drain_timeout_s if wish.timeout_s is None else wish.timeout_s
+            until = time.time() + seconds if is_draining else None
+            changes.append(Change(name, Setting.STATE, state.word, after, READY, until))
+        return changes
 
     def _make(self, state: ServerState, before: dict[str, str | int], wish: Wish, actor: Actor) -> list[int]:
         events = self._apply(state, wish, actor)
@@ -138,24 +155,32 @@ class Commands:
             self._drains.begin(state, wish.timeout_s)
         return [event["seq"] for event in events]
 
-    def _begin_ramps(self, changes: Sequence[Change], at: float) -> None:
-        if changes:
-            states = [self._states.by_id[change.on] for change in changes]
-            ramps = [
-                replace(ramp_of(each, at), before=state.weight) for each, state in zip(changes, states, strict=True)
-            ]
-            self._drains.ramps.begin(states, ramps)
+    def _begin_ramps(self, action: Action, actor: Actor, reason: str) -> None:
+        ramps = [
+            (self._states.by_id[change.on], ramp_of(change, action.at))
+            for change in action.changes
+            if change.setting is Setting.WEIGHT and change.until is not None
+        ]
+        if ramps:
+            self._drains.ramps.begin(action.number, ramps, actor, reason)
 
-    async def _put_back(self, back: Sequence[tuple[ServerState, int]], reason: str) -> None:
-        """Have servers have the weights again that they had before a ramp that was aborted."""
+    async def _put_back(self, group: Together, why: str) -> None:
+        """Have servers have the weights again that they had before a ramp that is aborted: this takes its action back."""
         async with self._intents.one_at_a_time():
             changes = [
-                Change(state.server.id, Setting.WEIGHT, state.weight, before, state.server.weight)
-                for state, before in back
+                Change(state.server.id, Setting.WEIGHT, state.intended_weight, state.ramp.before, state.server.weight)
+                for state in group.states
+                if state.ramp is not None
             ]
-            await self._intents.record(changes, ENGINE, Why(reason, is_unrecorded=True))
-            for state, before in back:
-                self._states.set_weight(state, before, ENGINE, reason=reason)
+            undoes = [
+                action.number
+                for action in self._intents.actions
+                if action.number == group.action and all(each.setting is Setting.WEIGHT for each in action.changes)
+            ]
+            if changes:
+                why_recorded = Why(f"ramp aborted: {why}", is_unrecorded=True)
+                await self._intents.record(changes, ENGINE, why_recorded, undoes=tuple(undoes))
+                self._drains.ramps.aborted(group, why)
 
     async def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
         """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""
@@ -248,14 +273,21 @@ class Commands:
         async with self._intents.one_at_a_time():
             try:
                 actions = to_undo(self._intents.actions, number)
-                changes = reversal(actions, self._intents.now())
+                changes = reversal(actions, self._intents.now(), time.time())
             except NothingToUndo as error:
                 raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
-            await self._intents.record(changes, actor, why, undoes=tuple(action.number for action in actions))
-            numbers = " and ".join(str(action.number) for action in actions)
+            changes = [self._from_here(change) for change in changes]
+            action = await self._intents.record(changes, actor, why, undoes=tuple(each.number for each in actions))
+            reason = why.reason or f"undo of {' and '.join(str(each.number) for each in actions)}"
             for change in changes:
-                self._take_back(change, actor, why.reason or f"undo of {numbers}")
+                self._take_back(change, actor, reason)
+            self._begin_ramps(action, actor, reason)
         return {"actions": [action.number for action in actions], "changes": [change_done(each) for each in changes]}
+
+    def _from_here(self, change: Change) -> Change:
+        """Have a weight that is to go on its way do so from what it is now."""
+        is_ramp = change.setting is Setting.WEIGHT and change.until is not None
+        return replace(change, start=self._states.by_id[change.on].weight) if is_ramp else change
 
     def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
         if change.setting is Setting.PUBLISHED:
@@ -268,8 +300,9 @@ class Commands:
             return
         state = self._states.by_id[change.on]
         if change.setting is Setting.WEIGHT:
-            self._drains.ramps.cancel(state)
-            self._states.set_weight(state, int(change.after), actor, reason=reason)
+            self._drains.ramps.cancel(state, actor, reason)
+            if change.until is None:
+                self._states.set_weight(state, int(change.after), actor, reason=reason)
             return
         admin, is_hard = admin_of(str(change.after))
         self._states.set_admin(state, admin, actor, reason=reason, is_hard=is_hard)
@@ -282,7 +315,7 @@ class Commands:
         reason = wish.why.reason
         admin, is_hard = wish.admin_of(state)
         if wish.weight is not None:
-            self._drains.ramps.cancel(state)
+            self._drains.ramps.cancel(state, actor, reason)
         is_at_once = wish.weight is not None and not wish.over_s
         made = [
             self._states.set_weight(state, wish.weight or 0, actor, reason=reason) if is_at_once else None,
@@ -301,23 +334,6 @@ class Commands:
             raise RequestRefused("changed", message, "Look at it again, then repeat", 409)
 
 
-def _changes(state: ServerState, wish: Wish) -> list[Change]:
-    """Return what is about to be other than it was: a drain that gets another timeout is one, too."""
-    changes, name = [], state.server.id
-    if wish.weight is not None and (wish.weight != state.intended_weight or state.ramp is not None):
-        until = time.time() + wish.over_s if wish.over_s else None
-        before, in_file = state.intended_weight, state.server.weight
-        changes.append(Change(name, Setting.WEIGHT, before, wish.weight, in_file, until, wish.abort_percent))
-    admin, is_hard = wish.admin_of(state)
-    is_draining = admin is AdminState.DRAIN
-    after = HARD_DRAIN if is_hard else admin.name.lower()
-    if after != state.word or (is_draining and wish.timeout_s is not None):
-        seconds = state.pool.drain_timeout_s if wish.timeout_s is None else wish.timeout_s
-        until = time.time() + seconds if is_draining else None
-        changes.append(Change(name, Setting.STATE, state.word, after, READY, until))
-    return changes
-
-
 def ask_stop(life: Life, events: Events, body: object, actor: Actor) -> None:
     """Carry out a StopRequest. Raises RequestRefused 422 invalid_body."""
     request = object_of({} if body is None else body, ("timeout_s",))
@@ -328,7 +344,8 @@ def ask_stop(life: Life, events: Events, body: object, actor: Actor) -> None:
 
 
 def _admin_and_weight(state: ServerState) -> dict[str, str | int]:
-    return {"state": state.word, "weight": state.weight}
+    goal = {} if state.ramp is None else {"weight_goal": state.ramp.after}
+    return {"state": state.word, "weight": state.weight, **goal}
 
 
 def _no_server(name: str) -> ServerState:

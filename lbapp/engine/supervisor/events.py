@@ -45,6 +45,7 @@ _LEVELS: Final = {
     "pool_on_backups": logging.WARNING,
     "pool_queue_began": logging.WARNING,
     "pool_unserved": logging.ERROR,
+    "ramp_aborted": logging.WARNING,
     "server_ejected": logging.WARNING,
     "servers_left_out": logging.WARNING,
     "worker_not_started": logging.ERROR,

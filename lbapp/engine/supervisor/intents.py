@@ -108,9 +108,8 @@ class Intents:
                 "journal_damaged" if self._journal.failure == "" else "journal_unavailable", "node", problem
             )
         in_file = self.in_file()
-        found = replay(self.actions, in_file)
-        for intent in found.intents:
-            self._make(intent)
+        found = replay(self.actions, in_file, time.time())
+        self._make(found.intents)
         for intent in found.overruled:
             change = intent.change
             message = (
@@ -144,7 +143,7 @@ class Intents:
         """Write down what `overruled_by` has returned, so that it holds, and say it."""
         if changes:
             await self.record(changes, actor, Why(reason, is_unrecorded=True))
-        self._wait_for(replay(self.actions, self.in_file()).missing)
+        self._wait_for(replay(self.actions, self.in_file(), time.time()).missing)
         present = self.in_file()
         for change in changes:
             if change.key in present:
@@ -158,33 +157,44 @@ class Intents:
 
     def found(self, state: ServerState) -> None:
         """Make again what was changed of a server that has been found just now."""
-        for intent in self._waiting.pop(state.server.id, []):
-            if intent.change.in_file == self._file_value(state, intent.change.setting):
-                self._make(intent)
+        intents = self._waiting.pop(state.server.id, [])
+        self._make([each for each in intents if each.change.in_file == self._file_value(state, each.change.setting)])
 
-    def _make(self, intent: Intent) -> None:
-        change = intent.change
+    def _make(self, intents: Sequence[Intent]) -> None:
+        """Make changes again; weights that one action has set on their way are one thing again."""
+        together: dict[int, list[tuple[ServerState, Ramp]]] = {}
+        now_s = time.time()
+        for intent in intents:
+            change = intent.change
+            if change.is_under_way(now_s):
+                state, ramp = self._states.by_id[change.on], ramp_of(change, intent.action.at)
+                self._states.set_weight(state, ramp.weight(time.monotonic()), None, is_step=True)
+                together.setdefault(intent.action.number, []).append((state, ramp))
+                message = f"{change.on} goes on to weight {shown(change.after)}, as {_who(intent)} asked for"
+            else:
+                self._make_one(change)
+                message = (
+                    f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
+                )
+            self._events.add("change_restored", change.on, message)
+        for number, ramps in together.items():
+            self._ramps.begin(number, ramps, None, "")
+
+    def _make_one(self, change: Change) -> None:
         left_s = None if change.until is None else max(0.0, change.until - time.time())
         if change.on == NODE and change.setting is Setting.STATE:
             self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if left_s is None else left_s)
         elif change.setting is Setting.PUBLISHED:
             pool = self._running.configuration.pool(change.on)
             self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)
+        elif change.setting is Setting.WEIGHT:
+            self._states.set_weight(self._states.by_id[change.on], int(change.after), None)
         else:
             state = self._states.by_id[change.on]
-            if change.setting is Setting.WEIGHT and left_s:
-                ramp = ramp_of(change, intent.action.at)
-                self._states.set_weight(state, ramp.weight(time.time()), None, is_step=True)
-                self._ramps.begin([state], [ramp])
-            elif change.setting is Setting.WEIGHT:
-                self._states.set_weight(state, int(change.after), None)
-            else:
-                admin, is_hard = admin_of(str(change.after))
-                self._states.set_admin(state, admin, None, is_hard=is_hard)
-                if state.admin is AdminState.DRAIN:
-                    self._drains.begin(state, left_s)
-        message = f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
-        self._events.add("change_restored", change.on, message)
+            admin, is_hard = admin_of(str(change.after))
+            self._states.set_admin(state, admin, None, is_hard=is_hard)
+            if state.admin is AdminState.DRAIN:
+                self._drains.begin(state, left_s)
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
@@ -268,7 +278,9 @@ def _plain(value: Value) -> str | int:
     return shown(value) if isinstance(value, bool) else value
 
 
-def ramp_of(change: Change, began_s: float) -> Ramp:
-    """Return the ramp that a change of a weight is, from when it was recorded."""
+def ramp_of(change: Change, recorded_at: float) -> Ramp:
+    """Return the ramp that a change of a weight is, on the monotonic clock. `recorded_at` in Unix seconds."""
     assert change.until is not None
-    return Ramp(int(change.before), int(change.after), began_s, round(change.until - began_s, 1), change.abort_percent)
+    began_s = time.monotonic() - max(0.0, time.time() - recorded_at)
+    start = int(change.before) if change.start is None else change.start
+    return Ramp(start, int(change.after), began_s, round(change.until - recorded_at, 1), change.abort_percent)

@@ -26,7 +26,7 @@ from zlib import crc32
 import anyio
 
 from lbapp.engine.policy.intent import worth_keeping
-from lbapp.model.journal import Action, Change, Setting
+from lbapp.model.journal import Action, Change, RampLeft, Setting
 from lbapp.model.limits import JOURNAL_ACTIONS_KEPT, JOURNAL_BYTES_MAX
 
 _CHECKSUM_LETTERS: Final = 8
@@ -210,7 +210,10 @@ def _action_of(line: bytes) -> Action | None:
 
 
 def _change_of(read: dict[str, Any]) -> Change:
-    return Change(**{**read, "setting": Setting(read["setting"])})
+    left = read.get("ramp_left")
+    return Change(
+        **{**read, "setting": Setting(read["setting"]), "ramp_left": None if left is None else RampLeft(**left)}
+    )
 
 
 def next_number(actions: Sequence[Action]) -> int:

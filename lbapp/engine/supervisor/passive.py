@@ -1,8 +1,8 @@
 """What live traffic says of servers: failed requests have them probed or marked down, outliers are ejected.
 
-Responsible for reading what the workers count, a few times a second, and for what follows from it. Knows nothing of criteria
-(policy.outlier), probes or thresholds. Nothing travels from the workers for this: all of it is in the counters that they keep
-anyway.
+Responsible for looking at what the workers count (`attempts`), a few times a second, and for what follows from it. Knows nothing
+of criteria (policy.outlier), probes or thresholds. Nothing travels from the workers for this: all of it is in the counters that
+they keep anyway.
 
 Invariants: what was counted before the first look says nothing; a server that has not moved since the last look costs a
 comparison.
@@ -12,36 +12,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from lbapp.engine.policy.outlier import Ejected, Outliers, Returned, Tally
-from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.supervisor.attempts import Counted
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.limits import PASSIVE_LOOK_INTERVAL_S
-from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.outcomes import FailureKind
 from lbapp.model.passive import OnError
 from lbapp.model.states import AdminState, HealthState
 
-_WIDTH: Final = at.SERVER_CONNECT - at.SERVER_RESPONSES
-_FAILURES: Final = at.SERVER_FAILURES - at.SERVER_RESPONSES
-_COMPLETED: Final = at.SERVER_OUTCOMES - at.SERVER_RESPONSES + Outcome.COMPLETED
 # A closed connection may have been an idle one that was used a moment too late, and a status was an answer.
 _DOUBTFUL: Final = frozenset((FailureKind.UPSTREAM_CLOSED, FailureKind.RESPONSE_STATUS))
-
-
-@dataclass(slots=True)
-class _Counted:
-    """What the workers had counted of one server at the last look."""
-
-    state: ServerState
-    seen: list[bytes]
-    totals: list[int]
 
 
 class Passive:
@@ -56,7 +43,7 @@ class Passive:
             for pool in running.configuration.pools
             if pool.passive.outlier is not None
         }
-        self._counted: dict[int, _Counted] = {}
+        self._counted: dict[int, tuple[ServerState, Counted]] = {}  # by row
         self._take_in()
 
     def take_over(self, former: Passive) -> None:
@@ -80,51 +67,33 @@ class Passive:
         """Look at all servers, and do what follows."""
         tallies: dict[str, dict[str, Tally]] = {name: {} for name in self._outliers}
         self._take_in()
-        for counted in self._counted.values():
-            state = counted.state
-            moved = self._moved(counted)
+        for state, counted in self._counted.values():
+            moved = counted.moved()
             if moved is not None:
-                self._react(state, moved)
+                self._react(state, moved.failures)
             if state.pool.name in tallies and _could_serve(state):
-                tallies[state.pool.name][state.server.id] = _tally(moved)
+                tallies[state.pool.name][state.server.id] = Tally(0, 0) if moved is None else moved.tally
         for pool, outliers in self._outliers.items():
             self._carry_out(outliers.look(tallies[pool], now_s), now_s)
 
     def _take_in(self) -> None:
         """Begin with servers that are new, and forget those that are gone."""
-        known = self._counted
-        states = self._states.by_id.values()
-        if len(known) == len(states) and all(
-            known.get(state.row) and known[state.row].state is state for state in states
-        ):
+        known, states = self._counted, self._states.by_id.values()
+        if len(known) == len(states) and all(self._is_known(state) for state in states):
             return
         self._counted = {
-            state.row: known[state.row]
-            if state.row in known and known[state.row].state is state
-            else _Counted(state, seen := self._read(state), _added(seen))
+            state.row: known[state.row] if self._is_known(state) else (state, Counted(self._segment, state.row))
             for state in states
         }
 
-    def _read(self, state: ServerState) -> list[bytes]:
-        layout, cells = self._segment.layout, self._segment.cells
-        starts = [layout.server(slot, state.row) + at.SERVER_RESPONSES for slot in range(layout.slots)]
-        return [cells[start : start + _WIDTH].tobytes() for start in starts]
+    def _is_known(self, state: ServerState) -> bool:
+        return state.row in self._counted and self._counted[state.row][0] is state
 
-    def _moved(self, counted: _Counted) -> list[int] | None:
-        """Return by how much each counter has grown since the last look; None: nothing has happened."""
-        seen = self._read(counted.state)
-        if seen == counted.seen:
-            return None
-        totals = _added(seen)
-        moved = [after - before for after, before in zip(totals, counted.totals, strict=True)]
-        counted.seen, counted.totals = seen, totals
-        return moved
-
-    def _react(self, state: ServerState, moved: list[int]) -> None:
+    def _react(self, state: ServerState, kinds: Iterable[FailureKind]) -> None:
         on_error = state.pool.passive.on_error
         if on_error is OnError.IGNORE or state.admin is AdminState.MAINT:
             return
-        failures = [kind for kind in FailureKind if moved[_FAILURES + kind] and kind is not FailureKind.RESPONSE_STATUS]
+        failures = [kind for kind in kinds if kind is not FailureKind.RESPONSE_STATUS]
         if not failures:
             return
         certain = [kind for kind in failures if kind not in _DOUBTFUL]
@@ -147,23 +116,3 @@ class Passive:
 def _could_serve(state: ServerState) -> bool:
     """Say whether a server could get new clients if it were not ejected."""
     return state.is_wanted and state.health_for_workers is not HealthState.DOWN
-
-
-def _added(seen: list[bytes]) -> list[int]:
-    rows = [memoryview(each).cast("q").tolist() for each in seen]
-    return [sum(column) for column in zip(*rows, strict=True)]
-
-
-def _tally(moved: list[int] | None) -> Tally:
-    """Return the answers and the errors among them.
-
-    A failure that no other server made good is a 5xx to the client as well, so the larger of both counts.
-    """
-    if moved is None:
-        return Tally(0, 0)
-    answers = moved[: at.SERVER_FAILURES - at.SERVER_RESPONSES]
-    good = sum(answers[:4]) if any(answers) else moved[_COMPLETED]  # a TCP connection has no status
-    retried = moved[_FAILURES + FailureKind.RESPONSE_STATUS]
-    failures = sum(moved[_FAILURES : _FAILURES + len(FailureKind)])
-    errors = max(answers[4] + retried, failures)
-    return Tally(good + errors, errors)

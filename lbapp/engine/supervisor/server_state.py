@@ -52,7 +52,7 @@ class ServerState:
     pool_row: int
     weight: int
     admin: AdminState = AdminState.READY
-    ramp: Ramp | None = None  # while its weight changes over time; Unix seconds
+    ramp: Ramp | None = None  # while its weight changes over time; monotonic seconds
     is_hard: bool = False  # while it drains: not even remembered clients get it
     health: HealthState = HealthState.UNKNOWN
     health_reason: str = "not checked yet"

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.engine.policy.intent import NothingToUndo, last_wishes, replay, reversal, to_undo, worth_keeping
-from lbapp.model.journal import Action, Change, Setting
+from lbapp.model.journal import Action, Change, RampLeft, Setting
 
 WEIGHT = Setting.WEIGHT
+NOW_S = 5000.0
 
 
 def action(number: int, *changes: Change, group: str = "", undoes: tuple[int, ...] = ()) -> Action:
@@ -28,20 +29,20 @@ def test_last_change_of_a_setting_holds_and_what_the_file_says_anyway_is_no_wish
         action(2, weight("a", 50, 60), weight("b", 100, 1)),
         action(3, weight("b", 1, 100)),
     ]
-    found = replay(actions, {("a", WEIGHT): 100, ("b", WEIGHT): 100})
+    found = replay(actions, {("a", WEIGHT): 100, ("b", WEIGHT): 100}, NOW_S)
     assert [(each.change.after, each.action.number) for each in found.intents] == [(60, 2)]
     assert not found.overruled
     assert not found.missing
 
 
 def test_file_that_was_changed_afterwards_overrules() -> None:
-    found = replay([action(1, weight("a", 100, 50))], {("a", WEIGHT): 80})
+    found = replay([action(1, weight("a", 100, 50))], {("a", WEIGHT): 80}, NOW_S)
     assert not found.intents
     assert [each.change.after for each in found.overruled] == [50]
 
 
 def test_change_of_what_is_not_there_is_missing() -> None:
-    assert [each.change.on for each in replay([action(1, weight("a", 100, 50))], {}).missing] == ["a"]
+    assert [each.change.on for each in replay([action(1, weight("a", 100, 50))], {}, NOW_S).missing] == ["a"]
 
 
 def test_group_is_undone_together_and_an_undo_is_no_action_to_undo() -> None:
@@ -61,9 +62,9 @@ def test_group_is_undone_together_and_an_undo_is_no_action_to_undo() -> None:
 
 def test_reversal_goes_back_through_several_changes_of_one_setting() -> None:
     actions = [action(2, weight("a", 50, 60)), action(1, weight("a", 100, 50))]
-    assert reversal(actions, {("a", WEIGHT): 60}) == [weight("a", 60, 100)]
+    assert reversal(actions, {("a", WEIGHT): 60}, NOW_S) == [weight("a", 60, 100)]
     with pytest.raises(NothingToUndo, match="a is not there any more"):
-        reversal(actions, {})
+        reversal(actions, {}, NOW_S)
 
 
 Steps = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.booleans()), max_size=25)
@@ -81,14 +82,14 @@ def test_undoing_everything_leads_back_to_the_beginning(steps: list[tuple[str, i
             except NothingToUndo:
                 assert now == start
                 continue
-            changes = reversal(back, now)
+            changes = reversal(back, now, NOW_S)
             actions.append(action(len(actions) + 1, *changes, undoes=tuple(each.number for each in back)))
         else:
             changes = [weight(name, int(now[name, WEIGHT]), after, 3)]
             actions.append(action(len(actions) + 1, *changes))
         for change in changes:
             now[change.key] = int(change.after)
-        intents = replay(actions, start).intents
+        intents = replay(actions, start, NOW_S).intents
         assert {each.change.key: each.change.after for each in intents} == {
             key: value for key, value in now.items() if value != start[key]
         }
@@ -97,7 +98,7 @@ def test_undoing_everything_leads_back_to_the_beginning(steps: list[tuple[str, i
             back = to_undo(actions)
         except NothingToUndo:
             break
-        changes = reversal(back, now)
+        changes = reversal(back, now, NOW_S)
         actions.append(action(len(actions) + 1, *changes, undoes=tuple(each.number for each in back)))
         for change in changes:
             now[change.key] = int(change.after)
@@ -117,6 +118,29 @@ def test_shorter_journal_says_the_same(names: list[str], count: int) -> None:
 
 def test_values_are_kept_as_they_are() -> None:
     change = Change("app", Setting.PUBLISHED, True, False, True)
-    assert reversal([action(1, change)], {("app", Setting.PUBLISHED): False}) == [
+    assert reversal([action(1, change)], {("app", Setting.PUBLISHED): False}, NOW_S) == [
         replace(change, before=False, after=True)
     ]
+
+
+def test_weight_on_its_way_to_what_the_file_says_is_a_wish_until_it_is_there() -> None:
+    ramp = replace(weight("a", 0, 100), until=6000.0)
+    actions = [action(1, weight("a", 100, 0)), action(2, ramp)]
+    assert [each.change for each in replay(actions, {("a", WEIGHT): 100}, NOW_S).intents] == [ramp]
+    assert replay(actions, {("a", WEIGHT): 100}, 6000.0).intents == []
+    assert replay(actions, {("a", WEIGHT): 90}, NOW_S).overruled[0].change == ramp, "the file is newer"
+
+
+def test_undo_of_what_ended_a_ramp_has_the_weight_go_on_with_what_was_left() -> None:
+    ramp = replace(weight("a", 100, 0), until=4600.0, abort_percent=2.0)
+    stop = replace(weight("a", 0, 100), ramp_left=RampLeft(540.0, 2.0))
+    actions = [action(1, ramp), action(2, stop)]
+    (back,) = reversal(to_undo(actions), {("a", WEIGHT): 100}, NOW_S)
+    assert back == replace(weight("a", 100, 0), until=NOW_S + 540.0, abort_percent=2.0)
+    assert reversal([actions[1], actions[0]], {("a", WEIGHT): 100}, NOW_S) == [], "both together change nothing"
+
+
+def test_undo_of_the_same_goal_at_once_goes_there_little_by_little_again() -> None:
+    at_once = replace(weight("a", 0, 0), ramp_left=RampLeft(30.0))
+    (back,) = reversal([action(1, at_once)], {("a", WEIGHT): 0}, NOW_S)
+    assert (back.after, back.until) == (0, NOW_S + 30.0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbapp.engine.policy.ramp import REQUESTS_MIN, WINDOW_S, Failures, Ramp
+from lbapp.engine.policy.ramp import ATTEMPTS_MIN, WINDOW_S, Failures, Ramp
 
 WEIGHTS = st.integers(0, 256)
 
@@ -28,11 +28,16 @@ def test_weight_is_half_way_after_half_the_time() -> None:
     assert Ramp(0, 100, 5.0, 0.0).weight(5.0) == 100
 
 
-def test_few_requests_say_nothing_and_many_say_their_share() -> None:
+def test_what_is_left_is_between_nothing_and_all_of_it() -> None:
+    ramp = Ramp(100, 0, 1000.0, 60.0)
+    assert [ramp.left_s(at) for at in (0.0, 1000.0, 1045.0, 9999.0)] == [60.0, 60.0, 15.0, 0.0]
+
+
+def test_few_attempts_say_nothing_and_many_say_their_share() -> None:
     failures = Failures()
     assert failures.percent() is None
     failures.look(0.0, 1000, 500)
-    failures.look(1.0, 1000 + REQUESTS_MIN - 1, 501)
+    failures.look(1.0, 1000 + ATTEMPTS_MIN - 1, 501)
     assert failures.percent() is None
     failures.look(2.0, 1000 + 50, 505)
     assert failures.percent() == 10.0
@@ -44,3 +49,22 @@ def test_what_is_older_than_the_window_counts_no_more() -> None:
         failures.look(float(second), 100 * second, 50 * min(second, 5))
     assert failures.percent() == 0.0
     assert WINDOW_S < 24
+
+
+def test_where_attempts_are_few_the_window_reaches_back_to_as_many_as_it_takes() -> None:
+    failures = Failures()
+    for second in range(300):
+        failures.look(float(second), second // 5, second // 10)
+    assert failures.percent() == 50.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=400))
+def test_what_is_remembered_of_attempts_is_bounded(steps: list[tuple[int, int]]) -> None:
+    failures, attempts, failed = Failures(), 0, 0
+    for number, (made, bad) in enumerate(steps):
+        attempts += max(made, bad)
+        failed += bad
+        failures.look(number / 4, attempts, failed)
+        percent = failures.percent()
+        assert percent is None or 0 <= percent <= 100
+    assert len(failures._samples) <= 4 * WINDOW_S + 2 * ATTEMPTS_MIN + 4

@@ -82,6 +82,11 @@ def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]
     return click.option(name, metavar="DURATION", callback=seconds, help=help_text)
 
 
+def reason_option(command: _Command) -> _Command:
+    """Give a command `--reason`."""
+    return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(command)
+
+
 def reason_options(command: _Command) -> _Command:
     """Give a command the options that go with a change: why, and whether it is made though it cannot be recorded."""
     unrecorded = click.option(
@@ -89,7 +94,7 @@ def reason_options(command: _Command) -> _Command:
         is_flag=True,
         help="Make it even if the journal cannot be written: it is gone with the engine then.",
     )
-    return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(unrecorded(command))
+    return reason_option(unrecorded(command))
 
 
 class How(TypedDict):

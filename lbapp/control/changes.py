@@ -108,6 +108,7 @@ class PoolPlan(TypedDict):
     leaves_nobody: bool
     failover: str | None
     peak_in_flight: int  # the most of the last hour
+    peak_at: float | None  # when that was, Unix seconds; null: nothing was in flight
     too_little: str  # why the servers that are left cannot carry that; empty: they can, or nothing is known of it
     keys_moved: float | None  # share of all keys, of algorithms that hash
     shares: list[PlannedShare]

@@ -19,7 +19,7 @@ from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
 from lbapp.engine.supervisor.bodies import Wish, invalid, near, object_of, seconds_of, shown_json, why_of, wish_of
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import ENGINE, Events
-from lbapp.engine.supervisor.guard import Guard
+from lbapp.engine.supervisor.guard import Becoming, Guard
 from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.node_drain import NODE
@@ -86,7 +86,7 @@ class Commands:
         async with self._intents.one_at_a_time():
             self._check_revision(state, expected)
             if not wish.is_forced:
-                self._guard.check([state], wish.admin, wish.weight)
+                self._guard.check([Becoming(state, wish.admin, wish.weight)])
             (change,) = await self._change([state], wish, actor)
         return change
 
@@ -100,11 +100,12 @@ class Commands:
         if not isinstance(is_dry, bool):
             raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
         if is_dry:
-            return {"plan": await self._guard.plan(self._find_servers(names), wish.admin, wish.weight), "changes": []}
+            planned = [Becoming(state, wish.admin, wish.weight) for state in self._find_servers(names)]
+            return {"plan": await self._guard.plan(planned), "changes": []}
         async with self._intents.one_at_a_time():
             states = self._find_servers(names)
             if not wish.is_forced:
-                self._guard.check(states, wish.admin, wish.weight)
+                self._guard.check([Becoming(state, wish.admin, wish.weight) for state in states])
             return {"plan": [], "changes": await self._change(states, wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: Wish, actor: Actor) -> list[ServerChange]:
@@ -226,7 +227,7 @@ class Commands:
             message = f"{state.server.id} is the only server of its pool"
             raise RequestRefused("last_server", message, "Take the pool out of the file instead, and reload", 409)
         if not is_forced:
-            self._guard.check([state], AdminState.MAINT, None)
+            self._guard.check([Becoming(state, AdminState.MAINT, None)])
         return lambda text: remove_server(text, pool.name, state.server.name)
 
     @staticmethod

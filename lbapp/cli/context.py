@@ -97,6 +97,11 @@ def reason_options(command: _Command) -> _Command:
     return reason_option(unrecorded(command))
 
 
+def force_option(command: _Command) -> _Command:
+    """Give a command `--force`."""
+    return click.option("--force", is_flag=True, help="Even if a pool has no server left then, or too few.")(command)
+
+
 class How(TypedDict):
     """What `plan_options` give to a command."""
 
@@ -109,8 +114,7 @@ class How(TypedDict):
 def plan_options(command: _Command) -> _Command:
     """Give a command the options of a change that is planned first."""
     dry = click.option("--dry-run", is_flag=True, help="Say who would get how much, and change nothing.")
-    force = click.option("--force", is_flag=True, help="Even if a pool has no server left then.")
-    return reason_options(dry(force(command)))
+    return reason_options(dry(force_option(command)))
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import click
 
 from lbapp.cli.change import chosen
-from lbapp.cli.context import Settings, engine, json_option, reason_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, force_option, json_option, reason_option, say, say_json, socket_option
 from lbapp.control.changes import NewServer, ReloadDone
 from lbapp.model.errors import RequestRefused
 from lbapp.model.states import WEIGHT_MAX
@@ -51,7 +51,7 @@ def add(settings: Settings, /, server: str, address: str, reason: str, **more: U
 
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
-@click.option("--force", is_flag=True, help="Even if too few servers are left then.")
+@force_option
 @reason_option
 @json_option
 @socket_option

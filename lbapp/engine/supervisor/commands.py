@@ -16,7 +16,17 @@ from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
-from lbapp.engine.supervisor.bodies import Wish, invalid, near, object_of, seconds_of, shown_json, why_of, wish_of
+from lbapp.engine.supervisor.bodies import (
+    Wish,
+    force_of,
+    invalid,
+    near,
+    object_of,
+    seconds_of,
+    shown_json,
+    why_of,
+    wish_of,
+)
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.guard import Becoming, Guard
@@ -237,26 +247,40 @@ class Commands:
             raise RequestRefused("discovered", message, "Change them in DNS", 409)
 
     async def undo(self, body: object, actor: Actor) -> Undone:
-        """Take back the last action, or the one that is named, with all of its group.
+        """Take back the last action, or the one that is named, with all of its group: one plan for the guard.
 
-        Raises RequestRefused 409 nothing_to_undo, 422 invalid_body, 503 not_recorded.
+        Raises RequestRefused 409 nothing_to_undo, and as the guard does, 422 invalid_body, 503 not_recorded.
         """
-        request = object_of({} if body is None else body, ("action", "reason", "unrecorded"))
+        request = object_of({} if body is None else body, ("action", "reason", "unrecorded", "force"))
         number = request.get("action")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
             raise invalid("body", f"action is {shown_json(number)}", "Use the number of an action")
-        why = why_of(request)
+        why, is_forced = why_of(request), force_of(request)
         async with self._intents.one_at_a_time():
             try:
                 actions = to_undo(self._intents.actions, number)
                 changes = reversal(actions, self._intents.now())
             except NothingToUndo as error:
                 raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
+            if not is_forced:
+                self._guard.check(self._becoming(changes))
             await self._intents.record(changes, actor, why, undoes=tuple(action.number for action in actions))
             numbers = " and ".join(str(action.number) for action in actions)
             for change in changes:
                 self._take_back(change, actor, why.reason or f"undo of {numbers}")
         return {"actions": [action.number for action in actions], "changes": [change_done(each) for each in changes]}
+
+    def _becoming(self, changes: Sequence[Change]) -> list[Becoming]:
+        """Return what changes make of servers; those of pools and of the node are not the guard's."""
+        found: dict[str, Becoming] = {}
+        for change in changes:
+            if change.on in self._states.by_id:
+                known = found.get(change.on) or Becoming(self._states.by_id[change.on], None, None)
+                if change.setting is Setting.WEIGHT:
+                    found[change.on] = replace(known, weight=int(change.after))
+                else:
+                    found[change.on] = replace(known, admin=admin_of(str(change.after))[0])
+        return list(found.values())
 
     def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
         if change.setting is Setting.PUBLISHED:

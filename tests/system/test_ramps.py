@@ -113,8 +113,7 @@ def test_drain_that_leaves_too_little_for_the_peak_is_refused_with_the_figure(tm
         with ExitStack() as stack:
             for _ in range(30):
                 stack.enter_context(socket.create_connection(("127.0.0.1", engine.port()), timeout=20))
-            wait_for(lambda: "peak of the last hour" in lbapp(engine, "drain", "app/s1", "app/s2", "--dry-run").stdout)
-            wait_for(lambda: sum(each["in_flight"] for each in engine.status()["pools"][0]["servers"]) == 30)
+            wait_for(lambda: "30 were in flight" in lbapp(engine, "drain", "app/s1", "app/s2", "--dry-run").stdout, 60)
         wait_for(lambda: sum(each["in_flight"] for each in engine.status()["pools"][0]["servers"]) == 0)
         done = lbapp(engine, "drain", "app/s1", "app/s2")
         assert done.returncode == 1

@@ -47,6 +47,17 @@ async def test_pools_are_kept_apart_and_who_is_unknown_had_nothing() -> None:
         assert found == {"app": 7, "api": 9, "none": 0}
 
 
+async def test_servers_that_are_discovered_are_of_their_pool_by_the_rows_it_has_for_them() -> None:
+    with parts() as own:
+        row = 10
+        peaks = PeakWatch(own.running.segment, replace(own.running.rows, reserved={"app": (9, row, 11)}))
+        own.set_in_flight("s1", 2)
+        own.running.segment.cells[own.running.segment.layout.in_flight(0) + row] = 5
+        peaks.look(60.0)
+        found = peaks.of("app")
+        assert (found.peak(61.0).in_flight, found.of(row, 61.0), found.of(11, 61.0)) == (7, 5, 0)
+
+
 async def test_peaks_are_looked_for_again_and_again_and_outlive_a_reload() -> None:
     with parts() as own:
         peaks = watch(own)

@@ -29,7 +29,7 @@ from lbapp.engine.supervisor.bodies import (
 )
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import ENGINE, Events
-from lbapp.engine.supervisor.guard import Becoming, Guard
+from lbapp.engine.supervisor.guard import Becoming, Guard, becoming
 from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.node_drain import NODE
@@ -263,24 +263,12 @@ class Commands:
             except NothingToUndo as error:
                 raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
             if not is_forced:
-                self._guard.check(self._becoming(changes))
+                self._guard.check(becoming(changes, self._states.by_id))
             await self._intents.record(changes, actor, why, undoes=tuple(action.number for action in actions))
             numbers = " and ".join(str(action.number) for action in actions)
             for change in changes:
                 self._take_back(change, actor, why.reason or f"undo of {numbers}")
         return {"actions": [action.number for action in actions], "changes": [change_done(each) for each in changes]}
-
-    def _becoming(self, changes: Sequence[Change]) -> list[Becoming]:
-        """Return what changes make of servers; those of pools and of the node are not the guard's."""
-        found: dict[str, Becoming] = {}
-        for change in changes:
-            if change.on in self._states.by_id:
-                known = found.get(change.on) or Becoming(self._states.by_id[change.on], None, None)
-                if change.setting is Setting.WEIGHT:
-                    found[change.on] = replace(known, weight=int(change.after))
-                else:
-                    found[change.on] = replace(known, admin=admin_of(str(change.after))[0])
-        return list(found.values())
 
     def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
         if change.setting is Setting.PUBLISHED:

@@ -7,8 +7,8 @@ of how a change is made or recorded. Invariant: what is refused here has changed
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from anyio import to_thread
 
@@ -18,10 +18,11 @@ from lbapp.engine.policy.capacity import Left, too_little
 from lbapp.engine.policy.eligibility import Candidate
 from lbapp.engine.policy.preview import Member, Prediction, part_of, parts, predict
 from lbapp.engine.supervisor.reading import StatusReader
-from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.supervisor.server_state import ServerState, admin_of
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
+from lbapp.model.journal import Change, Setting
 from lbapp.model.states import WEIGHT_MAX, AdminState
 
 
@@ -32,6 +33,19 @@ class Becoming:
     state: ServerState
     admin: AdminState | None
     weight: int | None
+
+
+def becoming(changes: Iterable[Change], by_id: Mapping[str, ServerState]) -> list[Becoming]:
+    """Return what changes make of servers, each once; those of pools and of the node are not the guard's."""
+    found: dict[str, Becoming] = {}
+    for change in changes:
+        if change.on in by_id:
+            known = found.get(change.on) or Becoming(by_id[change.on], None, None)
+            if change.setting is Setting.WEIGHT:
+                found[change.on] = replace(known, weight=int(change.after))
+            else:
+                found[change.on] = replace(known, admin=admin_of(str(change.after))[0])
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

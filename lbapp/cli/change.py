@@ -28,7 +28,7 @@ from lbapp.cli.context import (
 from lbapp.cli.format import duration, table
 from lbapp.control.changes import NodePatch, PoolPlan, ServerChange, ServersPatch
 from lbapp.control.client import ControlClient
-from lbapp.control.messages import AdminWord, ServerStatus
+from lbapp.control.messages import ServerStatus
 from lbapp.control.wording import node_open, still_open
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
@@ -115,25 +115,6 @@ def _sentence(change: ServerChange) -> str:
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
-def _admin_verb(name: AdminWord, help_text: str) -> click.Command:
-    @click.command(name, help=help_text)
-    @click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
-    @click.option("--node", is_flag=True, hidden=name != "ready", help="The node: end its drain.")
-    @plan_options
-    @json_option
-    @socket_option
-    @click.pass_obj
-    def verb(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Unpack[How]) -> None:
-        _check_targets(servers, node=node)
-        with engine(settings) as client:
-            if node and name == "ready":
-                _change_node(client, settings, {"state": "ready", "reason": how["reason"]})
-                return
-            _apply(client, settings, servers, _planned({"servers": [], "state": name}, how))
-
-    return verb
-
-
 def _check_targets(servers: Sequence[str], *, node: bool) -> None:
     if bool(servers) is node:
         raise click.UsageError("name servers or pools" if not node else "--node stands alone, without servers")
@@ -149,8 +130,33 @@ def _change_node(client: ControlClient, settings: Settings, patch: NodePatch) ->
     say(f"node: state {done['before']} -> {done['after']}{told}")
 
 
-ready = _admin_verb("ready", "Let servers have new clients again; globs are welcome: 'app/*'.")
-maint = _admin_verb("maint", "Take servers out for maintenance: no clients, no health checks.")
+@click.command()
+@click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
+@click.option("--node", is_flag=True, help="The node: end its drain.")
+@plan_options
+@json_option
+@socket_option
+@click.pass_obj
+def ready(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Unpack[How]) -> None:
+    """Let servers have new clients again; globs are welcome: 'app/*'."""
+    _check_targets(servers, node=node)
+    with engine(settings) as client:
+        if node:
+            _change_node(client, settings, {"state": "ready", "reason": how["reason"], "unrecorded": how["unrecorded"]})
+            return
+        _apply(client, settings, servers, _planned({"servers": [], "state": "ready"}, how))
+
+
+@click.command()
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@plan_options
+@json_option
+@socket_option
+@click.pass_obj
+def maint(settings: Settings, /, servers: tuple[str, ...], **how: Unpack[How]) -> None:
+    """Take servers out for maintenance: no clients, no health checks."""
+    with engine(settings) as client:
+        _apply(client, settings, servers, _planned({"servers": [], "state": "maint"}, how))
 
 
 class _HowToDrain(How):

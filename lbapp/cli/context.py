@@ -82,6 +82,11 @@ def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]
     return click.option(name, metavar="DURATION", callback=seconds, help=help_text)
 
 
+def reason_option(command: _Command) -> _Command:
+    """Give a command `--reason`."""
+    return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(command)
+
+
 def reason_options(command: _Command) -> _Command:
     """Give a command the options that go with a change: why, and whether it is made though it cannot be recorded."""
     unrecorded = click.option(
@@ -89,7 +94,12 @@ def reason_options(command: _Command) -> _Command:
         is_flag=True,
         help="Make it even if the journal cannot be written: it is gone with the engine then.",
     )
-    return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(unrecorded(command))
+    return reason_option(unrecorded(command))
+
+
+def force_option(command: _Command) -> _Command:
+    """Give a command `--force`."""
+    return click.option("--force", is_flag=True, help="Even if a pool has no server left then, or too few.")(command)
 
 
 class How(TypedDict):
@@ -104,8 +114,7 @@ class How(TypedDict):
 def plan_options(command: _Command) -> _Command:
     """Give a command the options of a change that is planned first."""
     dry = click.option("--dry-run", is_flag=True, help="Say who would get how much, and change nothing.")
-    force = click.option("--force", is_flag=True, help="Even if a pool has no server left then.")
-    return reason_options(dry(force(command)))
+    return reason_options(dry(force_option(command)))
 
 
 def printable(text: str) -> str:

@@ -11,12 +11,10 @@ from typing import TypedDict, Unpack
 import click
 
 from lbapp.cli.change import chosen
-from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, force_option, json_option, reason_option, say, say_json, socket_option
 from lbapp.control.changes import NewServer, ReloadDone
 from lbapp.model.errors import RequestRefused
 from lbapp.model.states import WEIGHT_MAX
-
-_reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")
 
 
 class _More(TypedDict):
@@ -31,7 +29,7 @@ class _More(TypedDict):
 @click.option("--weight", type=click.IntRange(0, WEIGHT_MAX), help="0 to 256 (default: 100).")
 @click.option("--connections-max", type=click.IntRange(min=0), metavar="N", help="In flight at most; 0: no limit.")
 @click.option("--backup", is_flag=True, help="Only when no other server of the pool can serve.")
-@_reason_option
+@reason_option
 @json_option
 @socket_option
 @click.pass_obj
@@ -53,8 +51,8 @@ def add(settings: Settings, /, server: str, address: str, reason: str, **more: U
 
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
-@click.option("--force", is_flag=True, help="Even if too few servers are left then.")
-@_reason_option
+@force_option
+@reason_option
 @json_option
 @socket_option
 @click.pass_obj

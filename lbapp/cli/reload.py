@@ -20,6 +20,7 @@ from lbapp.cli.context import (
     engine,
     json_option,
     printable,
+    reason_option,
     say,
     say_json,
     socket_option,
@@ -33,13 +34,12 @@ _MARKS: Final = {"added": "+", "removed": "-", "changed": "~"}
 
 _dry_option = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 _unrecorded_option = click.option("--unrecorded", is_flag=True, help="Even if it cannot be kept for a rollback.")
-_reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")
 
 
 @click.command()
 @_dry_option
 @duration_option("--confirm", "Take it back after this, unless `lbapp confirm` comes first.")
-@_reason_option
+@reason_option
 @_unrecorded_option
 @json_option
 @socket_option
@@ -56,7 +56,7 @@ def reload(settings: Settings, dry_run: bool, confirm: float | None, reason: str
 @click.command()
 @click.argument("number", required=False, type=int, metavar="[N]")
 @_dry_option
-@_reason_option
+@reason_option
 @json_option
 @socket_option
 @click.pass_obj

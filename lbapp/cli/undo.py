@@ -11,9 +11,9 @@ from typing import Final
 
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, reason_options, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone
+from lbapp.control.changes import ActionDone, ChangeDone, UndoRequest
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
@@ -43,14 +43,18 @@ def changes(settings: Settings, limit: int) -> None:
 
 @click.command()
 @click.argument("action", required=False, type=click.IntRange(1), metavar="[NO]")
+@force_option
 @reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def undo(settings: Settings, action: int | None, reason: str, unrecorded: bool) -> None:
+def undo(settings: Settings, action: int | None, force: bool, reason: str, unrecorded: bool) -> None:
     """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo."""
+    request: UndoRequest = {"reason": reason, "unrecorded": unrecorded, "force": force}
+    if action is not None:
+        request["action"] = action
     with engine(settings) as client:
-        done = client.undo(action, reason, is_unrecorded=unrecorded)
+        done = client.undo(request)
     if settings.as_json:
         say_json(done)
         return

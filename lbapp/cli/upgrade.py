@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, json_option, reason_option, say, say_json, socket_option
 
 
 @click.command()
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")
+@reason_option
 @json_option
 @socket_option
 @click.pass_obj

@@ -64,11 +64,20 @@ class ActionsDone(TypedDict):
     unavailable: str
 
 
-class Undone(TypedDict):
-    """`POST /v1/undo {"action": N, "reason": R}`: the actions taken back, the latest first, and what was changed.
+class UndoRequest(TypedDict):
+    """`POST /v1/undo`. Answers with Undone.
 
-    409 nothing_to_undo, 503 not_recorded.
+    409 nothing_to_undo, and leaves_nobody or too_little_capacity unless `force` is true; 422 invalid_body; 503 not_recorded.
     """
+
+    action: NotRequired[int]  # its number; without it, the last
+    reason: NotRequired[str]
+    unrecorded: NotRequired[bool]
+    force: NotRequired[bool]
+
+
+class Undone(TypedDict):
+    """The actions taken back, the latest first, and what was changed."""
 
     actions: list[int]
     changes: list[ChangeDone]
@@ -108,6 +117,7 @@ class PoolPlan(TypedDict):
     leaves_nobody: bool
     failover: str | None
     peak_in_flight: int  # the most of the last hour
+    peak_at: float | None  # when that was, Unix seconds; null: nothing was in flight
     too_little: str  # why the servers that are left cannot carry that; empty: they can, or nothing is known of it
     keys_moved: float | None  # share of all keys, of algorithms that hash
     shares: list[PlannedShare]

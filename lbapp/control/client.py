@@ -35,6 +35,7 @@ from lbapp.control.changes import (
     ServersChange,
     ServersPatch,
     Undone,
+    UndoRequest,
     UpgradeDone,
 )
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
@@ -144,10 +145,9 @@ class ControlClient:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
         return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
 
-    def undo(self, action: int | None, reason: str, *, is_unrecorded: bool) -> Undone:
-        """Take an action back, None: the last. Raises RequestRefused, EngineUnreachable."""
-        body = {"reason": reason, "unrecorded": is_unrecorded} | ({} if action is None else {"action": action})
-        return cast(Undone, self._call("POST", "/v1/undo", json=body))
+    def undo(self, request: UndoRequest) -> Undone:
+        """Take an action back. Raises RequestRefused, EngineUnreachable."""
+        return cast(Undone, self._call("POST", "/v1/undo", json=request))
 
     def reload(self, request: ReloadRequest) -> ReloadDone:
         """Have the engine serve by its file as it is now. Raises RequestRefused, EngineUnreachable."""

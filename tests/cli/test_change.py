@@ -43,6 +43,15 @@ def test_pool_alone_means_all_of_its_servers(bench: Bench) -> None:
     assert "no server is named ap. Did you mean app or api?" in bench.lbapp("ready", "ap").stderr
 
 
+def test_node_can_be_drained_and_made_ready_but_not_put_into_maintenance(bench: Bench) -> None:
+    assert bench.lbapp("drain", "--node").exit_code == 0
+    assert bench.lbapp("ready", "--node").stdout == "node: state drain -> ready\n"
+    refused = bench.lbapp("maint", "--node")
+    assert (refused.exit_code, "No such option" in refused.stderr) == (2, True)
+    assert bench.lbapp("maint").exit_code == 2
+    assert "--node" not in bench.lbapp("maint", "--help").stdout
+
+
 def test_weight_is_in_force_and_shown_beside_the_file(bench: Bench) -> None:
     result = bench.lbapp("weight", "app/s1", "7", "--json")
     assert json.loads(result.stdout)[0]["after"]["weight"] == 7

@@ -39,7 +39,6 @@ TESTED_BY = {
     "lbapp/engine/supervisor/probe_stream.py": "tests/engine/supervisor/test_probes.py",
     "lbapp/engine/supervisor/probe_tls.py": "tests/engine/supervisor/test_checks.py",
     "lbapp/engine/supervisor/targets.py": "tests/engine/supervisor/test_checks.py",
-    "lbapp/engine/supervisor/guard.py": "tests/engine/supervisor/test_commands.py",
     "lbapp/cli/reload.py": "tests/system/test_reload.py",
     "lbapp/engine/supervisor/departures.py": "tests/system/test_reload.py",
     "lbapp/engine/supervisor/generation.py": "tests/system/test_reload.py",

@@ -137,6 +137,21 @@ def test_last_server_is_not_taken_away_by_mistake_and_a_plan_says_what_comes(tmp
         assert lbapp(engine, "undo").stdout.count("weight 0 -> 100") == 3
 
 
+def test_undo_does_not_take_the_last_server_away_by_mistake_either(tmp_path: Path) -> None:
+    with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
+        assert lbapp(engine, "maint", "app/*", "--force").returncode == 0
+        assert lbapp(engine, "ready", "app/*").returncode == 0
+        refused = lbapp(engine, "undo")
+        assert refused.returncode == 1
+        assert (
+            "pool app would have no server for new clients: 3 now, 0 requests/s. Repeat it with --force"
+            in refused.stderr
+        )
+        assert set(intended(engine).values()) == {("ready", 100)}
+        assert lbapp(engine, "undo", "--force").stdout.count("state ready -> maint") == 3
+        assert set(intended(engine).values()) == {("maint", 100)}
+
+
 def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     with servers() as ports, running_engine(tmp_path, toml(ports), state_dir=tmp_path / "state") as engine:

@@ -56,6 +56,17 @@ def predict(pool: Pool, before: Sequence[Member], after: Sequence[Member]) -> Pr
     return Prediction(shares[0], shares[1], moved)
 
 
+def part_of(pool: Pool, weight: int) -> int:
+    """Return what the share of a server of this weight is counted by: the weight, or 1 where all get the same."""
+    return 1 if pool.algorithm in _ALIKE else weight
+
+
+def parts(pool: Pool, members: Sequence[Member]) -> list[int]:
+    """Return the part of each server that may get new clients, 0 for the others; also where keys or speed decide."""
+    chosen = _chosen(pool, members)
+    return [part_of(pool, each.weight) if is_chosen else 0 for each, is_chosen in zip(members, chosen, strict=True)]
+
+
 def _chosen(pool: Pool, members: Sequence[Member]) -> list[bool]:
     return eligible([member.candidate for member in members], pool.passive.panic_percent).chosen
 
@@ -64,12 +75,9 @@ def _by_weight(pool: Pool, members: Sequence[Member]) -> list[float]:
     chosen = _chosen(pool, members)
     if pool.algorithm is AlgorithmName.FIRST and any(chosen):
         return [float(place == chosen.index(True)) for place in range(len(members))]
-    parts = [
-        (1 if pool.algorithm in _ALIKE else member.weight) if is_chosen else 0
-        for member, is_chosen in zip(members, chosen, strict=True)
-    ]
-    total = sum(parts)
-    return [part / total if total else 0.0 for part in parts]
+    counted = parts(pool, members)
+    total = sum(counted)
+    return [part / total if total else 0.0 for part in counted]
 
 
 def _owners(pool: Pool, members: Sequence[Member]) -> list[int | None]:

@@ -48,9 +48,6 @@ def wish_of(patch: dict[str, object]) -> Wish:
     """Return what a ServerPatch or a ServersPatch asks for. Raises RequestRefused 422."""
     if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
         raise invalid("body", "the change is empty", "Give state, weight or both")
-    is_forced = patch.get("force", False)
-    if not isinstance(is_forced, bool):
-        raise invalid("body", f"force is {shown_json(is_forced)}", "Use true or false")
     is_hard = patch.get("hard", False)
     if not isinstance(is_hard, bool) or (is_hard and patch.get("state") != "drain"):
         raise invalid("body", f"hard is {shown_json(is_hard)}", 'Use true or false, beside "state": "drain"')
@@ -59,7 +56,7 @@ def wish_of(patch: dict[str, object]) -> Wish:
         _weight(patch["weight"]) if "weight" in patch else None,
         seconds_of(patch["drain_timeout_s"], "drain_timeout_s") if "drain_timeout_s" in patch else None,
         why_of(patch),
-        is_forced,
+        force_of(patch),
         is_hard,
         *_ramp(patch),
     )
@@ -79,6 +76,14 @@ def _ramp(patch: dict[str, object]) -> tuple[float | None, float | None]:
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
         raise invalid("body", f"abort_if_errors_percent is {shown_json(percent)}", "Use a share from 0 to 100")
     return seconds_of(over, "over_s"), float(percent)
+
+
+def force_of(patch: dict[str, object]) -> bool:
+    """Say whether a change is to be made whatever it leaves. Raises RequestRefused 422 invalid_body."""
+    force = patch.get("force", False)
+    if not isinstance(force, bool):
+        raise invalid("body", f"force is {shown_json(force)}", "Use true or false")
+    return force
 
 
 def why_of(patch: dict[str, object]) -> Why:

@@ -16,10 +16,20 @@ from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
-from lbapp.engine.supervisor.bodies import Wish, invalid, near, object_of, seconds_of, shown_json, why_of, wish_of
+from lbapp.engine.supervisor.bodies import (
+    Wish,
+    force_of,
+    invalid,
+    near,
+    object_of,
+    seconds_of,
+    shown_json,
+    why_of,
+    wish_of,
+)
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import ENGINE, Events
-from lbapp.engine.supervisor.guard import Guard
+from lbapp.engine.supervisor.guard import Becoming, Guard, becoming
 from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.node_drain import NODE
@@ -87,7 +97,7 @@ class Commands:
         async with self._intents.one_at_a_time():
             self._check_revision(state, expected)
             if not wish.is_forced:
-                self._guard.check([state], wish.admin, wish.weight)
+                self._guard.check([Becoming(state, wish.admin, wish.weight)])
             (change,) = await self._change([state], wish, actor)
         return change
 
@@ -101,11 +111,12 @@ class Commands:
         if not isinstance(is_dry, bool):
             raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
         if is_dry:
-            return {"plan": await self._guard.plan(self._find_servers(names), wish.admin, wish.weight), "changes": []}
+            planned = [Becoming(state, wish.admin, wish.weight) for state in self._find_servers(names)]
+            return {"plan": await self._guard.plan(planned), "changes": []}
         async with self._intents.one_at_a_time():
             states = self._find_servers(names)
             if not wish.is_forced:
-                self._guard.check(states, wish.admin, wish.weight)
+                self._guard.check([Becoming(state, wish.admin, wish.weight) for state in states])
             return {"plan": [], "changes": await self._change(states, wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: Wish, actor: Actor) -> list[ServerChange]:
@@ -251,7 +262,7 @@ class Commands:
             message = f"{state.server.id} is the only server of its pool"
             raise RequestRefused("last_server", message, "Take the pool out of the file instead, and reload", 409)
         if not is_forced:
-            self._guard.check([state], AdminState.MAINT, None)
+            self._guard.check([Becoming(state, AdminState.MAINT, None)])
         return lambda text: remove_server(text, pool.name, state.server.name)
 
     @staticmethod
@@ -261,21 +272,23 @@ class Commands:
             raise RequestRefused("discovered", message, "Change them in DNS", 409)
 
     async def undo(self, body: object, actor: Actor) -> Undone:
-        """Take back the last action, or the one that is named, with all of its group.
+        """Take back the last action, or the one that is named, with all of its group: one plan for the guard.
 
-        Raises RequestRefused 409 nothing_to_undo, 422 invalid_body, 503 not_recorded.
+        Raises RequestRefused 409 nothing_to_undo, and as the guard does, 422 invalid_body, 503 not_recorded.
         """
-        request = object_of({} if body is None else body, ("action", "reason", "unrecorded"))
+        request = object_of({} if body is None else body, ("action", "reason", "unrecorded", "force"))
         number = request.get("action")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
             raise invalid("body", f"action is {shown_json(number)}", "Use the number of an action")
-        why = why_of(request)
+        why, is_forced = why_of(request), force_of(request)
         async with self._intents.one_at_a_time():
             try:
                 actions = to_undo(self._intents.actions, number)
                 changes = reversal(actions, self._intents.now(), time.time())
             except NothingToUndo as error:
                 raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
+            if not is_forced:
+                self._guard.check(becoming(changes, self._states.by_id))
             changes = [self._from_here(change) for change in changes]
             action = await self._intents.record(changes, actor, why, undoes=tuple(each.number for each in actions))
             reason = why.reason or f"undo of {' and '.join(str(each.number) for each in actions)}"

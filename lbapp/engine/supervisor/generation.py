@@ -170,6 +170,7 @@ class Generation:
                     tasks.start_soon(slow_start.grow, self.states)
                     tasks.start_soon(self.overload.run)
                     tasks.start_soon(self.pools.run)
+                    tasks.start_soon(self.history.peaks.run)
                     for finder in (self.resolver, self.discovery, self.certificates):
                         tasks.start_soon(finder.run, tell)
                     await anyio.sleep_forever()

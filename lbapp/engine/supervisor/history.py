@@ -21,11 +21,11 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from lbapp.engine.channel import Rows
-from lbapp.engine.policy.capacity import Peaks
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard import totals
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import ListenerTotals, ServerTotals
+from lbapp.engine.supervisor.peaks import PeakWatch
 from lbapp.engine.supervisor.running import used
 from lbapp.model.limits import RATE_WINDOW_S
 
@@ -68,12 +68,10 @@ class _Rows(Generic[T]):
 
 
 class History:
-    """Readings of one segment. `now` is read when asked for; the earlier ones by `run`."""
+    """Readings of one segment. `now` is read when asked for; the earlier ones by `run`, and `peaks` by its own."""
 
     def __init__(self, segment: Segment, rows: Rows) -> None:
-        self.peaks: dict[str, Peaks] = {}  # by pool
-        self._pool_of = {row: name.partition("/")[0] for name, row in rows.servers.items()}
-        self._pool_of |= {row: pool for pool, several in rows.reserved.items() for row in several}
+        self.peaks = PeakWatch(segment, rows)
         layout, cells = segment.layout, segment.cells
         listeners, pools, servers = used(rows)
         slots = range(layout.slots)
@@ -98,15 +96,9 @@ class History:
 
     def take_over(self, former: History) -> None:
         """Go on with the readings of a generation before. What was not there then, had counted nothing."""
-        now, self.peaks = self.now(), former.peaks
+        now = self.now()
+        self.peaks.take_over(former.peaks)
         self._kept = deque([_as_long_as(now, each) for each in former._kept], maxlen=self._kept.maxlen)
-
-    def _note_peaks(self, reading: Reading) -> None:
-        loads: dict[str, dict[str, int]] = {}
-        for row, pool in self._pool_of.items():
-            loads.setdefault(pool, {})[str(row)] = reading.servers[row].in_flight
-        for pool, in_flight in loads.items():
-            self.peaks.setdefault(pool, Peaks()).note(time.time(), in_flight)
 
     def now(self) -> Reading:
         """Read everything."""
@@ -120,9 +112,7 @@ class History:
         """Keep a reading every STEP_S, until cancelled."""
         while True:
             await anyio.sleep(STEP_S)
-            reading = self.now()
-            self._kept.append(reading)
-            self._note_peaks(reading)
+            self._kept.append(self.now())
 
 
 def _as_long_as(now: Reading, before: Reading) -> Reading:

@@ -117,8 +117,8 @@ def parts(configuration: Configuration | None = None) -> Iterator[Parts]:
 
 
 @contextmanager
-def reading() -> Iterator[tuple[Parts, StatusReader]]:
-    with parts() as own:
+def reading(configuration: Configuration | None = None) -> Iterator[tuple[Parts, StatusReader]]:
+    with parts(configuration) as own:
         listening = Listening.open(own.running.configuration.listeners, 1)
         workers = Workers(Served(own.running), listening, own.events)
         history = History(own.running.segment, own.running.rows)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,15 +15,20 @@ from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.life import Life
 from lbapp.model.errors import RequestRefused
-from tests.engine.supervisor.support import Parts, reading
+from tests.engine.supervisor.support import Parts, configured, reading
 
 pytestmark = pytest.mark.anyio
 EVE: Actor = {"uid": 7, "user": "eve", "pid": 12}
 
 
 @contextmanager
-def commanding() -> Iterator[tuple[Parts, Commands]]:
-    with reading() as (own, reader), TemporaryDirectory() as folder:
+def commanding(in_flight: tuple[int, ...] = ()) -> Iterator[tuple[Parts, Commands]]:
+    """Two servers; or as many as had so much in flight just now, as the engine has seen."""
+    configuration = configured([("127.0.0.1", number) for number in range(1, len(in_flight) + 1)])
+    with reading(configuration) as (own, reader), TemporaryDirectory() as folder:
+        for number, count in enumerate(in_flight, 1):
+            own.set_in_flight(f"s{number}", count)
+        reader.history.peaks.look(time.time())
         journal = Journal(Path(folder) / "journal")
         journal.open()
         intents = Intents(own.running, own.states, own.drains, own.events, journal)
@@ -186,6 +192,42 @@ async def test_what_was_one_command_is_one_undo() -> None:
         assert (await commands.undo({"action": 1, "reason": "wrong pool"}, EVE))["actions"] == [2, 1]
         assert [own.server(name).weight for name in ("s1", "s2")] == [100, 100]
         assert own.events.after(0)[-1]["message"].endswith(": wrong pool")
+
+
+async def test_undo_that_leaves_nobody_is_refused_whole_unless_it_is_forced() -> None:
+    with commanding() as (own, commands):
+        await commands.change_servers({"servers": ["app/s1", "app/s2"], "state": "maint", "force": True}, EVE)
+        await commands.change_servers({"servers": ["app/s1", "app/s2"], "state": "ready"}, EVE)
+        with pytest.raises(RequestRefused, match="pool app would have no server for new clients: 2 now") as caught:
+            await commands.undo(None, EVE)
+        assert (caught.value.code, caught.value.status) == ("leaves_nobody", 409)
+        assert [own.server(name).admin.name for name in ("s1", "s2")] == ["READY", "READY"]
+        with pytest.raises(RequestRefused, match='force is "yes"'):
+            await commands.undo({"force": "yes"}, EVE)
+        assert (await commands.undo({"force": True}, EVE))["actions"] == [2], "what was refused is not undone yet"
+        assert [own.server(name).admin.name for name in ("s1", "s2")] == ["MAINT", "MAINT"]
+
+
+async def test_undo_of_a_group_is_one_plan_for_the_guard() -> None:
+    with commanding() as (own, commands):
+        await commands.change_server(own.server("s1"), {"state": "drain"}, EVE)
+        await commands.change_server(own.server("s1"), {"state": "ready", "group": "g"}, EVE)
+        await commands.change_server(own.server("s2"), {"weight": 0, "group": "g"}, EVE)
+        undone = await commands.undo(None, EVE)
+        assert undone["actions"] == [3, 2], "s1 goes, s2 comes: by itself, the first half would leave nobody"
+        assert (own.server("s1").admin.name, own.server("s2").weight) == ("DRAIN", 100)
+
+
+async def test_undo_that_leaves_too_little_for_the_peak_is_refused() -> None:
+    with commanding((25, 25, 25, 25)) as (own, commands):
+        gone = {"servers": ["app/s1", "app/s2", "app/s3"], "state": "drain"}
+        await commands.change_servers({**gone, "force": True}, EVE)
+        await commands.change_servers({"servers": ["app/s1", "app/s2", "app/s3"], "state": "ready"}, EVE)
+        with pytest.raises(RequestRefused, match="of the 1 server left app/s4 would get 100 and has had 25") as caught:
+            await commands.undo(None, EVE)
+        assert caught.value.code == "too_little_capacity"
+        assert own.server("s1").admin.name == "READY"
+        assert (await commands.undo({"force": True}, EVE))["actions"] == [2]
 
 
 async def test_undo_of_what_has_changed_since_is_refused_and_changes_nothing() -> None:

@@ -1,0 +1,77 @@
+"""The most that pools and their servers have had in flight.
+
+Responsible for looking at what is in flight often enough, and for whose it is. Knows nothing of what the figures are used for.
+
+What is in flight at one moment over all workers can be seen only by who adds their cells up: peaks that each worker kept for
+itself would be of different moments, and would cost every request. So the supervisor looks, every PEAK_LOOK_INTERVAL_S
+(docs/performance.md has what that costs).
+
+Invariants: what lasts longer than the interval is seen; what is only counted, and never in flight at a look, is not.
+"""
+
+from __future__ import annotations
+
+import time
+from operator import add
+
+import anyio
+
+from lbapp.engine.channel import Rows
+from lbapp.engine.policy.capacity import Peaks
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.scoreboard.segment import Segment
+from lbapp.engine.supervisor.running import used
+from lbapp.model.limits import PEAK_LOOK_INTERVAL_S
+
+
+class PeakWatch:
+    """The peaks of the last hour, by pool."""
+
+    def __init__(self, segment: Segment, rows: Rows) -> None:
+        self._segment = segment
+        self._servers = used(rows)[2]
+        self._rows = _rows_by_pool(rows)
+        self._of = {pool: Peaks() for pool in self._rows}
+
+    def take_over(self, former: PeakWatch) -> None:
+        """Go on with the peaks that a generation before has seen, of the pools that are there still."""
+        for pool in self._of.keys() & former._of.keys():
+            self._of[pool] = former._of[pool]
+
+    def of(self, pool: str) -> Peaks:
+        """Return the peaks of a pool and its servers, by their rows."""
+        return self._of.get(pool, Peaks())
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            self.look(time.time())
+            await anyio.sleep(PEAK_LOOK_INTERVAL_S)
+
+    def look(self, now_s: float) -> None:
+        """Look at what is in flight now (Unix seconds)."""
+        layout, cells = self._segment.layout, self._segment.cells
+        counts: list[int] = [0] * self._servers
+        for slot in range(layout.slots):
+            first = layout.in_flight(slot)
+            of_slot = cells[first : first + self._servers].tolist()
+            if any(of_slot):
+                counts = list(map(add, counts, of_slot))
+        if not any(counts):
+            return
+        for pool, rows in self._rows.items():
+            in_flight = {row: count for row in rows if (count := counts[row]) > 0}
+            if in_flight:
+                self._of[pool].note(now_s, in_flight, self._weight)
+
+    def _weight(self, row: int) -> int:
+        return self._segment.cells[self._segment.layout.state(row) + at.STATE_WEIGHT]
+
+
+def _rows_by_pool(rows: Rows) -> dict[str, list[int]]:
+    pools: dict[str, list[int]] = {pool: [] for pool in rows.pools}
+    for name, row in rows.servers.items():
+        pools[name.partition("/")[0]].append(row)
+    for pool, reserved in rows.reserved.items():
+        pools[pool].extend(reserved)
+    return pools

@@ -185,7 +185,7 @@ def test_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
         load_configuration(binary)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.integers(0, len(VALID) - 1), st.integers(0, 30), st.text(max_size=8))
 def test_damaged_file_never_raises_anything_else(start: int, length: int, inserted: str) -> None:
     text = VALID[:start] + inserted + VALID[start + length :]

@@ -123,7 +123,7 @@ class Guard:
     def _outlook(self, pool: Pool, changed: Mapping[int, Becoming]) -> _Outlook:
         states = self._states.members(pool)
         before = [_member(state) for state in states]
-        after = [_changed(changed[state.row]) if state.row in changed else _member(state) for state in states]
+        after = [_to_be(changed.get(state.row, Becoming(state, None, None))) for state in states]
         is_changed = [state.row in changed for state in states]
         return _Outlook(pool, states, is_changed, before, after, parts(pool, before), parts(pool, after))
 
@@ -153,10 +153,11 @@ def _member(state: ServerState) -> Member:
     return Member(state.server.id, state.candidate, state.weight_for_workers)
 
 
-def _changed(becoming: Becoming) -> Member:
+def _to_be(becoming: Becoming) -> Member:
+    """Return what a server is going to be: a weight that is on its way counts as what it is to become."""
     state = becoming.state
     wish = state.admin if becoming.admin is None else becoming.admin
-    weight = state.weight if becoming.weight is None else becoming.weight
+    weight = state.intended_weight if becoming.weight is None else becoming.weight
     part = weight_of(weight, state.wish.percent, WEIGHT_MAX)
     is_wanted = wish is AdminState.READY and part > 0 and not state.no_new_clients and not state.is_leaving
     is_back = state.admin is AdminState.MAINT and wish is not AdminState.MAINT  # its health is forgotten then

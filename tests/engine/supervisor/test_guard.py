@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.guard import Becoming, Guard, becoming
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.model.entities import AlgorithmName, Configuration, EngineSettings, Pool, Server
@@ -113,3 +114,10 @@ async def test_plan_says_when_the_peak_was_and_what_is_refused() -> None:
     with guarding(pool(100, 100, 100)) as (own, _, guard):
         (plan,) = await guard.plan(asked(own, AdminState.DRAIN, None, 1, 2))
         assert (plan["peak_in_flight"], plan["peak_at"], plan["too_little"]) == (0, None, "")
+
+
+async def test_server_whose_weight_is_on_its_way_to_nothing_is_none_that_is_left() -> None:
+    with guarding(pool(100, 100)) as (own, _, guard):
+        own.server("s1").ramp = Ramp(100, 0, time.monotonic(), 3600.0)
+        assert refusal(guard, asked(own, AdminState.DRAIN, None, 2)).code == "leaves_nobody"
+        guard.check(asked(own, AdminState.DRAIN, None, 1))

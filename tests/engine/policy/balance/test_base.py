@@ -23,7 +23,7 @@ def test_pool_without_servers_or_without_eligible_ones_yields_none(name: Algorit
 
 
 @each_algorithm
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from((0, 1, 7, 100, 256)), min_size=1, max_size=8),
     st.sets(st.integers(0, 7)),

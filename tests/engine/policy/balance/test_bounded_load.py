@@ -7,7 +7,7 @@ from math import ceil
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.engine.policy.balance.base import Algorithm
@@ -23,7 +23,6 @@ def bounded(name: AlgorithmName, load: Load, percent: int, *weights: int, down: 
 
 
 @pytest.mark.parametrize("name", HASHING)
-@settings(deadline=None)
 @given(
     weights=st.lists(st.integers(1, 256), min_size=1, max_size=8),
     percent=st.integers(100, 300),

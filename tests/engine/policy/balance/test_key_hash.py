@@ -57,7 +57,7 @@ def test_ipv6_clients_spread_too_and_shares_follow_weights() -> None:
         assert 0.2 < counts[0] / counts.total() < 0.3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 12), st.sets(st.integers(0, 11), max_size=9), st.integers(0, 11))
 def test_server_that_goes_down_moves_only_its_own_clients_and_has_them_back(
     count: int, down: set[int], victim: int

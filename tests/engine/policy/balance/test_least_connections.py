@@ -17,7 +17,7 @@ servers_with_loads = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(servers_with_loads, st.sets(st.integers(0, 5)))
 def test_choice_has_exactly_the_lowest_load_for_its_weight(servers: list[tuple[int, int]], excluded: set[int]) -> None:
     load = Load(dict(enumerate(count for _, count in servers)))

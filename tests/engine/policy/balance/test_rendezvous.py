@@ -29,7 +29,7 @@ def test_shares_follow_weights() -> None:
         assert abs(counts[name] / len(KEYS) - share) < 0.04
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 256), min_size=2, max_size=8), st.data())
 def test_server_that_goes_moves_its_own_keys_only_and_has_them_back(weights: list[int], data: st.DataObject) -> None:
     gone = data.draw(st.integers(0, len(weights) - 1))
@@ -43,7 +43,7 @@ def test_heavier_server_takes_keys_and_gives_none() -> None:
     assert all(after[key] in (name, "app/s1") for key, name in before.items())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(6)))
 def test_order_of_the_list_does_not_matter(order: list[int]) -> None:
     servers = pool(100, 50, 100, 256, 1, 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.model.entities import AlgorithmName
@@ -25,7 +25,6 @@ def test_workers_begin_at_different_places() -> None:
     assert set(first) == set(range(8))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 11), st.lists(st.sets(st.integers(0, 4), max_size=4), max_size=5))
 def test_change_of_state_goes_on_behind_the_last_one_chosen(turns: int, changes: list[set[int]]) -> None:
     algorithm = build(NAME, pool(*[100] * 5))

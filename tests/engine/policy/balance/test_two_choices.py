@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lbapp.engine.policy.balance.two_choices import TwoChoices
@@ -20,7 +20,6 @@ def made(load: Load, *weights: int, down: tuple[int, ...] = ()) -> TwoChoices:
     return algorithm
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 256), min_size=2, max_size=9), st.data())
 def test_busiest_server_is_never_chosen_where_all_weigh_the_same_and_one_is_free(
     weights: list[int], data: st.DataObject

@@ -95,11 +95,25 @@ def test_agent_says_how_much_whom_and_nobody_and_its_words_end(tmp_path: Path) -
             said("maint # new disks")
             assert names(engine, 4, remembered) == {"503"}, "and now nobody is"
             assert engine.server("app/s1")["no_new_clients"] == "its agent says maint"
+            assert engine.server("app/s1")["is_for_nobody"]
+            said("up")
+            assert names(engine, 4, remembered) == {"503"}, "up is said of health only"
             said("ready 50%")
             assert names(engine) == {"s1", "s2"}
             assert (agent_of(engine, "s1")["percent"], agent_of(engine, "s1")["error"]) == (50, "")
             said("nonsense")
             assert "says what is not known: nonsense" in agent_of(engine, "s1")["error"]
+            shown = run(
+                [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "status"],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            assert shown.stdout.count("50% of its weight by its agent") == 2
+            asked = [kind for kind in engine.events() if kind.startswith(("server_asks", "server_takes"))]
+            assert sorted(asked) == [
+                *["server_asks_for_no_new_clients"] * 2, *["server_asks_for_nobody"] * 2, *["server_takes_new_clients"] * 2,
+            ]  # fmt: skip
 
 
 def test_agent_is_asked_at_once_when_its_server_leaves_maintenance(tmp_path: Path) -> None:

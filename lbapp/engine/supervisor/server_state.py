@@ -127,7 +127,7 @@ class ServerState:
     @property
     def admin_for_workers(self) -> AdminState:
         """What workers are to do: of a server that leaves, drains hard, or whose agent says maint, nobody gets anything new."""
-        is_for_nobody = self.is_leaving or self.is_hard or self.wish.is_for_nobody
+        is_for_nobody = self.is_leaving or self.is_hard or self.is_for_nobody
         return AdminState.MAINT if is_for_nobody else self.admin
 
     @property
@@ -136,6 +136,11 @@ class ServerState:
         if self.wish.no_new_clients:
             return f"its agent says {self.wish.no_new_clients}"
         return "its health check says 404" if self.is_not_found else ""
+
+    @property
+    def is_for_nobody(self) -> bool:
+        """Say whether the server itself asks for nobody at all, not even for who had it."""
+        return self.wish.is_for_nobody
 
     @property
     def weight_for_workers(self) -> int:

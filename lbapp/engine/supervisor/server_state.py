@@ -60,7 +60,8 @@ class ServerState:
     changed_at: float | None = None
     changed_by: Actor | None = None
     revision: int = 0
-    admin_changed: Signal = field(default_factory=Signal)
+    admin_watchers: list[Signal] = field(default_factory=list)  # fired when the operator wants something else of it
+    maintenances: int = 0  # how often it has gone into maintenance
     checked: HealthState = HealthState.UNKNOWN
     checked_reason: str = "not checked yet"
     because: str = ""
@@ -81,6 +82,7 @@ class ServerState:
             self.weight = before.weight
         self.admin, self.is_hard, self.revision = before.admin, before.is_hard, before.revision
         self.changed_at, self.changed_by = before.changed_at, before.changed_by
+        self.maintenances = before.maintenances
         self.is_leaving, self.was_out, self.warming_since = before.is_leaving, before.was_out, before.warming_since
         if (before.server.host, before.server.port) != (self.server.host, self.server.port):
             return

@@ -116,9 +116,11 @@ class ServerStates:
         state.admin, state.is_hard = admin, is_hard
         self._mark(state, actor)
         if admin is AdminState.MAINT:
+            state.maintenances += 1
             self._forget_health(state)
         self._write(state)
-        state.admin_changed.fire()
+        for watcher in state.admin_watchers:
+            watcher.fire()
         return self._events.add(
             "admin_state_changed",
             state.server.id,

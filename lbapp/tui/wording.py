@@ -99,7 +99,7 @@ def _weight(server: ServerStatus, now: float) -> str:
 def _limit(server: ServerStatus) -> str:
     own, agent = server["connections_max"], server["agent"]
     asked = 0 if agent is None else agent["connections_max"]
-    if asked and asked < (own or asked + 1):
+    if asked and not 0 < own <= asked:
         return f"{asked} in flight by its agent ({own or 'none'} in the file)"
     return f"{own} in flight" if own else "none"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from lbapp.control.messages import ServerStatus
+from lbapp.control.messages import AgentStatus, ServerStatus
 
 
 def milliseconds(value: float | None) -> str:
@@ -72,6 +72,7 @@ def note(server: ServerStatus) -> str:
         parts.append(server["no_new_clients"])
     if server["share_percent"] < 100:
         parts.append(f"slow start, {server['share_percent']:.0f}% of its weight")
+    parts += _by_agent(server["agent"])
     if server["is_backup"]:
         parts.append("backup")
     if server["connections_max"]:
@@ -82,6 +83,14 @@ def note(server: ServerStatus) -> str:
     if server["weight"] != server["configured_weight"]:
         parts.append(f"weight {server['configured_weight']} in file")
     return "; ".join(parts)
+
+
+def _by_agent(agent: AgentStatus | None) -> list[str]:
+    """Return the share of its weight and the limit that a server's agent asks for, where it does."""
+    if agent is None:
+        return []
+    parts = [f"{agent['percent']}% of its weight by its agent"] if agent["percent"] != 100 else []
+    return [*parts, f"at most {agent['connections_max']} by its agent"] if agent["connections_max"] else parts
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int]) -> str:

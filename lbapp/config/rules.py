@@ -17,6 +17,7 @@ from lbapp.config.capacity import capacity_rules
 from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
+from lbapp.config.learning import learning_rules
 from lbapp.config.lines import Path
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
@@ -49,6 +50,7 @@ def rules(data: _Table) -> Iterator[Found]:
     yield from persistence_rules(pools, listeners)
     yield from capacity_rules(pools)
     yield from hash_rules(pools, listeners)
+    yield from learning_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, pool in pools:
         yield from _known_pool((*path, "failover"), pool.get("failover"), names)

@@ -146,6 +146,7 @@ class ServerStatus(Traffic):
     health_because: str  # all that is known of what changed it last
     probe: ProbeStatus | None  # null: none yet
     no_new_clients: str  # why the server itself asks for none; empty: it does not
+    is_for_nobody: bool  # nor for who had it before: its agent says maint
     agent: AgentStatus | None  # null: it has none
     is_eligible: bool
     weight: int

@@ -45,6 +45,11 @@ class AlgorithmName(str, Enum):
     FIRST = "first"
     PREQUAL = "prequal"
 
+    @property
+    def learns(self) -> bool:
+        """Say whether it goes by how fast servers have been."""
+        return self in (AlgorithmName.LEAST_RESPONSE_TIME, AlgorithmName.PREQUAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:

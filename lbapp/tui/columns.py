@@ -44,6 +44,13 @@ def _error_tone(item: Traffic) -> Tone:
     return "bad" if rate >= ERROR_RATE_PROBLEM else "warn"
 
 
+def _weight_tone(server: ServerStatus) -> Tone:
+    """Return how a weight stands out that is not the file's, or of which the server's agent wants another share."""
+    agent = server["agent"]
+    has_other_share = agent is not None and agent["percent"] != 100
+    return "warn" if has_other_share or server["weight"] != server["configured_weight"] else "plain"
+
+
 def _has_many_errors(item: Traffic) -> bool:
     return (item["error_rate"] or 0.0) >= ERROR_RATE_PROBLEM
 
@@ -93,7 +100,7 @@ def server_kind(glyphs: Glyphs, past: Past) -> Kind[ServerStatus]:
         3,
         lambda s: str(s["weight"]),
         lambda s: s["weight"],
-        tone=lambda s: "warn" if s["weight"] != s["configured_weight"] else "plain",
+        tone=_weight_tone,
     )
     trend: Column[ServerStatus] = _trend(glyphs, past, lambda s: s["id"])
     columns: list[Column[ServerStatus]] = [state, name, address, weight, *_traffic_columns(), trend]

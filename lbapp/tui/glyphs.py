@@ -67,6 +67,8 @@ def _found(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
         return f"{glyphs.drain} LEAVING", "warn"
     if server["ejected"]:
         return f"{glyphs.down} EJECTED", "bad"
+    if server["is_for_nobody"]:
+        return f"{glyphs.maint} NOBODY", "warn"
     if server["no_new_clients"]:
         return f"{glyphs.drain} NO NEW", "warn"
     if server["share_percent"] < 100:

@@ -33,8 +33,8 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
         ("probe", _probe(server, now)),
         *([("agent", _agent(server["agent"], now))] if server["agent"] else []),
         ("address", server["address"]),
-        ("weight", f"{server['weight']} ({server['configured_weight']} in the file){_ramp(server['ramp'], now)}"),
-        ("limit", f"{server['connections_max']} in flight" if server["connections_max"] else "none"),
+        ("weight", _weight(server, now)),
+        ("limit", _limit(server)),
         ("changed", _changed(server, now)),
         (
             "connections",
@@ -64,7 +64,8 @@ def _state(server: ServerStatus, glyphs: Glyphs) -> str:
         return f"{words}: {server['ejected']}"
     if drain is None:
         why = server["no_new_clients"]
-        return words if server["is_eligible"] else f"{words}, takes no new clients{f': {why}' if why else ''}"
+        whom = "clients at all" if server["is_for_nobody"] else "new clients"
+        return words if server["is_eligible"] else f"{words}, takes no {whom}{f': {why}' if why else ''}"
     hard = " (hard)" if drain["hard"] else ""
     if drain["phase"] != "draining":
         return f"{words}{hard}, {drain['in_flight']} in flight"
@@ -87,6 +88,20 @@ def _ramp(ramp: RampStatus | None, now: float) -> str:
         return ""
     failed = "" if ramp["failed_percent"] is None else f", {ramp['failed_percent']:.1f} % failed of late"
     return f", on its way to {ramp['after']} in {duration(max(0.0, ramp['until'] - now))}{failed}"
+
+
+def _weight(server: ServerStatus, now: float) -> str:
+    agent = server["agent"]
+    share_of_it = "" if agent is None or agent["percent"] == 100 else f", {agent['percent']}% of it by its agent"
+    return f"{server['weight']} ({server['configured_weight']} in the file){share_of_it}{_ramp(server['ramp'], now)}"
+
+
+def _limit(server: ServerStatus) -> str:
+    own, agent = server["connections_max"], server["agent"]
+    asked = 0 if agent is None else agent["connections_max"]
+    if asked and not 0 < own <= asked:
+        return f"{asked} in flight by its agent ({own or 'none'} in the file)"
+    return f"{own} in flight" if own else "none"
 
 
 def _agent(agent: AgentStatus, now: float) -> str:

@@ -1,13 +1,17 @@
 """`python -m tests.bench checks`: what checking a thousand servers costs, and how punctual the probes are.
 
 Responsible for an engine without traffic over servers at addresses of their own (127.1.x.y, one port), for one process that
-answers their probes and notes when each came, and for the supervisor's CPU meanwhile. Knows nothing of how probes are made.
+answers their probes and notes when each came, for the engine's own plan of them, and for the supervisor's CPU meanwhile. Knows
+nothing of how probes are made.
 
-Invariant: what is counted are probes that arrived, between two moments, after every server had been seen twice.
+Invariants: what is counted are probes that arrived, between two moments, after every server had been seen twice; a probe is late
+by the time from the moment for which the engine had planned it, jitter and all, until the server saw it. Both clocks are the
+machine's monotonic one. Noting the plan is one line written for each probe, by the supervisor, and part of its CPU here.
 """
 
 from __future__ import annotations
 
+import bisect
 import select
 import socket
 import sys
@@ -21,6 +25,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+import anyio
+
+from lbapp.cli.main import main as lbapp
+from lbapp.engine.supervisor.checks import Checks
+from lbapp.engine.supervisor.targets import Target
 from tests.bench.cpu import cpu_between, read_cpu
 from tests.bench.options import Options
 from tests.bench.process import BenchError, Program, free_port, raise_open_files
@@ -28,25 +37,26 @@ from tests.bench.table import format_table, machine_facts, show_facts, write_jso
 
 INTERVAL_S: Final = 5.0
 JITTER: Final = 0.1  # an interval is up to so much shorter
+_PLANS: Final = "plan"  # the word by which this module is an engine that notes its plan
 KINDS: Final = ("tcp", "http")
 _ANSWER: Final = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 _COLUMNS = (
-    "check", "servers", "probes/s", "supervisor CPU %", "CPU us / probe", "interval p50 s", "p99 s", "max s", "late p99 ms",
+    "check", "servers", "probes/s", "supervisor CPU %", "CPU us / probe", "interval p50 s", "late p50 ms", "p99 ms", "max ms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One kind of check. `late_ms`: by how much the 99th percentile of intervals is longer than the longest that is meant."""
+    """One kind of check. `late`: from the moment for which a probe was planned until its server saw it."""
 
     servers: int
     probes_per_s: float
     cpu_percent: float
     cpu_us_per_probe: float
     interval_p50_s: float
-    interval_p99_s: float
-    interval_max_s: float
+    late_p50_ms: float
     late_p99_ms: float
+    late_max_ms: float
 
 
 def run(options: Options) -> int:
@@ -67,7 +77,7 @@ def run(options: Options) -> int:
 
 def _measure(stack: ExitStack, folder: Path, kind: str, servers: int, seconds: int) -> Found:
     port = free_port()
-    notes = folder / "notes"
+    notes, plan = folder / "notes", folder / "plan"
     answering = stack.enter_context(
         Program("the servers", [sys.executable, "-m", "tests.bench.checks", str(port), str(notes)], folder)
     )
@@ -82,21 +92,26 @@ def _measure(stack: ExitStack, folder: Path, kind: str, servers: int, seconds: i
     began_s, before = time.monotonic(), read_cpu(supervisor)
     time.sleep(seconds)
     cpu_ns, ended_s = cpu_between(before, read_cpu(supervisor)), time.monotonic()
-    intervals = sorted(_intervals(_seen(notes), began_s, ended_s))
-    if not intervals:
+    seen = _seen(notes)
+    intervals, late = (
+        sorted(_intervals(seen, began_s, ended_s)),
+        sorted(_late_s(seen, _planned(plan), began_s, ended_s)),
+    )
+    if not intervals or not late:
         raise BenchError("no server was probed twice in that time; give it more --seconds")
     took_s = ended_s - began_s
-    p50, p99 = (intervals[int(share * (len(intervals) - 1))] for share in (0.5, 0.99))
     return Found(
         servers,
         len(intervals) / took_s,
         cpu_ns / 1e7 / took_s,
         cpu_ns / 1e3 / len(intervals),
-        p50,
-        p99,
-        intervals[-1],
-        max(0.0, (p99 - INTERVAL_S) * 1e3),
+        _at(intervals, 0.5),
+        *(_at(late, share) * 1e3 for share in (0.5, 0.99, 1.0)),
     )
+
+
+def _at(ascending: Sequence[float], share: float) -> float:
+    return ascending[int(share * (len(ascending) - 1))]
 
 
 def _engine(folder: Path, kind: str, servers: int, port: int) -> Program:
@@ -110,8 +125,10 @@ def _engine(folder: Path, kind: str, servers: int, port: int) -> Program:
         f'[engine]\nworkers = 1\nstate_dir = "{folder}"\n[[listener]]\nname = "web"\nbind = "127.0.0.1:0"\npool = "app"\n'
         f'[[pool]]\nname = "app"\n[pool.health_check]\ntype = "{kind}"\ninterval = "{INTERVAL_S:g}s"\n{listed}'
     )
-    command = [sys.executable, "-m", "lbapp", "run", "-c", str(configuration), "--socket", str(folder / "c.sock")]
-    return Program("lbapp", command, folder)
+    arguments = ["run", "-c", str(configuration), "--socket", str(folder / "c.sock")]
+    return Program(
+        "lbapp", [sys.executable, "-m", "tests.bench.checks", _PLANS, str(folder / "plan"), *arguments], folder
+    )
 
 
 def _seen(notes: Path) -> dict[str, list[float]]:
@@ -133,6 +150,30 @@ def _intervals(seen: dict[str, list[float]], after_s: float, before_s: float) ->
     return [second - first for first, second in pairs if after_s <= second <= before_s]
 
 
+def _planned(plan: Path) -> dict[str, list[tuple[float, float]]]:
+    """Return, for each server, when a moment was planned for its next probe, and that moment."""
+    found = defaultdict[str, list[tuple[float, float]]](list)
+    for line in plan.read_text().splitlines():
+        with suppress(ValueError):  # a line that is being written
+            address, noted_s, due_s = line.split(" ")
+            found[address].append((float(noted_s), float(due_s)))
+    return found
+
+
+def _late_s(
+    seen: dict[str, list[float]], planned: dict[str, list[tuple[float, float]]], after_s: float, before_s: float
+) -> list[float]:
+    """Return how late each probe was that came between the two moments: each was planned when the one before had ended."""
+    late = []
+    for address, times in seen.items():
+        plan = planned[address]
+        for at_s in times:
+            place = bisect.bisect_left(plan, (at_s, 0.0))
+            if after_s <= at_s <= before_s and place:
+                late.append(at_s - plan[place - 1][1])
+    return late
+
+
 def _row(kind: str, found: Found) -> Sequence[str]:
     return (
         kind,
@@ -141,9 +182,9 @@ def _row(kind: str, found: Found) -> Sequence[str]:
         f"{found.cpu_percent:.1f}",
         f"{found.cpu_us_per_probe:.0f}",
         f"{found.interval_p50_s:.2f}",
-        f"{found.interval_p99_s:.3f}",
-        f"{found.interval_max_s:.3f}",
+        f"{found.late_p50_ms:.1f}",
         f"{found.late_p99_ms:.1f}",
+        f"{found.late_max_ms:.1f}",
     )
 
 
@@ -170,5 +211,23 @@ def answer(port: int, notes: Path) -> None:
                         connection.send(_ANSWER)
 
 
+def plan_aloud(plan: Path, arguments: list[str]) -> None:
+    """Be the lbapp command, with an engine that notes for when it plans each probe."""
+    delay_of = Checks._delay_s
+    out = plan.open("a", buffering=1)
+
+    def noting(checks: Checks, target: Target) -> float:
+        delay_s, now_s = delay_of(checks, target), anyio.current_time()
+        out.write(f"{target.asked.server.host} {now_s:.6f} {now_s + delay_s:.6f}\n")
+        return delay_s
+
+    setattr(Checks, "_delay_s", noting)  # noqa: B010 - a method of another class, on purpose
+    sys.argv = ["lbapp", *arguments]
+    lbapp()
+
+
 if __name__ == "__main__":
-    answer(int(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == _PLANS:
+        plan_aloud(Path(sys.argv[2]), sys.argv[3:])
+    else:
+        answer(int(sys.argv[1]), Path(sys.argv[2]))

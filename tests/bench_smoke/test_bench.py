@@ -127,6 +127,7 @@ def test_checks_bench_sees_every_server_probed_again(tmp_path: Path) -> None:
     for (found,) in results.values():
         assert found["probes_per_s"] > 2
         assert 4.0 < found["interval_p50_s"] < 6.0
+        assert -1.0 < found["late_p50_ms"] <= found["late_p99_ms"] <= found["late_max_ms"] < 4_000.0
 
 
 def test_faults_bench_loses_no_decision_and_no_request_in_a_drain(tmp_path: Path) -> None:

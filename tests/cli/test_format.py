@@ -62,6 +62,7 @@ def server(**fields: Any) -> ServerStatus:
         "ejected": "",
         "share_percent": 100.0,
         "no_new_clients": "",
+        "agent": None,
         "ramp": None,
     }
     return cast(ServerStatus, {**usual, **fields})
@@ -84,6 +85,12 @@ def test_note_says_why_a_server_is_not_as_in_the_file() -> None:
     assert note(server(health="down", health_reason="HTTP 503")) == "HTTP 503"
     assert note(server(health="down", weight=0)) == "down; weight 100 in file"
     assert note(server(is_backup=True, connections_max=50)) == "backup; at most 50"
+
+
+def test_note_says_what_share_and_what_limit_an_agent_asks_for() -> None:
+    assert note(server(agent={"percent": 100, "connections_max": 0})) == ""
+    told = note(server(agent={"percent": 50, "connections_max": 20}, connections_max=50))
+    assert told == "50% of its weight by its agent; at most 20 by its agent; at most 50"
 
 
 def test_table_aligns_and_has_no_trailing_blanks() -> None:

@@ -67,6 +67,12 @@ def agent_of(engine: Engine, name: str) -> AgentStatus:
     return agent
 
 
+def lbapp(engine: Engine, *arguments: str) -> str:
+    """Run the command against an engine; return what it printed."""
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
+    return run(command, check=True, capture_output=True, text=True).stdout
+
+
 def cookie_of(engine: Engine, name: str) -> str:
     """Ask until a server has answered a new client; return the field that brings it back there."""
     for _ in range(30):
@@ -95,11 +101,19 @@ def test_agent_says_how_much_whom_and_nobody_and_its_words_end(tmp_path: Path) -
             said("maint # new disks")
             assert names(engine, 4, remembered) == {"503"}, "and now nobody is"
             assert engine.server("app/s1")["no_new_clients"] == "its agent says maint"
+            assert engine.server("app/s1")["is_for_nobody"]
+            said("up")
+            assert names(engine, 4, remembered) == {"503"}, "up is said of health only"
             said("ready 50%")
             assert names(engine) == {"s1", "s2"}
             assert (agent_of(engine, "s1")["percent"], agent_of(engine, "s1")["error"]) == (50, "")
             said("nonsense")
             assert "says what is not known: nonsense" in agent_of(engine, "s1")["error"]
+            assert lbapp(engine, "status").count("50% of its weight by its agent") == 2
+            asked = [kind for kind in engine.events() if kind.startswith(("server_asks", "server_takes"))]
+            assert sorted(asked) == [
+                *["server_asks_for_no_new_clients"] * 2, *["server_asks_for_nobody"] * 2, *["server_takes_new_clients"] * 2,
+            ]  # fmt: skip
 
 
 def test_agent_is_asked_at_once_when_its_server_leaves_maintenance(tmp_path: Path) -> None:
@@ -110,9 +124,23 @@ def test_agent_is_asked_at_once_when_its_server_leaves_maintenance(tmp_path: Pat
             wait_for(lambda: agent.asked >= 1, 30)
             before = agent.asked
             for verb in ("maint", "ready"):
-                command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), verb, "app/s1", "--force"]
-                assert run(command, check=False, capture_output=True).returncode == 0
+                lbapp(engine, verb, "app/s1", "--force")
             wait_for(lambda: agent.asked > before)
+
+
+def test_words_of_an_agent_outlive_a_reload_and_a_server_that_it_brings_is_asked_for_at_once(tmp_path: Path) -> None:
+    agent = Agent()
+    agent.line = b"50%\n"
+    with serving(answering(b"s1"), answering(b"s2"), agent) as (one, two, port):
+        more = f'[pool.health_check]\ntype = "none"\n[pool.health_check.agent]\nport = {port}\ninterval = "1h"\n'
+        with running_engine(tmp_path, pool({"s1": one}, more)) as engine:
+            wait_for(lambda: agent_of(engine, "s1")["line"])
+            agent.line = b"maxconn:7\n"
+            lbapp(engine, "add", "app/s2", f"127.0.0.1:{two}")
+            wait_for(lambda: agent_of(engine, "s2")["line"])
+            found = [agent_of(engine, name) for name in ("s1", "s2")]
+            assert [(each["percent"], each["connections_max"]) for each in found] == [(50, 7), (100, 7)]
+            assert agent.asked == 2, "one question is for both"
 
 
 def test_server_that_is_to_be_checked_first_gets_nobody_before(tmp_path: Path) -> None:

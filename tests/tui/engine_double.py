@@ -78,6 +78,7 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
         "health_because": "HTTP 200",
         "probe": None,
         "no_new_clients": "",
+        "is_for_nobody": False,
         "agent": None,
         "is_eligible": True,
         "weight": 100,

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import pytest
 
-from lbapp.control.messages import Event
+from lbapp.control.messages import AgentStatus, Event
 from lbapp.tui.columns import event_kind, is_server_problem, listener_kind, pool_kind, server_kind
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.listing import Kind, shown_columns
@@ -33,6 +33,20 @@ def test_every_column_gives_text_and_order_for_its_items() -> None:
     assert has_whole_cells(server_kind(FULL, lambda _id: (1.0,)), one["pools"][0]["servers"][0])
     assert has_whole_cells(pool_kind(FULL, lambda _id: (1.0,)), one["pools"][0])
     assert has_whole_cells(listener_kind(), one["listeners"][0])
+
+
+def test_weight_stands_out_that_an_operator_or_an_agent_has_changed() -> None:
+    one = server("app", "s1")
+    weight = next(column for column in server_kind(FULL, lambda _id: ()).columns if column.title == "wgt")
+    agent: AgentStatus = {
+        "at": 1.0, "line": "", "error": "", "down": "", "no_new_clients": "", "percent": 100, "connections_max": 9,
+    }  # fmt: skip
+    one["agent"] = agent
+    assert weight.tone(one) == "plain"
+    one["agent"] = {**agent, "percent": 50}
+    assert weight.tone(one) == "warn"
+    one["agent"], one["weight"] = None, 7
+    assert weight.tone(one) == "warn"
 
 
 def test_event_that_tells_of_trouble_is_a_problem() -> None:

@@ -33,6 +33,16 @@ def test_drain_tells_its_time_left_and_an_overdue_one_is_bad() -> None:
     assert state_of(one, FULL) == ("! OVERDUE", "bad")
 
 
+def test_server_that_asks_for_no_new_clients_and_one_that_asks_for_nobody_have_words_of_their_own() -> None:
+    one = server("app", "s1")
+    one["no_new_clients"] = "its agent says drain"
+    assert state_of(one, FULL) == ("▶ NO NEW", "warn")
+    one["no_new_clients"], one["is_for_nobody"] = "its agent says maint", True
+    assert state_of(one, FULL) == ("■ NOBODY", "warn")
+    one["admin"] = "maint"
+    assert state_of(one, FULL) == ("■ MAINT", "calm"), "the operator's wish stands first"
+
+
 def test_linux_console_gets_only_what_its_font_has() -> None:
     assert glyphs_for({"TERM": "linux"}) is LINUX_CONSOLE
     assert glyphs_for({"TERM": "xterm-256color"}) is FULL

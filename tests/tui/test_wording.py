@@ -40,6 +40,32 @@ def test_page_tells_what_the_agent_said() -> None:
     assert "agent       not asked yet" in server_page(one, FULL, 100.0)
 
 
+def test_page_tells_what_share_and_what_limit_the_agent_asks_for() -> None:
+    one = server("app", "s1")
+    agent: AgentStatus = {
+        "at": 90.0, "line": "", "error": "", "down": "", "no_new_clients": "", "percent": 50, "connections_max": 20,
+    }  # fmt: skip
+    one["agent"] = agent
+    page = server_page(one, FULL, 100.0)
+    assert "weight      100 (100 in the file), 50% of it by its agent" in page
+    assert "limit       20 in flight by its agent (none in the file)" in page
+    one["connections_max"] = 50
+    assert "limit       20 in flight by its agent (50 in the file)" in server_page(one, FULL, 100.0)
+    one["connections_max"] = 20
+    one["agent"] = {**agent, "percent": 100}
+    page = server_page(one, FULL, 100.0)
+    assert "limit       20 in flight\n" in page
+    assert "weight      100 (100 in the file)\n" in page
+
+
+def test_page_tells_whether_new_clients_or_nobody_at_all_may_come() -> None:
+    one = server("app", "s1")
+    one["is_eligible"], one["no_new_clients"] = False, "its agent says drain"
+    assert "NO NEW, takes no new clients: its agent says drain" in server_page(one, FULL, 100.0)
+    one["is_for_nobody"], one["no_new_clients"] = True, "its agent says maint"
+    assert "NOBODY, takes no clients at all: its agent says maint" in server_page(one, FULL, 100.0)
+
+
 def test_page_of_a_server_that_is_gone_says_so() -> None:
     assert "not there" in server_page(None, FULL, 0.0)
 

@@ -7,9 +7,12 @@ Invariants: a line of any bytes has an answer; what is not known is named and ot
 of stays as it was.
 
     75%                     of the weight that the server has, 0% to 256%
-    up, down, stopped, fail health; the last three take the server out, with the reason after #
-    ready, drain, maint     whether it takes new clients: with drain those that had it may come back, with maint nobody may
+    down, fail, failed, stopped, up     health; all but `up` take the server out, with the reason after #, and `up` ends that
+    drain, maint, ready     whom it takes: with drain those that had it may come back, with maint nobody may; `ready` ends both
     maxconn:N               requests in flight at most, 0: no limit
+
+Source: the words of HAProxy's agent-check. There, too, `up` does not end what `drain` began, nor `ready` what `down` began. There
+they change the operator's own state, here they stand beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ _SEPARATOR: Final = re.compile(r"[ \t,]+")
 _PERCENT: Final = re.compile(r"([0-9]{1,3})%").fullmatch
 _MAXCONN: Final = re.compile(r"maxconn:([0-9]{1,6})").fullmatch
 PERCENT_MAX: Final = 256
-_DOWN: Final = frozenset({"down", "stopped", "fail"})
+_DOWN: Final = frozenset({"down", "fail", "failed", "stopped"})
 _NOBODY: Final = "maint"
 _NO_NEW_CLIENTS: Final = frozenset({"drain", _NOBODY})
 _REASON_LETTERS_MAX: Final = 120

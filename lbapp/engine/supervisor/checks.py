@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import time
 from random import Random
-from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -25,9 +24,8 @@ from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.targets import Member, Target, Targets
+from lbapp.model.limits import PROBES_AT_ONCE_MAX
 from lbapp.model.states import AdminState, HealthState
-
-PROBES_AT_ONCE_MAX: Final = 256
 
 _log = logging.getLogger("lbapp")
 

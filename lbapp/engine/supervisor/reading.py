@@ -249,6 +249,7 @@ class StatusReader:
             "health_because": state.because,
             "probe": state.probe,
             "no_new_clients": state.no_new_clients,
+            "is_for_nobody": state.is_for_nobody,
             "agent": agent_status(state),
             "is_eligible": is_eligible,
             "weight": state.weight,

@@ -60,7 +60,8 @@ class ServerState:
     changed_at: float | None = None
     changed_by: Actor | None = None
     revision: int = 0
-    admin_changed: Signal = field(default_factory=Signal)
+    admin_watchers: list[Signal] = field(default_factory=list)  # fired when the operator wants something else of it
+    maintenances: int = 0  # how often it has gone into maintenance
     checked: HealthState = HealthState.UNKNOWN
     checked_reason: str = "not checked yet"
     because: str = ""
@@ -81,6 +82,7 @@ class ServerState:
             self.weight = before.weight
         self.admin, self.is_hard, self.revision = before.admin, before.is_hard, before.revision
         self.changed_at, self.changed_by = before.changed_at, before.changed_by
+        self.maintenances = before.maintenances
         self.is_leaving, self.was_out, self.warming_since = before.is_leaving, before.was_out, before.warming_since
         if (before.server.host, before.server.port) != (self.server.host, self.server.port):
             return
@@ -127,7 +129,7 @@ class ServerState:
     @property
     def admin_for_workers(self) -> AdminState:
         """What workers are to do: of a server that leaves, drains hard, or whose agent says maint, nobody gets anything new."""
-        is_for_nobody = self.is_leaving or self.is_hard or self.wish.is_for_nobody
+        is_for_nobody = self.is_leaving or self.is_hard or self.is_for_nobody
         return AdminState.MAINT if is_for_nobody else self.admin
 
     @property
@@ -136,6 +138,11 @@ class ServerState:
         if self.wish.no_new_clients:
             return f"its agent says {self.wish.no_new_clients}"
         return "its health check says 404" if self.is_not_found else ""
+
+    @property
+    def is_for_nobody(self) -> bool:
+        """Say whether the server itself asks for nobody at all, not even for who had it."""
+        return self.wish.is_for_nobody
 
     @property
     def weight_for_workers(self) -> int:

@@ -116,9 +116,11 @@ class ServerStates:
         state.admin, state.is_hard = admin, is_hard
         self._mark(state, actor)
         if admin is AdminState.MAINT:
+            state.maintenances += 1
             self._forget_health(state)
         self._write(state)
-        state.admin_changed.fire()
+        for watcher in state.admin_watchers:
+            watcher.fire()
         return self._events.add(
             "admin_state_changed",
             state.server.id,
@@ -155,7 +157,7 @@ class ServerStates:
 
     def set_wish(self, state: ServerState, wish: Wish) -> None:
         """Take over what the server's agent says."""
-        before, asked = state.wish, state.no_new_clients
+        before, asked = state.wish, (state.no_new_clients, state.is_for_nobody)
         if before == wish:
             return
         state.wish = wish
@@ -170,7 +172,8 @@ class ServerStates:
     def set_not_found(self, state: ServerState, *, is_not_found: bool) -> None:
         """Take over whether the health check says that the server wants no new clients."""
         if state.is_not_found is not is_not_found:
-            asked, state.is_not_found = state.no_new_clients, is_not_found
+            asked = state.no_new_clients, state.is_for_nobody
+            state.is_not_found = is_not_found
             self._say_whom_it_takes(state, asked)
             self._changed(state)
 
@@ -217,16 +220,19 @@ class ServerStates:
             change=(before.name.lower(), health.name.lower()),
         )
 
-    def _say_whom_it_takes(self, state: ServerState, before: str) -> None:
-        after = state.no_new_clients
-        if bool(before) is bool(after):
+    def _say_whom_it_takes(self, state: ServerState, before: tuple[str, bool]) -> None:
+        """Make an event where a server asks for others than `before`: why for no new clients, and whether for nobody."""
+        name, why, was_for_nobody = state.server.id, state.no_new_clients, before[1]
+        if (bool(why), state.is_for_nobody) == (bool(before[0]), was_for_nobody):
             return
-        if after:
-            message = f"{state.server.id} asks for no new clients: {after}"
-            self._events.add("server_asks_for_no_new_clients", state.server.id, message, change=(None, after))
+        if state.is_for_nobody:
+            kind, message = "server_asks_for_nobody", f"{name} asks for nobody, not even for who had it: {why}"
+        elif why:
+            again = "; who had it may come back" if was_for_nobody else ""
+            kind, message = "server_asks_for_no_new_clients", f"{name} asks for no new clients: {why}{again}"
         else:
-            message = f"{state.server.id} takes new clients again"
-            self._events.add("server_takes_new_clients", state.server.id, message, change=(before, None))
+            kind, message = "server_takes_new_clients", f"{name} takes new clients again"
+        self._events.add(kind, name, message, change=(before[0] or None, why or None))
 
     def _changed(self, state: ServerState) -> None:
         self.revision += 1
@@ -294,7 +300,8 @@ class ServerStates:
     def _warm_up(self, state: ServerState) -> None:
         """Begin the slow start of a server that has come back, or go on with it."""
         settings = state.pool.passive.slow_start
-        is_out = state.admin is AdminState.MAINT or not state.is_healthy
+        # A server that asks for no new clients is too busy, or restarts: all of them at once would bring it back there.
+        is_out = state.admin is AdminState.MAINT or not state.is_healthy or bool(state.no_new_clients)
         now_s = time.monotonic()
         if settings is not None and state.was_out and not is_out:
             state.warming_since = now_s

@@ -80,7 +80,7 @@ class Targets:
         return self._of.get(state.row)
 
     def add(self, state: ServerState) -> Target | None:
-        """Take in a server; return its target if that is a new one. Members share one signal for the operator's changes."""
+        """Take in a server, whose target is woken by the operator's changes; return the target if that is a new one."""
         if state.pool.health_check.type is CheckType.NONE:
             return None
         key = _key_of(state)
@@ -91,7 +91,7 @@ class Targets:
         member = Member(state)
         target.members.append(member)
         self._of[state.row] = target, member
-        state.admin_changed = target.wake
+        state.admin_watchers.append(target.wake)
         return target if is_new else None
 
     def remove(self, state: ServerState) -> None:

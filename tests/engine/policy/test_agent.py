@@ -19,6 +19,7 @@ from lbapp.engine.policy.agent import NO_WISH, Wish, read_line, weight_of
         (b"down", Wish(down="down")),
         (b"DOWN # disk is full ", Wish(down="down: disk is full")),
         (b"stopped", Wish(down="stopped")),
+        (b"failed", Wish(down="failed")),
         (b"fail#x\x1by", Wish(down="fail: x?y")),
         (b"drain", Wish(no_new_clients="drain")),
         (b"maint,maxconn:30\t10%", Wish(no_new_clients="maint", percent=10, connections_max=30)),
@@ -32,6 +33,7 @@ def test_what_a_line_does_not_speak_of_stays_as_it_was() -> None:
     before = Wish("down: disk", "drain", 50, 7)
     assert read_line(b"up", before)[0] == Wish("", "drain", 50, 7)
     assert read_line(b"ready", before)[0] == Wish("down: disk", "", 50, 7)
+    assert read_line(b"up ready", before)[0] == Wish("", "", 50, 7)
     assert read_line(b"100% maxconn:0", before)[0] == Wish("down: disk", "drain", 100, 0)
 
 

@@ -26,6 +26,7 @@ from lbapp.engine.policy.health import (
 )
 from lbapp.model.entities import HealthCheck
 from lbapp.model.health import NotFoundMeans
+from lbapp.model.limits import PASSIVE_LOOK_INTERVAL_S
 from lbapp.model.states import HEALTH_TRANSITIONS, HealthState
 
 CHECK = HealthCheck(fall=3, rise=2)
@@ -178,3 +179,21 @@ def test_server_that_dies_is_found_within_the_time_that_the_defaults_promise(is_
         now_s = started_s + (check.timeout_s if is_hanging else 0.0)
         record = observe(record, BAD, check)[0]
     assert now_s == within_s
+
+
+@pytest.mark.parametrize(
+    ("is_hanging", "within_s"), [pytest.param(False, 2.5, id="refused"), pytest.param(True, 6.5, id="hanging")]
+)
+def test_server_that_dies_under_traffic_is_found_within_the_time_that_the_defaults_promise(
+    is_hanging: bool, within_s: float
+) -> None:
+    """It dies right after a probe that has succeeded; the first failed request is looked at as late as may be."""
+    check = HealthCheck()
+    record, _ = observe(HealthRecord(), GOOD, check)
+    started_s = max(PASSIVE_LOOK_INTERVAL_S, soonest_s(0.0, check))
+    fast_left, now_s = check.fall, 0.0
+    while record.state is not DOWN:
+        now_s = started_s + (check.timeout_s if is_hanging else 0.0)
+        record, _ = observe(record, BAD, check)
+        started_s, fast_left = max(now_s, started_s + interval_s(record, check, fast_left)), fast_left - 1
+    assert within_s - 0.5 < now_s <= within_s

@@ -8,6 +8,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.slow_start import grow
 from lbapp.model.entities import CheckType, HealthCheck, Pool, Server
@@ -75,6 +76,26 @@ async def test_every_return_is_slow_and_an_ordinary_one_is_not() -> None:
         assert state.share_permille == 1000
         own.states.end_ejection(state)
         assert state.share_permille == 100
+
+
+@pytest.mark.parametrize("word", ["drain", "maint"])
+async def test_return_of_a_server_whose_agent_asked_for_no_clients_is_slow(word: str) -> None:
+    with parts(replace(configured(), pools=(pool(SlowStart(60.0)),), listeners=())) as own:
+        state = own.server("s1")
+        own.states.set_wish(state, Wish(percent=50))
+        assert state.share_permille == 1000  # another share of its weight is no return
+        own.states.set_wish(state, Wish(no_new_clients=word))
+        assert (state.share_permille, state.warming_since) == (1000, None)
+        own.states.set_wish(state, NO_WISH)
+        assert own.state_cell("s1", at.STATE_SHARE_PERMILLE) == 100
+
+
+async def test_return_of_a_server_whose_check_said_404_is_slow() -> None:
+    with parts(replace(configured(), pools=(pool(SlowStart(60.0)),), listeners=())) as own:
+        state = own.server("s1")
+        own.states.set_not_found(state, is_not_found=True)
+        own.states.set_not_found(state, is_not_found=False)
+        assert own.state_cell("s1", at.STATE_SHARE_PERMILLE) == 100
 
 
 async def test_without_a_slow_start_a_return_is_a_return() -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
 from lbapp.control.messages import Actor
+from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
 from lbapp.model.states import AdminState, HealthState
 from tests.engine.supervisor.support import parts
@@ -58,6 +61,40 @@ async def test_maintenance_forgets_the_health() -> None:
         assert own.state_cell("s1", at.STATE_HEALTH) == HealthState.UNKNOWN
         assert own.server("s1").health_reason == "in maintenance"
         assert own.kinds() == ["server_went_down", "admin_state_changed"]
+
+
+async def test_each_change_of_whom_a_server_asks_for_is_an_event() -> None:
+    with parts() as own:
+        state = own.server("s1")
+        drain, maint = Wish(no_new_clients="drain"), Wish(no_new_clients="maint")
+        for wish in (drain, maint, drain, NO_WISH, maint, replace(maint, percent=50), NO_WISH):
+            own.states.set_wish(state, wish)
+        told = [(each["kind"].removeprefix("server_"), each["before"], each["after"]) for each in own.events.after(0)]
+        assert told == [
+            ("asks_for_no_new_clients", None, "its agent says drain"),
+            ("asks_for_nobody", "its agent says drain", "its agent says maint"),
+            ("asks_for_no_new_clients", "its agent says maint", "its agent says drain"),
+            ("takes_new_clients", "its agent says drain", None),
+            ("asks_for_nobody", None, "its agent says maint"),
+            ("agent_weight_changed", 100, 50),
+            ("agent_weight_changed", 50, 100),
+            ("takes_new_clients", "its agent says maint", None),
+        ]
+        assert own.events.after(1)[0]["message"] == (
+            "app/s1 asks for nobody, not even for who had it: its agent says maint"
+        )
+        assert own.events.after(2)[0]["message"] == (
+            "app/s1 asks for no new clients: its agent says drain; who had it may come back"
+        )
+
+
+async def test_agent_that_repeats_what_a_404_said_is_no_event() -> None:
+    with parts() as own:
+        state = own.server("s1")
+        own.states.set_not_found(state, is_not_found=True)
+        own.states.set_wish(state, Wish(no_new_clients="drain"))
+        own.states.set_not_found(state, is_not_found=False)
+        assert own.kinds() == ["server_asks_for_no_new_clients"]
 
 
 async def test_waiting_readers_are_woken_by_a_change() -> None:

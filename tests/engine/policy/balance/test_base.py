@@ -67,5 +67,5 @@ def test_idle_pool_of_equals_is_shared_evenly(name: AlgorithmName) -> None:
 @each_algorithm
 def test_only_those_that_go_by_latency_learn_from_answers(name: AlgorithmName) -> None:
     algorithm = build(name, pool(100, 100))
-    assert algorithm.observes == (name in (AlgorithmName.LEAST_RESPONSE_TIME, AlgorithmName.PREQUAL))
+    assert algorithm.observes == name.learns == (name in (AlgorithmName.LEAST_RESPONSE_TIME, AlgorithmName.PREQUAL))
     algorithm.observe(0, 1_000, False, 0.0)

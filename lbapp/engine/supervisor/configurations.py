@@ -124,10 +124,6 @@ class Configurations:
         """Return the configuration of a number."""
         return next((each for each in self.kept if each.number == number), None)
 
-    def confirm(self, kept: Kept) -> None:
-        """Note that a configuration stays. Raises NotKept."""
-        self.mark(kept, APPLIED)
-
     def mark(self, kept: Kept, state: str) -> None:
         """Note what has become of a configuration. Raises NotKept."""
         marked = replace(kept, state=state, confirm_by=None)

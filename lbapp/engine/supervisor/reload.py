@@ -25,6 +25,7 @@ from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
 from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import (
+    APPLIED,
     EDITED,
     REVERTED,
     UNCONFIRMED,
@@ -138,7 +139,7 @@ class Reloads:
                     "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
                 )
             try:
-                await anyio.to_thread.run_sync(self._configurations.confirm, pending)
+                await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
             except NotKept as error:
                 raise RequestRefused("not_recorded", str(error), "Make it writable, then repeat", 503) from error
             self._lasting.applied = confirmed = self._configurations.number(pending.number)

@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus, Status
+from tests.engine.worker.harness import TcpServer, answering
 
 _Value = TypeVar("_Value")
+
+NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 
 def wait_for(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
@@ -99,6 +102,24 @@ def running_engine(folder: Path, toml: str, state_dir: Path | None = None) -> It
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Do at this engine what an operator does on the command line."""
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def servers(*names: str) -> Iterator[dict[str, int]]:
+    """Run servers (without names: s1, s2, s3) that answer with their names; return their ports."""
+    with ExitStack() as stack:
+        ports = {}
+        for name in names or ("s1", "s2", "s3"):
+            found = TcpServer(answering(name.encode()))
+            stack.callback(found.close)
+            ports[name] = found.port
+        yield ports
 
 
 def pool_toml(name: str, ports: dict[str, int], *, algorithm: str = "round_robin", extra: str = "") -> str:

@@ -7,11 +7,7 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,35 +15,18 @@ import pytest
 from lbapp.control.changes import ServerPatch
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
-from tests.engine.worker.harness import TcpServer, answering
-from tests.system.harness import Engine, listener_toml, pool_toml, running_engine
+from tests.system.harness import NO_CHECK, Engine, lbapp, listener_toml, pool_toml, running_engine, servers
 
 pytestmark = pytest.mark.system
 
 
-@contextmanager
-def servers(count: int = 3) -> Iterator[dict[str, int]]:
-    with ExitStack() as stack:
-        ports = {}
-        for number in range(1, count + 1):
-            found = TcpServer(answering(b"%d" % number))
-            stack.callback(found.close)
-            ports[f"s{number}"] = found.port
-        yield ports
-
-
 def toml(ports: dict[str, int], more: str = "") -> str:
-    return listener_toml("app") + pool_toml("app", ports, extra='[pool.health_check]\ntype = "none"\n') + more
+    return listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK) + more
 
 
 def intended(engine: Engine) -> dict[str, tuple[str, int]]:
     (pool,) = engine.status()["pools"]
     return {each["name"]: (each["admin"], each["weight"]) for each in pool["servers"]}
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_changes_hold_after_a_restart_and_drains_go_on_where_they_were(tmp_path: Path) -> None:

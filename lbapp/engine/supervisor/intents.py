@@ -164,7 +164,7 @@ class Intents:
 
     def _make(self, intent: Intent) -> None:
         change = intent.change
-        left_s = None if change.until is None else max(0.0, change.until - time.time())
+        left_s = None if change.until is None else _left_s(change.until, intent.action.at)
         if change.on == NODE and change.setting is Setting.STATE:
             self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if left_s is None else left_s)
         elif change.setting is Setting.PUBLISHED:
@@ -237,6 +237,11 @@ class Intents:
     @staticmethod
     def _file_value(state: ServerState, setting: Setting) -> Value:
         return state.server.weight if setting is Setting.WEIGHT else READY
+
+
+def _left_s(until: float, at: float) -> float:
+    """Return what is left of a time that was given at `at`; never more than was given, whatever became of the clock."""
+    return max(0.0, min(until - time.time(), until - at))
 
 
 def _who(intent: Intent) -> str:

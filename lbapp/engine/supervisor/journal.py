@@ -94,6 +94,7 @@ class Journal:
         self.actions = found.actions
         if found.problems:
             kept = self.path.with_name(f"{self.path.name}.damaged-{time.time():.0f}")
+            kept.touch(mode=0o600)
             kept.write_bytes(data)
             self._rewrite()
             return [f"{problem}; the whole is kept as {kept}" for problem in found.problems]

@@ -79,10 +79,10 @@ def engine_command(configuration: Path, control: Path) -> list[str]:
 
 
 @contextmanager
-def running_engine(folder: Path, toml: str, state_dir: Path | None = None) -> Iterator[Engine]:
+def running_engine(folder: Path, toml: str, state_dir: Path | None = None, *, workers: int = 2) -> Iterator[Engine]:
     """Run an engine with this configuration until the block ends. `state_dir` None: the folder."""
     configuration, control, log = folder / "lbapp.toml", folder / "c.sock", folder / "engine.log"
-    configuration.write_text(f'[engine]\nworkers = 2\nstate_dir = "{state_dir or folder}"\n' + toml)
+    configuration.write_text(f'[engine]\nworkers = {workers}\nstate_dir = "{state_dir or folder}"\n' + toml)
     with log.open("wb") as output:
         process = subprocess.Popen(engine_command(configuration, control), stderr=output, stdout=output)
     engine = Engine(process, control, log)

@@ -75,7 +75,7 @@ class Journal:
         except BlockingIOError:
             return [self._fail("another engine writes it")]
         except OSError as error:
-            return [self._fail(error.strerror or str(error))]
+            return [self._fail(error.strerror or str(error)), *self._look()]
         try:
             return self._take_in()
         except OSError as error:
@@ -85,6 +85,15 @@ class Journal:
         self.failure = f"the journal {self.path} cannot be used: {reason}"
         self.close()
         return self.failure
+
+    def _look(self) -> list[str]:
+        """Read what is there where nothing can be written, such as on a disk that has become read-only."""
+        try:
+            found = read_back(self.path.read_bytes())
+        except OSError:
+            return []
+        self.actions = found.actions
+        return found.problems
 
     def _take_in(self) -> list[str]:
         assert self._file is not None

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus, Status
-from tests.engine.worker.harness import TcpServer, answering
+from tests.engine.worker.harness import TcpServer, answering, read_head
 
 _Value = TypeVar("_Value")
 
@@ -122,6 +122,24 @@ def servers(*names: str) -> Iterator[dict[str, int]]:
         yield ports
 
 
+@contextmanager
+def waiting_server() -> Iterator[tuple[int, threading.Event]]:
+    """Run a server that answers one request of a connection, `slow`, when the event is set; return its port and the event."""
+    may_answer = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        may_answer.wait(60)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+
+    server = TcpServer(handle)
+    try:
+        yield server.port, may_answer
+    finally:
+        may_answer.set()
+        server.close()
+
+
 def pool_toml(name: str, ports: dict[str, int], *, algorithm: str = "round_robin", extra: str = "") -> str:
     """Return a pool with a quick TCP check; `extra` goes between the pool and its servers."""
     servers = "".join(
@@ -149,7 +167,7 @@ class Load:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.clients)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.engine.worker.harness import TcpServer, answering, read_head
-from tests.system.harness import NO_CHECK, Load, free_port, lbapp, pool_toml, running_engine, wait_for
+from tests.engine.worker.harness import read_head
+from tests.system.harness import (
+    NO_CHECK,
+    Load,
+    free_port,
+    lbapp,
+    pool_toml,
+    running_engine,
+    servers,
+    wait_for,
+    waiting_server,
+)
 from tests.system.test_reload import connect, listener, reload, served
 
 pytestmark = pytest.mark.system
@@ -47,51 +55,45 @@ class Clock:
 def test_clock_that_jumps_fails_no_request_and_neither_shortens_nor_lengthens_what_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port, may_answer, clock = free_port(), threading.Event(), Clock(tmp_path, monkeypatch)
-
-    def slow(connection: socket.socket) -> None:
-        read_head(connection)
-        may_answer.wait(60)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
-
-    quick, other = TcpServer(answering(b"s1")), TcpServer(slow)
-    pools = pool_toml("app", {"s1": quick.port, "s2": other.port}, algorithm="least_connections", extra=NO_CHECK)
-    first, second = listener(port) + pools, listener(port) + pools + "weight = 50\n"
-    with running_engine(tmp_path, first) as engine, connect(port) as held:
-        assert lbapp(engine, "drain", "app/s1", "--force").returncode == 0
-        held.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        wait_for(lambda: engine.server("app/s2")["in_flight"] == 1)
-        assert lbapp(engine, "ready", "app/s1").returncode == 0
-        assert lbapp(engine, "drain", "app/s2", "--timeout", "10m").returncode == 0
-        assert reload(engine, second, confirm_s=600)["applied"]
-        workers = engine.worker_pids()
-        with Load(port) as load:
-            for off_by_s in (DAY_S, -DAY_S):
-                clock.jump(off_by_s)
-                answered = load.answered
-                wait_for(lambda seen=answered: load.answered > seen + 200)  # type: ignore[misc]
-                drain = engine.server("app/s2")["drain"]
-                assert drain is not None
-                assert drain["phase"] == "draining"
-                assert 500 < drain["remaining_s"] <= 600
-                assert lbapp(engine, "weight", "app/s1", str(off_by_s % 7 + 1)).returncode == 0, "changes are recorded"
-        assert load.failures == []
-        assert engine.worker_pids() == workers
-        assert engine.server("app/s2")["configured_weight"] == 50, "it waits to be confirmed"
-        with engine.client() as client:
-            times = [event["at"] for event in client.events()]
-        assert max(times) - min(times) > DAY_S, "the engine's clock did jump"
-        may_answer.set()
-        assert read_head(held)[1] == b"slow"
-        engine.process.send_signal(signal.SIGKILL)
-        engine.process.wait(20)
-    clock.jump(-2 * DAY_S)  # all that was given is in the future now
-    with running_engine(tmp_path, second) as engine:
-        drain = engine.server("app/s2")["drain"]
-        assert drain is not None
-        assert drain["timeout_s"] <= 600
-        with engine.client() as client:
-            assert [each["state"] for each in client.configurations() if each["is_serving"]] == ["unconfirmed"]
-        assert served(engine) == {"app/s1", "app/s2"}
-    quick.close()
-    other.close()
+    port, clock = free_port(), Clock(tmp_path, monkeypatch)
+    with servers("s1") as ports, waiting_server() as (slow, may_answer):
+        pools = pool_toml("app", {**ports, "s2": slow}, algorithm="least_connections", extra=NO_CHECK)
+        first, second = listener(port) + pools, listener(port) + pools + "weight = 50\n"
+        with running_engine(tmp_path, first) as engine, connect(port) as held:
+            assert lbapp(engine, "drain", "app/s1", "--force").returncode == 0
+            held.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            wait_for(lambda: engine.server("app/s2")["in_flight"] == 1)
+            assert lbapp(engine, "ready", "app/s1").returncode == 0
+            assert lbapp(engine, "drain", "app/s2", "--timeout", "10m").returncode == 0
+            assert reload(engine, second, confirm_s=600)["applied"]
+            workers = engine.worker_pids()
+            with Load(port) as load:
+                for off_by_s in (DAY_S, -DAY_S):
+                    clock.jump(off_by_s)
+                    answered = load.answered
+                    wait_for(lambda seen=answered: load.answered > seen + 200)  # type: ignore[misc]
+                    drain = engine.server("app/s2")["drain"]
+                    assert drain is not None
+                    assert drain["phase"] == "draining"
+                    assert 500 < drain["remaining_s"] <= 600
+                    assert lbapp(engine, "weight", "app/s1", str(off_by_s % 7 + 1)).returncode == 0, (
+                        "changes are recorded"
+                    )
+            assert load.failures == []
+            assert engine.worker_pids() == workers
+            assert engine.server("app/s2")["configured_weight"] == 50, "it waits to be confirmed"
+            with engine.client() as client:
+                times = [event["at"] for event in client.events()]
+            assert max(times) - min(times) > DAY_S, "the engine's clock did jump"
+            may_answer.set()
+            assert read_head(held)[1] == b"slow"
+            engine.process.send_signal(signal.SIGKILL)
+            engine.process.wait(20)
+        clock.jump(-2 * DAY_S)  # all that was given is in the future now
+        with running_engine(tmp_path, second) as engine:
+            drain = engine.server("app/s2")["drain"]
+            assert drain is not None
+            assert drain["timeout_s"] <= 600
+            with engine.client() as client:
+                assert [each["state"] for each in client.configurations() if each["is_serving"]] == ["unconfirmed"]
+            assert served(engine) == {"app/s1", "app/s2"}

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.model.errors import RequestRefused
-from tests.engine.worker.harness import TcpServer, read_head
+from tests.engine.worker.harness import read_head
 from tests.system.harness import (
     NO_CHECK,
     Engine,
@@ -25,6 +24,7 @@ from tests.system.harness import (
     running_engine,
     servers,
     wait_for,
+    waiting_server,
 )
 from tests.system.test_reload import connect, listener, reload, served
 
@@ -113,33 +113,26 @@ def test_what_cannot_be_taken_back_yet_is_taken_back_later(tmp_path: Path) -> No
 
 
 def test_engine_that_is_about_to_leave_takes_nothing_back_and_the_next_one_does(tmp_path: Path) -> None:
-    port, may_answer = free_port(), threading.Event()
-
-    def slow(connection: socket.socket) -> None:
-        read_head(connection)
-        may_answer.wait(20)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
-
-    server = TcpServer(slow)
-    ports = {"s1": server.port, "s2": server.port}
-    first, second = listener(port) + app(ports, "s1"), listener(port) + app(ports, "s2")
-    with running_engine(tmp_path, first) as engine, connect(port) as asking:
-        confirm_by = reload(engine, second, confirm_s=1)["confirm_by"]
-        assert confirm_by is not None
-        asking.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        wait_for(lambda: engine.server("app/s2")["in_flight"] == 1)
-        engine.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: engine.status()["engine"]["phase"] == "draining")
-        used_s = _cpu_s(engine)
-        wait_for(lambda: time.time() > confirm_by + 1)
-        assert _cpu_s(engine) - used_s < 0.8, "it does not try again and again"
-        assert "configuration_not_reverted" not in engine.events()
-        may_answer.set()
-        assert read_head(asking)[1] == b"slow"
-        assert engine.process.wait(20) == 0
-    with running_engine(tmp_path, second) as engine:
-        assert served(engine) == {"app/s1"}
-    server.close()
+    port = free_port()
+    with waiting_server() as (slow, may_answer):
+        ports = {"s1": slow, "s2": slow}
+        first, second = listener(port) + app(ports, "s1"), listener(port) + app(ports, "s2")
+        with running_engine(tmp_path, first) as engine, connect(port) as asking:
+            confirm_by = reload(engine, second, confirm_s=4)["confirm_by"]
+            assert confirm_by is not None
+            asking.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            wait_for(lambda: engine.server("app/s2")["in_flight"] == 1)
+            engine.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: engine.status()["engine"]["phase"] == "draining")
+            used_s = _cpu_s(engine)
+            wait_for(lambda: time.time() > confirm_by + 2)
+            assert _cpu_s(engine) - used_s < 0.8, "it does not try again and again"
+            assert "configuration_not_reverted" not in engine.events()
+            may_answer.set()
+            assert read_head(asking)[1] == b"slow"
+            assert engine.process.wait(20) == 0
+        with running_engine(tmp_path, second) as engine:
+            assert served(engine) == {"app/s1"}
 
 
 def _cpu_s(engine: Engine) -> float:
@@ -153,26 +146,19 @@ def _history(engine: Engine) -> list[dict[str, object]]:
 
 
 def test_drain_that_waits_says_that_somebody_took_the_server_away(tmp_path: Path) -> None:
-    port, may_answer = free_port(), threading.Event()
-
-    def slow(connection: socket.socket) -> None:
-        read_head(connection)
-        may_answer.wait(20)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
-
-    server = TcpServer(slow)
-    text = listener(port) + app({"s1": server.port, "s2": server.port}, "s1", "s2")
-    with running_engine(tmp_path, text) as engine, connect(port) as asking:
-        asking.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        wait_for(lambda: sum(engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
-        held = "app/s1" if engine.server("app/s1")["in_flight"] else "app/s2"
-        command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "drain", held, "--wait"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
-            wait_for(lambda: engine.server(held)["admin"] == "drain")
-            assert lbapp(engine, "remove", held).returncode == 0
-            _, said = waiting.communicate(timeout=20)
-        assert waiting.returncode == 1
-        assert f"{held} is not there any more" in said
-        may_answer.set()
-        assert read_head(asking)[1] == b"slow"
-    server.close()
+    port = free_port()
+    with waiting_server() as (slow, may_answer):
+        text = listener(port) + app({"s1": slow, "s2": slow}, "s1", "s2")
+        with running_engine(tmp_path, text) as engine, connect(port) as asking:
+            asking.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            wait_for(lambda: sum(engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
+            held = "app/s1" if engine.server("app/s1")["in_flight"] else "app/s2"
+            command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "drain", held, "--wait"]
+            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+                wait_for(lambda: engine.server(held)["admin"] == "drain")
+                assert lbapp(engine, "remove", held).returncode == 0
+                _, said = waiting.communicate(timeout=20)
+            assert waiting.returncode == 1
+            assert f"{held} is not there any more" in said
+            may_answer.set()
+            assert read_head(asking)[1] == b"slow"

@@ -338,7 +338,7 @@ def test_restart_inside_the_window_keeps_it_and_one_behind_it_starts_with_what_w
     with servers("s1", "s2") as ports:
         first, second = listener(port) + pool(ports, "s1"), listener(port) + pool(ports, "s2")
         with running_engine(tmp_path, first) as engine:
-            reload(engine, second, confirm_s=6.0)
+            reload(engine, second, confirm_s=10)
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
         with running_engine(tmp_path, second) as engine:

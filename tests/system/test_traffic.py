@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -142,41 +143,28 @@ def test_drain_closes_by_force_at_its_timeout(tmp_path: Path) -> None:
     backend.close()
 
 
-class Watched:
-    """Clients that ask again and again, each time on a new connection; a failure is known by the port it came from."""
+@dataclass
+class Watched(Load):
+    """The same; from which port each failure came is known, too."""
 
-    def __init__(self, port: int, clients: int = 6) -> None:
-        self._port = port
-        self._stop = threading.Event()
-        self.answered = 0
-        self.failures: list[tuple[int, str]] = []
-        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
-
-    def __enter__(self) -> Watched:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
+    ports: list[int] = field(default_factory=list)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with socket.create_connection(("127.0.0.1", self._port), timeout=20) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
                 own, answer = connection.getsockname()[1], b""
                 try:
                     connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
                     while data := connection.recv(65536):
                         answer += data
                 except OSError as error:
-                    self.failures.append((own, repr(error)))
-                    continue
-            if answer.endswith(b"\r\n\r\none"):
-                self.answered += 1
-            else:
-                self.failures.append((own, f"{answer!r}"))
+                    answer = repr(error).encode()
+            with self._lock:
+                if answer.endswith(b"\r\n\r\none"):
+                    self.answers["one"] = self.answers.get("one", 0) + 1
+                else:
+                    self.failures.append(repr(answer))
+                    self.ports.append(own)
 
 
 def clients_held_by(worker: int, port: int) -> set[int]:
@@ -199,7 +187,7 @@ def test_workers_killed_twenty_times_under_load_lose_only_what_they_held_and_are
     toml = listener_toml("app") + pool_toml("app", {"one": backend.port}, extra=NO_CHECK)
     with running_engine(tmp_path, toml, workers=count) as engine:
         port = engine.port()
-        with Watched(port) as load:
+        with Watched(port, clients=6) as load:
             for _ in range(4):
                 wait_for(lambda: len(set(engine.worker_pids()) - killed) == count)
                 requests_before = engine.server("app/one")["requests_total"]
@@ -215,7 +203,7 @@ def test_workers_killed_twenty_times_under_load_lose_only_what_they_held_and_are
             answered = load.answered
             wait_for(lambda: load.answered > answered + 50)
         assert len(killed) == 20
-        assert [each for each in load.failures if each[0] not in held] == []
+        assert [each for each in zip(load.ports, load.failures, strict=True) if each[0] not in held] == []
         assert len(load.failures) <= len(held)
         assert load.failures, "nobody was served when they were killed"
         assert engine.events().count("worker_died") == 20

@@ -235,6 +235,10 @@ def _wait(client: ControlClient, ids: Sequence[str]) -> None:
     while True:
         time.sleep(_WAIT_INTERVAL_S)
         servers = [each for each in _all_servers(client) if each["id"] in ids]
+        gone = [each for each in ids if each not in {server["id"] for server in servers}]
+        if gone:
+            reason = f"{', '.join(gone)} is not there any more: somebody else took it out of its pool"
+            raise RequestRefused("cancelled", reason, "See: lbapp events")
         cancelled = [each["id"] for each in servers if each["admin"] != "drain"]
         if cancelled:
             reason = f"the drain of {', '.join(cancelled)} was ended by somebody else"

@@ -81,8 +81,8 @@ def with_servers(text: str, wanted: list[Difference], servers: Mapping[str, Serv
     for each in wanted:
         pool, _, name = each["on"].partition("/")
         try:
-            found = servers.get(each["on"])
-            text = remove_server(text, pool, name) if found is None else add_server(text, pool, _fields(found))
+            is_new = bool(each["now"])  # one that has another address now is taken out first
+            text = add_server(text, pool, _fields(servers[each["on"]])) if is_new else remove_server(text, pool, name)
         except KeyError as error:
             message = f"{each['on']}: {error.args[0]} is not in the file any more; nothing was written"
             raise LbappError(message, "Look at it, then save again") from error

@@ -13,7 +13,7 @@ import click
 
 from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone, UndoRequest
+from lbapp.control.changes import ActionDone, ChangeDone, Difference, UndoRequest
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
@@ -79,11 +79,18 @@ def diff(settings: Settings) -> None:
             each["setting"],
             shown(each["in_file"]),
             shown(each["now"]),
-            "not recorded" if each["action"] is None else f"{_when(each['action'])} {each['action']['actor']['user']}",
+            _who(each),
         )
         for each in found
     ]
     say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+
+
+def _who(difference: Difference) -> str:
+    action = difference["action"]
+    if action is None:
+        return "see: lbapp history" if difference["setting"] == "server" else "not recorded"
+    return f"{_when(action)} {action['actor']['user']}"
 
 
 def _when(action: ActionDone) -> str:

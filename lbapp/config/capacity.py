@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from lbapp.config import values
 from lbapp.config.lines import Path as KeyPath
+from lbapp.config.lines import Placed
 from lbapp.config.table import STRICT, Table
 from lbapp.model.capacity import UNLIMITED, Capacity, Queue
 
@@ -40,10 +41,7 @@ class CapacityKeys(BaseModel):
         return Capacity(self.connections_max, Queue(self.queue.length_max, self.queue.timeout), self.failover)
 
 
-_Placed = tuple[KeyPath, dict[str, Any]]
-
-
-def capacity_rules(pools: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
+def capacity_rules(pools: Iterable[Placed]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what does not hold in what pools take and who takes over. Works on data of any shape."""
     pools = list(pools)
     takes_over = {

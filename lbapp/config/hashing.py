@@ -8,15 +8,16 @@ refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator
 
 from lbapp.config import values
 from lbapp.config.lines import Path as KeyPath
+from lbapp.config.lines import Placed
 from lbapp.config.table import STRICT, Table
-from lbapp.model.entities import AlgorithmName, Protocol
+from lbapp.model.entities import AlgorithmName
 from lbapp.model.hashing import BY_ADDRESS, NAMED, Hash, KeyKind
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}").fullmatch
@@ -59,16 +60,11 @@ class HashKeys(BaseModel):
         return BY_ADDRESS if table is None else Hash(table.key, table.name or "", table.balance_factor)
 
 
-_Placed = tuple[KeyPath, dict[str, Any]]
+def hash_rules(pools: Iterable[Placed], tcp_pools: Mapping[str, str]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what does not hold between algorithms and the rest of their pools. Works on data of any shape.
 
-
-def hash_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
-    """Yield what does not hold between algorithms and the rest of their pools. Works on data of any shape."""
-    tcp_pools = {
-        str(listener.get("pool")): str(listener.get("name"))
-        for _, listener in listeners
-        if listener.get("protocol") == Protocol.TCP.value
-    }
+    `tcp_pools`: the pools of tcp listeners, each with the name of its listener.
+    """
     for path, pool in pools:
         algorithm = pool.get("algorithm")
         table = pool.get("hash")

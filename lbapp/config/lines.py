@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
-from typing import Final
+from typing import Any, Final
 
 Path = tuple[str | int, ...]
+Placed = tuple[Path, dict[str, Any]]  # a table, with where it stands
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART: Final = re.compile(r"""[ \t]*("(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)[ \t]*""")

@@ -7,14 +7,14 @@ files or lines. Invariant: a key that has no meaning for the type of persistence
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lbapp.config import secrets, values
 from lbapp.config.lines import Path as KeyPath
-from lbapp.model.entities import Protocol
+from lbapp.config.lines import Placed
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
 
 _DEFAULTS: Final = Persistence(PersistenceType.IP)
@@ -79,16 +79,11 @@ class PersistenceTable(BaseModel):
         )
 
 
-_Placed = tuple[KeyPath, dict[str, Any]]
+def persistence_rules(pools: Iterable[Placed], tcp_pools: Mapping[str, str]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what does not hold in or around the pools' persistence. Works on data of any shape.
 
-
-def persistence_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
-    """Yield what does not hold in or around the pools' persistence. Works on data of any shape."""
-    tcp_pools = {
-        str(listener.get("pool")): str(listener.get("name"))
-        for _, listener in listeners
-        if listener.get("protocol") == Protocol.TCP.value
-    }
+    `tcp_pools`: the pools of tcp listeners, each with the name of its listener.
+    """
     for path, pool in pools:
         table = pool.get("persistence")
         if not isinstance(table, dict) or table.get("type") not in _OF_TYPE:

@@ -18,7 +18,7 @@ from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
-from lbapp.config.lines import Path
+from lbapp.config.lines import Path, Placed
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
@@ -28,7 +28,6 @@ from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, p
 from lbapp.model.entities import Protocol
 
 _Table = dict[str, Any]
-_Placed = tuple[Path, _Table]
 
 
 def rules(data: _Table) -> Iterator[Found]:
@@ -47,9 +46,14 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from discover_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
-    yield from persistence_rules(pools, listeners)
+    tcp_pools = {
+        str(table.get("pool")): str(table.get("name"))
+        for _, table in listeners
+        if table.get("protocol") == Protocol.TCP.value
+    }
+    yield from persistence_rules(pools, tcp_pools)
     yield from capacity_rules(pools)
-    yield from hash_rules(pools, listeners)
+    yield from hash_rules(pools, tcp_pools)
     yield from learning_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
     for path, pool in pools:
@@ -62,14 +66,14 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from admission_rules(path, listener, data.get("limits"))
 
 
-def _tables(table: _Table, path: Path, key: str) -> Iterator[_Placed]:
+def _tables(table: _Table, path: Path, key: str) -> Iterator[Placed]:
     value = table.get(key)
     for at, each in enumerate(value if isinstance(value, list) else []):
         if isinstance(each, dict):
             yield (*path, key, at), each
 
 
-def _unique_names(placed: Iterable[_Placed]) -> Iterator[Found]:
+def _unique_names(placed: Iterable[Placed]) -> Iterator[Found]:
     seen: dict[str, Path] = {}
     for path, table in placed:
         name = table.get("name")
@@ -83,7 +87,7 @@ def _unique_names(placed: Iterable[_Placed]) -> Iterator[Found]:
         seen.setdefault(name, path)
 
 
-def _binds_taken_once(listeners: Iterable[_Placed]) -> Iterator[Found]:
+def _binds_taken_once(listeners: Iterable[Placed]) -> Iterator[Found]:
     seen: dict[str, str] = {}
     for path, listener in listeners:
         value = listener.get("bind")

@@ -217,7 +217,11 @@ class ReloadDone(TypedDict):
 
 
 class ConfigurationKept(TypedDict):
-    """A configuration that was applied. `state`: applied, unconfirmed or reverted."""
+    """A configuration that was applied. `state`: applied; unconfirmed; reverted; edited, of one whose servers were added to or
+    removed while it served, so that another has taken its place.
+
+    `at` and `confirm_by` are Unix seconds; `confirm_by`: when it is taken back, while it is unconfirmed.
+    """
 
     number: int
     at: float

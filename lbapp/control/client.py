@@ -37,6 +37,7 @@ from lbapp.control.changes import (
     Undone,
     UndoRequest,
     UpgradeDone,
+    UpgradeRequest,
 )
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -175,7 +176,8 @@ class ControlClient:
 
     def upgrade(self, reason: str) -> UpgradeDone:
         """Have another engine, of what is installed now, take the place of this one. Raises RequestRefused, EngineUnreachable."""
-        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json={"reason": reason}, timeout=_RELOAD_TIMEOUT_S))
+        request: UpgradeRequest = {"reason": reason}
+        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json=request, timeout=_RELOAD_TIMEOUT_S))
 
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""

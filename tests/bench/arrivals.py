@@ -14,7 +14,7 @@ import re
 import select
 import socket
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -89,8 +89,8 @@ class Sender:
         self._counted_from_s = 0.0
         self.found = Arrivals()
 
-    def run(self, planned: Sequence[Planned]) -> Arrivals:
-        """Send everything, wait for the last answer, return what came."""
+    def run(self, planned: Sequence[Planned], is_over: Callable[[], bool] = lambda: False) -> Arrivals:
+        """Send everything, or what is due until it `is_over`; wait for the last answer, return what came."""
         left = deque(planned)
         started = perf_counter() + 0.05
         self._counted_from_s = started + self._warm_s
@@ -101,6 +101,9 @@ class Sender:
             select.select([self._epoll.fileno()], (), (), max(wait_s, 0.0))
             for number, _ in self._epoll.poll(0):
                 self._receive(self._all[number])
+            if left and is_over():
+                left.clear()
+                give_up_s = perf_counter() + LINGER_S
             while left and started + left[0].at_s <= perf_counter():
                 request = left.popleft()
                 self._send(request.head, started + request.at_s)

@@ -116,9 +116,13 @@ class Place:
 
     @contextmanager
     def load(self, rate: int, seconds: float) -> Iterator[list[Served]]:
-        """Send an open loop meanwhile, from a process of its own; what it came to is there after the block."""
+        """Send an open loop meanwhile, from a process of its own; what it came to is there after the block.
+
+        `seconds`: the longest that the block may take; a request that was not sent by then would be missed.
+        """
         out, found = self.folder / "load.json", list[Served]()
         out.unlink(missing_ok=True)
+        _end_of(out).unlink(missing_ok=True)
         command = [
             sys.executable,
             "-m",
@@ -131,7 +135,12 @@ class Place:
         ]
         with Program("the load", command, _made(self.folder / "load")):
             yield found
-            deadline = time.monotonic() + seconds + 30
+            if out.exists():
+                raise BenchError(
+                    f"the load of {seconds:.0f} s was over too soon; see whether the machine is overloaded"
+                )
+            _end_of(out).touch()
+            deadline = time.monotonic() + 30
             while not out.exists():
                 if time.monotonic() > deadline:
                     raise BenchError("the load did not come to an end; see whether the machine is overloaded")
@@ -175,7 +184,7 @@ def _decide(place: Place, options: Options) -> tuple[dict[str, Decisions], Serve
     source = random.Random(options.rounds)
     found = {kind: Decisions() for kind in _DECISIONS}
     times = options.rounds * DECISIONS_PER_ROUND
-    seconds = times * len(found) * (_WATCHED_S + 0.15) + 2  # with room for a slow machine
+    seconds = times * len(found) * (_WATCHED_S + 0.4) + 20
     with ControlClient(place.control) as client, place.load(options.rate, seconds) as served:
         for name in place.names:
             _await_request(place, name)
@@ -204,7 +213,7 @@ def _kill_workers(place: Place, options: Options) -> Served:
     """Kill workers under load."""
     source = random.Random(options.rounds)
     times = options.rounds * WORKER_KILLS_PER_ROUND
-    with ControlClient(place.control) as client, place.load(options.rate, times * 2.0 + 2) as served:
+    with ControlClient(place.control) as client, place.load(options.rate, times * 5.0 + 20) as served:
         for _ in range(times):
             victim = source.choice(_await_workers(client))
             os.kill(victim, signal.SIGKILL)
@@ -291,6 +300,11 @@ def _await_answer(port: int) -> None:
     raise BenchError("the engine does not serve 30 s after its restart; see its log")
 
 
+def _end_of(out: Path) -> Path:
+    """Return the file that is there when a load has been sent for long enough."""
+    return out.with_suffix(".end")
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
@@ -344,8 +358,8 @@ def serve(seen: Path, ports: Sequence[int]) -> None:
 
 
 def send(out: Path, port: int, rate: int, seconds: float) -> None:
-    """Be the load: send an open loop, and write what it came to."""
-    found = Sender(port).run(plan(rate, int(rate * seconds), seed=rate))
+    """Be the load: send an open loop until it is enough, and write what it came to."""
+    found = Sender(port).run(plan(rate, int(rate * seconds), seed=rate), _end_of(out).exists)
     part = out.with_suffix(".part")
     part.write_text(json.dumps({"answers": len(found.waited_ms), "errors": dict(Counter(found.errors))}))
     part.rename(out)

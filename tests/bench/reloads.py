@@ -29,7 +29,8 @@ from tests.system.service_manager import ServiceManager
 RELOADS_PER_ROUND: Final = 20
 KILLS_PER_ROUND: Final = 2
 _ALGORITHMS: Final = ("round_robin", "least_connections", "ip_hash", "least_response_time")
-_PAUSE_S: Final = 0.3
+_PAUSE_S: Final = 0.1  # before each change and behind it
+_SPARE_S: Final = 20.0  # of a load, for a slow machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _row(kind: str, found: Measured) -> list[str]:
 
 def _timed(times: int, change: Callable[[int], None], place: Place, rate: int, seconds: float) -> Measured:
     took = []
-    with place.load(rate, seconds) as served:
+    with place.load(rate, seconds + _SPARE_S) as served:
         time.sleep(_PAUSE_S)
         for number in range(times):
             began_s = time.monotonic()
@@ -90,7 +91,7 @@ def _reload(place: Place, options: Options) -> Measured:
                 if not client.reload({})["applied"]:
                     raise BenchError("a reload had nothing to do")
 
-            found = _timed(times, change, place, options.rate, times * (_PAUSE_S + 0.1) + 2)
+            found = _timed(times, change, place, options.rate, times * 1.0)
     place.configuration.write_text(text)
     return found
 
@@ -104,7 +105,7 @@ def _upgrade(place: Place, options: Options) -> Measured:
                 client.upgrade("bench")
 
         try:
-            return _timed(options.rounds, change, place, options.rate, options.rounds * (_PAUSE_S + 4) + 4)
+            return _timed(options.rounds, change, place, options.rate, options.rounds * 10.0)
         finally:
             _end(place)
 
@@ -130,7 +131,7 @@ def _kill(place: Place, options: Options) -> Measured:
             manager.start()
             _await_ready(manager, number + 2)
 
-        return _timed(times, change, place, options.rate, times * (_PAUSE_S + 3) + 4)
+        return _timed(times, change, place, options.rate, times * 10.0)
 
 
 def _await_ready(manager: ServiceManager, times: int) -> None:

@@ -139,3 +139,18 @@ def test_faults_bench_loses_no_decision_and_no_request_in_a_drain(tmp_path: Path
     assert [len(each["late_ms"]) for each in found["decisions"].values()] == [20, 20]
     assert found["engine_killed"]["acknowledged"] >= 200
     assert found["engine_killed"]["lost"] == 0
+
+
+def test_reloads_bench_changes_file_engine_and_process_and_no_request_fails(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("reloads", "--rounds", "1", "--rate", "100", "--json", str(figures))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = json.loads(figures.read_text())["results"]["lbapp"]
+    assert {kind: len(each["took_ms"]) for kind, each in found.items()} == {
+        "reload": 20,
+        "upgrade": 1,
+        "kill -9, sockets kept": 2,
+    }
+    for kind, each in found.items():
+        assert each["served"]["errors"] == {}, kind
+        assert each["served"]["answers"] > 50, kind

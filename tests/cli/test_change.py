@@ -84,11 +84,20 @@ def test_drain_that_had_to_be_forced_fails(bench: Bench) -> None:
     assert "closed by force" in result.stderr
 
 
+def end_the_drain(bench: Bench) -> None:
+    """Do what somebody else does at another terminal, once the drain is there."""
+    wait_for(lambda: all(bench.engine.server(f"app/{name}")["admin"] == "drain" for name in ("s1", "s2")))
+    with bench.engine.client() as client:
+        client.patch_servers({"servers": ["app/s1", "app/s2"], "state": "ready"})
+
+
 def test_drain_that_somebody_ends_is_not_called_drained(bench: Bench) -> None:
     bench.may_answer.clear()
     with bench.send_request():
         wait_for(lambda: sum(bench.engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
-        threading.Timer(0.6, lambda: bench.lbapp("ready", "app/*")).start()
+        other = threading.Thread(target=end_the_drain, args=(bench,))
+        other.start()
         result = bench.lbapp("drain", "app/*", "--wait", "--force")
+        other.join(20)
     assert result.exit_code == 1
     assert "ended by somebody else" in result.stderr

@@ -54,7 +54,6 @@ TESTED_BY = {
     "lbapp/engine/supervisor/upgrade.py": "tests/system/test_upgrade.py",
     "lbapp/engine/supervisor/server_state.py": "tests/engine/supervisor/test_state.py",
     "lbapp/engine/worker/generation.py": "tests/system/test_reload.py",
-    "lbapp/engine/worker/leaving.py": "tests/system/test_reload.py",
     "lbapp/engine/supervisor/intents.py": "tests/system/test_journal.py",
     "lbapp/cli/undo.py": "tests/system/test_journal.py",
     "lbapp/engine/supervisor/persistence.py": "tests/system/test_persistence.py",

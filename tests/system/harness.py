@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus, Status
+from tests.engine.worker.harness import TcpServer, answering, read_head
 
 _Value = TypeVar("_Value")
+
+NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 
 def wait_for(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
@@ -76,10 +79,10 @@ def engine_command(configuration: Path, control: Path) -> list[str]:
 
 
 @contextmanager
-def running_engine(folder: Path, toml: str, state_dir: Path | None = None) -> Iterator[Engine]:
+def running_engine(folder: Path, toml: str, state_dir: Path | None = None, *, workers: int = 2) -> Iterator[Engine]:
     """Run an engine with this configuration until the block ends. `state_dir` None: the folder."""
     configuration, control, log = folder / "lbapp.toml", folder / "c.sock", folder / "engine.log"
-    configuration.write_text(f'[engine]\nworkers = 2\nstate_dir = "{state_dir or folder}"\n' + toml)
+    configuration.write_text(f'[engine]\nworkers = {workers}\nstate_dir = "{state_dir or folder}"\n' + toml)
     with log.open("wb") as output:
         process = subprocess.Popen(engine_command(configuration, control), stderr=output, stdout=output)
     engine = Engine(process, control, log)
@@ -99,6 +102,42 @@ def running_engine(folder: Path, toml: str, state_dir: Path | None = None) -> It
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Do at this engine what an operator does on the command line."""
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def servers(*names: str) -> Iterator[dict[str, int]]:
+    """Run servers (without names: s1, s2, s3) that answer with their names; return their ports."""
+    with ExitStack() as stack:
+        ports = {}
+        for name in names or ("s1", "s2", "s3"):
+            found = TcpServer(answering(name.encode()))
+            stack.callback(found.close)
+            ports[name] = found.port
+        yield ports
+
+
+@contextmanager
+def waiting_server() -> Iterator[tuple[int, threading.Event]]:
+    """Run a server that answers one request of a connection, `slow`, when the event is set; return its port and the event."""
+    may_answer = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        read_head(connection)
+        may_answer.wait(60)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+
+    server = TcpServer(handle)
+    try:
+        yield server.port, may_answer
+    finally:
+        may_answer.set()
+        server.close()
 
 
 def pool_toml(name: str, ports: dict[str, int], *, algorithm: str = "round_robin", extra: str = "") -> str:
@@ -128,7 +167,7 @@ class Load:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(self.clients)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

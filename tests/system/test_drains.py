@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -13,17 +11,20 @@ import pytest
 
 from lbapp.control.messages import DrainStatus
 from tests.engine.worker.harness import TcpServer, answering, read_head
-from tests.system.harness import Engine, Load, listener_toml, pool_toml, request, running_engine, wait_for
+from tests.system.harness import (
+    NO_CHECK,
+    Engine,
+    Load,
+    lbapp,
+    listener_toml,
+    pool_toml,
+    request,
+    running_engine,
+    wait_for,
+)
 from tests.system.test_agents import COOKIE, cookie_of, names
 
 pytestmark = pytest.mark.system
-
-NO_CHECK = '[pool.health_check]\ntype = "none"\n'
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def drain_of(engine: Engine, server: str) -> DrainStatus:

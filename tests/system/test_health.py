@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 
 from tests.engine.worker.harness import TcpServer, answering, scripted
-from tests.system.harness import Engine, Load, free_port, listener_toml, pool_toml, running_engine, wait_for
+from tests.system.harness import (
+    Engine,
+    Load,
+    free_port,
+    lbapp,
+    listener_toml,
+    pool_toml,
+    running_engine,
+    servers,
+    wait_for,
+)
 
 pytestmark = pytest.mark.system
 
@@ -127,6 +137,35 @@ def test_server_that_only_fails_is_ejected_and_the_others_serve(tmp_path: Path) 
         assert "server_ejected" in engine.events()
         assert not engine.server("app/bad")["is_eligible"]
         assert engine.server("app/bad")["health"] == "up"
+
+
+def test_checks_that_fail_all_at_once_take_no_server_away_and_it_is_shown_loudly(tmp_path: Path) -> None:
+    checked = TcpServer(answering(b"sound"))
+    check = f'panic_threshold = 50\n[pool.health_check]\ntype = "tcp"\nport = {checked.port}\ninterval = "200ms"\n'
+    with (
+        servers() as ports,
+        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=check)) as engine,
+    ):
+        wait_for(lambda: all(engine.server(f"app/{name}")["health"] == "up" for name in ports))
+        with Load(engine.port()) as load:
+            port = checked.port
+            checked.close()
+            wait_for(lambda: all(engine.server(f"app/{name}")["health"] == "down" for name in ports))
+            before = dict(load.answers)
+            wait_for(lambda: all(load.answers.get(name, 0) > before.get(name, 0) + 20 for name in ports))
+            (pool,) = engine.status()["pools"]
+            assert pool["is_in_panic"]
+            wait_for(lambda: "pool_in_panic" in engine.events())
+            assert "PANIC" in lbapp(engine, "status").stdout
+            with engine.client() as client:
+                client.patch_server("app", "s1", {"state": "maint"})
+            asked = load.answers["s1"]
+            wait_for(lambda: load.answers["s2"] > before["s2"] + 200)
+            assert load.answers["s1"] <= asked + load.clients, "what an operator wants holds"
+            checked = TcpServer(answering(b"sound"), port=port)
+            wait_for(lambda: not engine.status()["pools"][0]["is_in_panic"])
+        assert load.failures == []
+        checked.close()
 
 
 def test_rate_of_a_server_that_comes_back_follows_the_curve(tmp_path: Path) -> None:

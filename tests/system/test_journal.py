@@ -6,48 +6,39 @@ import gc
 import json
 import os
 import random
+import resource
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lbapp.control.changes import ServerPatch
+from lbapp.control.changes import ServerPatch, ServersPatch
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
-from tests.engine.worker.harness import TcpServer, answering
-from tests.system.harness import Engine, listener_toml, pool_toml, running_engine
+from tests.system.harness import (
+    NO_CHECK,
+    Engine,
+    Load,
+    lbapp,
+    listener_toml,
+    pool_toml,
+    running_engine,
+    servers,
+    wait_for,
+)
 
 pytestmark = pytest.mark.system
 
 
-@contextmanager
-def servers(count: int = 3) -> Iterator[dict[str, int]]:
-    with ExitStack() as stack:
-        ports = {}
-        for number in range(1, count + 1):
-            found = TcpServer(answering(b"%d" % number))
-            stack.callback(found.close)
-            ports[f"s{number}"] = found.port
-        yield ports
-
-
 def toml(ports: dict[str, int], more: str = "") -> str:
-    return listener_toml("app") + pool_toml("app", ports, extra='[pool.health_check]\ntype = "none"\n') + more
+    return listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK) + more
 
 
 def intended(engine: Engine) -> dict[str, tuple[str, int]]:
     (pool,) = engine.status()["pools"]
     return {each["name"]: (each["admin"], each["weight"]) for each in pool["servers"]}
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_changes_hold_after_a_restart_and_drains_go_on_where_they_were(tmp_path: Path) -> None:
@@ -164,6 +155,83 @@ def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) 
         assert lbapp(engine, "drain", "app/s1", "--unrecorded").returncode == 0
         assert intended(engine)["s1"] == ("drain", 100)
         assert "not recorded" in lbapp(engine, "diff").stdout
+
+
+def test_every_kind_of_change_is_the_same_after_a_kill(tmp_path: Path) -> None:
+    with servers("s1", "s2", "s3", "s4", "s5", "s6") as ports:
+        text = toml(ports) + pool_toml("other", ports, extra=NO_CHECK)
+        with running_engine(tmp_path, text) as engine:
+            patches: list[ServersPatch] = [
+                {"servers": ["app/s1"], "weight": 7, "reason": "half a disk"},
+                {"servers": ["app/s2"], "state": "drain", "drain_timeout_s": 3600},
+                {"servers": ["app/s3"], "state": "drain", "hard": True, "drain_timeout_s": 7200},
+                {"servers": ["app/s4", "other/s4"], "state": "maint"},
+                {"servers": ["app/s5"], "weight": 0, "over_s": 3600},
+                {"servers": ["app/s6"], "weight": 200},
+            ]
+            with engine.client() as client:
+                for patch in patches:
+                    client.patch_servers(patch)
+                client.undo({"reason": "too much"})
+                client.patch_pool("other", {"published": False})
+                client.patch_node({"state": "drain", "drain_timeout_s": 3 * 3600})
+                differences, actions = client.differences(), client.changes(100)
+            engine.process.send_signal(signal.SIGKILL)
+            engine.process.wait(20)
+        with running_engine(tmp_path, text) as engine, engine.client() as client:
+            assert [each["on"] for each in differences if each["setting"] != "weight"] == [
+                "app/s2", "app/s3", "app/s4", "other/s4", "node", "other",
+            ]  # fmt: skip
+            assert client.differences() == differences
+            assert client.changes(100) == actions
+            node = client.status()["engine"]["drain"]
+            assert node is not None
+            assert 2 * 3600 < node["remaining_s"] <= 3 * 3600
+            drain, ramp = engine.server("app/s3")["drain"], engine.server("app/s5")["ramp"]
+            assert drain is not None
+            assert ramp is not None
+            assert (drain["hard"], ramp["after"]) == (True, 0)
+
+
+def test_disk_that_fills_up_stops_no_traffic_and_what_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    """The limit on the size of files stands for the disk: the engine can write nothing more to any."""
+    configuration = tmp_path / "lbapp.toml"
+    with servers() as ports:
+        with running_engine(tmp_path, toml(ports)) as engine:
+            assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
+            text = configuration.read_text()
+            soft, hard = resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE)
+            with Load(engine.port()) as load:
+                wait_for(lambda: load.answered > 50)
+                resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+                configuration.write_text(text + "weight = 50\n")  # of s3
+                with engine.client() as client:
+                    changes: list[Callable[[], object]] = [
+                        lambda: client.patch_server("app", "s2", {"state": "drain"}),
+                        lambda: client.patch_pool("app", {"published": False}),
+                        lambda: client.undo({}),
+                        lambda: client.reload({}),
+                        lambda: client.add_server("app", {"name": "s4", "address": "127.0.0.1:1"}),
+                    ]
+                    for change in changes:
+                        with pytest.raises(RequestRefused, match="File too large; nothing was changed") as refused:
+                            change()
+                        assert refused.value.code == "not_recorded"
+                assert intended(engine) == {"s1": ("ready", 7), "s2": ("ready", 100), "s3": ("ready", 100)}
+                assert lbapp(engine, "drain", "app/s2", "--unrecorded").returncode == 0
+                assert lbapp(engine, "reload", "--unrecorded").returncode == 0
+                assert intended(engine) == {"s1": ("ready", 7), "s2": ("drain", 100), "s3": ("ready", 50)}
+                wait_for(lambda: {"change_not_recorded", "configuration_not_kept"} <= set(engine.events()))
+                answered = load.answered
+                wait_for(lambda: load.answered > answered + 50)
+                resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+                assert lbapp(engine, "weight", "app/s3", "9").returncode == 0, "there is room again"
+            assert load.failures == []
+            engine.process.send_signal(signal.SIGKILL)
+            engine.process.wait(20)
+        with running_engine(tmp_path, toml(ports) + "weight = 50\n") as engine:
+            assert "journal_damaged" not in engine.events()
+            assert intended(engine) == {"s1": ("ready", 7), "s2": ("ready", 100), "s3": ("ready", 9)}
 
 
 # httpcore leaves the socket of a connect that failed to the collector.

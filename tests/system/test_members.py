@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.engine.worker.harness import TcpServer, answering
-from tests.system.harness import Engine, Load, listener_toml, pool_toml, request, running_engine, wait_for
+from tests.system.harness import (
+    NO_CHECK,
+    Engine,
+    Load,
+    lbapp,
+    listener_toml,
+    pool_toml,
+    request,
+    running_engine,
+    wait_for,
+)
 
 pytestmark = pytest.mark.system
-
-NO_CHECK = '[pool.health_check]\ntype = "none"\n'
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def served(engine: Engine) -> list[str]:

@@ -7,35 +7,18 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from lbapp.control.changes import ReloadDone, ReloadRequest
 from lbapp.model.errors import RequestRefused
-from tests.engine.worker.harness import TcpServer, answering, read_exactly, read_head
-from tests.system.harness import Engine, Load, free_port, request, running_engine, wait_for
+from tests.engine.worker.harness import TcpServer, read_exactly, read_head
+from tests.system.harness import NO_CHECK, Engine, Load, free_port, lbapp, request, running_engine, servers, wait_for
 
 pytestmark = pytest.mark.system
-
-NO_CHECK = '[pool.health_check]\ntype = "none"\n'
-
-
-@contextmanager
-def servers(*names: str) -> Iterator[dict[str, int]]:
-    """Run servers that answer with their names; return their ports."""
-    with ExitStack() as stack:
-        ports = {}
-        for name in names:
-            found = TcpServer(answering(name.encode()))
-            stack.callback(found.close)
-            ports[name] = found.port
-        yield ports
 
 
 def pool(ports: dict[str, int], *names: str, of: str = "app", more: str = NO_CHECK, weight: int = 100) -> str:
@@ -59,11 +42,6 @@ def reload(engine: Engine, toml: str, **how: object) -> ReloadDone:
     wanted: ReloadRequest = {**how}  # type: ignore[typeddict-item]
     with engine.client() as client:
         return client.reload(wanted)
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def connect(port: int) -> socket.socket:
@@ -360,7 +338,7 @@ def test_restart_inside_the_window_keeps_it_and_one_behind_it_starts_with_what_w
     with servers("s1", "s2") as ports:
         first, second = listener(port) + pool(ports, "s1"), listener(port) + pool(ports, "s2")
         with running_engine(tmp_path, first) as engine:
-            reload(engine, second, confirm_s=6.0)
+            reload(engine, second, confirm_s=10)
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
         with running_engine(tmp_path, second) as engine:

@@ -10,31 +10,30 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable
-from tests.engine.worker.harness import TcpServer, answering
-from tests.system.harness import Engine, Load, free_port, listener_toml, pool_toml, request, running_engine, wait_for
+from tests.engine.worker.harness import TcpServer
+from tests.system.harness import (
+    Engine,
+    Load,
+    free_port,
+    listener_toml,
+    pool_toml,
+    request,
+    running_engine,
+    servers,
+    wait_for,
+)
 from tests.system.service_manager import ServiceManager
 
 pytestmark = pytest.mark.system
 
 CHECK = '[pool.health_check]\ntype = "tcp"\ninterval = "30s"\nfast_interval = "100ms"\nfall = 1\nrise = 1\n'
-
-
-@contextmanager
-def servers(count: int = 3) -> Iterator[dict[str, int]]:
-    with ExitStack() as stack:
-        ports = {}
-        for number in range(1, count + 1):
-            found = TcpServer(answering(b"%d" % number))
-            stack.callback(found.close)
-            ports[f"s{number}"] = found.port
-        yield ports
 
 
 @contextmanager

@@ -174,8 +174,10 @@ class Api:
         if request.method == "DELETE":
             how = read_how(body := await _json_body(request), _actor(request), ("reason", "force"))
             is_forced = isinstance(body, dict) and body.get("force") is True
-            change = self.generation.commands.removal(state, is_forced=is_forced)
-            return JSONResponse(await self.reloads.edit(change, how))
+            pool, name = state.pool.name, state.server.name
+            return JSONResponse(
+                await self.reloads.edit(lambda: self.generation.commands.removal(pool, name, is_forced=is_forced), how)
+            )
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.server(state))
         body = await _json_body(request)
@@ -183,10 +185,10 @@ class Api:
 
     async def _new_server(self, request: Request) -> Response:
         body = await _json_body(request)
-        change = self.generation.commands.addition(request.path_params["pool"], read_new_server(body))
+        pool, fields = request.path_params["pool"], read_new_server(body)
         reason = body.get("reason", "") if isinstance(body, dict) else ""
         how = read_how({"reason": reason}, _actor(request), ("reason",))
-        return JSONResponse(await self.reloads.edit(change, how))
+        return JSONResponse(await self.reloads.edit(lambda: self.generation.commands.addition(pool, fields), how))
 
     async def _persistence(self, request: Request) -> Response:
         query = request.query_params

@@ -102,7 +102,7 @@ def why_of(patch: dict[str, object]) -> Why:
 class How:
     """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays.
 
-    `is_unrecorded`: also when it cannot be written down.
+    `is_unrecorded`: also when it cannot be written down. `of`: the digest of the file that it is an edit of; empty: of none.
     """
 
     actor: Actor
@@ -110,6 +110,7 @@ class How:
     confirm_s: float | None = None
     is_dry: bool = False
     is_unrecorded: bool = False
+    of: str = ""
 
 
 def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:

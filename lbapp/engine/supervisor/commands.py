@@ -251,11 +251,12 @@ class Commands:
             raise RequestRefused("exists", message, "Its weight: lbapp weight. Another address: remove it first", 409)
         return lambda text: add_server(text, pool_name, fields)
 
-    def removal(self, state: ServerState, *, is_forced: bool) -> Callable[[str], str]:
+    def removal(self, pool_name: str, name: str, *, is_forced: bool) -> Callable[[str], str]:
         """Return what takes a server out of the text.
 
-        Raises RequestRefused 409 discovered, last_server, and as the guard does.
+        Raises RequestRefused 404 unknown_pool, unknown_server, 409 discovered, last_server, and as the guard does.
         """
+        state = self.find_server(pool_name, name)
         pool = state.pool
         self._check_listed(pool)
         if len(self._states.members(pool)) == 1:

@@ -41,7 +41,10 @@ class NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One configuration that was applied. Times are Unix seconds; `confirm_by`: when it reverts, while it is unconfirmed."""
+    """One configuration that was applied. Times are Unix seconds; `confirm_by`: when it reverts, while it is unconfirmed.
+
+    `of`: the digest of the file that it is, with servers added and removed since; empty: the file had all of it.
+    """
 
     number: int
     at: float
@@ -50,6 +53,30 @@ class Kept:
     digest: str
     state: str = APPLIED
     confirm_by: float | None = None
+    of: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The digest of the file that it came from."""
+        return self.of or self.digest
+
+    def left_s(self, now: float) -> float:
+        """Return for how long it can be confirmed yet; never longer than was given, whatever became of the clock."""
+        return 0.0 if self.confirm_by is None else min(self.confirm_by - now, self.confirm_by - self.at)
+
+
+def _kept_of(read: dict[str, Any]) -> Kept:
+    """Return what stands in the list. Raises TypeError."""
+    kept = Kept(**read)
+    texts = (kept.user, kept.reason, kept.digest, kept.state, kept.of)
+    is_sound = (
+        isinstance(kept.number, int)
+        and isinstance(kept.at, int | float)
+        and all(isinstance(each, str) for each in texts)
+    )
+    if not (is_sound and isinstance(kept.confirm_by, int | float | None)):
+        raise TypeError("a value of another type")
+    return kept
 
 
 class Configurations:
@@ -64,7 +91,7 @@ class Configurations:
         """Read the list. What is wrong is in `problem` then; it never raises."""
         path = self.folder / _LIST
         try:
-            self.kept = [Kept(**each) for each in json.loads(path.read_bytes())]
+            self.kept = [_kept_of(each) for each in json.loads(path.read_bytes())]
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError) as error:
@@ -106,11 +133,11 @@ class Configurations:
             raise NotKept(f"the copy of configuration {kept.number} is not what was applied: {self._path(kept.number)}")
         return text
 
-    def add(self, text: str, actor: Actor, reason: str, confirm_by: float | None = None) -> Kept:
+    def add(self, text: str, actor: Actor, reason: str, confirm_by: float | None = None, of: str = "") -> Kept:
         """Write down a configuration that is about to serve. Raises NotKept."""
         number = max((each.number for each in self.kept), default=0) + 1
         state = APPLIED if confirm_by is None else UNCONFIRMED
-        kept = Kept(number, time.time(), actor["user"], reason, digest_of(text), state, confirm_by)
+        kept = Kept(number, time.time(), actor["user"], reason, digest_of(text), state, confirm_by, of)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._path(number), text.encode())
@@ -123,10 +150,6 @@ class Configurations:
     def number(self, number: int) -> Kept | None:
         """Return the configuration of a number."""
         return next((each for each in self.kept if each.number == number), None)
-
-    def confirm(self, kept: Kept) -> None:
-        """Note that a configuration stays. Raises NotKept."""
-        self.mark(kept, APPLIED)
 
     def mark(self, kept: Kept, state: str) -> None:
         """Note what has become of a configuration. Raises NotKept."""
@@ -165,27 +188,29 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
     """Return what to start with: what stands in the file, unless that was taken back since it was written."""
     configurations.open()
     findings = [("configuration_not_kept", configurations.problem)] if configurations.problem else []
-    known = next((each for each in reversed(configurations.kept) if each.digest == digest_of(text)), None)
-    if known is not None and known.state == UNCONFIRMED and (known.confirm_by or 0.0) <= time.time():
+    digest = digest_of(text)
+    known = next((each for each in reversed(configurations.kept) if each.digest == digest), None)
+    if known is not None and known.state == UNCONFIRMED:
+        if known.left_s(time.time()) > 0:
+            return Chosen(version_of(text, configuration), text, configuration, known, findings)
         with contextlib.suppress(NotKept):
             configurations.mark(known, REVERTED)
-        known = configurations.number(known.number)
-    if known is not None and known.state != APPLIED:
-        if known.state == UNCONFIRMED:
-            return Chosen(version_of(text, configuration), text, configuration, known, findings)
-        earlier = configurations.confirmed
+        known = replace(known, state=REVERTED, confirm_by=None)  # also where that cannot be written down
+    earlier = configurations.confirmed
+    is_edited = known is not None and known.state == EDITED and earlier is not None and earlier.of == digest
+    if known is not None and (known.state == REVERTED or is_edited):
         try:
             if earlier is not None:
                 kept = configurations.text(earlier)
                 version = version_of(kept, parse_configuration(kept, f"configuration {earlier.number}"))
-                in_file = configuration if known.state == EDITED else version.configuration
+                in_file = configuration if is_edited else version.configuration
                 return Chosen(version, kept, in_file, earlier, [*findings, _why_not(path, known, earlier)])
         except (NotKept, ConfigurationError) as error:
             findings.append(
                 ("configuration_not_reverted", f"configuration {known.number} was taken back, but: {error}")
             )
     applied = configurations.last
-    if applied is None or applied.digest != digest_of(text):
+    if applied is None or applied.digest != digest:
         try:
             applied = configurations.add(text, ENGINE, "start")
         except NotKept as error:

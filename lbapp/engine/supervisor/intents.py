@@ -172,7 +172,7 @@ class Intents:
                 together.setdefault(intent.action.number, []).append((state, ramp))
                 message = f"{change.on} goes on to weight {shown(change.after)}, as {_who(intent)} asked for"
             else:
-                self._make_one(change)
+                self._make_one(intent)
                 message = (
                     f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
                 )
@@ -180,8 +180,9 @@ class Intents:
         for number, ramps in together.items():
             self._ramps.begin(number, ramps, None, "")
 
-    def _make_one(self, change: Change) -> None:
-        left_s = None if change.until is None else max(0.0, change.until - time.time())
+    def _make_one(self, intent: Intent) -> None:
+        change = intent.change
+        left_s = None if change.until is None else _left_s(change.until, intent.action.at)
         if change.on == NODE and change.setting is Setting.STATE:
             self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if left_s is None else left_s)
         elif change.setting is Setting.PUBLISHED:
@@ -247,6 +248,11 @@ class Intents:
     @staticmethod
     def _file_value(state: ServerState, setting: Setting) -> Value:
         return state.server.weight if setting is Setting.WEIGHT else READY
+
+
+def _left_s(until: float, at: float) -> float:
+    """Return what is left of a time that was given at `at`; never more than was given, whatever became of the clock."""
+    return max(0.0, min(until - time.time(), until - at))
 
 
 def _who(intent: Intent) -> str:

@@ -75,7 +75,7 @@ class Journal:
         except BlockingIOError:
             return [self._fail("another engine writes it")]
         except OSError as error:
-            return [self._fail(error.strerror or str(error))]
+            return [self._fail(error.strerror or str(error)), *self._look()]
         try:
             return self._take_in()
         except OSError as error:
@@ -86,6 +86,15 @@ class Journal:
         self.close()
         return self.failure
 
+    def _look(self) -> list[str]:
+        """Read what is there where nothing can be written, such as on a disk that has become read-only."""
+        try:
+            found = read_back(self.path.read_bytes())
+        except OSError:
+            return []
+        self.actions = found.actions
+        return found.problems
+
     def _take_in(self) -> list[str]:
         assert self._file is not None
         self._file.seek(0)
@@ -94,6 +103,7 @@ class Journal:
         self.actions = found.actions
         if found.problems:
             kept = self.path.with_name(f"{self.path.name}.damaged-{time.time():.0f}")
+            kept.touch(mode=0o600)
             kept.write_bytes(data)
             self._rewrite()
             return [f"{problem}; the whole is kept as {kept}" for problem in found.problems]

@@ -25,6 +25,7 @@ from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
 from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import (
+    APPLIED,
     EDITED,
     REVERTED,
     UNCONFIRMED,
@@ -47,6 +48,7 @@ from lbapp.engine.supervisor.workers import WorkerRefused
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, RequestRefused, StartError
 
+_REVERT_AGAIN_S: Final = 5.0  # after one that could not be taken back
 _UPGRADE: Final = "Use lbapp upgrade for that; nothing was changed"
 
 
@@ -58,22 +60,25 @@ class Reloads:
         self.version: Version
         self.text: str  # of what serves
         self._in_file: Configuration  # as it was read last
+        self._origin: str  # the digest of the file that what serves came from
         self.served: Callable[[Generation], None] = lambda _: None
         self._path = path
         self._lasting = lasting
         self._configurations = configurations
         self._departures = departures
         self._pending_changed = Signal()
+        self._complaint = ""  # why the last one that was not confirmed is still there
 
     def start_with(self, generation: Generation, chosen: Chosen) -> None:
         """Take over what the engine has started with."""
         self.generation, self.version, self.text = generation, chosen.version, chosen.text
         self._in_file = chosen.in_file
+        self._origin = digest_of(chosen.text) if chosen.applied is None else chosen.applied.origin
 
     # -- what operators ask for --------------------------------------------------------------------------------------
 
     async def reload(self, how: How) -> ReloadDone:
-        """Apply the file as it is now.
+        """Apply the file as it is now. As long as it says what it did, servers that were added and removed since stay so.
 
         Raises RequestRefused 422 invalid_configuration, 409 cannot_reload | unconfirmed | worker_refused, 503 not_recorded.
         """
@@ -83,6 +88,10 @@ class Reloads:
                 text, configuration = await anyio.to_thread.run_sync(read_configuration, self._path)
             except ConfigurationError as error:
                 raise _invalid(error) from error
+            if self._origin == digest_of(text) and self.edits():
+                self._lasting.check_serving()
+                stay = "the file is as it was; servers that were added and removed since stay so (lbapp diff, lbapp rollback)"
+                return self._done([], [stay], is_applied=False)
             return await self._apply(text, configuration, how)
 
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
@@ -98,32 +107,30 @@ class Reloads:
                 raise RequestRefused("unknown_configuration", message, "See: lbapp history", 404)
             left = self._lasting.applied
             text, configuration = await self._kept(kept)
-            done = await self._apply(
-                text, configuration, replace(how, reason=how.reason or f"rollback to {kept.number}")
-            )
+            of = kept.of if kept.of == self._origin else ""
+            reason = how.reason or f"rollback to {kept.number}"
+            done = await self._apply(text, configuration, replace(how, reason=reason, of=of))
             if done["applied"] and left is not None:
                 await self._mark(left, REVERTED)  # or the next start would take the file, which still has it
             return done
 
-    async def edit(self, change: Callable[[str], str], how: How) -> ReloadDone:
+    async def edit(self, decide: Callable[[], Callable[[str], str]], how: How) -> ReloadDone:
         """Apply what serves with a change to its text. The file stays as it is, and until it is another what was changed holds.
 
-        Raises as reload does.
+        `decide` is asked for the change when no other can come in between. Raises as reload and `decide` do.
         """
         async with self._lasting.changing:
             self._check_nothing_pending()
             before = self._lasting.applied
             try:
-                text = change(self.text)
+                text = decide()(self.text)
                 configuration = await anyio.to_thread.run_sync(parse_configuration, text, str(self._path))
             except KeyError as error:
                 message = f"{error.args[0]} is gone just now"
                 raise RequestRefused("unknown_server", message, "Look at it again, then repeat", 404) from error
             except ConfigurationError as error:
                 raise _invalid(error) from error
-            in_file = self._in_file
-            done = await self._apply(text, configuration, how)
-            self._in_file = in_file  # what was changed is not in it
+            done = await self._apply(text, configuration, replace(how, of=self._origin))
             if done["applied"] and before is not None:
                 await self._mark(before, EDITED)
             return done
@@ -138,7 +145,7 @@ class Reloads:
                     "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
                 )
             try:
-                await anyio.to_thread.run_sync(self._configurations.confirm, pending)
+                await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
             except NotKept as error:
                 raise RequestRefused("not_recorded", str(error), "Make it writable, then repeat", 503) from error
             self._lasting.applied = confirmed = self._configurations.number(pending.number)
@@ -165,10 +172,11 @@ class Reloads:
 
     def edits(self) -> list[Difference]:
         """Return the servers that were added and removed since the file was read."""
-        before = {server.id: server.address for server in self._in_file.servers}
-        after = {server.id: server.address for server in self.version.configuration.servers}
-        gone: list[Difference] = [_edit(name, before[name], "") for name in before if name not in after]
-        return gone + [_edit(name, "", after[name]) for name in after if name not in before]
+        before = {server.id: server for server in self._in_file.servers}
+        after = {server.id: server for server in self.version.configuration.servers}
+        gone = [each for each in before.values() if after.get(each.id) != each]
+        come = [each for each in after.values() if before.get(each.id) != each]
+        return [_edit(each.id, each.address, "") for each in gone] + [_edit(each.id, "", each.address) for each in come]
 
     # -- unconfirmed ones --------------------------------------------------------------------------------------------
 
@@ -176,18 +184,25 @@ class Reloads:
         """Take back what nobody confirms, until cancelled."""
         while True:
             pending = self._lasting.applied
-            if pending is None or pending.state != UNCONFIRMED or pending.confirm_by is None:
+            if pending is None or pending.state != UNCONFIRMED:
                 await self._pending_changed.wait()
                 continue
-            with anyio.move_on_after(max(0.0, pending.confirm_by - time.time())):
+            with anyio.move_on_after(max(0.0, pending.left_s(time.time()))):
                 await self._pending_changed.wait()
                 continue
-            await self._revert(pending)
+            if not await self._revert(pending):
+                with anyio.move_on_after(_REVERT_AGAIN_S):
+                    await self._pending_changed.wait()
 
-    async def _revert(self, pending: Kept) -> None:
+    async def _revert(self, pending: Kept) -> bool:
+        """Take back what nobody has confirmed; say whether there is nothing left of it."""
         async with self._lasting.changing:
-            if self._lasting.applied is not pending or self._lasting.is_given_away:
-                return
+            if self._lasting.applied is not pending:
+                return True
+            try:
+                self._lasting.check_serving()
+            except RequestRefused:
+                return False  # the next start takes it back
             kept = self._configurations.confirmed
             message = f"configuration {pending.number} was not confirmed in time"
             try:
@@ -197,10 +212,11 @@ class Reloads:
                 how = How(ENGINE, f"{message}: back to {kept.number}", is_unrecorded=True)
                 done = await self._apply(text, configuration, how)
             except RequestRefused as error:
-                message = f"{message}, and cannot be taken back: {error.message}; it stays"
-                self._lasting.events.add("configuration_not_reverted", "node", message)
-                self._lasting.applied = replace(pending, state="applied", confirm_by=None)
-                return
+                message = f"{message}, and cannot be taken back: {error.message}; this is tried again"
+                if message != self._complaint:
+                    self._lasting.events.add("configuration_not_reverted", "node", message)
+                self._complaint = message
+                return False
             await self._mark(pending, REVERTED)
             if not done["applied"] or self._lasting.applied is None:
                 self._lasting.applied = kept
@@ -208,6 +224,7 @@ class Reloads:
                 f"{message}: configuration {kept.number} serves again; {self._path} still has what was not confirmed"
             )
             self._lasting.events.add("configuration_reverted", "node", message)
+            return True
 
     async def _mark(self, kept: Kept, state: str) -> None:
         try:
@@ -239,7 +256,7 @@ class Reloads:
             return self._done(planned, warnings, is_applied=False)
         if not planned:
             await self._keep_if_new(text, how)
-            self.version, self.text, self._in_file = version, text, configuration
+            self._take(version, text, how)
             return self._done(planned, warnings, is_applied=False)
         started_s = time.monotonic()
         await self._replace(version, text, how)
@@ -265,7 +282,7 @@ class Reloads:
         confirm_by = None if how.confirm_s is None else time.time() + how.confirm_s
         try:
             add = self._configurations.add
-            self._lasting.applied = await anyio.to_thread.run_sync(add, text, how.actor, how.reason, confirm_by)
+            self._lasting.applied = await anyio.to_thread.run_sync(add, text, how.actor, how.reason, confirm_by, how.of)
         except NotKept as error:
             if not how.is_unrecorded or how.confirm_s is not None:
                 hint = "Make room, or repeat with --unrecorded: there will be no way back to it then"
@@ -314,13 +331,19 @@ class Reloads:
             await workers.apply(generation.served, opened)
             generation.tell_what_is_new()
             self._see_off(former, generation)
-            self.generation, self.version, self.text = generation, version, text
-            self._in_file = version.configuration
+            self.generation = generation
+            self._take(version, text, how)
             await generation.intents.overrule(overruled, how.actor, how.reason or f"reload of {self._path}")
             for kind, message in findings:
                 lasting.events.add(kind, "node", message)
             self.served(generation)
             former.states.changed.fire()
+
+    def _take(self, version: Version, text: str, how: How) -> None:
+        self.version, self.text = version, text
+        self._origin = how.of or digest_of(text)
+        if not how.of:  # what an edit has changed is not in the file
+            self._in_file = version.configuration
 
     def _see_off(self, former: Generation, generation: Generation) -> None:
         for state in generation.states.by_id.values():

@@ -21,7 +21,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.forwarding import client_address
 from lbapp.engine.wire.replies import build_reply
 from lbapp.engine.worker.clients import Clients
-from lbapp.engine.worker.reactor import READ, Aborted, DeadlinePassed, Endpoint, PeerGone
+from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, Endpoint, PeerGone
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, send_all
 from lbapp.engine.worker.steering import OwnAnswer
 from lbapp.model.admission import Admission, TurnedAway
@@ -227,7 +227,7 @@ class Doorkeeper:
             client, since = self._spare.popleft()
             if listener is not None and client.listener is not listener:
                 continue
-            if client.fd >= 0 and client.is_idle and _idle_since(client) == since and _is_silent(client):
+            if client.fd >= 0 and client.is_idle and _idle_since(client) == since and client.is_silent():
                 client.listener.cells.count_recycled()
                 client.finish()
                 return True
@@ -267,21 +267,6 @@ def _idle_since(client: Downstream) -> float:
         return client.accepted_at
     limits = client.limits
     return client.read_deadline - (limits.request_head_timeout_s if client.buffer else limits.client_idle_timeout_s)
-
-
-def _is_silent(client: Downstream) -> bool:
-    """Say whether a client that carries nothing has not begun to ask in this very moment."""
-    if client.buffer or client.is_in_preamble:
-        return True
-    if client.ready & READ:
-        return False
-    try:
-        client.socket.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return True
-    return False
 
 
 def set_up(worker: Worker, configuration: Configuration, slot: int, rows: dict[str, int]) -> None:

@@ -303,10 +303,22 @@ class Downstream(Endpoint):
             return
 
     def finish(self) -> None:
-        """End the connection as soon as its exchange allows: at once where it is idle."""
+        """End the connection as soon as its exchange allows: at once where it is idle and no request has come just now."""
         self.is_to_close = True
-        if self.is_idle:
+        if self.is_idle and self.is_silent():
             self.interrupt(Aborted())
+
+    def is_silent(self) -> bool:
+        """Say whether a client that carries nothing has not begun to ask in this very moment."""
+        if self.buffer or self.is_in_preamble:
+            return True
+        if self.ready & READ:
+            return False
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except OSError:  # nothing has come, or it is broken
+            return True
+        return False
 
     def upgrade(self, upstream: Upstream, first_bytes: bytes) -> None:
         """Turn the connection into a tunnel after a 101; `first_bytes` go to the client before all else."""

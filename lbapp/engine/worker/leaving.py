@@ -12,10 +12,12 @@ from time import monotonic
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.reactor import Aborted
 from lbapp.engine.worker.upstream import Upstream, UpstreamServer
+from lbapp.model.limits import OVERDUE_PER_TURN_MAX
 
 _IDLE_GRACE_S: Final = 1.0
 _LOOK_INTERVAL_S: Final = 0.02
@@ -43,17 +45,14 @@ async def finish(clients: Collection[Downstream], timeout_s: float) -> None:
     for client in clients:
         client.is_to_close = True
     await _closed(clients, min(deadline, monotonic() + _IDLE_GRACE_S))
-    for client in clients:
-        client.finish()
+    await _end(clients)
     await _closed(clients, deadline)
 
 
 async def ask_to_leave(clients: Collection[Downstream]) -> None:
     """Close the connections that are idle, once a request that is on its way can have come; the others close behind theirs."""
     await _closed(clients, monotonic() + _IDLE_GRACE_S)
-    for client in clients:
-        if client.is_to_close:  # not if that was taken back
-            client.finish()
+    await _end(clients)
 
 
 async def see_off(clients: Collection[Downstream], timeout_s: float) -> None:
@@ -68,6 +67,16 @@ def cut_off(clients: Collection[Downstream]) -> None:
         if client.fd >= 0:
             client.interrupt(Aborted())
             client.interrupt_writer(Aborted())
+
+
+async def _end(clients: Collection[Downstream]) -> None:
+    """Close those that are idle, unless that was taken back: few at a time, as a request that comes meanwhile would be lost."""
+    every = list(clients)
+    for start in range(0, len(every), OVERDUE_PER_TURN_MAX):
+        for client in every[start : start + OVERDUE_PER_TURN_MAX]:
+            if client.is_to_close and client.fd >= 0:
+                client.finish()
+        await anyio.lowlevel.checkpoint()
 
 
 async def _closed(clients: Collection[Downstream], deadline: float) -> None:

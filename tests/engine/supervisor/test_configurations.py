@@ -9,10 +9,12 @@ import pytest
 from lbapp.config.load import parse_configuration
 from lbapp.engine.supervisor.configurations import (
     APPLIED,
+    EDITED,
     REVERTED,
     UNCONFIRMED,
     Chosen,
     Configurations,
+    Kept,
     NotKept,
     choose_at_start,
 )
@@ -136,3 +138,39 @@ def test_start_takes_the_file_all_the_same_where_what_was_confirmed_is_lost(tmp_
     chosen = start(tmp_path, 2)
     assert port_of(chosen) == 2
     assert [kind for kind, _ in chosen.findings] == ["configuration_not_reverted"]
+
+
+def test_start_with_an_older_file_serves_it_and_not_what_another_was_edited_to(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    configurations = opened(tmp_path)
+    edited = configurations.add(text(2), ENGINE, "", of=configurations.kept[0].digest)
+    configurations.mark(configurations.kept[0], EDITED)
+    chosen = start(tmp_path, 1)
+    assert (port_of(chosen), chosen.applied) == (2, edited)
+    assert chosen.in_file.pools[0].servers[0].port == 1
+    opened(tmp_path).add(text(3), ENGINE, "another file")
+    chosen = start(tmp_path, 1)
+    assert (port_of(chosen), chosen.findings) == (1, [])
+
+
+def test_start_behind_the_window_serves_what_was_confirmed_although_nothing_can_be_written(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    opened(tmp_path).add(text(2), ENGINE, "", time.time() - 1)
+    (tmp_path / "configurations" / "list.json.new").mkdir()  # in the way of the next list
+    chosen = start(tmp_path, 2)
+    assert port_of(chosen) == 1
+    assert [kind for kind, _ in chosen.findings] == ["configuration_reverted"]
+
+
+def test_clock_that_was_set_back_gives_no_more_time_to_confirm() -> None:
+    kept = Kept(1, 1000.0, "", "", "", UNCONFIRMED, 1300.0)
+    assert [kept.left_s(now) for now in (1000.0, 1200.0, 1400.0, 0.0)] == [300.0, 100.0, -100.0, 300.0]
+
+
+@pytest.mark.parametrize("value", ['"1"', "null", "[]"])
+def test_list_with_a_number_of_another_type_is_damaged(tmp_path: Path, value: str) -> None:
+    opened(tmp_path).add(text(1), ENGINE, "")
+    path = tmp_path / "configurations" / "list.json"
+    path.write_text(path.read_text().replace('"number": 1', f'"number": {value}'))
+    assert "it is damaged" in opened(tmp_path).problem
+    assert port_of(start(tmp_path, 1)) == 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -120,6 +120,25 @@ def test_place_that_cannot_be_written_is_a_sentence(tmp_path: Path, opened: Open
     assert journal.failure == f"the journal {tmp_path}/file/journal cannot be used: File exists"
     with pytest.raises(JournalFailed, match="File exists"):
         journal.append(action(1))
+
+
+def test_journal_that_can_only_be_read_is_read(tmp_path: Path, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(tmp_path / "journal").append(action(1))
+    open_file = Path.open
+
+    def read_only(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        if "a" in mode or "w" in mode:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return open_file(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", read_only)
+    journal = Journal(tmp_path / "journal")
+    journal.open()
+    assert [each.number for each in journal.actions] == [1]
+    assert journal.problems == [journal.failure]
+    assert journal.failure.endswith("cannot be used: Read-only file system")
+    with pytest.raises(JournalFailed, match="Read-only file system"):
+        journal.append(action(2))
 
 
 def test_disk_that_is_full_loses_nothing_that_was_there(tmp_path: Path, opened: Open) -> None:

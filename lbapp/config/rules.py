@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lbapp.config import values
+from lbapp.config.access_log import access_log_rules
 from lbapp.config.admission import admission_rules
 from lbapp.config.capacity import capacity_rules
 from lbapp.config.discovery import discover_rules
@@ -35,6 +36,7 @@ def rules(data: _Table) -> Iterator[Found]:
     listeners, pools = list(_tables(data, (), "listener")), list(_tables(data, (), "pool"))
     if data.get("listener", []) == []:
         yield ("listener",), "there is no listener; allowed: one or more, each under [[listener]]"
+    yield from access_log_rules(data.get("access_log"))
     yield from _unique_names(listeners)
     yield from _unique_names(pools)
     for path, pool in pools:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import actions, values
+from lbapp.config.access_log import AccessLogTable
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
 from lbapp.config.discovery import DiscoverKeys, name_servers
@@ -139,6 +140,7 @@ class ListenerTable(Table, ListenerKeys):
     forwarding: actions.ForwardingTable = Field(default_factory=actions.ForwardingTable)
     tls: ListenerTlsTable | None = None
     admission: AdmissionTable = Field(default_factory=AdmissionTable)
+    access_log: bool = entities.Listener("", ()).is_logged
 
 
 class DrainTable(Table):
@@ -185,6 +187,7 @@ class Document(Table):
 
     engine: EngineTable = Field(default_factory=EngineTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
+    access_log: AccessLogTable = Field(default_factory=AccessLogTable)
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -203,6 +206,7 @@ class Document(Table):
             listeners=tuple(_listener(each, limits) for each in self.listener),
             pools=tuple(_pool(each) for each in self.pool),
             limits=limits,
+            access_log=self.access_log.to_model(),
         )
 
 
@@ -220,6 +224,7 @@ def _listener(table: ListenerTable, limits: Limits) -> entities.Listener:
         transport=table.to_transport(),
         tls=None if table.tls is None else table.tls.to_model(),
         admission=table.admission.to_model(limits, table.protocol),
+        is_logged=table.access_log,
     )
 
 

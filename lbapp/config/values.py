@@ -212,6 +212,11 @@ def route_host(value: object) -> str:
     return value.lower()
 
 
+def is_field_name(text: str) -> bool:
+    """Say whether a header may have this name."""
+    return bool(_FIELD_NAME(text))
+
+
 def route_headers(value: object) -> dict[str, str]:
     """Return header values by lower-case name. Raises ValueError."""
     if not isinstance(value, dict):

@@ -149,6 +149,11 @@ class CutOff:
 
 
 @dataclass(frozen=True, slots=True)
+class ReopenLog:
+    """Open the access log's file anew: it was moved away."""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Serve what is there, accept nothing new, and leave within `timeout_s`."""
 
@@ -176,6 +181,7 @@ Message = (
     | CloseServer
     | SendAway
     | CutOff
+    | ReopenLog
     | Drain
     | Serving
 )

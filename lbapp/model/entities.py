@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address
 
+from lbapp.model.access_log import NO_LOG, AccessLog
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
@@ -201,6 +202,7 @@ class Listener:
     transport: ListenerTransport = field(default_factory=ListenerTransport)
     tls: ListenerTls | None = None
     admission: Admission = field(default_factory=Admission)
+    is_logged: bool = True  # where there is an access log
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ class Configuration:
     listeners: tuple[Listener, ...]
     pools: tuple[Pool, ...]
     limits: Limits = field(default_factory=Limits)
+    access_log: AccessLog = NO_LOG
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

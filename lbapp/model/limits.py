@@ -113,6 +113,13 @@ REGEX_WAYS_MAX: Final = 4 * REGEX_BYTES_MAX  # ways to try that an expression ma
 PROXIES_MAX: Final = 32  # entries of X-Forwarded-For that are looked at, from the right
 FASTOPEN_QUEUE_MAX: Final = 256  # clients of one listening socket whose first bytes came before their handshake ended
 DEFER_ACCEPT_S: Final = 5  # how long the kernel waits for a client's first bytes before it hands the client over
+LOG_TARGET_BYTES_MAX: Final = 2048  # of a request's target that a log line shows
+LOG_HEADER_BYTES_MAX: Final = 256  # of a header's value, a method or a host that it shows
+LOG_PENDING_BYTES_MAX: Final = (
+    8 * MIB
+)  # lines of a worker that are not written yet; beyond it they are dropped and counted
+LOG_WRITE_INTERVAL_S: Final = 0.05  # how often they are written
+LOG_END_TIMEOUT_S: Final = 2.0  # for the last of them, when the worker leaves
 
 # The supervisor.
 OVERLOAD_LOOK_INTERVAL_S: Final = 0.5

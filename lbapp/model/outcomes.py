@@ -1,4 +1,4 @@
-"""How exchanges end, and how attempts at a server fail.
+"""How exchanges end, who ends them and when, and how attempts at a server fail.
 
 Responsible for the one list of each: their numbers index scoreboard cells, their words stand in the API, the log and
 the docs. Knows nothing of who decides. Invariant: an exchange has exactly one Outcome; an attempt has at most one
@@ -7,7 +7,7 @@ FailureKind; numbers are consecutive from 0 and keep their meaning.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Final
 
 
@@ -66,4 +66,60 @@ OUTCOME_STATUS: Final[dict[Outcome, int]] = {
     Outcome.EXCHANGE_TIMEOUT: 504,
     Outcome.QUEUE_FULL: 503,
     Outcome.QUEUE_TIMEOUT: 503,
+}
+
+
+class Ender(str, Enum):
+    """Who ended an exchange before it was complete."""
+
+    CLIENT = "client"
+    SERVER = "server"
+    LBAPP = "lbapp"  # it found no server, or did not understand
+    OPERATOR = "operator"
+    LIMIT = "limit"  # of those that are configured
+
+
+class Phase(str, Enum):
+    """How far an exchange had come when it was ended."""
+
+    REQUEST = "request"  # its head, or its body before a server was asked
+    QUEUE = "queue"  # choosing a server, or waiting for room at one
+    CONNECT = "connect"
+    HEADERS = "headers"  # the request is sent, or on its way; no answer yet
+    BODY = "body"  # the answer had begun; of a TCP connection: bytes were relayed
+
+
+ENDED_BY: Final[dict[Outcome, Ender]] = {
+    Outcome.CLIENT_BAD_REQUEST: Ender.CLIENT,
+    Outcome.CLIENT_TIMEOUT: Ender.CLIENT,
+    Outcome.CLIENT_GONE: Ender.CLIENT,
+    Outcome.BODY_TOO_LARGE: Ender.LIMIT,
+    Outcome.NO_ROUTE: Ender.LBAPP,
+    Outcome.NO_SERVER: Ender.LBAPP,
+    Outcome.CONNECT_FAILED: Ender.SERVER,
+    Outcome.CONNECT_TIMEOUT: Ender.SERVER,
+    Outcome.RESPONSE_TIMEOUT: Ender.SERVER,
+    Outcome.RESPONSE_BROKEN: Ender.SERVER,
+    Outcome.SERVER_CLOSED: Ender.SERVER,
+    Outcome.ABORTED: Ender.OPERATOR,
+    Outcome.RATE_LIMITED: Ender.LIMIT,
+    Outcome.OVERLOADED: Ender.LIMIT,
+    Outcome.EXCHANGE_TIMEOUT: Ender.LIMIT,
+    Outcome.QUEUE_FULL: Ender.LIMIT,
+    Outcome.QUEUE_TIMEOUT: Ender.LIMIT,
+}
+
+# Of the other outcomes it depends on how far the exchange had come.
+PHASE_OF: Final[dict[Outcome, Phase]] = {
+    Outcome.CLIENT_BAD_REQUEST: Phase.REQUEST,
+    Outcome.CLIENT_TIMEOUT: Phase.REQUEST,
+    Outcome.BODY_TOO_LARGE: Phase.REQUEST,
+    Outcome.NO_ROUTE: Phase.REQUEST,
+    Outcome.RATE_LIMITED: Phase.REQUEST,
+    Outcome.OVERLOADED: Phase.REQUEST,
+    Outcome.NO_SERVER: Phase.QUEUE,
+    Outcome.QUEUE_FULL: Phase.QUEUE,
+    Outcome.QUEUE_TIMEOUT: Phase.QUEUE,
+    Outcome.CONNECT_FAILED: Phase.CONNECT,
+    Outcome.CONNECT_TIMEOUT: Phase.CONNECT,
 }

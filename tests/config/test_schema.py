@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
+from lbapp.config.access_log import AccessLogTable
 from lbapp.config.actions import (
     FixedResponseTable,
     ForwardingTable,
@@ -80,6 +81,7 @@ SAMPLES = {"_rate_min": '"7B"', "_rate": '"7/s"', "_timeout": '"7s"', "_age": '"
 TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
+    "access_log": AccessLogTable,
     "listener": ListenerTable,
     "listener.request_headers": RequestHeadersTable,
     "listener.response_headers": ResponseHeadersTable,

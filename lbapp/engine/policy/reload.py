@@ -57,6 +57,11 @@ def plan_reload(before: Version, after: Version) -> list[Planned]:
     if one.limits != other.limits:
         details = _details(_table(before, "limits"), _table(after, "limits"))
         planned.append(Planned("limits", CHANGED, "for connections that are opened from now on", details))
+    if one.access_log != other.access_log:
+        details = _details(_table(before, "access_log"), _table(after, "access_log"))
+        planned.append(
+            Planned("access_log", CHANGED, "in place; what is pending is written where it was to go", details)
+        )
     listeners = {listener.name: listener for listener in one.listeners}
     for listener in other.listeners:
         planned += _of_listener(listeners.pop(listener.name, None), listener, before, after)

@@ -31,7 +31,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 7
+VERSION: Final = 8
 
 # header
 HEADER_MAGIC: Final = 0
@@ -51,6 +51,7 @@ WORKER_HEARTBEAT_NS: Final = 3  # time.monotonic_ns, the same clock in every pro
 WORKER_CONNECTIONS: Final = 4  # downstream connections open now
 WORKER_FAULTS: Final = 5  # connection tasks that ended with an error nobody foresaw
 WORKER_SHORTAGES: Final = 6  # times that no file descriptor or memory was to be had
+WORKER_LOG_LINES_DROPPED: Final = 7  # of the access log
 WORKER_CELLS: Final = 8
 
 # one state block per server

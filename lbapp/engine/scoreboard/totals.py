@@ -107,6 +107,12 @@ def shortages(segment: Segment) -> int:
     return sum(segment.cells[layout.worker(slot) + at.WORKER_SHORTAGES] for slot in range(layout.slots))
 
 
+def log_lines_dropped(segment: Segment) -> int:
+    """Return how many lines of the access log were dropped, over all slots."""
+    layout = segment.layout
+    return sum(segment.cells[layout.worker(slot) + at.WORKER_LOG_LINES_DROPPED] for slot in range(layout.slots))
+
+
 def pool_outcomes(segment: Segment, pool: int) -> tuple[int, ...]:
     """Add up how exchanges of a pool ended that reached no server of it."""
     layout = segment.layout

@@ -38,6 +38,7 @@ _LEVELS: Final = {
     "agent_failed": logging.WARNING,
     "change_not_recorded": logging.ERROR,
     "change_overruled": logging.WARNING,
+    "log_lines_dropped": logging.ERROR,
     "journal_damaged": logging.ERROR,
     "journal_unavailable": logging.ERROR,
     "pool_failed_over": logging.WARNING,

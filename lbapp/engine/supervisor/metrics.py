@@ -152,7 +152,11 @@ class _Readings:
             "lbapp_descriptor_shortages_total", "Connections not made for want of file descriptors (merge: sum)"
         )
         shortages.add_metric([], overload.shortages)
-        yield from (turned_away, recycled, overloaded, shortages)
+        dropped = CounterMetricFamily(
+            "lbapp_log_lines_dropped_total", "Lines of the access log not written (merge: sum)"
+        )
+        dropped.add_metric([], overload.log_lines_dropped)
+        yield from (turned_away, recycled, overloaded, shortages, dropped)
 
     def _engine(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("lbapp_build_info", "Version (merge: last)", labels=["version"])

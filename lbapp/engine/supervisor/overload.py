@@ -1,8 +1,8 @@
-"""Saying that clients are turned away: when it begins, and when it is over and how many it were.
+"""Saying that clients are turned away, or lines of the log dropped: when it begins, when it is over and how many it were.
 
-Responsible for looking at what the workers count of clients not let in, and for one event at each end of an episode, however many
-clients it concerns. Knows nothing of why a worker turns a client away. Invariants: an episode that began ends with an event,
-unless the engine ends before it; a flood of clients makes no flood of events.
+Responsible for looking at what the workers count of these, and for one event at each end of an episode, however many it concerns.
+Knows nothing of why a worker turns a client away or drops a line. Invariants: an episode that began ends with an event, unless
+the engine ends before it; a flood of clients makes no flood of events.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anyio
 
 from lbapp.engine.policy.overload import Began, Ended, Episodes
 from lbapp.engine.policy.rate import room_for_clients, share_of
-from lbapp.engine.scoreboard.totals import AdmissionTotals, admission_totals, shortages
+from lbapp.engine.scoreboard.totals import AdmissionTotals, admission_totals, log_lines_dropped, shortages
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
 from lbapp.model.admission import TurnedAway
@@ -61,6 +61,13 @@ class OverloadWatch:
             "times there was no file descriptor; there are again",
             Episodes(shortages(running.segment), OVERLOAD_QUIET_S),
         )
+        self._log = _Watched(
+            "node",
+            ("log_lines_dropped", "log_lines_written"),
+            "lines of the access log are dropped: they are not taken, or not fast enough; requests are served on",
+            "lines of the access log were dropped; all are written again",
+            Episodes(log_lines_dropped(running.segment), OVERLOAD_QUIET_S),
+        )
         self._full: dict[str, _Watched] = {}
         self._limited: dict[str, _Watched] = {}
         for listener in running.configuration.listeners:
@@ -72,6 +79,7 @@ class OverloadWatch:
         """Go on with the episodes of a generation before."""
         for watched, before in (
             ({"": self._node}, {"": former._node}),
+            ({"": self._log}, {"": former._log}),
             (self._full, former._full),
             (self._limited, former._limited),
         ):
@@ -91,6 +99,11 @@ class OverloadWatch:
         """How often a worker found no file descriptor or memory."""
         return shortages(self._running.segment)
 
+    @property
+    def log_lines_dropped(self) -> int:
+        """How many lines of the access log were not written."""
+        return log_lines_dropped(self._running.segment)
+
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
@@ -100,6 +113,7 @@ class OverloadWatch:
     def look(self, now_s: float) -> None:
         """Look at every counter, and say what there is to say."""
         self._look_at(self._node, self.shortages, now_s)
+        self._look_at(self._log, self.log_lines_dropped, now_s)
         for listener in self._running.configuration.listeners:
             totals = self.totals(listener)
             self._look_at(self._full[listener.name], _full(totals), now_s)

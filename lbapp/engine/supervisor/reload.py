@@ -39,6 +39,7 @@ from lbapp.engine.supervisor.configurations import (
 from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.events import ENGINE, Signal
 from lbapp.engine.supervisor.generation import Generation, Lasting
+from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import prepare
 from lbapp.engine.supervisor.running import NoRoom
@@ -300,6 +301,7 @@ class Reloads:
         configuration, opened = version.configuration, {}
         try:
             check_sources(configuration.pools)
+            check_log(configuration.access_log)
             is_table_open = former.clients.has_table
             prepared, findings = await anyio.to_thread.run_sync(
                 lambda: prepare(configuration, is_table_open=is_table_open)

@@ -23,6 +23,7 @@ import anyio.to_thread
 
 from lbapp import __version__
 from lbapp.control.paths import default_state_dir
+from lbapp.engine.channel import ReopenLog
 from lbapp.engine.supervisor.access import Access
 from lbapp.engine.supervisor.api import Api
 from lbapp.engine.supervisor.bodies import How
@@ -36,6 +37,7 @@ from lbapp.engine.supervisor.handover import HandoverFailed, Line
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
@@ -72,6 +74,7 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
         listening = Listening.open(configuration.listeners, configuration.engine.workers, inherited)
         owned.callback(listening.close)
         check_sources(configuration.pools)
+        check_log(configuration.access_log)
         for warning in [*warnings(configuration.listeners), *overload_warnings(configuration)]:
             _log.warning(warning)
         for unused in inherited.close_rest():
@@ -244,11 +247,14 @@ class Engine:
         self, tasks: anyio.abc.TaskGroup, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         life, had_terminal = self.lasting.life, os.isatty(sys.stderr.fileno())
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1) as received:
             task_status.started()
             async for number in received:
                 if number == signal.SIGHUP and not (had_terminal and not os.isatty(sys.stderr.fileno())):
                     tasks.start_soon(self._reload)
+                elif number == signal.SIGUSR1:
+                    _log.info("SIGUSR1: the access log is opened anew")
+                    self.lasting.tell(ReopenLog())
                 elif life.is_stopping:
                     _log.warning("%s again: not waiting for what is in flight", signal.Signals(number).name)
                     life.stop_now()

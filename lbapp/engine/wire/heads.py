@@ -29,12 +29,12 @@ class RequestHead:
     is empty: Host was empty, or missing in HTTP/1.0. `content_length` is 0 where none was sent; `has_length` tells the
     two apart. `upgrade` is the Upgrade field when Connection names it, else empty. `forwarding` is what was said
     of the client, in lines of a lower-case name and a value; it goes nowhere unless the peer is trusted. `forwarded_host` is
-    the host that a trusted one named, else empty.
+    the host that a trusted one named, else empty. `asked`: host and target as the client sent them, where they go on as others.
     """
 
     __slots__ = (
-        "content_length", "expects_continue", "fields", "forwarded_host", "forwarding", "has_length", "host", "is_chunked",
-        "is_persistent", "method", "target", "upgrade", "version",
+        "asked", "content_length", "expects_continue", "fields", "forwarded_host", "forwarding", "has_length", "host",
+        "is_chunked", "is_persistent", "method", "target", "upgrade", "version",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, host: bytes, fields: bytes) -> None:
@@ -51,6 +51,7 @@ class RequestHead:
         self.upgrade = b""
         self.forwarding = b""
         self.forwarded_host = b""
+        self.asked: tuple[bytes, bytes] | None = None
 
 
 class ResponseHead:

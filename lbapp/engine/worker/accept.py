@@ -24,6 +24,7 @@ from lbapp.engine.worker.record import ListenerCells
 from lbapp.engine.worker.relay import SinkGone, SourceEnded
 from lbapp.engine.worker.secure import TlsPreamble
 from lbapp.engine.worker.steering import Steering, build_steering
+from lbapp.engine.worker.trail import Trail
 from lbapp.engine.worker.tunnels import serve_tcp
 from lbapp.model.entities import Listener, Protocol
 from lbapp.model.limits import ACCEPTS_PER_EVENT_MAX, TURNED_AWAY_PER_EVENT_MAX
@@ -68,6 +69,7 @@ class ListenerRuntime:
         self.may_answer_at_once = is_http and listener.tls is None  # who is turned away is told so in plain HTTP
         self.door: Door | None = None
         self.rate: RequestRate | None = None
+        self.trail: Trail | None = None  # where its exchanges are logged
         if transport.proxy_protocol:  # first of all: even a TLS handshake stands behind the header
             self.preambles = (ProxyPreamble(listener.name, transport),)
         self.tls = tls

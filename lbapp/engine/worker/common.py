@@ -38,9 +38,9 @@ class CommonExchange:
     """The state of one exchange, for as long as it lasts."""
 
     __slots__ = (
-        "answer_drop", "answer_lines", "body", "bytes_out", "client", "has_answered", "head", "interruption", "is_persistent",
-        "pool", "received", "retries", "sent_at", "server", "started", "status", "tried", "unsent", "unsent_answer", "upstream",
-        "visit",
+        "answer_drop", "answer_lines", "body", "bytes_out", "client", "connect_us", "first_byte_us", "has_answered", "head",
+        "interruption", "is_persistent", "pool", "queue_us", "received", "retries", "sent_at", "server", "started", "status",
+        "tried", "unsent", "unsent_answer", "upstream", "visit",
     )  # fmt: skip
 
     def __init__(self, client: Downstream, head: RequestHead, pool: UpstreamPool, body: RequestBody | None) -> None:
@@ -64,6 +64,8 @@ class CommonExchange:
         self.answer_drop: re.Pattern[bytes] | None = client.answer_drop
         self.visit: Visit | None = None  # what the pool's persistence keeps of the request
         self.bytes_out = 0
+        self.queue_us = self.connect_us = 0  # waiting for room, and for a connection to the last server
+        self.first_byte_us = -1  # from the request sent to the head of the answer; -1: there was none
         self.status = 0
         self.retries = 0
         self.has_answered = False
@@ -122,6 +124,8 @@ class CommonExchange:
         else:
             client.listener.cells.exchange_ended(Outcome.COMPLETED, status, client.bytes_in, sent, bucket)
             cells.exchange_ended(Outcome.COMPLETED, status, client.bytes_in, sent, bucket)
+        if client.listener.trail is not None:
+            client.listener.trail.common_exchange_ended(self, server, now)
         return True
 
     def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
@@ -159,7 +163,7 @@ class CommonExchange:
         self.status = status
         cells = server.cells
         now = monotonic()
-        latency_us = int((now - self.sent_at) * 1e6)
+        self.first_byte_us = latency_us = int((now - self.sent_at) * 1e6)
         cells.cells[cells.first_byte + bucket_of(latency_us)] += 1
         if self.pool.observe is not None:
             self.pool.observe(cells.index, latency_us, status >= 500, now)
@@ -184,3 +188,5 @@ class CommonExchange:
             self.pool.cells.count_outcome(outcome)
         else:
             server.cells.exchange_ended(outcome, status, bytes_in, bytes_out, bucket)
+        if client.listener.trail is not None:
+            client.listener.trail.exchange_ended(self, outcome, bytes_in, bytes_out)

@@ -57,6 +57,7 @@ class Downstream(Endpoint):
         "key",
         "limits",
         "listener",
+        "logged_as",
         "own_answer",
         "own_scheme",
         "peer",
@@ -96,6 +97,7 @@ class Downstream(Endpoint):
         """Take over who is at the other end, and by which scheme: known by the connection, until a trusted proxy says more."""
         self.address = self.client_address = address
         self.own_scheme = self.scheme = scheme
+        self.logged_as = ""  # by `trail`, once there is something to log
         self.key = client_key(address)
         self.forwarded = forwarding_lines(address, scheme, self.listener.forwarding)
 
@@ -214,11 +216,11 @@ class Downstream(Endpoint):
                     deadline = reactor.now + limits.request_head_timeout_s
                 self.buffer = data = data + more
         except BadRequest as refused:
-            self.listener.cells.count_outcome(Outcome.CLIENT_BAD_REQUEST, refused.status)
+            self._turned_down(None, Outcome.CLIENT_BAD_REQUEST, refused.status)
             await self._refuse(refused.status, refused.reason)
         except DeadlinePassed:
             if data:
-                self.listener.cells.count_outcome(Outcome.CLIENT_TIMEOUT, 408)
+                self._turned_down(None, Outcome.CLIENT_TIMEOUT, 408)
                 await self._refuse(408, "the request head did not arrive in time")
         return None
 
@@ -261,7 +263,7 @@ class Downstream(Endpoint):
             return await self._answer_ourselves(head)
         limit = self.limits.request_body_bytes_max
         if limit and head.content_length > limit:
-            self.listener.cells.count_outcome(Outcome.BODY_TOO_LARGE, 413)
+            self._turned_down(head, Outcome.BODY_TOO_LARGE, 413)
             await self._refuse(413, f"the request body is larger than {limit} bytes", head)
             return False
         return await Exchange(self, head, pool, RequestBody(self, head)).run()
@@ -274,7 +276,14 @@ class Downstream(Endpoint):
         payload = answer.build(not is_to_go_on or head.version == 10, head.method == b"HEAD")
         await send_all(self, payload, self.limits.body_idle_timeout_s)
         self.listener.cells.exchange_ended(answer.outcome, answer.status, self.bytes_in, len(payload), 0)
+        if self.listener.trail is not None:
+            self.listener.trail.answered(self, head, answer.outcome, answer.status, len(payload))
         return is_to_go_on and head.version == 11
+
+    def _turned_down(self, head: RequestHead | None, outcome: Outcome, status: int) -> None:
+        self.listener.cells.count_outcome(outcome, status)
+        if self.listener.trail is not None:
+            self.listener.trail.answered(self, head, outcome, status, 0)
 
     async def _refuse(self, status: int, reason: str, head: RequestHead | None = None) -> None:
         head_only = head is not None and head.method == b"HEAD"

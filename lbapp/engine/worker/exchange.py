@@ -83,7 +83,9 @@ class Exchange(CommonExchange):
             was_reused = self.upstream is not None
             try:
                 if self.upstream is None:
+                    dialled = monotonic()
                     self.upstream = await server.dial(self.client)
+                    self.connect_us = int((monotonic() - dialled) * 1e6)
                 await self._attempt(server, self.upstream)
                 return
             except AttemptFailed as failed:
@@ -99,7 +101,11 @@ class Exchange(CommonExchange):
         while True:
             pool = self.pool
             if pool.queue is not None and (pool.has_eligible_beside(self.tried) or pool.wanted is not None):
-                server = await pool.queue.wait(self.client, ServerWish(pool, self.tried, self._choose))
+                began = monotonic()
+                try:
+                    server = await pool.queue.wait(self.client, ServerWish(pool, self.tried, self._choose))
+                finally:
+                    self.queue_us += int((monotonic() - began) * 1e6)
             elif failure is not None:
                 raise ended_by(failure.kind, pool.name)
             elif pool.failover is None:

@@ -19,7 +19,7 @@ from lbapp.engine.channel import Assignment
 from lbapp.engine.memory import FILE_NAME
 from lbapp.engine.policy.routing import compile_routes
 from lbapp.engine.scoreboard import layout as at
-from lbapp.engine.worker import admission
+from lbapp.engine.worker import admission, trail
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.limited import LimitedPool
 from lbapp.engine.worker.members import Members, set_addresses
@@ -116,6 +116,7 @@ def apply(worker: Worker, ready: Next) -> list[Downstream]:
     before = {runtime.name: runtime for runtime in worker.listeners}
     worker.listeners = [_in_place(before.get(name), fresh) for name, fresh in ready.listeners.items()]
     admission.set_up(worker, configuration, assignment.slot, assignment.rows.listeners)
+    trail.follow(worker, configuration)
     _take_sockets(worker, ready)
     worker.segment.cells[worker.block + at.WORKER_GENERATION] = assignment.generation
     present = set(worker.listeners)

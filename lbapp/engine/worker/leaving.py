@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.lowlevel
+from anyio.abc import TaskGroup
 
+from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.reactor import Aborted
 from lbapp.engine.worker.upstream import Upstream, UpstreamServer
 from lbapp.model.limits import OVERDUE_PER_TURN_MAX
+from lbapp.model.states import WorkerPhase
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.run import Worker
 
 _IDLE_GRACE_S: Final = 1.0
 _LOOK_INTERVAL_S: Final = 0.02
@@ -84,3 +90,17 @@ async def _closed(clients: Collection[Downstream], deadline: float) -> None:
     while left and monotonic() < deadline:
         await anyio.sleep(_LOOK_INTERVAL_S)
         left = [client for client in left if client.fd >= 0]
+
+
+async def drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
+    """Serve what is there and nothing new; then end the process's task group."""
+    worker.stop_accepting()
+    worker.segment.cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
+    clients = list(worker.connections)
+    await finish(clients, timeout_s)
+    for queue in worker.queues:
+        queue.end()
+    for server in worker.servers.values():
+        server.close_all()
+    cut_off(clients)
+    tasks.cancel_scope.cancel()

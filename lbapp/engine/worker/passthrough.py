@@ -58,6 +58,8 @@ class PassthroughPreamble:
 
     def _refuse(self, client: Downstream, outcome: Outcome, reason: str) -> None:
         client.listener.cells.count_outcome(outcome, 0)
+        if client.listener.trail is not None:
+            client.listener.trail.answered(client, None, outcome, 0, 0)
         now = client.reactor.now
         if now >= self._quiet_until:  # all are counted; one a second is written out
             self._quiet_until = now + FAULT_LOG_INTERVAL_S

@@ -42,16 +42,15 @@ log = logging.getLogger("lbapp.worker")
 
 
 class Visit:
-    """What a request's cookie said, and the lines that its answer gets for it."""
+    """What a request's cookie said, what came of it, and the lines that its answer gets for it."""
 
-    __slots__ = ("lines", "reading")
+    __slots__ = ("given", "lines", "reading", "verdict")
 
     def __init__(self, reading: CookieReading) -> None:
         self.reading = reading
         self.lines = b""
-
-
-_SEEN: Final = Visit(NOTHING)  # of a request that has no cookie of ours, and was counted
+        self.verdict: PersistenceVerdict | None = None  # on the client that came
+        self.given: PersistenceVerdict | None = None  # what it was given then
 
 
 class CookiePersistence:
@@ -94,6 +93,7 @@ class CookiePersistence:
                 verdict = _V.SERVER_DOWN
         is_new = server is None
         if is_first:
+            visit.verdict = verdict
             pool.cells.count_verdict(verdict)
         if server is None:
             client = exchange.client
@@ -125,6 +125,7 @@ class CookiePersistence:
         self, exchange: CommonExchange, visit: Visit, what: tuple[int, float, float], verdict: PersistenceVerdict
     ) -> None:
         if not visit.lines:
+            visit.given = verdict
             self._pool.cells.count_verdict(verdict)
         secure = b"Proto: https\r" in exchange.client.forwarded
         lines = set_cookie_lines(self._settings, self._cookie.write(*what), secure=secure)
@@ -142,6 +143,8 @@ class MemoryPersistence:
         self._pool = pool
         self._settings = settings
         self._writer = writer
+        self._verdict: PersistenceVerdict | None = None  # of the last choice, where it was the first of its request
+        self._given: PersistenceVerdict | None = None
         self.servers_changed()
         is_by_header = settings.type is PersistenceType.HEADER
         self._find = field_pattern(settings.header.encode()).search if is_by_header else None
@@ -163,17 +166,30 @@ class MemoryPersistence:
     def choose(self, exchange: CommonExchange, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Choose the server of an attempt, and remember it."""
         client = exchange.client
-        is_first, exchange.visit = exchange.visit is None, _SEEN
+        visit = exchange.visit
+        is_first = visit is None
+        if visit is None:
+            visit = exchange.visit = Visit(NOTHING)
         if self._find is None:
-            return self.choose_for_client(client.key, client.reactor.now, tried, is_first=is_first)
+            server = self.choose_for_client(client.key, client.reactor.now, tried, is_first=is_first)
+            self._note(visit)
+            return server
         found = self._find(exchange.head.fields)
         if found is None or not found[1]:
             if is_first:
+                visit.verdict = _V.NONE
                 self._pool.cells.count_verdict(_V.NONE)
             self._pool.wanted = None
             key = self._pool.key_of(client.key, exchange.head)
             return self._pool.choose(key, client.reactor.now, tried)
-        return self._choose(header_key(found[1]), tried, is_first)
+        server = self._choose(header_key(found[1]), tried, is_first)
+        self._note(visit)
+        return server
+
+    def _note(self, visit: Visit) -> None:
+        """Have a request know what came of the choice that was made for it just now."""
+        visit.verdict = visit.verdict if self._verdict is None else self._verdict
+        visit.given = self._given or visit.given
 
     def choose_for_client(
         self, key: bytes, now_s: float, tried: tuple[int, ...], *, is_first: bool
@@ -185,10 +201,11 @@ class MemoryPersistence:
     def _choose(self, key: bytes, tried: tuple[int, ...], is_first: bool) -> UpstreamServer | None:
         pool, now_s = self._pool, time()
         pool.look_if_changed()
-        pool.wanted = None
+        pool.wanted = self._verdict = self._given = None
         remembered = self._writer.get(pool, key)
         verdict = verdict_on(remembered, now_s, self._rows, self._able)
         if is_first:
+            self._verdict = verdict
             pool.cells.count_verdict(verdict)
         ttl_s = self._settings.ttl_s
         if remembered is not None and verdict is _V.VALID and (row := self._rows[remembered.server]) not in tried:
@@ -210,6 +227,7 @@ class MemoryPersistence:
     def _remember(self, key: bytes, server: str, now_s: float, verdict: PersistenceVerdict) -> None:
         remembered = Remembered(server, int(now_s + self._settings.ttl_s))
         if self._writer.put((self._pool.name, key), remembered):
+            self._given = verdict
             self._pool.cells.count_verdict(verdict)
         else:
             self._pool.cells.add(at.POOL_NOT_REMEMBERED, 1)

@@ -15,11 +15,10 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from resource import RLIMIT_NOFILE, getrlimit
 from time import monotonic, monotonic_ns
 from weakref import WeakSet
@@ -30,24 +29,11 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from lbapp.engine.channel import (
-    AddressesChanged,
-    Applied,
-    Apply,
     Assignment,
     Channel,
     ChannelClosed,
-    CloseServer,
-    CutOff,
-    Discard,
-    Drain,
-    ListeningSockets,
-    Message,
-    Prepare,
-    Prepared,
     SendAway,
-    ServersChanged,
     Serving,
-    TlsChanged,
 )
 from lbapp.engine.policy.rate import pipes_max
 from lbapp.engine.scoreboard import layout as at
@@ -58,8 +44,9 @@ from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.downstream import Downstream
-from lbapp.engine.worker.leaving import ask_to_leave, cut_off, finish, see_off, tell_what_is_open
-from lbapp.engine.worker.members import Members, set_addresses
+from lbapp.engine.worker.leaving import ask_to_leave, tell_what_is_open
+from lbapp.engine.worker.members import Members
+from lbapp.engine.worker.obey import obey, receive_sockets
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter
 from lbapp.engine.worker.pools import UpstreamPool
@@ -67,10 +54,10 @@ from lbapp.engine.worker.queueing import PoolQueue
 from lbapp.engine.worker.reactor import Reactor, portions
 from lbapp.engine.worker.record import Book
 from lbapp.engine.worker.relay import Pipes
+from lbapp.engine.worker.trail import Trail, look_after
 from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
-from lbapp.model.tls import TlsMaterial
 
 log = logging.getLogger("lbapp.worker")
 
@@ -92,6 +79,7 @@ class Worker:
     servers: dict[int, UpstreamServer] = field(default_factory=dict)  # by row; also those that finish what they have
     queues: list[PoolQueue] = field(default_factory=list)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
+    trail: Trail | None = None  # where there is an access log
     limits: Limits = field(init=False)
     block: int = field(init=False)  # the first cell of the worker's own block
     members: Members = field(init=False)
@@ -99,6 +87,7 @@ class Worker:
     doorkeeper: Doorkeeper = field(init=False)
     pace: Pace = field(init=False)
     faults_before: int = field(init=False)  # of the workers that had the slot before
+    log_lines_dropped: int = field(init=False)  # by them, and by logs that this one had before
     is_draining: bool = False
     is_sending_away: bool = False  # connections are closed behind their next answer
     is_accepting: bool = False
@@ -111,6 +100,7 @@ class Worker:
         self.doorkeeper = Doorkeeper(self)
         self.is_sending_away = self.assignment.is_sent_away
         self.faults_before = self.segment.cells[self.block + at.WORKER_FAULTS]
+        self.log_lines_dropped = self.segment.cells[self.block + at.WORKER_LOG_LINES_DROPPED]
 
     def start_accepting(self) -> None:
         """Accept on every listening socket."""
@@ -189,6 +179,7 @@ class Worker:
         cells = self.segment.cells
         cells[self.block + at.WORKER_CONNECTIONS] = len(self.connections)
         cells[self.block + at.WORKER_FAULTS] = self.faults_before + self.reactor.faults
+        look_after(self)
 
 
 def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, listening: list[int]) -> Worker:
@@ -202,36 +193,12 @@ def build_worker(reactor: Reactor, segment: Segment, assignment: Assignment, lis
     return worker
 
 
-def take_tls(worker: Worker, material: TlsMaterial) -> None:
-    """Take over certificates and authorities read anew; what cannot be used leaves what is in use."""
-    try:
-        worker.members.build_contexts(worker.assignment.configuration, material)
-        worker.members.speak_tls(worker)
-        for listener in worker.listeners:
-            if listener.tls is not None:
-                listener.tls.take(material)
-    except (ssl.SSLError, OSError) as error:
-        log.error("worker %d: new certificates cannot be used: %s", os.getpid(), error)
-    else:
-        worker.assignment = replace(worker.assignment, tls=material)
-
-
 async def _receive_assignment(channel: Channel) -> tuple[Assignment, Segment, list[int]]:
     message, fds = await channel.receive()
     if not isinstance(message, Assignment):
         raise ChannelClosed(f"{type(message).__name__} before the assignment")
-    fds = await _receive_sockets(channel, fds, 1 + len(message.listening))
+    fds = await receive_sockets(channel, fds, 1 + len(message.listening))
     return message, Segment.attach(fds[0]), fds[1:]
-
-
-async def _receive_sockets(channel: Channel, fds: list[int], count: int) -> list[int]:
-    """Return the descriptors that came with a message, and those that come behind it, as one message carries not many."""
-    while len(fds) < count:
-        more, more_fds = await channel.receive()
-        if not isinstance(more, ListeningSockets):
-            raise ChannelClosed(f"{type(more).__name__} before the last listening socket")
-        fds = fds + more_fds
-    return fds
 
 
 async def _beat(worker: Worker) -> None:
@@ -247,98 +214,6 @@ async def _sweep(worker: Worker) -> None:
         for look in (worker.reactor.sweep, worker.look_after_servers, worker.look_after_clients):
             for _ in look():
                 await anyio.lowlevel.checkpoint()
-
-
-async def _drain(worker: Worker, timeout_s: float, tasks: TaskGroup) -> None:
-    """Serve what is there and nothing new; then end the process's task group."""
-    worker.stop_accepting()
-    worker.segment.cells[worker.block + at.WORKER_PHASE] = WorkerPhase.DRAINING
-    clients = list(worker.connections)
-    await finish(clients, timeout_s)
-    for queue in worker.queues:
-        queue.end()
-    for server in worker.servers.values():
-        server.close_all()
-    cut_off(clients)
-    tasks.cancel_scope.cancel()
-
-
-async def _obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
-    """Carry out what the supervisor says, until it says or shows that the end has come."""
-    ready: generation.Next | None = None
-    try:
-        while True:
-            message, fds = await channel.receive()
-            if isinstance(message, Drain):
-                tasks.start_soon(_drain, worker, message.timeout_s, tasks)
-            elif isinstance(message, Prepare):
-                fds = await _receive_sockets(channel, fds, len(message.opened))
-                _discard(ready)
-                ready, answer = await _prepare(worker, message, fds)
-                await channel.send(answer)
-            elif isinstance(message, Apply) and ready is not None:
-                _apply(worker, ready, tasks)
-                ready = None
-                await channel.send(Applied(message.generation))
-            elif isinstance(message, SendAway):
-                worker.send_away(message, tasks)
-            elif isinstance(message, Discard):
-                _discard(ready)
-                ready = None
-            else:
-                _carry_out(worker, message)
-    except ChannelClosed:
-        if not worker.is_draining:
-            log.error("worker %d: the supervisor is gone; draining", os.getpid())
-            await _drain(worker, worker.limits.stop_timeout_s, tasks)
-
-
-async def _prepare(worker: Worker, message: Prepare, fds: list[int]) -> tuple[generation.Next | None, Prepared]:
-    number = message.assignment.generation
-    opened = dict(zip(message.opened, fds, strict=True))
-    try:
-        ready = await anyio.to_thread.run_sync(generation.prepare, worker, message.assignment, opened)
-    except (ssl.SSLError, OSError) as error:
-        _close(fds)
-        return None, Prepared(number, f"worker {worker.assignment.slot}: {error.strerror or error}")
-    return ready, Prepared(number)
-
-
-def _discard(ready: generation.Next | None) -> None:
-    if ready is not None:
-        _close(ready.opened.values())
-
-
-def _close(fds: Iterable[int]) -> None:
-    for fd in fds:
-        os.close(fd)
-
-
-def _apply(worker: Worker, ready: generation.Next, tasks: TaskGroup) -> None:
-    if worker.is_draining:
-        return
-    had_memory = worker.memory is not None
-    clients = generation.apply(worker, ready)
-    if worker.memory is not None and not had_memory:
-        tasks.start_soon(worker.memory.run)
-    if clients:
-        tasks.start_soon(see_off, clients, worker.limits.stop_timeout_s)
-
-
-def _carry_out(worker: Worker, message: Message) -> None:
-    if isinstance(message, AddressesChanged):
-        set_addresses(worker, message.addresses)
-    elif isinstance(message, ServersChanged):
-        worker.members.change(worker, worker.assignment.configuration.pool(message.pool), message.servers)
-    elif isinstance(message, TlsChanged):
-        take_tls(worker, message.material)
-    elif isinstance(message, CloseServer) and message.server in worker.servers:
-        for pool in worker.pools:
-            if message.server in pool.servers:
-                pool.drain_is_over(message.server)
-        worker.servers[message.server].close_all()
-    elif isinstance(message, CutOff):
-        cut_off(list(worker.connections))
 
 
 async def serve(channel: Channel, reactor: Reactor) -> None:
@@ -361,11 +236,14 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
         worker.start_accepting()
         segment.cells[block + at.WORKER_PHASE] = WorkerPhase.SERVING
         await channel.send(Serving(os.getpid()))
-        tasks.start_soon(_obey, worker, channel, tasks)
+        tasks.start_soon(obey, worker, channel, tasks)
     for client in list(worker.connections):
         client.close()
     if worker.memory is not None:
         worker.memory.write_last()
+    if worker.trail is not None:
+        worker.trail.end()
+        look_after(worker)
     segment.cells[block + at.WORKER_PHASE] = WorkerPhase.GONE
 
 
@@ -375,6 +253,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.setswitchinterval(THREAD_SWITCH_INTERVAL_S)  # what a thread works out must not hold up the event loop
     reactor = Reactor(monotonic)
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))

@@ -117,6 +117,7 @@ class Steering:
         received = believe(peer, client.own_scheme, self._forwarding, head.forwarding)
         client.key = client_key(received.address)
         client.client_address = received.address
+        client.logged_as = ""
         client.scheme = received.scheme
         client.forwarded = received.lines
         head.forwarded_host = received.host
@@ -132,6 +133,8 @@ class Steering:
 
     def _apply(self, client: Downstream, head: RequestHead, prepared: _Prepared) -> None:
         route = prepared.route
+        if prepared.host or route.prefix_change is not None:
+            head.asked = (head.host, head.target)
         request_rules, answer_rules = prepared.request_rules, prepared.answer_rules
         if answer_rules is not None or request_rules is not None:
             facts = _Facts(client, head, self._random)

@@ -21,6 +21,7 @@ from lbapp.engine.worker.limited import ServerWish
 from lbapp.engine.worker.pause import pause
 from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, PeerGone
 from lbapp.engine.worker.relay import SinkGone, Tunnel, send_all
+from lbapp.engine.worker.trail import ConnectionEnd
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import Outcome
@@ -31,31 +32,39 @@ if TYPE_CHECKING:
 
 
 class OpenTunnel:
-    """A tunnel as it is counted. `started`: when its TCP connection was accepted; None after an upgrade."""
+    """A tunnel as it is counted. `begun`: as of the TCP connection when its server was reached; None after an upgrade."""
 
-    __slots__ = ("_client", "_started", "upstream")
+    __slots__ = ("_begun", "_client", "_moved", "upstream")
 
-    def __init__(self, client: Downstream, upstream: Upstream, started: float | None) -> None:
+    def __init__(self, client: Downstream, upstream: Upstream, begun: ConnectionEnd | None) -> None:
         self._client = client
-        self._started = started
+        self._begun = begun
+        self._moved = (0, 0)
         self.upstream = upstream
 
     def moved(self, bytes_up: int, bytes_down: int) -> None:
         """See TunnelWatcher."""
         self._client.listener.cells.count_bytes(bytes_up, bytes_down)
         self.upstream.server.cells.count_bytes(bytes_up, bytes_down)
+        self._moved = (self._moved[0] + bytes_up, self._moved[1] + bytes_down)
 
     def finished(self, is_clean: bool) -> None:
         """See TunnelWatcher."""
         cells = self.upstream.server.cells
         cells.add_in_flight(-1)
-        if self._started is not None:
+        if self._begun is not None:
             outcome = Outcome.COMPLETED if is_clean else Outcome.ABORTED
-            bucket = bucket_of(int((monotonic() - self._started) * 1e6))
+            bucket = bucket_of(int((monotonic() - self._begun.started) * 1e6))
             self._client.listener.cells.exchange_ended(outcome, 0, 0, 0, bucket)
             cells.exchange_ended(outcome, 0, 0, 0, bucket)
+            _leave_trail(self._client, self._begun._replace(outcome=outcome, moved=self._moved))
         self.upstream.close()
         self._client.close()
+
+
+def _leave_trail(client: Downstream, end: ConnectionEnd) -> None:
+    if client.listener.trail is not None:
+        client.listener.trail.connection_ended(client, end)
 
 
 def _idle_timeout_s(client: Downstream) -> float:
@@ -160,7 +169,9 @@ async def serve_tcp(client: Downstream) -> None:
                     await pause(client.reactor, delay_s)
                 continue
             _learn(pool, server, dialled, is_failure=False)
-            _start_tunnel(client, OpenTunnel(client, upstream, started))
+            connect_us = int((monotonic() - dialled) * 1e6)
+            end = ConnectionEnd(started, outcome, pool.name, server.id, len(tried) + 1, connect_us)
+            _start_tunnel(client, OpenTunnel(client, upstream, end))
             return
     except (Aborted, PeerGone, ExchangeEnded) as ended:
         outcome = _outcome_of(ended)
@@ -171,4 +182,5 @@ async def serve_tcp(client: Downstream) -> None:
         server.cells.count_outcome(outcome)
     else:
         pool.cells.count_outcome(outcome)
+    _leave_trail(client, ConnectionEnd(started, outcome, pool.name, "" if server is None else server.id, len(tried)))
     client.close()

@@ -25,6 +25,7 @@ from lbapp.engine.scoreboard.totals import (
     pool_totals,
     server_totals,
 )
+from lbapp.model.access_log import NO_LOG, AccessLog
 from lbapp.model.entities import Configuration, EngineSettings, Listener, Pool, Server
 from lbapp.model.limits import Limits
 from lbapp.model.states import HealthState
@@ -174,9 +175,11 @@ def running_worker(
     state_dir: str | None = None,
     tls: TlsMaterial = NO_MATERIAL,
     module: str = "lbapp.engine.worker.run",
+    access_log: AccessLog = NO_LOG,
 ) -> Iterator[RunningWorker]:
     """Start a worker on free ports, as `module` starts it; end it behind."""
-    configuration = Configuration(EngineSettings(state_dir=state_dir), listeners, pools, limits or Limits())
+    settings = EngineSettings(state_dir=state_dir)
+    configuration = Configuration(settings, listeners, pools, limits or Limits(), access_log)
     rows = Rows(
         listeners={each.name: row for row, each in enumerate(listeners)},
         pools={each.name: row for row, each in enumerate(pools)},

@@ -1,0 +1,223 @@
+"""What is left of an exchange when it has ended: a line of the access log.
+
+Responsible for putting a record together from what the data path knows, and for handing it on. Knows nothing of how a line gets
+to its target. The common exchange has a way of its own, which makes the same line with less work: a test holds both against each
+other.
+
+Invariants: every exchange and every TCP connection of a listener that is logged leaves one line, or is counted as dropped;
+nothing here waits; a listener that is not logged costs one comparison an exchange.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lbapp.engine.policy.ending import phase_of
+from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.wire.access_line import (
+    COMBINED_HEADERS,
+    LINE_OF,
+    json_client,
+    json_second,
+    json_server,
+    json_target,
+    json_text,
+    persistence_text,
+)
+from lbapp.engine.wire.cookies import field_pattern
+from lbapp.engine.wire.heads import RequestHead
+from lbapp.engine.worker.log_writer import LogWriter
+from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
+from lbapp.model.entities import Configuration
+from lbapp.model.exchange_record import ExchangeRecord
+from lbapp.model.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from lbapp.engine.worker.common import CommonExchange
+    from lbapp.engine.worker.downstream import Downstream
+    from lbapp.engine.worker.run import Worker
+    from lbapp.engine.worker.upstream import UpstreamServer
+
+_KNOWN_MAX: Final = 4096  # methods and hosts whose quoted form is kept
+
+
+class ConnectionEnd(NamedTuple):
+    """How a TCP connection ended. `started` in monotonic seconds; `connect_us` -1: no server was reached."""
+
+    started: float
+    outcome: Outcome
+    pool: str
+    server: str = ""
+    attempts: int = 0
+    connect_us: int = -1
+    moved: tuple[int, int] = (0, 0)
+
+
+class Trail:
+    """What the listeners of one worker leave behind."""
+
+    def __init__(self, settings: AccessLog) -> None:
+        self.settings = settings
+        self._writer = LogWriter(settings)
+        self._line_of = LINE_OF[settings.format]
+        names = settings.headers if settings.format is LogFormat.JSON else ()
+        if settings.format is LogFormat.COMBINED:
+            names = COMBINED_HEADERS
+        self._finders = tuple((name, field_pattern(name.encode()).search) for name in names)
+        self._is_quick = settings.format is LogFormat.JSON and not names
+        self._second = -1
+        self._stamp = ""
+        self._quoted: dict[bytes, str] = {}
+        self._servers: dict[str, str] = {}
+        self._clock_offset_s = 0.0
+        self.look_at_the_clock()
+
+    def look_at_the_clock(self) -> None:
+        """Take over where the clock is: it may have been set."""
+        self._clock_offset_s = time() - monotonic()
+
+    def reopen(self) -> None:
+        """See LogWriter."""
+        self._writer.reopen()
+
+    @property
+    def dropped(self) -> int:
+        """See LogWriter."""
+        return self._writer.dropped
+
+    def finish(self) -> None:
+        """See LogWriter."""
+        self._writer.finish()
+
+    def end(self) -> None:
+        """See LogWriter."""
+        self._writer.end()
+
+    def common_exchange_ended(self, exchange: CommonExchange, server: UpstreamServer, now: float) -> None:
+        """Write down a common exchange that completed: hot."""
+        if not self._is_quick:
+            self.exchange_ended(exchange, Outcome.COMPLETED, exchange.client.bytes_in, exchange.bytes_out)
+            return
+        client, head, started, visit = exchange.client, exchange.head, exchange.started, exchange.visit
+        micros = int((started + self._clock_offset_s) * 1e6)
+        second = micros // 1_000_000
+        if second != self._second:
+            self._second, self._stamp = second, json_second(second)
+        quoted = self._quoted
+        host, target = (head.host, head.target) if head.asked is None else head.asked
+        persistence = "null" if visit is None else persistence_text((visit.verdict, visit.given))
+        self._writer.add(
+            f'{self._stamp}{micros - second * 1_000_000:06d}Z",{client.logged_as or _client_text(client)}"method":'
+            f'{quoted.get(head.method) or self._quote(head.method)},"host":{quoted.get(host) or self._quote(host)},'
+            f'"target":{json_target(target)},"version":"1.1","status":{exchange.status},'
+            f'{self._servers.get(server.id) or self._name(server.id)}"bytes_in":{client.bytes_in},'
+            f'"bytes_out":{exchange.bytes_out},"queue_us":0,"connect_us":0,"first_byte_us":{exchange.first_byte_us},'
+            f'"total_us":{int((now - started) * 1e6)},"attempts":1,"persistence":{persistence},'
+            f'"outcome":"completed","ended_by":null,"phase":null}}\n'
+        )
+
+    def exchange_ended(self, exchange: CommonExchange, outcome: Outcome, bytes_in: int, bytes_out: int) -> None:
+        """Write down an exchange, whatever became of it."""
+        head, server, visit = exchange.head, exchange.server, exchange.visit
+        record = self._record(exchange.client, head, exchange.started)
+        record.status, record.bytes_in, record.bytes_out = exchange.status, bytes_in, bytes_out
+        record.outcome = outcome
+        record.pool = exchange.pool.name
+        record.queue_us = exchange.queue_us
+        if server is not None:
+            record.server, record.attempts = server.id, exchange.retries + 1
+            record.connect_us, record.first_byte_us = exchange.connect_us, exchange.first_byte_us
+        if visit is not None:
+            record.verdict, record.given = visit.verdict, visit.given
+        record.phase = phase_of(
+            outcome,
+            has_answered=exchange.first_byte_us >= 0,
+            was_sent=exchange.sent_at > 0,
+            has_server=server is not None,
+            has_waited=exchange.queue_us > 0,
+        )
+        self._writer.add(self._line_of(record))
+
+    def answered(
+        self, client: Downstream, head: RequestHead | None, outcome: Outcome, status: int, bytes_out: int
+    ) -> None:
+        """Write down a request that lbapp answered itself; `head` None: it was not understood."""
+        record = self._record(client, head, client.reactor.now)
+        record.outcome, record.status, record.bytes_out = outcome, status, bytes_out
+        record.bytes_in = 0 if head is None else client.bytes_in
+        record.phase = phase_of(outcome, has_answered=False, was_sent=False, has_server=False, has_waited=False)
+        self._writer.add(self._line_of(record))
+
+    def connection_ended(self, client: Downstream, ended: ConnectionEnd) -> None:
+        """Write down a TCP connection."""
+        record = self._record(client, None, ended.started)
+        record.pool, record.outcome = ended.pool, ended.outcome
+        record.bytes_in, record.bytes_out = ended.moved
+        record.server, record.attempts, record.connect_us = ended.server, ended.attempts, ended.connect_us
+        record.phase = phase_of(
+            ended.outcome,
+            has_answered=ended.connect_us >= 0,
+            was_sent=False,
+            has_server=bool(ended.server),
+            has_waited=False,
+        )
+        self._writer.add(self._line_of(record))
+
+    def _record(self, client: Downstream, head: RequestHead | None, started: float) -> ExchangeRecord:
+        address, port = _client_of(client)
+        record = ExchangeRecord(started + self._clock_offset_s, address, port, client.listener.name)
+        record.total_us = int((monotonic() - started) * 1e6)
+        record.connections = client.listener.cells.connections()
+        if head is not None:
+            record.method, record.version = head.method, head.version
+            record.host, record.target = (head.host, head.target) if head.asked is None else head.asked
+            record.headers = tuple(
+                (name, found[1]) for name, find in self._finders if (found := find(head.fields)) is not None
+            )
+        return record
+
+    def _quote(self, data: bytes) -> str:
+        if len(self._quoted) >= _KNOWN_MAX:
+            self._quoted.clear()
+        self._quoted[data] = found = json_text(data)
+        return found
+
+    def _name(self, server: str) -> str:
+        self._servers[server] = found = json_server(server.partition("/")[0], server)
+        return found
+
+
+def _client_of(client: Downstream) -> tuple[str, int]:
+    """Return the address of who asks, and the port where that is known: not of whom a proxy speaks for."""
+    address, peer = client.client_address, client.peer
+    if address is None:
+        return "unix:", 0
+    is_peer = address is client.address and client.proxied is None
+    return str(address), peer[1] if is_peer and isinstance(peer, tuple) else 0
+
+
+def _client_text(client: Downstream) -> str:
+    client.logged_as = found = json_client(*_client_of(client), client.listener.name)
+    return found
+
+
+def follow(worker: Worker, configuration: Configuration) -> None:
+    """Have the listeners of a worker leave what a configuration asks for. A log that stays as it is goes on."""
+    settings, before = configuration.access_log, worker.trail
+    if before is not None and before.settings != settings:
+        worker.log_lines_dropped += before.dropped
+        before.finish()
+        before = None
+    worker.trail = before if before is not None or settings.target is LogTarget.OFF else Trail(settings)
+    for listener, runtime in zip(configuration.listeners, worker.listeners, strict=True):
+        runtime.trail = worker.trail if listener.is_logged else None
+
+
+def look_after(worker: Worker) -> None:
+    """Say how many lines of a worker's log were dropped, and take over where the clock is."""
+    dropped = worker.log_lines_dropped
+    if worker.trail is not None:
+        worker.trail.look_at_the_clock()
+        dropped += worker.trail.dropped
+    worker.segment.cells[worker.block + at.WORKER_LOG_LINES_DROPPED] = dropped

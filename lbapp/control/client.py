@@ -9,7 +9,7 @@ Invariant: every method returns a whole message of `control.messages` or raises 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,7 @@ from lbapp.control.changes import (
     UpgradeDone,
     UpgradeRequest,
 )
+from lbapp.control.looking import LogLine, Sessions, Skipped
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
@@ -192,7 +193,19 @@ class ControlClient:
         """Yield events as they happen, until the engine stops."""
         return self._lines("/v1/events", {"after": after, "follow": 1}, None)
 
-    def _lines(self, path: str, params: dict[str, int], silence_s: float | None) -> Iterator[Any]:
+    def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
+        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+        return self._lines("/v1/log", query, None)
+
+    def sessions(self, limit: int) -> Sessions:
+        """Return the connections of clients. Raises EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+
+    def close_session(self, session: int) -> None:
+        """Close one connection. Raises RequestRefused, EngineUnreachable."""
+        self._call("DELETE", f"/v1/sessions/{session}")
+
+    def _lines(self, path: str, params: Mapping[str, int | str], silence_s: float | None) -> Iterator[Any]:
         import httpx
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)

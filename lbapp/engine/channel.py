@@ -18,11 +18,12 @@ import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
 from lbapp.model.entities import Configuration, Server
+from lbapp.model.log_filter import LogFilter
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 _HEADER: Final = struct.Struct("!IB")
@@ -154,6 +155,77 @@ class ReopenLog:
 
 
 @dataclass(frozen=True, slots=True)
+class Observe:
+    """Tell of exchanges as they end, of at most so many a second, until Unobserve. `number` names who looks on."""
+
+    number: int
+    wanted: LogFilter
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unobserve:
+    """Nobody looks on by this number any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """From the worker: lines as of the access log's JSON, and how many more there were."""
+
+    number: int
+    lines: tuple[str, ...]
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One client's connection that is open. `number` tells it from all others of its worker; times in seconds.
+
+    `state`: handshake, idle, request (its head is coming), queue, connect, headers (waiting for the answer's), body, tunnel.
+    """
+
+    number: int
+    client: str
+    port: int
+    listener: str
+    state: str
+    age_s: float
+    busy_s: float
+    server: str
+    method: bytes
+    target: bytes
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListSessions:
+    """Tell of open connections, of so many at most. `number` names the question."""
+
+    number: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Close one connection, whatever it carries."""
+
+    number: int
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """From the worker: what a question came to. `connections`: how many are open."""
+
+    number: int
+    sessions: tuple[Session, ...] = ()
+    connections: int = 0
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Serve what is there, accept nothing new, and leave within `timeout_s`."""
 
@@ -182,6 +254,12 @@ Message = (
     | SendAway
     | CutOff
     | ReopenLog
+    | Observe
+    | Unobserve
+    | Observed
+    | ListSessions
+    | EndSession
+    | Answer
     | Drain
     | Serving
 )
@@ -192,11 +270,12 @@ class ChannelClosed(Exception):
 
 
 class Channel:
-    """One end of a channel, to be used by one task that sends and one that receives."""
+    """One end of a channel, to be used by tasks that send and one that receives."""
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
         self._socket = end
+        self._sending = anyio.Lock()
         self._received = bytearray()
         self._fds: list[int] = []
 
@@ -211,6 +290,10 @@ class Channel:
         body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
         frame = memoryview(_HEADER.pack(len(body), len(fds)) + body)
         attached = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        async with self._sending:
+            await self._send_frame(frame, attached)
+
+    async def _send_frame(self, frame: memoryview, attached: list[Any]) -> None:
         while frame:
             try:
                 sent = self._socket.sendmsg([frame], attached)

@@ -163,4 +163,6 @@ CONTROL_BODY_BYTES_MAX: Final = 1 * MIB
 CONTROL_CONNECTIONS_MAX: Final = 64
 CONTROL_STRANGERS_MAX: Final = 4  # connections of those who may do nothing there
 CONTROL_REQUEST_TIMEOUT_S: Final = 10.0  # for a whole request on the control socket
+LOG_LINES_PER_SECOND_MAX: Final = 2_000.0  # of one who looks on
+SESSIONS_LISTED_MAX: Final = 1_000  # connections in one answer of the control API
 WATCHES_MAX: Final = 32

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from starlette.routing import Route
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
+from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.bodies import read_how, read_new_server, read_number
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
@@ -99,6 +101,7 @@ class Api:
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
+            *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False  # a redirect has not the shape of an error
@@ -111,6 +114,7 @@ class Api:
     def close(self) -> None:
         """End every stream after what it has to say."""
         self._closed.set()
+        self.generation.reader.workers.looking.close()
         self.generation.states.changed.fire()
         self.events.close()
 
@@ -249,28 +253,29 @@ class Api:
         return Response(text, media_type=CONTENT_TYPE)
 
     async def _watch(self, request: Request) -> Response:
-        return self._stream(request, self._statuses())
+        return self._stream(request, _as_lines(self._statuses()))
 
     async def _events(self, request: Request) -> Response:
         after = _number(request, "after", 0)
         limit = _number(request, "limit", EVENTS_MAX)
         if request.query_params.get("follow", "0") in ("", "0"):
             return JSONResponse({"events": self.events.after(after, limit)})
-        return self._stream(request, self.events.follow(after))
+        return self._stream(request, _as_lines(self.events.follow(after)))
 
-    def _stream(self, request: Request, messages: AsyncIterator[Any]) -> Response:
+    def _stream(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> Response:
         if request.method == "HEAD":
             return Response(media_type=_LINES)
         if self._streams >= WATCHES_MAX:
             message = f"there are {WATCHES_MAX} watches already"
             raise RequestRefused("too_many_watches", message, "End one of them first", 503)
-        return StreamingResponse(self._lines(messages), media_type=_LINES)
+        return StreamingResponse(self._counted(chunks), media_type=_LINES)
 
-    async def _lines(self, messages: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async def _counted(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         self._streams += 1
         try:
-            async for message in messages:
-                yield json.dumps(message, separators=(",", ":")).encode() + b"\n"
+            async with aclosing(chunks) as open_chunks:
+                async for chunk in open_chunks:
+                    yield chunk
         finally:
             self._streams -= 1
 
@@ -286,6 +291,11 @@ class Api:
                 with anyio.move_on_after(max(READING_INTERVAL_S, min(_WATCH_INTERVAL_S_MAX, 5 * cost_s))):
                     await self.generation.states.changed.wait()
             await anyio.sleep(_WATCH_GAP_S)
+
+
+async def _as_lines(messages: AsyncIterator[Any]) -> AsyncGenerator[bytes, None]:
+    async for message in messages:
+        yield json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
 async def _json_body(request: Request) -> object:

@@ -24,11 +24,13 @@ from typing import Final
 import anyio
 
 from lbapp.engine.channel import (
+    Answer,
     Applied,
     Assignment,
     ChannelClosed,
     ListeningSockets,
     Message,
+    Observed,
     Prepare,
     Prepared,
     Serving,
@@ -48,9 +50,16 @@ _log = logging.getLogger("lbapp")
 class WorkerProcess:
     """A worker in one slot. `watch` runs for the whole life of the process; everything else is immediate."""
 
-    def __init__(self, slot: int, segment: Segment, on_serving: Callable[[WorkerProcess], None]) -> None:
+    def __init__(
+        self,
+        slot: int,
+        segment: Segment,
+        on_serving: Callable[[WorkerProcess], None],
+        on_told: Callable[[int, Observed | Answer], None],
+    ) -> None:
         self.slot = slot
         self._on_serving = on_serving
+        self._on_told = on_told
         self.served_at: float | None = None  # monotonic
         self.hung = False
         self.serving = anyio.Event()
@@ -135,6 +144,9 @@ class WorkerProcess:
         with contextlib.suppress(ChannelClosed):
             while True:
                 message, _ = await self._channel.receive()
+                if isinstance(message, Observed | Answer):
+                    self._on_told(self.slot, message)
+                    continue
                 if isinstance(message, Serving):
                     self.served_at = time.monotonic()
                     self.serving.set()

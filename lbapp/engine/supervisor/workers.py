@@ -25,6 +25,7 @@ from lbapp.engine.channel import Apply, Assignment, Drain, Message, Prepared, So
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard import totals
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.looking import Looking
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening, Opened, listening_of
 from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
@@ -79,6 +80,7 @@ class Workers:
         self._listening = listening
         self._events = events
         self._live: dict[int, WorkerProcess] = {}
+        self.looking = Looking(lambda: sorted(self._live), self._tell_one)
         self._stopping = False
         self._started = False
         self._left = anyio.Event()
@@ -110,6 +112,10 @@ class Workers:
         """Send a message to every live worker."""
         for worker in list(self._live.values()):
             worker.tell(message)
+
+    def _tell_one(self, slot: int, message: Message) -> None:
+        if slot in self._live:
+            self._live[slot].tell(message)
 
     async def prepare(self, served: Served, opened: Opened) -> None:
         """Have every worker get ready to serve by another generation. Raises WorkerRefused; then nothing is to come of it."""
@@ -210,12 +216,13 @@ class Workers:
         finally:
             self._live.pop(worker.slot, None)
             self._reset(worker.slot)
+            self.looking.worker_left()
             worker.serving.set()  # wakes `start`; `served_at` tells whether it ever served
             self._left.set()
             self._left = anyio.Event()
 
     def _start_one(self, slot: int) -> WorkerProcess:
-        worker = WorkerProcess(slot, self._segment, self._report_serving)
+        worker = WorkerProcess(slot, self._segment, self._report_serving, self.looking.hear)
         self._live[slot] = worker
         assignment, sockets = self._served.assignment(slot), self._listening.of_worker(slot)
         worker.assign(assignment, [sockets[key] for key, _ in assignment.listening])
@@ -230,6 +237,7 @@ class Workers:
         totals.clear_gauges(segment, slot)
 
     def _report_serving(self, worker: WorkerProcess) -> None:
+        self.looking.worker_came(worker.slot)
         self._events.add("worker_started", f"worker {worker.slot}", f"worker {worker.slot} (pid {worker.pid}) serves")
 
     def _report(self, worker: WorkerProcess, status: int) -> None:

@@ -50,6 +50,7 @@ class Downstream(Endpoint):
         "bytes_in",
         "client_address",
         "counted_as",
+        "exchange",
         "forwarded",
         "is_idle",
         "is_in_preamble",
@@ -58,6 +59,7 @@ class Downstream(Endpoint):
         "limits",
         "listener",
         "logged_as",
+        "number",
         "own_answer",
         "own_scheme",
         "peer",
@@ -82,7 +84,10 @@ class Downstream(Endpoint):
         self.started = 0.0  # the exchange under way, or the last
         self.counted_as = b""  # by the door, where it counts
         self.is_to_close = worker.is_sending_away
-        self.upgraded: Upstream | None = None
+        self.upgraded: Upstream | None = None  # what it has become a tunnel to
+        self.exchange: Exchange | None = None  # under way
+        worker.accepted += 1
+        self.number = worker.accepted
         self.answer_lines = b""  # whole lines that the answers to the client get
         self.answer_drop: re.Pattern[bytes] | None = None  # lines of servers' answers that the client does not get
         self.own_answer: OwnAnswer | None = None  # to the request at hand, in place of a pool
@@ -148,7 +153,7 @@ class Downstream(Endpoint):
                 if pool is None or head.content_length or head.is_chunked:
                     is_to_go_on = yield from self._answer(head, pool)
                 else:
-                    exchange = Exchange(self, head, pool, None)
+                    exchange = self.exchange = Exchange(self, head, pool, None)
                     upstream = exchange.begin()
                     is_over = False
                     if upstream is not None:
@@ -168,7 +173,7 @@ class Downstream(Endpoint):
                     yield from self.linger()
                     break
                 self.is_idle = True
-                head = exchange = None  # an idle connection keeps nothing of its last request
+                head = exchange = self.exchange = None  # an idle connection keeps nothing of its last request
         except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
             pass  # the client is gone, or was told to go
         finally:
@@ -266,7 +271,8 @@ class Downstream(Endpoint):
             self._turned_down(head, Outcome.BODY_TOO_LARGE, 413)
             await self._refuse(413, f"the request body is larger than {limit} bytes", head)
             return False
-        return await Exchange(self, head, pool, RequestBody(self, head)).run()
+        self.exchange = Exchange(self, head, pool, RequestBody(self, head))
+        return await self.exchange.run()
 
     async def _answer_ourselves(self, head: RequestHead) -> bool:
         answer, self.own_answer = self.own_answer, None

@@ -10,6 +10,7 @@ import logging
 import os
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from lbapp.engine.channel import (
     AddressesChanged,
+    Answer,
     Applied,
     Apply,
     Channel,
@@ -27,18 +29,24 @@ from lbapp.engine.channel import (
     CutOff,
     Discard,
     Drain,
+    EndSession,
     ListeningSockets,
+    ListSessions,
     Message,
+    Observe,
     Prepare,
     Prepared,
     ReopenLog,
     SendAway,
     ServersChanged,
     TlsChanged,
+    Unobserve,
 )
-from lbapp.engine.worker import generation
+from lbapp.engine.worker import generation, trail
 from lbapp.engine.worker.leaving import cut_off, drain, see_off
 from lbapp.engine.worker.members import set_addresses
+from lbapp.engine.worker.observers import Observer, tell_observers
+from lbapp.engine.worker.sessions import end_session, list_sessions
 from lbapp.model.tls import TlsMaterial
 
 if TYPE_CHECKING:
@@ -74,17 +82,42 @@ async def obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
                 _apply(worker, ready, tasks)
                 ready = None
                 await channel.send(Applied(message.generation))
-            elif isinstance(message, SendAway):
-                worker.send_away(message, tasks)
+            elif isinstance(message, Observe | Unobserve):
+                _observe(worker, message, channel, tasks)
+            elif isinstance(message, ListSessions | EndSession):
+                await channel.send(_answer(worker, message))
             elif isinstance(message, Discard):
                 _discard(ready)
                 ready = None
             else:
-                _carry_out(worker, message)
+                _carry_out(worker, message, tasks)
     except ChannelClosed:
         if not worker.is_draining:
             log.error("worker %d: the supervisor is gone; draining", os.getpid())
             await drain(worker, worker.limits.stop_timeout_s, tasks)
+
+
+def _observe(worker: Worker, message: Observe | Unobserve, channel: Channel, tasks: TaskGroup) -> None:
+    """Have somebody look on, or no longer."""
+    was_observed = bool(worker.observers)
+    if isinstance(message, Observe):
+        worker.observers[message.number] = Observer(message)
+    else:
+        worker.observers.pop(message.number, None)
+    trail.follow(worker, worker.assignment.configuration)
+    if worker.observers and not was_observed:
+        tasks.start_soon(_tell_observers, worker, channel)
+
+
+async def _tell_observers(worker: Worker, channel: Channel) -> None:
+    with suppress(ChannelClosed):  # `obey` sees that, too
+        await tell_observers(worker, channel)
+
+
+def _answer(worker: Worker, message: ListSessions | EndSession) -> Answer:
+    if isinstance(message, EndSession):
+        return Answer(message.number, is_done=end_session(worker, message.session))
+    return Answer(message.number, list_sessions(worker, message.limit), len(worker.connections))
 
 
 async def _prepare(worker: Worker, message: Prepare, fds: list[int]) -> tuple[generation.Next | None, Prepared]:
@@ -119,8 +152,10 @@ def _apply(worker: Worker, ready: generation.Next, tasks: TaskGroup) -> None:
         tasks.start_soon(see_off, clients, worker.limits.stop_timeout_s)
 
 
-def _carry_out(worker: Worker, message: Message) -> None:
-    if isinstance(message, AddressesChanged):
+def _carry_out(worker: Worker, message: Message, tasks: TaskGroup) -> None:
+    if isinstance(message, SendAway):
+        worker.send_away(message, tasks)
+    elif isinstance(message, AddressesChanged):
         set_addresses(worker, message.addresses)
     elif isinstance(message, ServersChanged):
         worker.members.change(worker, worker.assignment.configuration.pool(message.pool), message.servers)
@@ -132,8 +167,7 @@ def _carry_out(worker: Worker, message: Message) -> None:
                 pool.drain_is_over(message.server)
         worker.servers[message.server].close_all()
     elif isinstance(message, ReopenLog):
-        if worker.trail is not None:
-            worker.trail.reopen()
+        trail.reopen(worker)
     elif isinstance(message, CutOff):
         cut_off(list(worker.connections))
 

@@ -47,6 +47,7 @@ from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.leaving import ask_to_leave, tell_what_is_open
 from lbapp.engine.worker.members import Members
 from lbapp.engine.worker.obey import obey, receive_sockets
+from lbapp.engine.worker.observers import Observer
 from lbapp.engine.worker.pace import Pace
 from lbapp.engine.worker.persistence import MemoryWriter
 from lbapp.engine.worker.pools import UpstreamPool
@@ -79,7 +80,9 @@ class Worker:
     servers: dict[int, UpstreamServer] = field(default_factory=dict)  # by row; also those that finish what they have
     queues: list[PoolQueue] = field(default_factory=list)
     memory: MemoryWriter | None = None  # when a pool remembers its clients
-    trail: Trail | None = None  # where there is an access log
+    trail: Trail | None = None  # where there is an access log, or somebody looks on
+    observers: dict[int, Observer] = field(default_factory=dict)  # by number
+    accepted: int = 0  # connections so far
     limits: Limits = field(init=False)
     block: int = field(init=False)  # the first cell of the worker's own block
     members: Members = field(init=False)

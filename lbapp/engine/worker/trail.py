@@ -10,6 +10,7 @@ nothing here waits; a listener that is not logged costs one comparison an exchan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,7 +28,9 @@ from lbapp.engine.wire.access_line import (
 )
 from lbapp.engine.wire.cookies import field_pattern
 from lbapp.engine.wire.heads import RequestHead
+from lbapp.engine.worker.client_text import client_of
 from lbapp.engine.worker.log_writer import LogWriter
+from lbapp.engine.worker.observers import Observer
 from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Configuration
 from lbapp.model.exchange_record import ExchangeRecord
@@ -55,17 +58,18 @@ class ConnectionEnd(NamedTuple):
 
 
 class Trail:
-    """What the listeners of one worker leave behind."""
+    """What the listeners of one worker leave behind: lines of a log, where there is one, and what observers see."""
 
-    def __init__(self, settings: AccessLog) -> None:
+    def __init__(self, settings: AccessLog, observers: Mapping[int, Observer]) -> None:
         self.settings = settings
-        self._writer = LogWriter(settings)
+        self._observers = observers
+        self._writer = None if settings.target is LogTarget.OFF else LogWriter(settings)
         self._line_of = LINE_OF[settings.format]
         names = settings.headers if settings.format is LogFormat.JSON else ()
         if settings.format is LogFormat.COMBINED:
             names = COMBINED_HEADERS
         self._finders = tuple((name, field_pattern(name.encode()).search) for name in names)
-        self._is_quick = settings.format is LogFormat.JSON and not names
+        self._may_be_quick = self._writer is not None and settings.format is LogFormat.JSON and not names
         self._second = -1
         self._stamp = ""
         self._quoted: dict[bytes, str] = {}
@@ -79,24 +83,28 @@ class Trail:
 
     def reopen(self) -> None:
         """See LogWriter."""
-        self._writer.reopen()
+        if self._writer is not None:
+            self._writer.reopen()
 
     @property
     def dropped(self) -> int:
         """See LogWriter."""
-        return self._writer.dropped
+        return 0 if self._writer is None else self._writer.dropped
 
     def finish(self) -> None:
         """See LogWriter."""
-        self._writer.finish()
+        if self._writer is not None:
+            self._writer.finish()
 
     def end(self) -> None:
         """See LogWriter."""
-        self._writer.end()
+        if self._writer is not None:
+            self._writer.end()
 
     def common_exchange_ended(self, exchange: CommonExchange, server: UpstreamServer, now: float) -> None:
         """Write down a common exchange that completed: hot."""
-        if not self._is_quick:
+        writer = self._writer
+        if writer is None or not self._may_be_quick or self._observers:
             self.exchange_ended(exchange, Outcome.COMPLETED, exchange.client.bytes_in, exchange.bytes_out)
             return
         client, head, started, visit = exchange.client, exchange.head, exchange.started, exchange.visit
@@ -107,7 +115,7 @@ class Trail:
         quoted = self._quoted
         host, target = (head.host, head.target) if head.asked is None else head.asked
         persistence = "null" if visit is None else persistence_text((visit.verdict, visit.given))
-        self._writer.add(
+        writer.add(
             f'{self._stamp}{micros - second * 1_000_000:06d}Z",{client.logged_as or _client_text(client)}"method":'
             f'{quoted.get(head.method) or self._quote(head.method)},"host":{quoted.get(host) or self._quote(host)},'
             f'"target":{json_target(target)},"version":"1.1","status":{exchange.status},'
@@ -137,7 +145,7 @@ class Trail:
             has_server=server is not None,
             has_waited=exchange.queue_us > 0,
         )
-        self._writer.add(self._line_of(record))
+        self._leave(exchange.client, record)
 
     def answered(
         self, client: Downstream, head: RequestHead | None, outcome: Outcome, status: int, bytes_out: int
@@ -147,7 +155,7 @@ class Trail:
         record.outcome, record.status, record.bytes_out = outcome, status, bytes_out
         record.bytes_in = 0 if head is None else client.bytes_in
         record.phase = phase_of(outcome, has_answered=False, was_sent=False, has_server=False, has_waited=False)
-        self._writer.add(self._line_of(record))
+        self._leave(client, record)
 
     def connection_ended(self, client: Downstream, ended: ConnectionEnd) -> None:
         """Write down a TCP connection."""
@@ -162,10 +170,16 @@ class Trail:
             has_server=bool(ended.server),
             has_waited=False,
         )
-        self._writer.add(self._line_of(record))
+        self._leave(client, record)
+
+    def _leave(self, client: Downstream, record: ExchangeRecord) -> None:
+        if self._writer is not None and client.listener.settings.is_logged:
+            self._writer.add(self._line_of(record))
+        for observer in self._observers.values():
+            observer.see(record)
 
     def _record(self, client: Downstream, head: RequestHead | None, started: float) -> ExchangeRecord:
-        address, port = _client_of(client)
+        address, port = client_of(client)
         record = ExchangeRecord(started + self._clock_offset_s, address, port, client.listener.name)
         record.total_us = int((monotonic() - started) * 1e6)
         record.connections = client.listener.cells.connections()
@@ -188,30 +202,31 @@ class Trail:
         return found
 
 
-def _client_of(client: Downstream) -> tuple[str, int]:
-    """Return the address of who asks, and the port where that is known: not of whom a proxy speaks for."""
-    address, peer = client.client_address, client.peer
-    if address is None:
-        return "unix:", 0
-    is_peer = address is client.address and client.proxied is None
-    return str(address), peer[1] if is_peer and isinstance(peer, tuple) else 0
-
-
 def _client_text(client: Downstream) -> str:
-    client.logged_as = found = json_client(*_client_of(client), client.listener.name)
+    client.logged_as = found = json_client(*client_of(client), client.listener.name)
     return found
 
 
 def follow(worker: Worker, configuration: Configuration) -> None:
-    """Have the listeners of a worker leave what a configuration asks for. A log that stays as it is goes on."""
+    """Have the listeners of a worker leave what a configuration and observers ask for. A log that stays as it is goes on."""
     settings, before = configuration.access_log, worker.trail
     if before is not None and before.settings != settings:
         worker.log_lines_dropped += before.dropped
         before.finish()
         before = None
-    worker.trail = before if before is not None or settings.target is LogTarget.OFF else Trail(settings)
-    for listener, runtime in zip(configuration.listeners, worker.listeners, strict=True):
-        runtime.trail = worker.trail if listener.is_logged else None
+    is_logged = settings.target is not LogTarget.OFF
+    if before is None and (is_logged or worker.observers):
+        before = Trail(settings, worker.observers)
+    worker.trail = before if is_logged or worker.observers else None
+    for runtime in worker.listeners:
+        is_asked_for = bool(worker.observers) or (is_logged and runtime.settings.is_logged)
+        runtime.trail = worker.trail if is_asked_for else None
+
+
+def reopen(worker: Worker) -> None:
+    """Open the file of a worker's log anew."""
+    if worker.trail is not None:
+        worker.trail.reopen()
 
 
 def look_after(worker: Worker) -> None:

@@ -75,6 +75,7 @@ def _start_tunnel(client: Downstream, opened: OpenTunnel) -> None:
     client.is_idle = False
     upstream = opened.upstream
     tunnel = Tunnel(client, upstream, client.worker.pipes, _idle_timeout_s(client), opened)
+    client.upgraded = upstream
     upstream.is_tunnel = True
     upstream.cut = tunnel.break_off
     tunnel.start(client.reactor)

@@ -25,7 +25,7 @@ async def test_worker_that_takes_no_messages_is_killed_and_one_that_is_gone_is_t
 ) -> None:
     monkeypatch.setattr(worker_process, "OUTBOX_MAX", 2)
     with parts() as own:
-        worker = WorkerProcess(0, own.running.segment, lambda _: None)
+        worker = WorkerProcess(0, own.running.segment, lambda _: None, lambda _, __: None)
         for _ in range(3):  # nobody carries them yet
             worker.tell(CloseServer(0))
         assert worker.hung
@@ -39,7 +39,7 @@ async def test_process_that_cannot_be_started_leaves_nothing_open(monkeypatch: p
     with parts() as own:
         before = open_descriptors()
         with pytest.raises(OSError, match="nowhere"):
-            WorkerProcess(0, own.running.segment, lambda _: None)
+            WorkerProcess(0, own.running.segment, lambda _: None, lambda _, __: None)
         assert open_descriptors() == before
 
 
@@ -54,7 +54,7 @@ async def test_process_that_cannot_be_watched_is_ended(monkeypatch: pytest.Monke
     with parts() as own:
         before = open_descriptors()
         with pytest.raises(OSError, match="too many"):
-            WorkerProcess(0, own.running.segment, lambda _: None)
+            WorkerProcess(0, own.running.segment, lambda _: None, lambda _, __: None)
         assert open_descriptors() == before
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)

@@ -1,0 +1,65 @@
+"""What is seen of single exchanges and connections, in the control API.
+
+Responsible for the names and types of these messages, as `messages` is for all others. Knows nothing of HTTP or of how they come
+about. Invariants: those of `messages`; text from the network is escaped as in the access log.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class LogLine(TypedDict):
+    """One exchange that has ended: a line of `GET /v1/log`, and of the access log. docs/observability.md says what each means."""
+
+    time: str
+    client: str
+    port: int | None
+    listener: str
+    method: str | None
+    host: str | None
+    target: str | None
+    version: str | None
+    status: int | None
+    pool: str | None
+    server: str | None
+    bytes_in: int
+    bytes_out: int
+    queue_us: int | None
+    connect_us: int | None
+    first_byte_us: int | None
+    total_us: int
+    attempts: int
+    persistence: list[str] | None
+    outcome: str
+    ended_by: str | None
+    phase: str | None
+
+
+class Skipped(TypedDict):
+    """A line of `GET /v1/log` between others: so many more exchanges ended that were asked for."""
+
+    skipped: int
+
+
+class SessionStatus(TypedDict):
+    """One connection of a client. `state`: handshake, idle, request, queue, connect, headers, body or tunnel."""
+
+    id: int  # of this connection as long as the engine lives
+    client: str
+    port: int | None
+    listener: str
+    state: str
+    age_s: float
+    busy_s: float  # with what it carries now; 0: nothing
+    server: str | None
+    method: str | None
+    target: str | None
+    bytes_out: int
+
+
+class Sessions(TypedDict):
+    """`GET /v1/sessions?limit=N`: those busy for longest first. `DELETE /v1/sessions/ID` closes one; 404 unknown_session."""
+
+    connections: int  # that are open
+    sessions: list[SessionStatus]

@@ -63,6 +63,41 @@ def lbapp(control: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
+def arguments_of(folder: Path, ports: dict[str, int], port: int, more: str = "", check: str = CHECK) -> list[str]:
+    """Write a configuration with two workers and a listener at a port; return what Python runs an engine with."""
+    toml = f'[engine]\nworkers = 2\nstate_dir = "{folder}"\n' + pool_toml("app", ports, extra=check)
+    toml += f'[[listener]]\nname = "web"\nbind = "127.0.0.1:{port}"\npool = "app"\n{more}'
+    (folder / "lbapp.toml").write_text(toml)
+    return ["-m", "lbapp", "run", "-c", str(folder / "lbapp.toml"), "--socket", str(folder / "c.sock")]
+
+
+def serves_times(manager: ServiceManager, count: int) -> bool:
+    """Say whether so many engines have said that they serve."""
+    return sum("READY=1" in each for each in manager.said) == count
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def has_a_worker_without_sockets(control: Path) -> bool:
+    """Say whether a worker listens on nothing but what leads to the supervisor."""
+    with ControlClient(control) as client:
+        pids = [worker["pid"] for worker in client.status()["engine"]["workers"] if worker["phase"] == "serving"]
+    assert len(pids) == 2
+    return not all(listens(pid) for pid in pids)
+
+
+def listens(pid: int) -> bool:
+    table = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    listening = {f"socket:[{line.split()[9]}]" for line in table if line.split()[3] == "0A"}
+    return any(str(fd.readlink()) in listening for fd in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Path) -> None:
     def echo(connection: socket.socket) -> None:
         while data := connection.recv(100):
@@ -140,10 +175,6 @@ def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None
 def test_clients_wait_while_a_service_manager_starts_a_killed_engine_again(tmp_path: Path) -> None:
     port, control, waits, faults = free_port(), tmp_path / "c.sock", list[float](), list[str]()
     with servers() as ports:
-        toml = f'[engine]\nworkers = 2\nstate_dir = "{tmp_path}"\n' + pool_toml("app", ports, extra=CHECK)
-        toml += f'[[listener]]\nname = "web"\nbind = "127.0.0.1:{port}"\npool = "app"\n'
-        (tmp_path / "lbapp.toml").write_text(toml)
-        arguments = ["-m", "lbapp", "run", "-c", str(tmp_path / "lbapp.toml"), "--socket", str(control)]
         stop = threading.Event()
 
         def ask() -> None:
@@ -157,9 +188,9 @@ def test_clients_wait_while_a_service_manager_starts_a_killed_engine_again(tmp_p
                     faults.append(repr(error))
                 waits.append(time.monotonic() - began)
 
-        with ServiceManager(tmp_path, arguments) as manager:
-            wait_for(lambda: any("READY=1" in each for each in manager.said))
-            assert sorted(name.partition(".")[2].partition(".")[0] for name in manager.stored) == ["0", "1", "control"]
+        with ServiceManager(tmp_path, arguments_of(tmp_path, ports, port)) as manager:
+            wait_for(lambda: serves_times(manager, 1))
+            assert manager.kept == [f"lbapp.0.127.0.0.1%3A{port}", f"lbapp.1.127.0.0.1%3A{port}", "lbapp.control"]
             assert lbapp(control, "weight", "app/s1", "9").returncode == 0
             asking = [threading.Thread(target=ask) for _ in range(4)]
             for thread in asking:
@@ -167,7 +198,7 @@ def test_clients_wait_while_a_service_manager_starts_a_killed_engine_again(tmp_p
             for number in range(5):
                 manager.kill()
                 manager.start()
-                wait_for(lambda wanted=number + 2: sum("READY=1" in each for each in manager.said) == wanted)  # type: ignore[misc]
+                wait_for(lambda wanted=number + 2: serves_times(manager, wanted))  # type: ignore[misc]
                 with ControlClient(control) as client:
                     (pool,) = client.status()["pools"]
                 assert [each["weight"] for each in pool["servers"]] == [9, 100, 100]
@@ -177,27 +208,124 @@ def test_clients_wait_while_a_service_manager_starts_a_killed_engine_again(tmp_p
         assert faults == []
 
 
-def test_socket_of_the_service_manager_is_used_for_its_address_and_another_is_closed(tmp_path: Path) -> None:
+def test_socket_that_a_service_manager_lends_is_shared_by_all_workers_before_and_after_crash_and_upgrade(
+    tmp_path: Path,
+) -> None:
     control = tmp_path / "c.sock"
     with (
         servers() as ports,
-        socket.create_server(("127.0.0.1", 0)) as wanted,
+        socket.create_server(("127.0.0.1", 0), backlog=500) as lent,
         socket.create_server(("127.0.0.1", 0)) as other,
     ):
-        port = wanted.getsockname()[1]
-        toml = f'[engine]\nworkers = 2\nstate_dir = "{tmp_path}"\n' + pool_toml("app", ports, extra=CHECK)
-        toml += f'[[listener]]\nname = "web"\nbind = "127.0.0.1:{port}"\npool = "app"\n'
-        (tmp_path / "lbapp.toml").write_text(toml)
-        manager = ServiceManager(
-            tmp_path, ["-m", "lbapp", "run", "-c", str(tmp_path / "lbapp.toml"), "--socket", str(control)]
-        )
-        manager.stored = {"web.socket": os.dup(wanted.fileno()), "": os.dup(other.fileno())}
+        port = lent.getsockname()[1]
+        activated = {"lbapp.socket": lent, "other.socket": other}
+        manager = ServiceManager(tmp_path, arguments_of(tmp_path, ports, port), activated)
         with manager:
-            wait_for(lambda: any("READY=1" in each for each in manager.said))
-            assert request(port).startswith(b"HTTP/1.1 200")
+            wait_for(lambda: serves_times(manager, 1))
+            assert manager.kept == ["lbapp.control"], "it has the others anyway"
             with ControlClient(control) as client:
-                events = client.events(limit=100)
-            assert [each["kind"] for each in events].count("socket_not_used") == 1
+                assert [each["kind"] for each in client.events(limit=100)].count("socket_not_used") == 1
+            assert not has_a_worker_without_sockets(control)
+            manager.kill()
+            with Load(port) as load:
+                manager.start()
+                wait_for(lambda: serves_times(manager, 2))
+                assert not has_a_worker_without_sockets(control)
+                done = lbapp(control, "upgrade")
+                assert done.returncode == 0, done.stderr
+                assert not has_a_worker_without_sockets(control)
+                answered = load.answered
+                wait_for(lambda: load.answered > answered + 50)
+            assert load.failures == []
+            manager.kill()
+            manager.start()
+            wait_for(lambda: serves_times(manager, 4))
+            assert request(port).startswith(b"HTTP/1.1 200")
+            assert manager.kept == ["lbapp.control"]
+
+
+def test_unit_is_the_next_engine_after_an_upgrade_and_the_one_before_says_nothing_more(tmp_path: Path) -> None:
+    def echo(connection: socket.socket) -> None:
+        while data := connection.recv(100):
+            connection.sendall(data)
+
+    raw, control, port = TcpServer(echo), tmp_path / "c.sock", free_port()
+    # More sockets than a service manager's queue has room for.
+    more = pool_toml("raw", {"r": raw.port}) + "".join(
+        f'[[listener]]\nname = "raw{number}"\nbind = "127.0.0.1:0"\nprotocol = "tcp"\npool = "raw"\n'
+        for number in range(9)
+    )
+    with servers() as ports, ServiceManager(tmp_path, arguments_of(tmp_path, ports, port, more)) as manager:
+        wait_for(lambda: serves_times(manager, 1))
+        kept, before = manager.kept, manager.main_pid
+        assert len(kept) == 2 * 10 + 1
+        with ControlClient(control) as client:
+            (bind,) = next(each["bind"] for each in client.status()["listeners"] if each["name"] == "raw0")
+        with socket.create_connection(("127.0.0.1", int(bind.rpartition(":")[2])), timeout=20) as tunnel:
+            tunnel.sendall(b"there")
+            assert tunnel.recv(100) == b"there"
+            assert lbapp(control, "upgrade").returncode == 0
+            assert manager.main_pid != before
+            wait_for(lambda: serves_times(manager, 2))
+            tunnel.sendall(b"still there")
+            assert tunnel.recv(100) == b"still there"
+        assert manager.processes[0].wait(30) == 0
+        assert [what for pid, what in manager.spoken if pid == before][-1] == f"MAINPID={manager.main_pid}"
+        assert not any("STOPPING" in each or "FDSTOREREMOVE" in each for each in manager.said)
+        assert manager.kept == kept
+        manager.kill()
+        manager.start()
+        wait_for(lambda: serves_times(manager, 3))
+        assert manager.kept == kept
+        assert request(port).startswith(b"HTTP/1.1 200")
+    raw.close()
+
+
+def test_upgrade_that_fails_leaves_what_a_service_manager_keeps(tmp_path: Path) -> None:
+    control, port, configuration = tmp_path / "c.sock", free_port(), tmp_path / "lbapp.toml"
+    with servers() as ports, ServiceManager(tmp_path, arguments_of(tmp_path, ports, port)) as manager:
+        wait_for(lambda: serves_times(manager, 1))
+        kept, main_pid, said = manager.kept, manager.main_pid, len(manager.said)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            text = configuration.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:0")
+            bind = f"127.0.0.1:{taken.getsockname()[1]}"
+            configuration.write_text(f'{text}[[listener]]\nname = "more"\nbind = "{bind}"\npool = "app"\n')
+            assert lbapp(control, "upgrade").returncode == 1
+        assert (manager.kept, manager.main_pid, manager.said[said:]) == (kept, main_pid, [])
+        manager.kill()
+        configuration.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        manager.start()
+        wait_for(lambda: serves_times(manager, 2))
+        assert request(port).startswith(b"HTTP/1.1 200")
+
+
+def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_sockets(tmp_path: Path) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def slow(connection: socket.socket) -> None:
+        connection.recv(1000)
+        began.set()
+        may_end.wait(30)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    server, port, control = TcpServer(slow), free_port(), tmp_path / "c.sock"
+    arguments = arguments_of(tmp_path, {"s1": server.port}, port, check='[pool.health_check]\ntype = "none"\n')
+    with ServiceManager(tmp_path, arguments) as manager:
+        wait_for(lambda: serves_times(manager, 1))
+        answers: list[bytes] = []
+        asking = threading.Thread(target=lambda: answers.append(request(port)))
+        asking.start()
+        assert began.wait(20)
+        os.kill(manager.main_pid, signal.SIGTERM)
+        wait_for(lambda: is_refused(port))
+        assert manager.kept == []
+        with ControlClient(control) as client:
+            assert client.status()["engine"]["phase"] == "draining"
+        may_end.set()
+        asking.join(30)
+        assert answers[0].startswith(b"HTTP/1.1 200")
+    assert [each for each in manager.said if "STOPPING" in each] == ["STOPPING=1"]
+    server.close()
 
 
 def test_next_engine_goes_on_when_the_one_before_is_killed_while_it_starts(tmp_path: Path) -> None:

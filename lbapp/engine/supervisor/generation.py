@@ -25,6 +25,7 @@ from lbapp.engine.supervisor.configurations import Kept
 from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
@@ -50,6 +51,7 @@ class Lasting:
     events: Events
     journal: Journal
     listening: Listening
+    fd_store: FdStore
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     is_given_away: bool = False  # to another engine

@@ -31,9 +31,10 @@ from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
 from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
+from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line
-from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
+from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.notify import notify
@@ -107,7 +108,10 @@ class Engine:
         self.event_log = EventLog(path_in(state_dir, "events", running.path))
         events = Events(earlier=self.event_log.read())
         journal = Journal(path_in(state_dir, "journal", running.path))
-        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening)
+        fd_store = FdStore(
+            lambda: {**listening.to_be_kept(), CONTROL: control.socket.fileno()}, listening.inherited.before
+        )
+        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening, fd_store)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -181,8 +185,8 @@ class Engine:
             self.lasting.events.add("node_took_over", "node", message)
         self.control.take_over()
         self.lasting.listening.take_over()
-        notify("READY=1")
-        store({CONTROL: self.control.socket.fileno()})
+        await anyio.to_thread.run_sync(self.lasting.fd_store.update)
+        await anyio.to_thread.run_sync(notify, f"READY=1\nMAINPID={os.getpid()}")
         self._say_serving()
         return True
 
@@ -215,10 +219,11 @@ class Engine:
         async with self.lasting.changing:  # a reload under way ends first, and no other begins
             timeout_s = life.timeout_s
             life.phase = "draining"
-            notify("STOPPING=1")
+            await anyio.to_thread.run_sync(notify, "STOPPING=1")
             events.add("node_draining", "node", f"serving what is there for at most {timeout_s:g} s, then leaving")
             self.generation.states.changed.fire()
             tasks.start_soon(self._kill_when_told)
+            await anyio.to_thread.run_sync(self.lasting.fd_store.let_go)  # or clients would wait where nobody accepts
             # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
             self.lasting.listening.close()
         await self.workers.stop(timeout_s)

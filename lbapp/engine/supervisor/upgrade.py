@@ -22,7 +22,7 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, start_successor
 from lbapp.engine.supervisor.inherited import CONTROL
-from lbapp.engine.supervisor.notify import notify
+from lbapp.engine.supervisor.notify import fall_silent, notify
 from lbapp.engine.supervisor.server_state import known_of
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
@@ -67,6 +67,7 @@ class Upgrades:
             self._control.give_away()
             self._lasting.listening.give_away()
             notify(f"MAINPID={process.pid}")
+            fall_silent()
             version = str(done.get("version", ""))
             message = f"lbapp {version} (pid {process.pid}) serves; this engine finishes what it has"
             events.add("upgrade_done", "node", message, actor=actor)

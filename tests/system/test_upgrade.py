@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.control.client import ControlClient
-from lbapp.model.errors import EngineUnreachable
+from lbapp.model.errors import EngineUnreachable, RequestRefused
 from tests.engine.worker.harness import TcpServer, answering
 from tests.system.harness import Engine, Load, free_port, listener_toml, pool_toml, request, running_engine, wait_for
 from tests.system.service_manager import ServiceManager
@@ -170,6 +170,132 @@ def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None
         assert request(engine.port()).startswith(b"HTTP/1.1 200")
         assert engine.control.exists()
         assert engine.events().count("upgrade_failed") == 2
+
+
+@contextmanager
+def with_code_to_break(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have every Python process that is started from now on run first what stands in a file; while there is none, nothing."""
+    code = folder / "code"
+    code.mkdir()
+    (code / "sitecustomize.py").write_text(
+        "from pathlib import Path\n"
+        "file = Path(__file__).with_name('broken.py')\n"
+        "if file.exists():\n"
+        "    exec(file.read_text())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH", "")])))
+    yield code / "broken.py"
+
+
+IN_A_NEXT_ENGINE = "import os, signal, sys\nif 'LBAPP_HANDOVER_FD' in os.environ:\n"
+IN_A_WORKER = "import sys\nif 'lbapp.engine.worker.run' in sys.orig_argv:\n"
+ON_THE_LINE = (
+    IN_A_NEXT_ENGINE + "    import lbapp.engine.supervisor.handover as handover\n    say = handover.Line.say\n"
+)
+BROKEN = {
+    "exits": (IN_A_NEXT_ENGINE + "    os._exit(0)", "has gone"),
+    "crashes": (IN_A_NEXT_ENGINE + "    os.abort()", "has gone"),
+    "says garbage": (
+        IN_A_NEXT_ENGINE
+        + "    os.write(int(os.environ['LBAPP_HANDOVER_FD']), bytes([0, 0, 0, 2]) + b'[]')\n    signal.pause()",
+        "speaks otherwise",
+    ),
+    "says too much": (
+        IN_A_NEXT_ENGINE + "    os.write(int(os.environ['LBAPP_HANDOVER_FD']), b'x' * 100)\n    signal.pause()",
+        "speaks otherwise",
+    ),
+    "has workers that cannot serve": (
+        IN_A_WORKER + "    import lbapp.engine.worker.generation as generation\n"
+        "    def prepare(*_): raise RuntimeError('broken code')\n"
+        "    generation.prepare = prepare",
+        "worker 0 ended before it served",
+    ),
+    "dies when it serves": (
+        ON_THE_LINE + "    def broken(line, kind, **what):\n"
+        "        line._end.shutdown(0)\n"  # so that nothing can be said to it any more
+        "        say(line, kind, **what)\n"
+        "        os._exit(1)\n"
+        "    def last(line, kind, **what):\n"
+        "        (broken if kind == 'serving' else say)(line, kind, **what)\n"
+        "    handover.Line.say = last",
+        "has gone",
+    ),
+}
+
+
+def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = '[pool.health_check]\ntype = "tcp"\ninterval = "200ms"\nfall = 1\nrise = 1\n'
+    with with_code_to_break(tmp_path, monkeypatch) as broken, servers(2) as ports:
+        last = TcpServer(answering(b"3"))
+        toml = listener_toml("app") + pool_toml("app", {**ports, "s3": last.port}, extra=check)
+        with running_engine(tmp_path, toml) as engine:
+            with Load(engine.port(), clients=2) as load:
+                for number, (code, sentence) in enumerate(BROKEN.values(), 1):
+                    broken.write_text(code)
+                    with engine.client() as client, pytest.raises(RequestRefused, match=sentence):
+                        client.upgrade("")
+                    broken.unlink()
+                    assert lbapp(engine.control, "weight", "app/s1", str(number)).returncode == 0
+                    assert engine.events().count("upgrade_failed") == number
+            assert load.failures == []
+            assert engine.status()["engine"]["pid"] == engine.process.pid
+            on_disk = next(tmp_path.glob("events-*"))
+            wait_for(lambda: on_disk.read_text().count('"upgrade_failed"') == len(BROKEN))
+            last.close()
+            wait_for(lambda: engine.server("app/s3")["health"] == "down")
+            assert lbapp(engine.control, "upgrade").returncode == 0
+            pid = engine.status()["engine"]["pid"]
+            assert engine.process.wait(20) == 0
+            assert engine.server("app/s1")["weight"] == len(BROKEN)
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: not _answers(engine))
+
+
+def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = IN_A_NEXT_ENGINE + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True: signal.pause()"
+    with with_code_to_break(tmp_path, monkeypatch) as broken, servers(2) as ports:
+        broken.write_text("import lbapp.model.limits as limits\nlimits.UPGRADE_STEP_TIMEOUT_S = 2.0\n")
+        with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
+            broken.write_text(hangs)
+            with engine.client() as client, pytest.raises(RequestRefused, match="does not answer in time"):
+                client.upgrade("")
+            broken.unlink()
+            children = Path(f"/proc/{engine.process.pid}/task/{engine.process.pid}/children").read_text().split()
+            assert sorted(map(int, children)) == sorted(engine.worker_pids()), "it is gone"
+            assert lbapp(engine.control, "weight", "app/s1", "3").returncode == 0
+            assert request(engine.port()).startswith(b"HTTP/1.1 200")
+
+
+def test_engine_that_is_told_to_stop_while_the_next_one_starts_stops_and_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = tmp_path / "goes_on"
+    waits = (
+        ON_THE_LINE + "    import time\n    from pathlib import Path\n"
+        "    def last(line, kind, **what):\n"
+        f"        while kind == 'serving' and not Path({str(goes_on)!r}).exists(): time.sleep(0.01)\n"
+        "        say(line, kind, **what)\n"
+        "    handover.Line.say = last"
+    )
+    with (
+        with_code_to_break(tmp_path, monkeypatch) as broken,
+        servers() as ports,
+        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine,
+    ):
+        broken.write_text(waits)
+        command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+            wait_for(lambda: engine.log.read_text().count("worker_started") >= 4)
+            engine.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: "SIGTERM: stopping" in engine.log.read_text())
+            goes_on.touch()
+            assert "told to stop meanwhile" in asking.communicate(timeout=60)[1]
+        assert engine.process.wait(30) == 0
+        assert not engine.control.exists()
 
 
 def test_clients_wait_while_a_service_manager_starts_a_killed_engine_again(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.generation import Generation, Lasting
-from lbapp.engine.supervisor.handover import HandoverFailed, Line
+from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
@@ -96,6 +96,13 @@ def _take_over(line: Line | None) -> tuple[Inherited, dict[str, Any]]:
     return inherited, dict(line.hear("yours").get("servers", {}))
 
 
+def _take_the_place(line: Line) -> None:
+    """Return when the place of the engine before is ours. Raises HandoverFailed when that one keeps it."""
+    with contextlib.suppress(OtherGone):  # if it has gone meanwhile, this one is all there is
+        line.say("serving", version=__version__)
+        line.hear("go")
+
+
 class Engine:
     """The parts of one supervisor, wired together."""
 
@@ -136,8 +143,8 @@ class Engine:
             self.lasting.events.add(kind, "node", message)
 
     async def run(self, line: Line | None, known: dict[str, Any]) -> None:
-        """Live. Raises StartError when the workers do not come up."""
-        failure: StartError | None = None
+        """Live. Raises StartError when the workers do not come up, HandoverFailed when the engine before keeps its place."""
+        failure: StartError | HandoverFailed | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
             tasks.start_soon(self.event_log.run, self.lasting.events)
@@ -145,7 +152,7 @@ class Engine:
                 if await self._start(tasks, line, known):
                     await self.lasting.life.stop_asked()
                     await self._drain(tasks)
-            except StartError as error:
+            except (StartError, HandoverFailed) as error:
                 failure = error
             tasks.cancel_scope.cancel()
         self.event_log.write(self.lasting.events.after(0))
@@ -155,7 +162,7 @@ class Engine:
         _log.info("stopped after %.1f s", time.time() - self.started_at)
 
     async def _start(self, tasks: anyio.abc.TaskGroup, line: Line | None, known: dict[str, Any]) -> bool:
-        """Start everything; say whether it serves (not when a stop came first). Raises StartError."""
+        """Start everything; say whether it serves (not when a stop came first). Raises StartError, HandoverFailed."""
         has_started = False
         generation, life = self.generation, self.lasting.life
         async with anyio.create_task_group() as starting:
@@ -166,7 +173,7 @@ class Engine:
             for name in known.keys() & generation.states.by_id.keys():
                 know(generation.states.by_id[name], known[name])
             generation.begin()
-            failure = await self._start_workers(tasks)
+            failure = await self._start_workers(tasks, line)
             has_started = failure is None
             starting.cancel_scope.cancel()
         if not has_started:
@@ -179,8 +186,6 @@ class Engine:
             tasks.start_soon(part)
         life.phase = "serving"
         if line is not None:
-            with contextlib.suppress(HandoverFailed):  # if it has gone meanwhile, this one is all there is
-                await anyio.to_thread.run_sync(lambda: line.say("serving", version=__version__))
             message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
             self.lasting.events.add("node_took_over", "node", message)
         self.control.take_over()
@@ -197,10 +202,12 @@ class Engine:
         self.api.serve(generation)
         tasks.start_soon(generation.run)
 
-    async def _start_workers(self, tasks: anyio.abc.TaskGroup) -> StartError | None:
+    async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:
         try:
             await self.workers.start(tasks)
-        except StartError as error:
+            if line is not None:
+                await anyio.to_thread.run_sync(_take_the_place, line, abandon_on_cancel=True)
+        except (StartError, HandoverFailed) as error:
             return error
         return None
 

@@ -172,6 +172,42 @@ def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None
         assert engine.events().count("upgrade_failed") == 2
 
 
+def test_thresholds_and_the_last_word_of_an_agent_hold_over_an_upgrade(tmp_path: Path) -> None:
+    def says(connection: socket.socket) -> None:
+        connection.sendall(b"40% drain\n")
+
+    agent, closing, port = TcpServer(says), TcpServer(answering(b"1")), free_port()
+    quick = '[pool.health_check]\ntype = "tcp"\ninterval = "500ms"\nfast_interval = "500ms"\n'
+    slow_to_rise, slow_to_fall = quick + "fall = 1\nrise = 100\n", quick + "fall = 100\nrise = 1\n"
+    asked = f'[pool.health_check.agent]\nport = {agent.port}\ninterval = "200ms"\n'
+    toml = listener_toml("up") + pool_toml("up", {"s": closing.port}, extra=slow_to_fall + asked)
+    with upgradable(tmp_path, toml + pool_toml("down", {"s": port}, extra=slow_to_rise)) as engine:
+        wait_for(lambda: engine.server("down/s")["health"] == "down")
+        wait_for(lambda: engine.server("up/s")["health"] == "up")
+        wait_for(lambda: engine.server("up/s")["no_new_clients"])
+        closing.close()
+        agent.close()
+        with socket.create_server(("127.0.0.1", port)):
+            streaks = {name: wait_for(lambda name=name: streak_against(engine, name)) for name in ("up/s", "down/s")}  # type: ignore[misc]
+            assert lbapp(engine.control, "upgrade").returncode == 0
+            for name, streak in streaks.items():
+                wait_for(lambda name=name, streak=streak: streak_against(engine, name) > streak + 2)  # type: ignore[misc]
+            assert engine.process.wait(30) == 0
+            assert [engine.server(name)["health"] for name in streaks] == ["up", "down"]
+            said = engine.server("up/s")["agent"]
+            assert said is not None
+            assert (said["percent"], said["no_new_clients"]) == (40, "drain")
+            kinds = engine.events()
+            assert (kinds.count("server_came_up"), kinds.count("server_went_down")) == (1, 1)
+
+
+def streak_against(engine: Engine, name: str) -> int:
+    """Return how many probes in a row have contradicted the health of a server."""
+    server = engine.server(name)
+    probe = server["probe"]
+    return 0 if probe is None or probe["is_success"] is (server["health"] == "up") else probe["streak"]
+
+
 @contextmanager
 def with_code_to_break(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Have every Python process that is started from now on run first what stands in a file; while there is none, nothing."""

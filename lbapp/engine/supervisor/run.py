@@ -42,7 +42,6 @@ from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import know
 from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.engine.supervisor.workers import Workers
@@ -170,8 +169,7 @@ class Engine:
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
             generation.intents.restore()
-            for name in known.keys() & generation.states.by_id.keys():
-                know(generation.states.by_id[name], known[name])
+            generation.know(known)
             generation.begin()
             failure = await self._start_workers(tasks, line)
             has_started = failure is None

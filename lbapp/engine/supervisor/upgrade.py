@@ -25,7 +25,6 @@ from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, start_successor
 from lbapp.engine.supervisor.inherited import CONTROL
 from lbapp.engine.supervisor.notify import fall_silent, notify
-from lbapp.engine.supervisor.server_state import known_of
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
 
@@ -86,7 +85,7 @@ class Upgrades:
         await anyio.to_thread.run_sync(line.hear, "ready")
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
-        servers = {state.server.id: known_of(state) for state in self._generation().states.by_id.values()}
+        servers = self._generation().known()
         await anyio.to_thread.run_sync(lambda: line.say("yours", servers=servers))
         done = await anyio.to_thread.run_sync(line.hear, "serving")
         if self._lasting.life.is_stopping:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -206,6 +207,21 @@ def streak_against(engine: Engine, name: str) -> int:
     server = engine.server(name)
     probe = server["probe"]
     return 0 if probe is None or probe["is_success"] is (server["health"] == "up") else probe["streak"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
+def test_first_process_of_a_container_is_not_upgraded(tmp_path: Path) -> None:
+    with servers() as ports:
+        arguments, control, log = arguments_of(tmp_path, ports, free_port()), tmp_path / "c.sock", tmp_path / "log"
+        command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, *arguments]
+        with log.open("wb") as output, subprocess.Popen(command, stderr=output) as container:
+            wait_for(lambda: "serving:" in log.read_text())
+            done = lbapp(control, "upgrade")
+            assert done.returncode == 1
+            assert "first process of its container" in done.stderr
+            assert lbapp(control, "weight", "app/s1", "3").returncode == 0
+            assert lbapp(control, "stop").returncode == 0
+            assert container.wait(30) == 0
 
 
 @contextmanager

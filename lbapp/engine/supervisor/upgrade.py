@@ -43,8 +43,14 @@ class Upgrades:
         self._generation = generation
 
     async def upgrade(self, actor: Actor, reason: str) -> UpgradeDone:
-        """Start the next engine and return when it serves; `leave` is to follow. Raises RequestRefused 409 upgrade_failed."""
+        """Start the next engine and return when it serves; `leave` is to follow.
+
+        Raises RequestRefused 409 upgrade_failed, cannot_upgrade.
+        """
         events = self._lasting.events
+        if os.getpid() == 1:
+            message = "this engine is the first process of its container, which ends with it; nothing was changed"
+            raise RequestRefused("cannot_upgrade", message, "Start another container, then stop this one", 409)
         async with self._lasting.changing:
             self._lasting.check_serving()
             events.add(

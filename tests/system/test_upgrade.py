@@ -224,6 +224,21 @@ def test_first_process_of_a_container_is_not_upgraded(tmp_path: Path) -> None:
             assert container.wait(30) == 0
 
 
+def test_engine_leaves_also_when_the_one_who_asked_for_the_upgrade_has_gone(tmp_path: Path) -> None:
+    with (
+        servers() as ports,
+        upgradable(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine,
+    ):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+            asking.connect(str(engine.control))
+            asking.sendall(
+                b"POST /v1/upgrade HTTP/1.1\r\nHost: lbapp\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+            )
+            wait_for(lambda: "upgrade_began" in engine.events())
+        assert engine.process.wait(60) == 0
+        assert engine.status()["engine"]["pid"] != engine.process.pid
+
+
 @contextmanager
 def with_code_to_break(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Have every Python process that is started from now on run first what stands in a file; while there is none, nothing."""

@@ -189,7 +189,8 @@ class Engine:
         self.control.take_over()
         self.lasting.listening.take_over()
         await anyio.to_thread.run_sync(self.lasting.fd_store.update)
-        await anyio.to_thread.run_sync(notify, f"READY=1\nMAINPID={os.getpid()}")
+        # The engine before has said whom it has given its place to, unless it was killed in that moment.
+        await anyio.to_thread.run_sync(notify, "READY=1" if line is None else f"READY=1\nMAINPID={os.getpid()}")
         self._say_serving()
         return True
 

@@ -323,7 +323,12 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
 def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hangs = IN_A_NEXT_ENGINE + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    while True: signal.pause()"
+    noted = tmp_path / "pid"
+    hangs = (
+        IN_A_NEXT_ENGINE + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"    open({str(noted)!r}, 'w').write(str(os.getpid()))\n"
+        "    while True: signal.pause()"
+    )
     with with_code_to_break(tmp_path, monkeypatch) as broken, servers(2) as ports:
         broken.write_text("import lbapp.model.limits as limits\nlimits.UPGRADE_STEP_TIMEOUT_S = 2.0\n")
         with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
@@ -331,8 +336,7 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
             with engine.client() as client, pytest.raises(RequestRefused, match="does not answer in time"):
                 client.upgrade("")
             broken.unlink()
-            children = Path(f"/proc/{engine.process.pid}/task/{engine.process.pid}/children").read_text().split()
-            assert sorted(map(int, children)) == sorted(engine.worker_pids()), "it is gone"
+            wait_for(lambda: not Path(f"/proc/{noted.read_text()}/exe").exists())
             assert lbapp(engine.control, "weight", "app/s1", "3").returncode == 0
             assert request(engine.port()).startswith(b"HTTP/1.1 200")
 
@@ -462,6 +466,12 @@ def test_unit_is_the_next_engine_after_an_upgrade_and_the_one_before_says_nothin
             wait_for(lambda: serves_times(manager, 2))
             tunnel.sendall(b"still there")
             assert tunnel.recv(100) == b"still there"
+            parent = next(
+                line.split()[1]
+                for line in Path(f"/proc/{manager.main_pid}/status").read_text().splitlines()
+                if line.startswith("PPid:")
+            )
+            assert int(parent) != before, "or a service manager would not hear of its death until the other has left"
         assert manager.processes[0].wait(30) == 0
         assert [what for pid, what in manager.spoken if pid == before][-1] == f"MAINPID={manager.main_pid}"
         assert not any("STOPPING" in each or "FDSTOREREMOVE" in each for each in manager.said)

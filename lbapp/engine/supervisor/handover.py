@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import struct
 import subprocess
@@ -34,6 +36,15 @@ _LENGTH: Final = struct.Struct("!I")
 _BYTES_MAX: Final = 64 * 1024 * 1024
 _FDS_PER_MESSAGE: Final = 200
 _READ_BYTES: Final = 65536
+_STARTER: Final = """
+import os, sys
+pid = os.fork()
+if pid:
+    os.write(int(sys.argv[1]), b"%d" % pid)
+else:
+    os.close(int(sys.argv[1]))
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
 
 
 class HandoverFailed(Exception):
@@ -143,15 +154,64 @@ def line_from_environment(environment: dict[str, str] | os._Environ[str], timeou
     return Line(socket.socket(fileno=int(fd)), timeout_s)
 
 
-def start_successor(timeout_s: float) -> tuple[subprocess.Popen[bytes], Line]:
-    """Start the engine anew, from what is on disk now, as this one was started. Raises OSError."""
+class Successor:
+    """The process of the next engine. It is nobody's child here: see `start_successor`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid: Final = pid
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._pidfd = -1  # it has ended already, and its end of the line with it
+
+    def end(self, timeout_s: float) -> None:
+        """Have it end, and return when it has; by force after `timeout_s` seconds."""
+        if not self._signal(signal.SIGTERM) or self._has_ended(timeout_s):
+            return
+        if self._signal(signal.SIGKILL):
+            self._has_ended(None)
+
+    def close(self) -> None:
+        """Let it live its own life."""
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _signal(self, number: signal.Signals) -> bool:
+        try:
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, number)
+        except ProcessLookupError:
+            return False
+        return self._pidfd >= 0
+
+    def _has_ended(self, timeout_s: float | None) -> bool:
+        waiting = select.poll()
+        waiting.register(self._pidfd, select.POLLIN)
+        return bool(waiting.poll(None if timeout_s is None else timeout_s * 1000))
+
+
+def start_successor(timeout_s: float) -> tuple[Successor, Line]:
+    """Start the engine anew, from what is on disk now, as this one was started. Raises OSError.
+
+    It is no child of this engine, so that who has started the service hears at once when it dies, also while this engine
+    finishes what it has: a service manager is told of the end of its own children and of orphans, and of no others.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    told, tells = os.pipe()
     try:
+        starter = [sys.executable, "-I", "-S", "-c", _STARTER, str(tells), *sys.orig_argv[1:]]
         environment = os.environ | {ENVIRONMENT: str(theirs.fileno())}
-        process = subprocess.Popen([sys.executable, *sys.orig_argv[1:]], pass_fds=(theirs.fileno(),), env=environment)
+        with subprocess.Popen(starter, pass_fds=(theirs.fileno(), tells), env=environment) as process:
+            process.wait()
+        pid = os.read(told, 20) if process.returncode == 0 else b""
+        if not pid:
+            raise OSError("no process can be started")
+        return Successor(int(pid)), Line(ours, timeout_s)
     except OSError:
         ours.close()
         raise
     finally:
         theirs.close()
-    return process, Line(ours, timeout_s)
+        os.close(told)
+        os.close(tells)

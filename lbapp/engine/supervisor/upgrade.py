@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.control_socket import ControlSocket
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.generation import Generation, Lasting
-from lbapp.engine.supervisor.handover import HandoverFailed, Line, start_successor
+from lbapp.engine.supervisor.handover import HandoverFailed, Line, Successor, start_successor
 from lbapp.engine.supervisor.inherited import CONTROL
 from lbapp.engine.supervisor.notify import fall_silent, notify
 from lbapp.model.errors import RequestRefused
@@ -57,19 +56,20 @@ class Upgrades:
                 "upgrade_began", "node", "the next engine starts" + (f": {reason}" if reason else ""), actor=actor
             )
             try:
-                process, line = start_successor(UPGRADE_STEP_TIMEOUT_S)
+                successor, line = await anyio.to_thread.run_sync(start_successor, UPGRADE_STEP_TIMEOUT_S)
             except OSError as error:
                 raise self._failed(f"cannot start it: {error.strerror or error}") from error
             try:
-                done = await self._hand_over(line, process.pid)
+                done = await self._hand_over(line, successor.pid)
             except BaseException as error:
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(_end, process, line, str(error))
+                    await anyio.to_thread.run_sync(_end, successor, line, str(error))
                     await self._go_on()
                 if isinstance(error, HandoverFailed):
                     raise self._failed(str(error)) from error
                 raise
             finally:
+                successor.close()
                 line.close()
             # What waits for its turn now would change an engine that is about to leave.
             self._generation().intents.is_over = self._lasting.is_given_away = True
@@ -77,9 +77,9 @@ class Upgrades:
             self._lasting.listening.give_away()
             fall_silent()
             version = str(done.get("version", ""))
-            message = f"lbapp {version} (pid {process.pid}) serves; this engine finishes what it has"
+            message = f"lbapp {version} (pid {successor.pid}) serves; this engine finishes what it has"
             events.add("upgrade_done", "node", message, actor=actor)
-            return {"pid": process.pid, "version": version, "version_before": __version__}
+            return {"pid": successor.pid, "version": version, "version_before": __version__}
 
     async def _hand_over(self, line: Line, pid: int) -> dict[str, Any]:
         """Give the other engine all it needs, and then the place. Return what it has said when it served.
@@ -117,13 +117,8 @@ class Upgrades:
         return RequestRefused("upgrade_failed", message, "Its log stands in that of this engine", 409)
 
 
-def _end(process: subprocess.Popen[bytes], line: Line, reason: str) -> None:
+def _end(successor: Successor, line: Line, reason: str) -> None:
     """End an engine that is not to serve. It is told, as it must not take our silence for our death."""
     with contextlib.suppress(HandoverFailed):
         line.say("failed", reason=f"the engine before goes on: {reason}")
-    process.terminate()
-    try:
-        process.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    successor.end(_END_S)

@@ -119,24 +119,49 @@ def test_next_engine_is_started_as_this_one_was_and_finds_the_line_alone(monkeyp
         "import os\n"
         "from lbapp.engine.supervisor.handover import line_from_environment\n"
         "line = line_from_environment(os.environ, 10)\n"
-        "line.say('ready', environment=[each for each in os.environ if 'LBAPP_HANDOVER' in each])\n"
+        "left = [each for each in os.environ if 'LBAPP_HANDOVER' in each]\n"
+        f"line.say('ready', environment=left, parent_is_ours=os.getppid() == {os.getpid()})\n"
         "line.hear('go')\n"
     )
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", program])
-    process, line = start_successor(20)
-    assert line.hear("ready") == {"kind": "ready", "environment": []}
+    successor, line = start_successor(20)
+    assert line.hear("ready") == {"kind": "ready", "environment": [], "parent_is_ours": False}
     line.say("go")
-    assert process.wait(20) == 0
+    with pytest.raises(OtherGone):
+        line.hear("nothing more")
+    successor.close()
     line.close()
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit(3)", "import os; os.abort()", "1 / 0", "syntax error"])
 def test_next_engine_that_ends_has_gone(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", "-c", program])
-    process, line = start_successor(20)
+    successor, line = start_successor(20)
     with pytest.raises(OtherGone):
         line.hear("ready")
-    assert process.wait(20) != 0
+    successor.end(20)
+    successor.close()
+    line.close()
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_next_engine_ends_when_it_is_to_and_by_force_if_need_be(monkeypatch: pytest.MonkeyPatch, obeys: bool) -> None:
+    ignores = "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    program = (
+        f"import os, signal\n{ignores}"
+        "from lbapp.engine.supervisor.handover import line_from_environment\n"
+        "line = line_from_environment(os.environ, 10)\n"
+        "line.say('ready')\n"
+        "while True: signal.pause()\n"
+    )
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", program])
+    successor, line = start_successor(20)
+    line.hear("ready")
+    successor.end(20 if obeys else 0.05)
+    with pytest.raises(OtherGone):
+        line.hear("anything")
+    successor.close()
+    successor.end(1)
     line.close()
 
 

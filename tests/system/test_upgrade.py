@@ -293,7 +293,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = '[pool.health_check]\ntype = "tcp"\ninterval = "200ms"\nfall = 1\nrise = 1\n'
-    with with_code_to_break(tmp_path, monkeypatch) as broken, servers(2) as ports:
+    with with_code_to_break(tmp_path, monkeypatch) as broken, servers("s1", "s2") as ports:
         last = TcpServer(answering(b"3"))
         toml = listener_toml("app") + pool_toml("app", {**ports, "s3": last.port}, extra=check)
         with running_engine(tmp_path, toml) as engine:
@@ -328,7 +328,7 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
         f"    open({str(noted)!r}, 'w').write(str(os.getpid()))\n"
         "    while True: signal.pause()"
     )
-    with with_code_to_break(tmp_path, monkeypatch) as broken, servers(2) as ports:
+    with with_code_to_break(tmp_path, monkeypatch) as broken, servers("s1", "s2") as ports:
         broken.write_text("import lbapp.model.limits as limits\nlimits.UPGRADE_STEP_TIMEOUT_S = 2.0\n")
         with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
             broken.write_text(hangs)

@@ -284,6 +284,7 @@ class NewServer(TypedDict):
     connections_max: NotRequired[int]
     backup: NotRequired[bool]
     reason: NotRequired[str]
+    unrecorded: NotRequired[bool]  # also when it cannot be kept
 
 
 class Removal(TypedDict):
@@ -294,3 +295,4 @@ class Removal(TypedDict):
 
     force: NotRequired[bool]
     reason: NotRequired[str]
+    unrecorded: NotRequired[bool]

@@ -115,9 +115,11 @@ def _sentence(change: ServerChange) -> str:
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
-def _check_targets(servers: Sequence[str], *, node: bool) -> None:
+def _check_targets(servers: Sequence[str], *, node: bool, is_dry: bool) -> None:
     if bool(servers) is node:
         raise click.UsageError("name servers or pools" if not node else "--node stands alone, without servers")
+    if node and is_dry:
+        raise click.UsageError("--dry-run is about servers: what --node does is the same each time")
 
 
 def _change_node(client: ControlClient, settings: Settings, patch: NodePatch) -> None:
@@ -139,7 +141,7 @@ def _change_node(client: ControlClient, settings: Settings, patch: NodePatch) ->
 @click.pass_obj
 def ready(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Unpack[How]) -> None:
     """Let servers have new clients again; globs are welcome: 'app/*'."""
-    _check_targets(servers, node=node)
+    _check_targets(servers, node=node, is_dry=how["dry_run"])
     with engine(settings) as client:
         if node:
             _change_node(client, settings, {"state": "ready", "reason": how["reason"], "unrecorded": how["unrecorded"]})
@@ -182,7 +184,7 @@ def drain(
     settings: Settings, /, servers: tuple[str, ...], timeout: float | None, wait: bool, **how: Unpack[_HowToDrain]
 ) -> None:
     """Give servers no new clients and let them finish. POOL alone: all servers of a pool, as one."""
-    _check_targets(servers, node=how["node"])
+    _check_targets(servers, node=how["node"], is_dry=how["dry_run"])
     if how["remove"] and (not wait or how["node"]):
         raise click.UsageError("--remove stands beside --wait, for servers")
     if how["node"]:

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 import click
 
 from lbapp.cli.change import chosen
-from lbapp.cli.context import Settings, engine, force_option, json_option, reason_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
 from lbapp.control.changes import NewServer, ReloadDone
 from lbapp.model.errors import RequestRefused
 from lbapp.model.states import WEIGHT_MAX
@@ -21,6 +21,7 @@ class _More(TypedDict):
     weight: int | None
     connections_max: int | None
     backup: bool
+    unrecorded: bool
 
 
 @click.command()
@@ -29,7 +30,7 @@ class _More(TypedDict):
 @click.option("--weight", type=click.IntRange(0, WEIGHT_MAX), help="0 to 256 (default: 100).")
 @click.option("--connections-max", type=click.IntRange(min=0), metavar="N", help="In flight at most; 0: no limit.")
 @click.option("--backup", is_flag=True, help="Only when no other server of the pool can serve.")
-@reason_option
+@reason_options
 @json_option
 @socket_option
 @click.pass_obj
@@ -38,7 +39,7 @@ def add(settings: Settings, /, server: str, address: str, reason: str, **more: U
     pool, slash, name = server.partition("/")
     if not (pool and slash and name):
         raise click.UsageError(f"{server} is no POOL/SERVER")
-    wanted: NewServer = {"name": name, "address": address, "reason": reason}
+    wanted: NewServer = {"name": name, "address": address, "reason": reason, "unrecorded": more["unrecorded"]}
     if more["weight"] is not None:
         wanted["weight"] = more["weight"]
     if more["connections_max"]:
@@ -52,15 +53,17 @@ def add(settings: Settings, /, server: str, address: str, reason: str, **more: U
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
 @force_option
-@reason_option
+@reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def remove(settings: Settings, servers: tuple[str, ...], force: bool, reason: str) -> None:
+def remove(settings: Settings, servers: tuple[str, ...], force: bool, reason: str, unrecorded: bool) -> None:
     """Take servers out of their pools: they get nothing more and finish what they have."""
     with engine(settings) as client:
         for each in chosen(client, servers):
-            _say(settings, client.remove_server(each["id"], {"force": force, "reason": reason}))
+            _say(
+                settings, client.remove_server(each["id"], {"force": force, "reason": reason, "unrecorded": unrecorded})
+            )
 
 
 def _say(settings: Settings, done: ReloadDone) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from lbapp.config.lines import Path as KeyPath
+from lbapp.config.lines import Placed
 from lbapp.model.entities import AlgorithmName, Protocol
 
 _LEARNING: Final = [each.value for each in AlgorithmName if each.learns]
-_Placed = tuple[KeyPath, dict[str, Any]]
 
 
-def learning_rules(pools: Iterable[_Placed], listeners: Iterable[_Placed]) -> Iterator[tuple[KeyPath, str]]:
+def learning_rules(pools: Iterable[Placed], listeners: Iterable[Placed]) -> Iterator[tuple[KeyPath, str]]:
     """Yield the pools whose algorithm learns and that serve listeners of both protocols. Works on data of any shape."""
     pools = list(pools)
     takes_over = {str(pool.get("name")): str(pool["failover"]) for _, pool in pools if pool.get("failover")}

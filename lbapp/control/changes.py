@@ -241,7 +241,7 @@ class ConfigurationsKept(TypedDict):
 class UpgradeRequest(TypedDict):
     """`POST /v1/upgrade`.
 
-    Answers with UpgradeDone when the next engine serves; 409 upgrade_failed: this one goes on as it was.
+    Answers with UpgradeDone when the next engine serves; 409 upgrade_failed: this one goes on as it was; 409 cannot_upgrade.
     """
 
     reason: NotRequired[str]
@@ -284,6 +284,7 @@ class NewServer(TypedDict):
     connections_max: NotRequired[int]
     backup: NotRequired[bool]
     reason: NotRequired[str]
+    unrecorded: NotRequired[bool]  # also when it cannot be kept
 
 
 class Removal(TypedDict):
@@ -294,3 +295,4 @@ class Removal(TypedDict):
 
     force: NotRequired[bool]
     reason: NotRequired[str]
+    unrecorded: NotRequired[bool]

@@ -101,3 +101,11 @@ def test_drain_that_somebody_ends_is_not_called_drained(bench: Bench) -> None:
         other.join(20)
     assert result.exit_code == 1
     assert "ended by somebody else" in result.stderr
+
+
+def test_dry_run_of_the_node_is_refused_and_changes_nothing(bench: Bench) -> None:
+    for verb in ("drain", "ready"):
+        refused = bench.lbapp(verb, "--node", "--dry-run")
+        assert refused.exit_code == 2
+        assert "--dry-run is about servers" in refused.stderr
+    assert bench.engine.status()["engine"]["drain"] is None

@@ -220,6 +220,8 @@ def test_disk_that_fills_up_stops_no_traffic_and_what_cannot_be_recorded_is_refu
                 assert intended(engine) == {"s1": ("ready", 7), "s2": ("ready", 100), "s3": ("ready", 100)}
                 assert lbapp(engine, "drain", "app/s2", "--unrecorded").returncode == 0
                 assert lbapp(engine, "reload", "--unrecorded").returncode == 0
+                assert lbapp(engine, "add", "app/s9", "127.0.0.1:1", "--weight", "0", "--unrecorded").returncode == 0
+                assert lbapp(engine, "remove", "app/s9", "--unrecorded").returncode == 0
                 assert intended(engine) == {"s1": ("ready", 7), "s2": ("drain", 100), "s3": ("ready", 50)}
                 wait_for(lambda: {"change_not_recorded", "configuration_not_kept"} <= set(engine.events()))
                 answered = load.answered

@@ -19,7 +19,6 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -28,7 +27,7 @@ from starlette.routing import Route
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_look import LookApi
-from lbapp.engine.supervisor.bodies import read_how, read_new_server, read_number
+from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, read_number, why_of_new_server
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
 from lbapp.engine.supervisor.events import Events
@@ -71,7 +70,7 @@ class Api:
     generation: Generation
     reloads: Reloads
     upgrades: Upgrades
-    leave: Callable[[], None]  # for another engine, once that has been answered
+    leave: Callable[[], None]  # for another engine, which serves
     faults: int = 0
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
@@ -176,8 +175,8 @@ class Api:
     async def _server(self, request: Request) -> Response:
         state = self.generation.commands.find_server(request.path_params["pool"], request.path_params["server"])
         if request.method == "DELETE":
-            how = read_how(body := await _json_body(request), _actor(request), ("reason", "force"))
-            is_forced = isinstance(body, dict) and body.get("force") is True
+            how = read_how(body := await _json_body(request), _actor(request), ("reason", "unrecorded", "force"))
+            is_forced = is_forced_by(body)
             pool, name = state.pool.name, state.server.name
             return JSONResponse(
                 await self.reloads.edit(lambda: self.generation.commands.removal(pool, name, is_forced=is_forced), how)
@@ -190,8 +189,7 @@ class Api:
     async def _new_server(self, request: Request) -> Response:
         body = await _json_body(request)
         pool, fields = request.path_params["pool"], read_new_server(body)
-        reason = body.get("reason", "") if isinstance(body, dict) else ""
-        how = read_how({"reason": reason}, _actor(request), ("reason",))
+        how = read_how(why_of_new_server(body), _actor(request), ("reason", "unrecorded"))
         return JSONResponse(await self.reloads.edit(lambda: self.generation.commands.addition(pool, fields), how))
 
     async def _persistence(self, request: Request) -> Response:
@@ -234,7 +232,8 @@ class Api:
     async def _upgrade(self, request: Request) -> Response:
         how = read_how(await _json_body(request), _actor(request), ("reason",))
         done = await self.upgrades.upgrade(how.actor, how.reason)
-        return JSONResponse(done, background=BackgroundTask(self.leave))
+        self.leave()  # whether or not anybody is there any more to be answered
+        return JSONResponse(done)
 
     async def _configurations(self, _request: Request) -> Response:
         return JSONResponse({"configurations": [self._kept(each) for each in self.reloads.history()]})

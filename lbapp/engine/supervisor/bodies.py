@@ -22,6 +22,7 @@ _SHOWN_MAX: Final = 60
 _ADMIN: Final = {state.name.lower(): state for state in AdminState}
 _GROUP_LETTERS_MAX: Final = 64
 REASON_LETTERS_MAX: Final = 200
+_WHY_OF_NEW: Final = ("reason", "unrecorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def read_new_server(body: object) -> dict[str, str | int | bool]:
 
     Raises RequestRefused 422 invalid_body.
     """
-    fields = object_of(body, ("name", "address", "weight", "connections_max", "backup", "reason"))
+    fields = object_of(body, ("name", "address", "weight", "connections_max", "backup", *_WHY_OF_NEW))
     for name in ("name", "address"):
         if not isinstance(fields.get(name), str):
             raise invalid(
@@ -139,9 +140,22 @@ def read_new_server(body: object) -> dict[str, str | int | bool]:
     for name, value in fields.items():
         if not isinstance(value, str | int | bool):
             raise invalid("body", f"{name} is {shown_json(value)}", "Use text, a whole number, true or false")
-        if name != "reason":
+        if name not in _WHY_OF_NEW:
             found[name] = value
     return found
+
+
+def why_of_new_server(body: object) -> dict[str, object]:
+    """Return what a NewServer says beside the server."""
+    return {name: body[name] for name in _WHY_OF_NEW if name in body} if isinstance(body, dict) else {}
+
+
+def is_forced_by(body: object) -> bool:
+    """Return what a Removal says of force. Raises RequestRefused 422 invalid_body."""
+    is_forced = body.get("force", False) if isinstance(body, dict) else False
+    if not isinstance(is_forced, bool):
+        raise invalid("body", f"force is {shown_json(is_forced)}", "Use true or false")
+    return is_forced
 
 
 def read_number(body: object) -> int | None:

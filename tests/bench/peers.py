@@ -113,6 +113,7 @@ class Lbapp(Peer):
     """lbapp from this repository, one worker; the supervisor is counted with it."""
 
     name = "lbapp"
+    is_logged = False
     advice = "`python -m lbapp` does not exist in this environment; pip install -e ."
 
     def program(self) -> str | None:
@@ -123,6 +124,8 @@ class Lbapp(Peer):
 
     def write(self, folder: Path, fronts: Sequence[tuple[Front, int]]) -> list[str]:
         lines = ["[engine]", f"workers = {self.workers}", f'state_dir = "{folder}/state"']
+        if self.is_logged:
+            lines += ["[access_log]", f'to = "file:{folder}/access.log"']
         for front, port in fronts:
             lines += ["[[listener]]", f'name = "{front.name}"', f'bind = "{HOST}:{port}"']
             lines += [f'protocol = "{front.protocol}"', f'pool = "{front.name}"']
@@ -137,6 +140,13 @@ class Lbapp(Peer):
         path = folder / "lbapp.toml"
         path.write_text("\n".join(lines) + "\n")
         return ["-m", "lbapp", "run", "-c", str(path), "--socket", str(folder / "control.sock")]
+
+
+class LbappLogging(Lbapp):
+    """lbapp with all that can be seen switched on: an access log to a file."""
+
+    name = "lbapp-log"
+    is_logged = True
 
 
 class Haproxy(Peer):
@@ -372,5 +382,6 @@ class Caddy(_GoPeer):
 
 
 PEERS: dict[str, Peer] = {
-    peer.name: peer for peer in (Lbapp(), Haproxy(), HaproxySplice(), Nginx(), Envoy(), Traefik(), Caddy())
+    peer.name: peer
+    for peer in (Lbapp(), LbappLogging(), Haproxy(), HaproxySplice(), Nginx(), Envoy(), Traefik(), Caddy())
 }

@@ -104,15 +104,14 @@ def _name(name: str) -> str:
 
 def json_line(record: ExchangeRecord) -> str:
     """Return a line with everything that is known."""
-    micros, ended = int(record.at_s * 1e6), record.ended_by
-    second = micros // 1_000_000
+    millis, ended = int(record.at_s * 1000), record.ended_by
     what = "null" if not record.method else json_text(record.method)
     host = json_text(record.host) if record.method else "null"
     target = json_target(record.target) if record.method else "null"
     version = f'"{_VERSIONS[record.version]}"' if record.method else "null"
     headers = ",".join(f"{json.dumps(name)}:{json_text(value)}" for name, value in record.headers)
     return (
-        f'{json_second(second)}{micros % 1_000_000:06d}Z",{json_client(record.client, record.port, record.listener)}'
+        f'{json_second(millis // 1000)}{millis % 1000:03d}Z",{json_client(record.client, record.port, record.listener)}'
         f'"method":{what},"host":{host},"target":{target},"version":{version},"status":{record.status or "null"},'
         f'{json_server(record.pool, record.server)}"bytes_in":{record.bytes_in},"bytes_out":{record.bytes_out},'
         f'"queue_us":{_or_null(record.queue_us)},"connect_us":{_or_null(record.connect_us)},'

@@ -10,6 +10,7 @@ nothing here waits; a listener that is not logged costs one comparison an exchan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -22,7 +23,6 @@ from lbapp.engine.wire.access_line import (
     json_client,
     json_second,
     json_server,
-    json_target,
     json_text,
     persistence_text,
 )
@@ -34,6 +34,7 @@ from lbapp.engine.worker.observers import Observer
 from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Configuration
 from lbapp.model.exchange_record import ExchangeRecord
+from lbapp.model.limits import LOG_TARGET_BYTES_MAX
 from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
     from lbapp.engine.worker.upstream import UpstreamServer
 
+_MILLIS: Final = tuple(f"{each:03d}" for each in range(1000))
 _KNOWN_MAX: Final = 4096  # methods and hosts whose quoted form is kept
 
 
@@ -70,7 +72,7 @@ class Trail:
             names = COMBINED_HEADERS
         self._finders = tuple((name, field_pattern(name.encode()).search) for name in names)
         self._may_be_quick = self._writer is not None and settings.format is LogFormat.JSON and not names
-        self._second = -1
+        self._second_began = -math.inf  # on the monotonic clock
         self._stamp = ""
         self._quoted: dict[bytes, str] = {}
         self._servers: dict[str, str] = {}
@@ -80,6 +82,7 @@ class Trail:
     def look_at_the_clock(self) -> None:
         """Take over where the clock is: it may have been set."""
         self._clock_offset_s = time() - monotonic()
+        self._second_began = -math.inf
 
     def reopen(self) -> None:
         """See LogWriter."""
@@ -102,28 +105,42 @@ class Trail:
             self._writer.end()
 
     def common_exchange_ended(self, exchange: CommonExchange, server: UpstreamServer, now: float) -> None:
-        """Write down a common exchange that completed: hot."""
-        writer = self._writer
-        if writer is None or not self._may_be_quick or self._observers:
-            self.exchange_ended(exchange, Outcome.COMPLETED, exchange.client.bytes_in, exchange.bytes_out)
-            return
-        client, head, started, visit = exchange.client, exchange.head, exchange.started, exchange.visit
-        micros = int((started + self._clock_offset_s) * 1e6)
-        second = micros // 1_000_000
-        if second != self._second:
-            self._second, self._stamp = second, json_second(second)
-        quoted = self._quoted
+        """Write down a common exchange that completed: hot. Targets are printable ASCII, as every parser makes sure."""
+        writer, head, client = self._writer, exchange.head, exchange.client
         host, target = (head.host, head.target) if head.asked is None else head.asked
+        text = target.decode("latin-1")
+        if (
+            writer is None
+            or not self._may_be_quick
+            or self._observers
+            or '"' in text
+            or "\\" in text
+            or len(text) > LOG_TARGET_BYTES_MAX
+        ):
+            self.exchange_ended(exchange, Outcome.COMPLETED, client.bytes_in, exchange.bytes_out)
+            return
+        started, visit, quoted = exchange.started, exchange.visit, self._quoted
+        since_s = started - self._second_began
+        if not 0.0 <= since_s < 1.0:
+            since_s = self._begin_second(started)
         persistence = "null" if visit is None else persistence_text((visit.verdict, visit.given))
         writer.add(
-            f'{self._stamp}{micros - second * 1_000_000:06d}Z",{client.logged_as or _client_text(client)}"method":'
+            f'{self._stamp}{_MILLIS[int(since_s * 1000)]}Z",{client.logged_as or _client_text(client)}"method":'
             f'{quoted.get(head.method) or self._quote(head.method)},"host":{quoted.get(host) or self._quote(host)},'
-            f'"target":{json_target(target)},"version":"1.1","status":{exchange.status},'
+            f'"target":"{text}","version":"1.1","status":{exchange.status},'
             f'{self._servers.get(server.id) or self._name(server.id)}"bytes_in":{client.bytes_in},'
             f'"bytes_out":{exchange.bytes_out},"queue_us":0,"connect_us":0,"first_byte_us":{exchange.first_byte_us},'
             f'"total_us":{int((now - started) * 1e6)},"attempts":1,"persistence":{persistence},'
             f'"outcome":"completed","ended_by":null,"phase":null}}\n'
         )
+
+    def _begin_second(self, started: float) -> float:
+        """Have the stamp be that of the second of a moment; return how much of it had passed then."""
+        at_s = started + self._clock_offset_s
+        second = int(at_s)
+        self._stamp = json_second(second)
+        self._second_began = second - self._clock_offset_s
+        return min(max(0.0, started - self._second_began), 0.9999)
 
     def exchange_ended(self, exchange: CommonExchange, outcome: Outcome, bytes_in: int, bytes_out: int) -> None:
         """Write down an exchange, whatever became of it."""

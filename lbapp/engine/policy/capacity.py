@@ -30,7 +30,9 @@ class Peak:
 
 
 @dataclass(slots=True)
-class _Minute:
+class Minute:
+    """The peaks of one minute, `number` minutes after 1970: of the pool, and of each server, by its row."""
+
     number: int
     peak: Peak = Peak()
     each: dict[int, int] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class _Minute:
 class Peaks:
     """The most that a pool and its servers, by row, have had in flight in each of the last PEAK_MINUTES minutes."""
 
-    _minutes: deque[_Minute] = field(default_factory=lambda: deque(maxlen=PEAK_MINUTES))
+    _minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=PEAK_MINUTES))
 
     def note(self, now_s: float, in_flight: Mapping[int, int], weight: Callable[[int], int]) -> None:
         """Take into account what is in flight now, by server; those that have nothing may be left out.
@@ -49,7 +51,7 @@ class Peaks:
         """
         number = int(now_s // 60)
         if not self._minutes or self._minutes[-1].number != number:
-            self._minutes.append(_Minute(number))
+            self._minutes.append(Minute(number))
         minute = self._minutes[-1]
         total = sum(in_flight.values())
         if total > minute.peak.in_flight:
@@ -68,7 +70,15 @@ class Peaks:
         """Return the most that a server has had in flight in the last hour."""
         return max((minute.each.get(server, 0) for minute in self._of_the_hour(now_s)), default=0)
 
-    def _of_the_hour(self, now_s: float) -> list[_Minute]:
+    def known(self) -> list[Minute]:
+        """Return what is remembered, the latest last."""
+        return list(self._minutes)
+
+    def know(self, minutes: Sequence[Minute]) -> None:
+        """Go on with what `known` has said elsewhere."""
+        self._minutes = deque(minutes, maxlen=PEAK_MINUTES)
+
+    def _of_the_hour(self, now_s: float) -> list[Minute]:
         return [minute for minute in self._minutes if minute.number > now_s // 60 - PEAK_MINUTES]
 
 

@@ -84,6 +84,17 @@ class Outliers:
             done += self._compare(now_s)
         return done
 
+    def known(self, server: str, now_s: float) -> tuple[int, float | None]:
+        """Return how often a server was ejected, as its next time is counted, and for how long it still is; None: it is not."""
+        record = self._records.get(server, _Record())
+        return record.times, None if record.until_s is None else max(0.0, record.until_s - now_s)
+
+    def know(self, server: str, times: int, left_s: float | None, now_s: float) -> None:
+        """Go on with what `known` has said elsewhere."""
+        self._records[server] = _Record(
+            times=times, until_s=None if left_s is None else now_s + left_s, is_absent=False
+        )
+
     def _note(self, tallies: Mapping[str, Tally]) -> None:
         for record in self._records.values():
             record.is_absent = True

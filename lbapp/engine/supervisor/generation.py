@@ -120,7 +120,8 @@ class Generation:
             lambda: lasting.applied,
         )
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
-        self._known: dict[str, dict[str, Any]] = {}  # by an engine before, of servers that checks have found it of
+        # By an engine before, of its servers; and whether their checks go on with it.
+        self._known: dict[str, tuple[dict[str, Any], bool]] = {}
         self._scope = anyio.CancelScope()
         self._has_ended = anyio.Event()
 
@@ -133,26 +134,35 @@ class Generation:
         await self.discovery.ask_all()
 
     def know(self, known: Mapping[str, Any]) -> None:
-        """Take over what an engine before has found of the servers, by name. To be called before `begin`."""
+        """Take over what an engine before has found of servers and pools, by name. To be called before `begin`."""
+        servers = known.get("servers")
         for name, state in self.states.by_id.items():
-            entry = known.get(name)
-            if isinstance(entry, dict) and know(state, entry):
-                self._known[name] = entry
+            entry = servers.get(name) if isinstance(servers, dict) else None
+            if isinstance(entry, dict):
+                is_checked = know(state, entry)
+                self._known[name] = (entry, is_checked)
+        self.history.peaks.know(known.get("peaks"))
 
     def known(self) -> dict[str, Any]:
-        """Return what is known of the servers, by name, for the engine that comes after this one."""
-        states = self.states.by_id
-        return {name: {**known_of(state), **self.checks.known_of(state)} for name, state in states.items()}
+        """Return what is known of servers and pools, by name, for the engine that comes after this one."""
+        servers = {
+            name: {**known_of(state), **self.checks.known_of(state), **self.passive.known_of(state)}
+            for name, state in self.states.by_id.items()
+        }
+        return {"servers": servers, "peaks": self.history.peaks.known()}
 
     def begin(self, former: Generation | None = None) -> None:
         """Let workers see the states of the servers, from where a generation before, that has stopped, has left them."""
         if former is not None:
             self._take_over(former)
-        self.states.publish()
         self.checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
-        for name, entry in self._known.items():
-            self.checks.know(self.states.by_id[name], entry)
         self.passive = Passive(self.running, self.states, self.checks)
+        for name, (entry, is_checked) in self._known.items():
+            if is_checked:
+                self.checks.know(self.states.by_id[name], entry)
+            if entry.get("address") == self.states.by_id[name].server.address:
+                self.passive.know(self.states.by_id[name], entry)
+        self.states.publish()
         self.agents = Agents(self.states, self.resolver, self._lasting.events)
         self.discovery.checks, self.discovery.drains, self.discovery.intents = self.checks, self.drains, self.intents
         if former is not None:

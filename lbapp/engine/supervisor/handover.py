@@ -7,7 +7,7 @@ with it. Each message is a 4-byte big-endian length and JSON, so that two versio
     sockets   names; the descriptors follow  -->
                                              <--  ready     the sockets are open, the configuration is sound
     yours     the journal is free; what is
-              known of the servers           -->
+              known of servers and pools     -->
                                              <--  serving   its workers serve
     go        the place is given away        -->
 

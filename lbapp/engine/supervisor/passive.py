@@ -11,8 +11,8 @@ comparison.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import anyio
 
@@ -56,6 +56,25 @@ class Passive:
             is_known = self._outliers.get(state.pool.name) is former._outliers.get(state.pool.name)
             if state.ejected and not is_known:
                 self._states.end_ejection(state)
+
+    def known_of(self, state: ServerState) -> dict[str, Any]:
+        """Return what is known of a server's ejections, for the engine that comes after this one."""
+        outliers = self._outliers.get(state.pool.name)
+        if outliers is None:
+            return {}
+        times, left_s = outliers.known(state.server.id, time.monotonic())
+        return {"ejected": state.ejected, "ejections": times, "ejected_left_s": left_s}
+
+    def know(self, state: ServerState, known: Mapping[str, Any]) -> None:
+        """Go on with the ejections that an engine before, maybe of another version, has known of."""
+        outliers = self._outliers.get(state.pool.name)
+        times, left_s, reason = known.get("ejections"), known.get("ejected_left_s"), known.get("ejected")
+        if outliers is None or not isinstance(times, int):
+            return
+        is_out = isinstance(left_s, float) and isinstance(reason, str) and reason != ""
+        outliers.know(state.server.id, times, left_s if is_out else None, time.monotonic())
+        if is_out:
+            state.ejected, state.ejected_until = str(reason), time.time() + float(left_s or 0.0)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""

@@ -12,12 +12,14 @@ Invariants: what lasts longer than the interval is seen; what is only counted, a
 from __future__ import annotations
 
 import time
+from dataclasses import astuple
 from operator import add
+from typing import Any
 
 import anyio
 
 from lbapp.engine.channel import Rows
-from lbapp.engine.policy.capacity import Peaks
+from lbapp.engine.policy.capacity import Minute, Peak, Peaks
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.supervisor.running import used
@@ -31,12 +33,41 @@ class PeakWatch:
         self._segment = segment
         self._servers = used(rows)[2]
         self._rows = _rows_by_pool(rows)
+        self._names = rows.servers
         self._of = {pool: Peaks() for pool in self._rows}
 
     def take_over(self, former: PeakWatch) -> None:
         """Go on with the peaks that a generation before has seen, of the pools that are there still."""
         for pool in self._of.keys() & former._of.keys():
             self._of[pool] = former._of[pool]
+
+    def known(self) -> dict[str, Any]:
+        """Return the peaks of each pool, for the engine that comes after this one: servers by their names."""
+        names = {row: name for name, row in self._names.items()}
+        return {
+            pool: [
+                [
+                    each.number,
+                    *astuple(each.peak),
+                    {names[row]: most for row, most in each.each.items() if row in names},
+                ]
+                for each in peaks.known()
+            ]
+            for pool, peaks in self._of.items()
+        }
+
+    def know(self, known: object) -> None:
+        """Go on with the peaks that an engine before, maybe of another version, has seen."""
+        for pool, peaks in self._of.items():
+            try:
+                minutes = known[pool]  # type: ignore[index]  # whatever it is, it comes from another program
+                peaks.know([self._minute(*each) for each in minutes])
+            except (TypeError, ValueError, KeyError, AttributeError):
+                continue  # of another version, or of a pool that was not there
+
+    def _minute(self, number: int, in_flight: int, at_s: float, weights: list[int], most: dict[str, int]) -> Minute:
+        each = {self._names[name]: int(count) for name, count in most.items() if name in self._names}
+        return Minute(int(number), Peak(int(in_flight), float(at_s), tuple(map(int, weights))), each)
 
     def of(self, pool: str) -> Peaks:
         """Return the peaks of a pool and its servers, by their rows."""

@@ -90,12 +90,12 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
 
 
 def _take_over(line: Line | None) -> tuple[Inherited, dict[str, Any]]:
-    """Return the sockets that are open already, and what is known of the servers. The journal is free then."""
+    """Return the sockets that are open already, and what is known of servers and pools. The journal is free then."""
     if line is None:
         return Inherited.from_environment(os.environ), {}
     inherited = line.take()
     line.say("ready")
-    return inherited, dict(line.hear("yours").get("servers", {}))
+    return inherited, line.hear("yours")
 
 
 def _take_the_place(line: Line) -> None:

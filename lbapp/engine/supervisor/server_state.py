@@ -170,7 +170,7 @@ _KNOWN: Final = ("checked_reason", "health_since", "because", "probe", "is_not_f
 
 
 def known_of(state: ServerState) -> dict[str, Any]:
-    """Return what checks have found of a server, and what its agent says, for the engine that comes after this one."""
+    """Return what checks have found of a server, what its agent says, and its slow start, for the engine after this one."""
     found: dict[str, Any] = {name: getattr(state, name) for name in _KNOWN}
     return {
         **found,
@@ -178,6 +178,7 @@ def known_of(state: ServerState) -> dict[str, Any]:
         "checked": state.checked.name,
         "wish": asdict(state.wish),
         "agent": asdict(state.agent),
+        "warming_since": state.warming_since,  # on the monotonic clock, which is the same for all processes
     }
 
 
@@ -191,6 +192,9 @@ def know(state: ServerState, known: Mapping[str, Any]) -> bool:
     if state.pool.health_check.agent is not None:
         with contextlib.suppress(TypeError, KeyError):  # of a version that has other words
             state.wish, state.agent = Wish(**known["wish"]), AgentSaid(**known["agent"])
+    warming_since = known.get("warming_since")
+    if state.pool.passive.slow_start is not None and isinstance(warming_since, float):
+        state.warming_since = warming_since
     is_checked = state.pool.health_check.type is not CheckType.NONE and known.get("checked") in HealthState.__members__
     if is_checked:
         state.checked = HealthState[known["checked"]]

@@ -91,8 +91,8 @@ class Upgrades:
         await anyio.to_thread.run_sync(line.hear, "ready")
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
-        servers = self._generation().known()
-        await anyio.to_thread.run_sync(lambda: line.say("yours", servers=servers))
+        known = self._generation().known()
+        await anyio.to_thread.run_sync(lambda: line.say("yours", **known))
         done = await anyio.to_thread.run_sync(line.hear, "serving")
         if self._lasting.life.is_stopping:
             raise HandoverFailed("this one was told to stop meanwhile")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -159,3 +161,38 @@ async def test_server_that_leaves_for_maintenance_is_no_longer_ejected_when_it_r
         watched.passive.look(0.2)
         watched.own.states.set_admin(state, AdminState.READY, None)
         assert state.is_eligible
+
+
+async def test_next_engine_goes_on_with_ejections_and_with_how_often_there_was_one() -> None:
+    settings = Settings(outlier=Outlier(consecutive_errors=3, ejection_s=30.0))
+    async with watching(settings) as before, watching(settings) as after:
+        now_s = time.monotonic()
+        before.passive.look(now_s)
+        before.count("s1", failures=3)
+        before.passive.look(now_s)
+        for name in ("s0", "s1"):
+            told = json.loads(json.dumps(before.passive.known_of(before.own.server(name))))
+            after.passive.know(after.own.server(name), told)
+        state = after.own.server("s1")
+        assert state.ejected == before.own.server("s1").ejected != ""
+        assert state.ejected_until == pytest.approx(time.time() + 30, abs=5)
+        assert not after.own.server("s0").ejected
+        after.passive.look(now_s + 20)
+        assert state.ejected
+        after.passive.look(now_s + 40)
+        assert not state.ejected
+        after.count("s1", failures=3)
+        after.passive.look(now_s + 41)
+        assert after.passive.known_of(state)["ejections"] == 2
+        assert after.passive.known_of(state)["ejected_left_s"] == pytest.approx(60 + 41, abs=5)
+
+
+async def test_what_is_said_of_ejections_in_other_words_is_passed_over() -> None:
+    async with watching(Settings(outlier=Outlier())) as watched, watching(Settings()) as plain:
+        state = watched.own.server("s1")
+        for told in ({}, {"ejections": "two"}, {"ejections": 1, "ejected": 7, "ejected_left_s": 5.0}):
+            watched.passive.know(state, told)
+            assert not state.ejected
+        plain.passive.know(plain.own.server("s1"), {"ejections": 1, "ejected": "errors", "ejected_left_s": 5.0})
+        assert not plain.own.server("s1").ejected
+        assert plain.passive.known_of(plain.own.server("s1")) == {}

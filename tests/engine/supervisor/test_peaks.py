@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -75,3 +76,25 @@ async def test_peaks_are_looked_for_again_and_again_and_outlive_a_reload() -> No
 
 def _has_seen(peaks: PeakWatch, count: int) -> bool:
     return peaks.of("app").peak(time.time()).in_flight == count
+
+
+async def test_next_engine_knows_the_peaks_of_servers_by_their_names() -> None:
+    with parts() as own:
+        own.states.publish()
+        peaks, after = watch(own), watch(own)
+        after._names = {"app/s1": 7, "app/s3": 1}  # s2 is gone, and s1 has another row
+        own.set_in_flight("s1", 5)
+        own.set_in_flight("s2", 4)
+        peaks.look(60.0)
+        told = json.loads(json.dumps(peaks.known()))
+        after.know(told)
+        assert after.of("app").peak(61.0) == peaks.of("app").peak(61.0) == Peak(9, 60.0, (100, 100))
+        assert (after.of("app").of(7, 61.0), after.of("app").of(1, 61.0)) == (5, 0)
+
+
+@pytest.mark.parametrize("told", [None, [], {"app": 7}, {"app": [[1]]}, {"app": [[1, 2, "x", [], {}]]}, {"api": []}])
+async def test_peaks_in_other_words_are_passed_over(told: object) -> None:
+    with parts() as own:
+        peaks = watch(own)
+        peaks.know(told)
+        assert peaks.of("app").peak(1.0) == Peak()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.server_state import AgentSaid, ServerState, know, known_of
 from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.health import AgentCheck
+from lbapp.model.passive import Passive, SlowStart
 from lbapp.model.states import AdminState, HealthState
 from tests.engine.supervisor.support import configured, parts
 
@@ -153,3 +155,14 @@ async def test_what_is_known_of_another_address_or_in_other_words_is_passed_over
         assert not know(state, {"address": address, "checked": "ASLEEP", "wish": {"mood": "bad"}, "agent": {}})
         assert not know(state, {"address": address})
         assert (state.health, state.checked, state.wish) == (HealthState.UNKNOWN, HealthState.UNKNOWN, Wish())
+
+
+async def test_slow_start_goes_on_in_the_next_engine_where_it_was() -> None:
+    slow = replace(configured(), pools=(replace(configured().pools[0], passive=Passive(slow_start=SlowStart(100.0))),))
+    with parts(slow) as before, parts(slow) as after, parts(configured()) as without:
+        before.server("s1").warming_since = time.monotonic() - 40.0
+        for own in (after, without):
+            know(own.server("s1"), told_as_json(before.server("s1")))
+            own.states.publish()
+        assert after.server("s1").share_permille == pytest.approx(400, abs=20)
+        assert without.server("s1").share_permille == 1000

@@ -20,6 +20,7 @@ from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
 from lbapp.config.lines import Path, Placed
+from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
@@ -48,6 +49,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from discover_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
+    yield from metrics_rules(data.get("metrics"), binds)
     tcp_pools = {
         str(table.get("pool")): str(table.get("name"))
         for _, table in listeners

@@ -20,6 +20,7 @@ from lbapp.config.capacity import CapacityKeys
 from lbapp.config.discovery import DiscoverKeys, name_servers
 from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
+from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
@@ -188,6 +189,7 @@ class Document(Table):
     engine: EngineTable = Field(default_factory=EngineTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
     access_log: AccessLogTable = Field(default_factory=AccessLogTable)
+    metrics: MetricsTable = Field(default_factory=MetricsTable)
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -207,6 +209,7 @@ class Document(Table):
             pools=tuple(_pool(each) for each in self.pool),
             limits=limits,
             access_log=self.access_log.to_model(),
+            metrics_bind=self.metrics.bind,
         )
 
 

@@ -229,6 +229,7 @@ class Configuration:
     pools: tuple[Pool, ...]
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = NO_LOG
+    metrics_bind: Bind | None = None  # None: they are on the control socket only
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

@@ -28,6 +28,7 @@ from lbapp.config.capacity import QueueTable
 from lbapp.config.discovery import DiscoverTable
 from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
+from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import OutlierTable, SlowStartTable
 from lbapp.config.schema import (
     Document,
@@ -82,6 +83,7 @@ TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
     "access_log": AccessLogTable,
+    "metrics": MetricsTable,
     "listener": ListenerTable,
     "listener.request_headers": RequestHeadersTable,
     "listener.response_headers": ResponseHeadersTable,

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lbapp.engine.policy.ending import phase_of
+from lbapp.engine.policy.ending import phase_before_server, phase_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.access_line import (
     COMBINED_HEADERS,
@@ -34,7 +34,7 @@ from lbapp.engine.worker.observers import Observer
 from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Configuration
 from lbapp.model.exchange_record import ExchangeRecord
-from lbapp.model.outcomes import Outcome
+from lbapp.model.outcomes import Outcome, Phase
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.common import CommonExchange
@@ -55,6 +55,17 @@ class ConnectionEnd(NamedTuple):
     attempts: int = 0
     connect_us: int = -1
     moved: tuple[int, int] = (0, 0)
+
+    @property
+    def phase(self) -> Phase | None:
+        """How far it had come; None: it was complete."""
+        return phase_of(
+            self.outcome,
+            has_answered=self.connect_us >= 0,
+            was_sent=False,
+            has_server=bool(self.server),
+            has_waited=False,
+        )
 
 
 class Trail:
@@ -105,7 +116,7 @@ class Trail:
         """Write down a common exchange that completed: hot."""
         writer = self._writer
         if writer is None or not self._may_be_quick or self._observers:
-            self.exchange_ended(exchange, Outcome.COMPLETED, exchange.client.bytes_in, exchange.bytes_out)
+            self.exchange_ended(exchange, Outcome.COMPLETED, None, exchange.client.bytes_in, exchange.bytes_out)
             return
         client, head, started, visit = exchange.client, exchange.head, exchange.started, exchange.visit
         micros = int((started + self._clock_offset_s) * 1e6)
@@ -125,12 +136,14 @@ class Trail:
             f'"outcome":"completed","ended_by":null,"phase":null}}\n'
         )
 
-    def exchange_ended(self, exchange: CommonExchange, outcome: Outcome, bytes_in: int, bytes_out: int) -> None:
+    def exchange_ended(
+        self, exchange: CommonExchange, outcome: Outcome, phase: Phase | None, bytes_in: int, bytes_out: int
+    ) -> None:
         """Write down an exchange, whatever became of it."""
         head, server, visit = exchange.head, exchange.server, exchange.visit
         record = self._record(exchange.client, head, exchange.started)
         record.status, record.bytes_in, record.bytes_out = exchange.status, bytes_in, bytes_out
-        record.outcome = outcome
+        record.outcome, record.phase = outcome, phase
         record.pool = exchange.pool.name
         record.queue_us = exchange.queue_us
         if server is not None:
@@ -138,13 +151,6 @@ class Trail:
             record.connect_us, record.first_byte_us = exchange.connect_us, exchange.first_byte_us
         if visit is not None:
             record.verdict, record.given = visit.verdict, visit.given
-        record.phase = phase_of(
-            outcome,
-            has_answered=exchange.first_byte_us >= 0,
-            was_sent=exchange.sent_at > 0,
-            has_server=server is not None,
-            has_waited=exchange.queue_us > 0,
-        )
         self._leave(exchange.client, record)
 
     def answered(
@@ -154,7 +160,7 @@ class Trail:
         record = self._record(client, head, client.reactor.now)
         record.outcome, record.status, record.bytes_out = outcome, status, bytes_out
         record.bytes_in = 0 if head is None else client.bytes_in
-        record.phase = phase_of(outcome, has_answered=False, was_sent=False, has_server=False, has_waited=False)
+        record.phase = phase_before_server(outcome)
         self._leave(client, record)
 
     def connection_ended(self, client: Downstream, ended: ConnectionEnd) -> None:
@@ -163,13 +169,7 @@ class Trail:
         record.pool, record.outcome = ended.pool, ended.outcome
         record.bytes_in, record.bytes_out = ended.moved
         record.server, record.attempts, record.connect_us = ended.server, ended.attempts, ended.connect_us
-        record.phase = phase_of(
-            ended.outcome,
-            has_answered=ended.connect_us >= 0,
-            was_sent=False,
-            has_server=bool(ended.server),
-            has_waited=False,
-        )
+        record.phase = ended.phase
         self._leave(client, record)
 
     def _leave(self, client: Downstream, record: ExchangeRecord) -> None:

@@ -26,6 +26,7 @@ from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.config.tls import listener_tls_rules, pool_tls_rules, sni_rules
+from lbapp.config.tracing import tracing_rules
 from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, pool_rules
 from lbapp.model.entities import Protocol
 
@@ -67,6 +68,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from listener_rules(path, listener)
         yield from listener_tls_rules(path, listener)
         yield from dual_stack_rules(path, listener, binds)
+        yield from tracing_rules(path, listener)
         yield from admission_rules(path, listener, data.get("limits"))
 
 
@@ -125,7 +127,7 @@ def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Itera
 
 
 def _http_only(path: Path, listener: _Table) -> Iterator[Found]:
-    for key in ("request_headers", "response_headers", "hsts", "forwarding"):
+    for key in ("request_headers", "response_headers", "hsts", "forwarding", "tracing"):
         if key in listener:
             yield (*path, key), f"a tcp listener has no {key}; remove the table"
 

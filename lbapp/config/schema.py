@@ -25,6 +25,7 @@ from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
+from lbapp.config.tracing import TracingTable
 from lbapp.config.transport import Account, ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
@@ -142,6 +143,7 @@ class ListenerTable(Table, ListenerKeys):
     tls: ListenerTlsTable | None = None
     admission: AdmissionTable = Field(default_factory=AdmissionTable)
     access_log: bool = entities.Listener("", ()).is_logged
+    tracing: TracingTable = Field(default_factory=TracingTable)
 
 
 class DrainTable(Table):
@@ -228,6 +230,7 @@ def _listener(table: ListenerTable, limits: Limits) -> entities.Listener:
         tls=None if table.tls is None else table.tls.to_model(),
         admission=table.admission.to_model(limits, table.protocol),
         is_logged=table.access_log,
+        tracing=table.tracing.to_model(),
     )
 
 

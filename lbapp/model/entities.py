@@ -22,6 +22,7 @@ from lbapp.model.limits import Limits
 from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
+from lbapp.model.tracing import NO_TRACING, Tracing
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
 
 
@@ -203,6 +204,7 @@ class Listener:
     tls: ListenerTls | None = None
     admission: Admission = field(default_factory=Admission)
     is_logged: bool = True  # where there is an access log
+    tracing: Tracing = NO_TRACING
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from lbapp.config.schema import (
     ServerTable,
 )
 from lbapp.config.table import Table
+from lbapp.config.tracing import TracingTable
 from lbapp.config.transport import ListenerTcpTable, PoolTcpTable
 from lbapp.model.limits import Limits
 
@@ -97,6 +98,7 @@ TABLES: dict[str, type[Table]] = {
     "listener.route.redirect": RedirectTable,
     "listener.route.respond": FixedResponseTable,
     "listener.tcp": ListenerTcpTable,
+    "listener.tracing": TracingTable,
     "listener.admission": AdmissionTable,
     "pool": PoolTable,
     "pool.drain": DrainTable,

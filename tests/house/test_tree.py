@@ -108,6 +108,7 @@ DECLARATIONS = {
     "lbapp/model/limits.py",
     "lbapp/model/log_filter.py",
     "lbapp/model/passive.py",
+    "lbapp/model/tracing.py",
     "lbapp/model/outcomes.py",
     "lbapp/model/persistence.py",
 }

@@ -24,6 +24,7 @@ from lbapp.engine.wire.access_line import (
     json_server,
     json_target,
     json_text,
+    json_trace,
     persistence_text,
 )
 from lbapp.engine.wire.cookies import field_pattern
@@ -133,7 +134,8 @@ class Trail:
             f'{self._servers.get(server.id) or self._name(server.id)}"bytes_in":{client.bytes_in},'
             f'"bytes_out":{exchange.bytes_out},"queue_us":0,"connect_us":0,"first_byte_us":{exchange.first_byte_us},'
             f'"total_us":{int((now - started) * 1e6)},"attempts":1,"persistence":{persistence},'
-            f'"outcome":"completed","ended_by":null,"phase":null}}\n'
+            f'"outcome":"completed","ended_by":null,"phase":null'
+            f"{'' if head.trace is None else json_trace(*head.trace)}}}\n"
         )
 
     def exchange_ended(
@@ -185,6 +187,7 @@ class Trail:
         record.connections = client.listener.cells.connections()
         if head is not None:
             record.method, record.version = head.method, head.version
+            record.trace = head.trace
             record.host, record.target = (head.host, head.target) if head.asked is None else head.asked
             record.headers = tuple(
                 (name, found[1]) for name, find in self._finders if (found := find(head.fields)) is not None

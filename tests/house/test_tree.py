@@ -70,6 +70,7 @@ TESTED_BY = {
     "lbapp/engine/worker/client_text.py": "tests/engine/worker/test_trail.py",
     "lbapp/engine/worker/obey.py": "tests/system/test_reload.py",
     "lbapp/engine/worker/observers.py": "tests/system/test_looking.py",
+    "lbapp/engine/worker/captures.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/sessions.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
     "lbapp/model/exchange_record.py": "tests/engine/wire/test_access_line.py",

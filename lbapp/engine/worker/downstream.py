@@ -222,6 +222,7 @@ class Downstream(Endpoint):
                     deadline = reactor.now + limits.request_head_timeout_s
                 self.buffer = data = data + more
         except BadRequest as refused:
+            self.worker.captures.request_head(self, refused.reason)
             self._turned_down(None, Outcome.CLIENT_BAD_REQUEST, refused.status)
             await self._refuse(refused.status, refused.reason)
         except DeadlinePassed:

@@ -205,6 +205,14 @@ class ControlClient:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
         return cast(Captures, self._call("GET", "/v1/captures"))
 
+    def metrics(self) -> str:
+        """Return the exposition for Prometheus. Raises EngineUnreachable."""
+        with _reaching(self._socket):
+            answer = self._http.get("/metrics")
+            if not answer.is_success:
+                _answer(answer)
+            return answer.text
+
     def close_session(self, session: int) -> None:
         """Close one connection. Raises RequestRefused, EngineUnreachable."""
         self._call("DELETE", f"/v1/sessions/{session}")

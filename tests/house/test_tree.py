@@ -47,6 +47,7 @@ TESTED_BY = {
     "lbapp/engine/supervisor/bodies.py": "tests/engine/supervisor/test_commands.py",
     "lbapp/engine/supervisor/node_drain.py": "tests/system/test_drains.py",
     "lbapp/control/wording.py": "tests/tui/test_wording.py",
+    "lbapp/cli/bundle.py": "tests/system/test_bundle.py",
     "lbapp/cli/upgrade.py": "tests/system/test_upgrade.py",
     "lbapp/engine/supervisor/http_server.py": "tests/engine/supervisor/test_control_socket.py",
     "lbapp/engine/supervisor/handover.py": "tests/system/test_upgrade.py",

@@ -1,4 +1,4 @@
-"""The verbs that look at single exchanges and connections: log, sessions.
+"""The verbs that look at single exchanges and connections: log, sessions, captures.
 
 Responsible for what they print, and for closing one connection. Knows nothing of how exchanges are seen. Invariant: what came
 from the network never reaches the terminal raw.
@@ -15,7 +15,7 @@ import click
 
 from lbapp.cli.context import Settings, duration_option, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import count, duration, milliseconds, table
-from lbapp.control.looking import LogLine, Sessions, Skipped
+from lbapp.control.looking import Captures, CaptureStatus, LogLine, Sessions, Skipped
 
 _SESSIONS = ("ID", "CLIENT", "LISTENER", "STATE", "AGE", "BUSY", "SERVER", "REQUEST")
 _SESSIONS_RIGHT = frozenset((0, 4, 5))
@@ -105,3 +105,36 @@ def _sessions(found: Sessions) -> str:
     head = f"{count(found['connections'])} connections at {time.strftime('%H:%M:%S')}"
     shown = f", {len(rows)} of them:" if len(rows) < found["connections"] else ""
     return f"{head}{shown}\n" + table(_SESSIONS, rows, _SESSIONS_RIGHT)
+
+
+@click.command()
+@json_option
+@socket_option
+@click.pass_obj
+def captures(settings: Settings) -> None:
+    """Show the last requests and answers that were no HTTP, and where they were wrong."""
+    with engine(settings) as client:
+        found = client.captures()
+        if settings.as_json:
+            say_json(found)
+        else:
+            say(_captures(found))
+
+
+def _captures(found: Captures) -> str:
+    lines = [line for each in found["captures"] for line in _capture(each)]
+    if found["skipped"]:
+        lines.append(f"... {count(found['skipped'])} more, too many to look at")
+    return "\n".join(lines) or "none"
+
+
+def _capture(capture: CaptureStatus) -> list[str]:
+    at = datetime.fromtimestamp(capture["at"]).astimezone()
+    sender = capture["client"] + (f":{capture['port']}" if capture["port"] else "")
+    if capture["who"] == "server":
+        sender = f"{capture['server'] or capture['pool']} for {sender}"
+    where = f", {capture['offset_is']} at {capture['offset']}" if capture["offset"] is not None else ""
+    lines = [f"{at:%Y-%m-%d %H:%M:%S}  {capture['listener']}  {capture['who']} {sender}: {capture['reason']}{where}"]
+    if capture["excerpt"]:
+        lines.append(f"    {capture['excerpt_offset']}: {capture['excerpt']}")
+    return lines

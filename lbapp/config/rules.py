@@ -20,11 +20,13 @@ from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
 from lbapp.config.lines import Path, Placed
+from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.config.tls import listener_tls_rules, pool_tls_rules, sni_rules
+from lbapp.config.tracing import tracing_rules
 from lbapp.config.transport import binds_of, dual_stack_rules, listener_rules, pool_rules
 from lbapp.model.entities import Protocol
 
@@ -48,6 +50,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from discover_rules(path, pool)
     yield from _binds_taken_once(listeners)
     binds = {each for _, table in listeners for each in binds_of(table)}
+    yield from metrics_rules(data.get("metrics"), binds)
     tcp_pools = {
         str(table.get("pool")): str(table.get("name"))
         for _, table in listeners
@@ -65,6 +68,7 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from listener_rules(path, listener)
         yield from listener_tls_rules(path, listener)
         yield from dual_stack_rules(path, listener, binds)
+        yield from tracing_rules(path, listener)
         yield from admission_rules(path, listener, data.get("limits"))
 
 
@@ -123,7 +127,7 @@ def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Itera
 
 
 def _http_only(path: Path, listener: _Table) -> Iterator[Found]:
-    for key in ("request_headers", "response_headers", "hsts", "forwarding"):
+    for key in ("request_headers", "response_headers", "hsts", "forwarding", "tracing"):
         if key in listener:
             yield (*path, key), f"a tcp listener has no {key}; remove the table"
 

@@ -20,10 +20,12 @@ from lbapp.config.capacity import CapacityKeys
 from lbapp.config.discovery import DiscoverKeys, name_servers
 from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
+from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
+from lbapp.config.tracing import TracingTable
 from lbapp.config.transport import Account, ListenerKeys, PoolKeys
 from lbapp.model import entities
 from lbapp.model.actions import PrefixChange
@@ -141,6 +143,7 @@ class ListenerTable(Table, ListenerKeys):
     tls: ListenerTlsTable | None = None
     admission: AdmissionTable = Field(default_factory=AdmissionTable)
     access_log: bool = entities.Listener("", ()).is_logged
+    tracing: TracingTable = Field(default_factory=TracingTable)
 
 
 class DrainTable(Table):
@@ -188,6 +191,7 @@ class Document(Table):
     engine: EngineTable = Field(default_factory=EngineTable)
     limits: LimitsTable = Field(default_factory=LimitsTable)
     access_log: AccessLogTable = Field(default_factory=AccessLogTable)
+    metrics: MetricsTable = Field(default_factory=MetricsTable)
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -207,6 +211,7 @@ class Document(Table):
             pools=tuple(_pool(each) for each in self.pool),
             limits=limits,
             access_log=self.access_log.to_model(),
+            metrics_bind=self.metrics.bind,
         )
 
 
@@ -225,6 +230,7 @@ def _listener(table: ListenerTable, limits: Limits) -> entities.Listener:
         tls=None if table.tls is None else table.tls.to_model(),
         admission=table.admission.to_model(limits, table.protocol),
         is_logged=table.access_log,
+        tracing=table.tracing.to_model(),
     )
 
 

@@ -39,7 +39,7 @@ from lbapp.control.changes import (
     UpgradeDone,
     UpgradeRequest,
 )
-from lbapp.control.looking import LogLine, Sessions, Skipped
+from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
@@ -200,6 +200,18 @@ class ControlClient:
     def sessions(self, limit: int) -> Sessions:
         """Return the connections of clients. Raises EngineUnreachable."""
         return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+
+    def captures(self) -> Captures:
+        """Return the last malformed requests and answers. Raises EngineUnreachable."""
+        return cast(Captures, self._call("GET", "/v1/captures"))
+
+    def metrics(self) -> str:
+        """Return the exposition for Prometheus. Raises EngineUnreachable."""
+        with _reaching(self._socket):
+            answer = self._http.get("/metrics")
+            if not answer.is_success:
+                _answer(answer)
+            return answer.text
 
     def close_session(self, session: int) -> None:
         """Close one connection. Raises RequestRefused, EngineUnreachable."""

@@ -6,7 +6,7 @@ about. Invariants: those of `messages`; text from the network is escaped as in t
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class LogLine(TypedDict):
@@ -34,6 +34,8 @@ class LogLine(TypedDict):
     outcome: str
     ended_by: str | None
     phase: str | None
+    request_id: NotRequired[str | None]  # where the listener gives ids
+    trace_id: NotRequired[str | None]
 
 
 class Skipped(TypedDict):
@@ -63,3 +65,27 @@ class Sessions(TypedDict):
 
     connections: int  # that are open
     sessions: list[SessionStatus]
+
+
+class CaptureStatus(TypedDict):
+    """One request or answer that was no HTTP. Credentials in the excerpt are stars; of bodies there is none."""
+
+    at: float  # Unix seconds
+    who: str  # sent it: client, server
+    client: str
+    port: int | None
+    listener: str
+    pool: str | None
+    server: str | None
+    reason: str
+    offset: int | None  # in the head; None: it is not one byte, nor one line, that is wrong
+    offset_is: str | None  # byte, or line: of its first byte
+    excerpt: str  # printable ASCII, all else as \\xNN
+    excerpt_offset: int
+
+
+class Captures(TypedDict):
+    """`GET /v1/captures`: the last of each worker, the latest first."""
+
+    skipped: int  # that were too many to look at
+    captures: list[CaptureStatus]

@@ -200,6 +200,35 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """One head, or body, that was no HTTP. `who`: client or server; `at_s` in Unix seconds; pool and server as far as it came.
+
+    `offset`: of the byte that was wrong, or of the line (`offset_is`), in the head; -1: it is neither. `excerpt`: escaped, from
+    `excerpt_offset` on.
+    """
+
+    at_s: float
+    who: str
+    client: str
+    port: int
+    listener: str
+    pool: str
+    server: str
+    reason: str
+    offset: int
+    offset_is: str
+    excerpt: str
+    excerpt_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListCaptures:
+    """Tell of the last malformed requests and answers. `number` names the question."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListSessions:
     """Tell of open connections, of so many at most. `number` names the question."""
 
@@ -217,12 +246,14 @@ class EndSession:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """From the worker: what a question came to. `connections`: how many are open."""
+    """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made."""
 
     number: int
     sessions: tuple[Session, ...] = ()
     connections: int = 0
     is_done: bool = False
+    captures: tuple[Capture, ...] = ()
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +290,7 @@ Message = (
     | Observed
     | ListSessions
     | EndSession
+    | ListCaptures
     | Answer
     | Drain
     | Serving

@@ -22,6 +22,7 @@ from lbapp.model.limits import Limits
 from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
 from lbapp.model.tls import ListenerTls, PoolTls
+from lbapp.model.tracing import NO_TRACING, Tracing
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
 
 
@@ -203,6 +204,7 @@ class Listener:
     tls: ListenerTls | None = None
     admission: Admission = field(default_factory=Admission)
     is_logged: bool = True  # where there is an access log
+    tracing: Tracing = NO_TRACING
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,7 @@ class Configuration:
     pools: tuple[Pool, ...]
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = NO_LOG
+    metrics_bind: Bind | None = None  # None: they are on the control socket only
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

@@ -28,6 +28,7 @@ from lbapp.config.capacity import QueueTable
 from lbapp.config.discovery import DiscoverTable
 from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
+from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import OutlierTable, SlowStartTable
 from lbapp.config.schema import (
     Document,
@@ -41,6 +42,7 @@ from lbapp.config.schema import (
     ServerTable,
 )
 from lbapp.config.table import Table
+from lbapp.config.tracing import TracingTable
 from lbapp.config.transport import ListenerTcpTable, PoolTcpTable
 from lbapp.model.limits import Limits
 
@@ -82,6 +84,7 @@ TABLES: dict[str, type[Table]] = {
     "engine": EngineTable,
     "limits": LimitsTable,
     "access_log": AccessLogTable,
+    "metrics": MetricsTable,
     "listener": ListenerTable,
     "listener.request_headers": RequestHeadersTable,
     "listener.response_headers": ResponseHeadersTable,
@@ -95,6 +98,7 @@ TABLES: dict[str, type[Table]] = {
     "listener.route.redirect": RedirectTable,
     "listener.route.respond": FixedResponseTable,
     "listener.tcp": ListenerTcpTable,
+    "listener.tracing": TracingTable,
     "listener.admission": AdmissionTable,
     "pool": PoolTable,
     "pool.drain": DrainTable,

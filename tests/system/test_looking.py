@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.worker.harness import Handler, TcpServer, answering, read_head
+from tests.engine.worker.harness import Handler, TcpServer, answering, read_head, scripted
 from tests.system.harness import Engine, Load, listener_toml, pool_toml, request, running_engine, wait_for
 
 pytestmark = pytest.mark.system
@@ -148,3 +148,58 @@ def test_tunnel_is_listed_and_closed(tmp_path: Path) -> None:
         assert run(engine, "sessions", "--close", str(sessions(engine)[0]["id"])).returncode == 0
         assert client.recv(1) == b""
         wait_for(lambda: sessions(engine) == [])
+
+
+def captures(engine: Engine) -> list[dict[str, Any]]:
+    with engine.client() as client:
+        return list(client.captures()["captures"])  # type: ignore[arg-type]
+
+
+def test_malformed_request_is_kept_with_the_byte_that_was_wrong_and_without_credentials(tmp_path: Path) -> None:
+    with looked_into(tmp_path, app=answering(b"s1")) as engine:
+        request(engine.port("app"))
+        assert captures(engine) == []
+        assert run(engine, "captures").stdout == "none\n"
+        sent = b"GET /a HTTP/1.1\r\nHost: h\r\nCookie: id=secret\r\nX-A: \x1b[2J\r\n\r\n"
+        assert request(engine.port("app"), sent).startswith(b"HTTP/1.1 400")
+        (found,) = captures(engine)
+        assert (found["who"], found["client"], found["listener"]) == ("client", "127.0.0.1", "app")
+        assert (found["offset"], found["offset_is"]) == (sent.index(b"\x1b"), "byte")
+        assert found["server"] is None
+        assert "X-A: \\x1b[2J" in found["excerpt"]
+        printed = run(engine, "captures").stdout
+        assert f"byte at {found['offset']}" in printed
+        assert found["reason"] in printed
+        assert "Cookie: *********" in printed
+        for shown in (printed, found["excerpt"]):
+            assert "secret" not in shown
+            assert "\x1b" not in shown
+        assert json.loads(run(engine, "captures", "--json").stdout)["captures"] == [found]
+
+
+def test_malformed_answer_and_bodies_are_kept_with_their_server(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 0\r\n\r\n"
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX"
+    with looked_into(tmp_path, head=scripted(head), body=scripted(chunked)) as engine:
+        assert request(engine.port("head")).startswith(b"HTTP/1.1 502")
+        request(engine.port("body"))
+        post = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n"
+        assert request(engine.port("head"), post).startswith(b"HTTP/1.1 400")
+        by_pool = {(each["who"], each["pool"]): each for each in captures(engine)}
+        wrong = by_pool["server", "head"]
+        assert (wrong["server"], wrong["offset"], wrong["offset_is"]) == ("head/s1", head.index(b"X A"), "line")
+        assert by_pool["server", "body"]["server"] == "body/s1"
+        assert by_pool["client", "head"]["reason"].startswith("the request body: ")
+        for key in (("server", "body"), ("client", "head")):
+            assert (by_pool[key]["offset"], by_pool[key]["excerpt"]) == (None, "")
+
+
+def test_malformed_requests_without_end_cost_little_and_the_rest_is_counted(tmp_path: Path) -> None:
+    with looked_into(tmp_path, app=answering(b"s1")) as engine:
+        for _ in range(100):
+            assert request(engine.port("app"), b"\0\r\n\r\n").startswith(b"HTTP/1.1 400")
+        with engine.client() as client:
+            found = client.captures()
+        assert len(found["captures"]) + found["skipped"] == 100
+        assert found["skipped"] > 0
+        assert "more, too many to look at" in run(engine, "captures").stdout

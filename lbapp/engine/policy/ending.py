@@ -30,3 +30,8 @@ def phase_of(
     if has_server:
         return Phase.CONNECT
     return Phase.QUEUE if has_waited else Phase.REQUEST
+
+
+def phase_before_server(outcome: Outcome) -> Phase | None:
+    """Return the phase of what came to no pool: answered by lbapp itself, or not answered at all; None: it was complete."""
+    return phase_of(outcome, has_answered=False, was_sent=False, has_server=False, has_waited=False)

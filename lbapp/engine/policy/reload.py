@@ -62,6 +62,9 @@ def plan_reload(before: Version, after: Version) -> list[Planned]:
         planned.append(
             Planned("access_log", CHANGED, "in place; what is pending is written where it was to go", details)
         )
+    if one.metrics_bind != other.metrics_bind:
+        details = _details(_table(before, "metrics"), _table(after, "metrics"))
+        planned.append(Planned("metrics", CHANGED, "for scrapes from now on", details))
     listeners = {listener.name: listener for listener in one.listeners}
     for listener in other.listeners:
         planned += _of_listener(listeners.pop(listener.name, None), listener, before, after)

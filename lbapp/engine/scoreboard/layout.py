@@ -26,12 +26,12 @@ from typing import Final
 from lbapp.model.admission import TurnedAway
 from lbapp.model.histogram import BUCKETS
 from lbapp.model.limits import CLIENT_CELLS
-from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.outcomes import Ender, FailureKind, Outcome, Phase
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 8
+VERSION: Final = 9
 
 # header
 HEADER_MAGIC: Final = 0
@@ -76,7 +76,8 @@ LISTENER_RESPONSES: Final = 6  # five cells: 1xx .. 5xx
 LISTENER_OUTCOMES: Final = LISTENER_RESPONSES + 5  # their sum is the number of requests
 LISTENER_HANDSHAKES: Final = LISTENER_OUTCOMES + len(Outcome)  # of TLS, by HandshakeEnd
 LISTENER_RESUMED: Final = LISTENER_HANDSHAKES + len(HandshakeEnd)  # of those done, without a full handshake
-LISTENER_TOTAL: Final = LISTENER_RESUMED + 1  # histogram
+LISTENER_INCOMPLETE: Final = LISTENER_RESUMED + 1  # exchanges that were not complete: see `incomplete`
+LISTENER_TOTAL: Final = LISTENER_INCOMPLETE + len(Ender) * len(Phase)  # histogram
 LISTENER_TURNED_AWAY: Final = LISTENER_TOTAL + BUCKETS  # connections not let in, by TurnedAway
 LISTENER_RECYCLED: Final = LISTENER_TURNED_AWAY + len(TurnedAway)  # idle connections closed to make room for others
 LISTENER_CELLS: Final = LISTENER_RECYCLED + 1
@@ -110,6 +111,15 @@ SERVER_TOTAL: Final = SERVER_FIRST_BYTE + BUCKETS  # histogram
 SERVER_TUNNELS: Final = SERVER_TOTAL + BUCKETS  # of what is in flight
 SERVER_OLDEST_NS: Final = SERVER_TUNNELS + 1  # since when the oldest of it is (time.monotonic_ns); 0: there is none
 SERVER_CELLS: Final = SERVER_OLDEST_NS + 1
+
+
+_ENDERS: Final = tuple(Ender)
+_PHASES: Final = tuple(Phase)
+
+
+def incomplete(ender: Ender, phase: Phase) -> int:
+    """Return which cell of LISTENER_INCOMPLETE counts the exchanges that were ended so, from 0."""
+    return _ENDERS.index(ender) * len(_PHASES) + _PHASES.index(phase)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model import histogram
 from lbapp.model.admission import TurnedAway
-from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.outcomes import Ender, FailureKind, Outcome, Phase
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
@@ -33,6 +33,7 @@ class ListenerTotals:
     outcomes: tuple[int, ...]
     handshakes: tuple[int, ...]  # of TLS, by HandshakeEnd
     resumed: int
+    incomplete: tuple[int, ...]  # by `layout.incomplete`
     total: int
 
 
@@ -74,6 +75,7 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
         outcomes=outcomes,
         handshakes=tuple(row[at.LISTENER_HANDSHAKES : at.LISTENER_HANDSHAKES + len(HandshakeEnd)]),
         resumed=row[at.LISTENER_RESUMED],
+        incomplete=tuple(row[at.LISTENER_INCOMPLETE : at.LISTENER_INCOMPLETE + len(Ender) * len(Phase)]),
         total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
     )
 

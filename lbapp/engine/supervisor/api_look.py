@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lbapp.control.looking import Sessions, SessionStatus
-from lbapp.engine.channel import Session
+from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
+from lbapp.engine.channel import Capture, Session
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.looking import Looking
 from lbapp.engine.wire.access_line import text_of
@@ -45,6 +45,7 @@ class LookApi:
         """Return the routes, each guarded."""
         return [
             Route("/v1/log", guarded(self._log)),
+            Route("/v1/captures", guarded(self._captures)),
             Route("/v1/sessions", guarded(self._sessions)),
             Route("/v1/sessions/{session}", guarded(self._session), methods=["DELETE"]),
         ]
@@ -66,6 +67,11 @@ class LookApi:
         limit = number_of(request.query_params.get("limit"), "limit", SESSIONS_LISTED_MAX)
         found, connections = await self.looking().sessions(min(int(limit), SESSIONS_LISTED_MAX))
         answer: Sessions = {"connections": connections, "sessions": [_status(number, each) for number, each in found]}
+        return JSONResponse(answer)
+
+    async def _captures(self, _request: Request) -> Response:
+        found, skipped = await self.looking().captures()
+        answer: Captures = {"skipped": skipped, "captures": [_capture(each) for each in found]}
         return JSONResponse(answer)
 
     async def _session(self, request: Request) -> Response:
@@ -133,4 +139,21 @@ def _status(number: int, session: Session) -> SessionStatus:
         "method": text_of(session.method, _TARGET_BYTES) or None,
         "target": text_of(session.target, _TARGET_BYTES) or None,
         "bytes_out": session.bytes_out,
+    }
+
+
+def _capture(capture: Capture) -> CaptureStatus:
+    return {
+        "at": capture.at_s,
+        "who": capture.who,
+        "client": capture.client,
+        "port": capture.port or None,
+        "listener": capture.listener,
+        "pool": capture.pool or None,
+        "server": capture.server or None,
+        "reason": capture.reason,
+        "offset": None if capture.offset < 0 else capture.offset,
+        "offset_is": capture.offset_is or None,
+        "excerpt": capture.excerpt,
+        "excerpt_offset": capture.excerpt_offset,
     }

@@ -1,11 +1,11 @@
 """The control socket and the HTTP server behind it.
 
 Responsible for the socket's file, for who may open it, for knowing the caller by its peer credentials, and
-for running uvicorn inside the supervisor's own event loop. Knows nothing of what is asked.
+for answering over it. Knows nothing of what is asked.
 
 Invariants: the file is mode 0600 from the first moment, in a folder that others cannot enter when lbapp made it, unless groups
 may call: then everybody may connect, and who is in none of them is refused; a socket that another engine answers on is never
-taken; signals stay the supervisor's; what HTTP itself refuses has the shape of every other error.
+taken; what HTTP itself refuses has the shape of every other error.
 """
 
 from __future__ import annotations
@@ -13,24 +13,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import logging
 import pwd
 import socket
 import struct
 from asyncio import BaseTransport, TimerHandle, Transport
-from collections.abc import Generator
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, cast
 
 import h11
-import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import OWN_USER, Access, Role, groups_of
+from lbapp.engine.supervisor.http_server import HttpServer
 from lbapp.engine.supervisor.unix_files import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
 from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S, CONTROL_STRANGERS_MAX
@@ -39,7 +37,6 @@ _FOLDER_MODE: Final = 0o750
 _MODE: Final = 0o600
 _SHARED_FOLDER_MODE: Final = 0o755
 _SHARED_MODE: Final = 0o666
-_CLOSING_S: Final = 1  # for answers under way when the engine leaves
 _CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -96,36 +93,15 @@ class ControlSocket:
         self.socket.close()
 
 
-class ControlServer(uvicorn.Server):
-    """uvicorn as one task of the supervisor: `serve_on` runs until `should_exit` is set."""
+class ControlServer(HttpServer):
+    """The server behind the socket: `serve_on` runs until `should_exit` is set."""
 
     def __init__(self, app: ASGIApp, access: Access = OWN_USER) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        config = uvicorn.Config(
-            app,
-            http=type("PeerProtocol", (PeerProtocol,), {"access": access}),
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSING_S,
-        )
-        super().__init__(config)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to the supervisor."""
-        yield
-
-    def stop_accepting(self) -> None:
-        """Leave callers that come from now on to another engine, which listens on the same socket."""
-        for each in self.servers:
-            each.close()
+        super().__init__(app, type("PeerProtocol", (PeerProtocol,), {"access": access}))
 
     async def serve_on(self, control: ControlSocket) -> None:
         """Serve on a socket that stays its owner's."""
-        await self.serve(sockets=[control.socket.dup()])
+        await self.serve_at(control.socket.dup())
 
 
 class PeerProtocol(H11Protocol):

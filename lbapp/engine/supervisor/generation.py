@@ -11,7 +11,7 @@ and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -31,6 +31,7 @@ from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.metrics_port import MetricsPort
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.persistence import Clients
@@ -54,6 +55,7 @@ class Lasting:
     journal: Journal
     listening: Listening
     fd_store: FdStore
+    metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     is_given_away: bool = False  # to another engine

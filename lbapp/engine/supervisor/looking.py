@@ -16,7 +16,18 @@ from typing import Final
 
 import anyio
 
-from lbapp.engine.channel import Answer, EndSession, ListSessions, Message, Observe, Observed, Session, Unobserve
+from lbapp.engine.channel import (
+    Answer,
+    Capture,
+    EndSession,
+    ListCaptures,
+    ListSessions,
+    Message,
+    Observe,
+    Observed,
+    Session,
+    Unobserve,
+)
 from lbapp.engine.supervisor.events import Signal
 from lbapp.model.log_filter import LogFilter
 
@@ -86,6 +97,13 @@ class Looking:
         ]
         found.sort(key=lambda each: (each[1].state == "idle", -each[1].busy_s, -each[1].age_s))
         return found[:limit], sum(answer.connections for answer in answers.values())
+
+    async def captures(self) -> tuple[list[Capture], int]:
+        """Return the last malformed requests and answers, the latest first, and how many more there were."""
+        number = next(self._numbers)
+        answers = await self._ask(number, self._slots(), ListCaptures(number))
+        found = [each for answer in answers.values() for each in answer.captures]
+        return sorted(found, key=lambda each: -each.at_s), sum(answer.skipped for answer in answers.values())
 
     async def end_session(self, session: int) -> bool:
         """Close a connection, whatever it carries; say whether it was there."""

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 
 from lbapp import __version__
 from lbapp.control.messages import CertificateStatus
+from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import ListenerTotals, PoolTotals
 from lbapp.engine.supervisor.pool_watch import Situation
 from lbapp.engine.supervisor.reading import StatusReader
@@ -38,7 +39,7 @@ from lbapp.engine.supervisor.traffic import Figures, of_listener, of_server
 from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Pool
 from lbapp.model.histogram import BUCKETS, bucket_bounds, bucket_of, counts
-from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.outcomes import Ender, FailureKind, Outcome, Phase
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import AdminState, HealthState
 from lbapp.model.tls import HandshakeEnd
@@ -87,6 +88,7 @@ class _Readings:
         unserved = {pool.name: reading.pools[rows.pools[pool.name]] for pool, _ in pools}
         yield from self._engine()
         yield from _traffic("listener", ["listener"], listeners, "of clients")
+        yield self._incomplete(reading.listeners)
         yield from self._admission()
         yield _histogram("listener_request_seconds", "Whole exchanges", ["listener"], listeners, "total")
         yield from _traffic("server", ["pool", "server"], servers, "to servers")
@@ -130,6 +132,20 @@ class _Readings:
         if certificates is None:
             return []
         return [(each.name, certificates.of_listener(each.name)) for each in listeners if each.tls is not None]
+
+    def _incomplete(self, listeners: Sequence[ListenerTotals]) -> Metric:
+        metric = CounterMetricFamily(
+            "lbapp_listener_incomplete_total",
+            "Exchanges that were not complete, by who ended them and how far they had come (merge: sum)",
+            labels=["listener", "ended_by", "phase"],
+        )
+        running = self._reader.running
+        for listener in running.configuration.listeners:
+            counted = listeners[running.rows.listeners[listener.name]].incomplete
+            for ender in Ender:
+                for phase in Phase:
+                    metric.add_metric([listener.name, ender.value, phase.value], counted[at.incomplete(ender, phase)])
+        return metric
 
     def _admission(self) -> Iterator[Metric]:
         overload = self._reader.overload

@@ -40,6 +40,7 @@ from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.events import ENGINE, Signal
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.log_target import check_log
+from lbapp.engine.supervisor.metrics_port import metrics_warnings
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import prepare
 from lbapp.engine.supervisor.running import NoRoom
@@ -253,6 +254,7 @@ class Reloads:
         except CannotReload as error:
             raise RequestRefused("cannot_reload", str(error), _UPGRADE, 409) from error
         warnings = [*listening_warnings(configuration.listeners), *overload_warnings(configuration)]
+        warnings += metrics_warnings(configuration.metrics_bind)
         if how.is_dry:
             return self._done(planned, warnings, is_applied=False)
         if not planned:
@@ -298,7 +300,7 @@ class Reloads:
         former, lasting = self.generation, self._lasting
         workers, listening = lasting.workers, lasting.listening
         assert workers is not None
-        configuration, opened = version.configuration, {}
+        configuration, opened, scraped_at = version.configuration, {}, None
         try:
             check_sources(configuration.pools)
             check_log(configuration.access_log)
@@ -308,12 +310,15 @@ class Reloads:
             )
             generation = Generation(former.running.next(prepared), lasting)
             opened = listening.prepare(prepared.listeners)
+            scraped_at = lasting.metrics.prepare(prepared.metrics_bind)
             await generation.find_servers(former)
             await workers.prepare(generation.served, opened)
             overruled = former.intents.overruled_by(generation.intents)
             await self._keep(text, how)
         except BaseException as error:
             listening.discard(opened)
+            if scraped_at is not None:
+                scraped_at.close()
             lasting.tell(Discard())
             if isinstance(error, StartError):
                 raise RequestRefused(
@@ -332,6 +337,7 @@ class Reloads:
             await anyio.to_thread.run_sync(
                 lasting.fd_store.update
             )  # before workers close what no listener has any more
+            lasting.metrics.take(prepared.metrics_bind, scraped_at)
             generation.begin(former)
             await workers.apply(generation.served, opened)
             generation.tell_what_is_new()

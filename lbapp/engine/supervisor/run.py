@@ -39,6 +39,8 @@ from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
+from lbapp.engine.supervisor.metrics import collect
+from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
@@ -73,9 +75,12 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
         owned.callback(control.close)
         listening = Listening.open(configuration.listeners, configuration.engine.workers, inherited)
         owned.callback(listening.close)
+        metrics, bind = MetricsPort(), configuration.metrics_bind
+        metrics.take(bind, metrics.prepare(bind, is_successor=line is not None))
+        owned.callback(metrics.close)
         check_sources(configuration.pools)
         check_log(configuration.access_log)
-        for warning in [*warnings(configuration.listeners), *overload_warnings(configuration)]:
+        for warning in [*warnings(configuration.listeners), *overload_warnings(configuration), *metrics_warnings(bind)]:
             _log.warning(warning)
         for unused in inherited.close_rest():
             findings.append(
@@ -85,7 +90,7 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
         owned.callback(running.segment.close)
         engine = Engine(running, listening, control, access)
         engine.begin_with(chosen, configurations, [*chosen.findings, *findings])
-        engine.lasting.applied = chosen.applied
+        engine.lasting.applied, engine.lasting.metrics = chosen.applied, metrics
         await engine.run(line, known)
 
 
@@ -185,6 +190,7 @@ class Engine:
         self.reloads.served = lambda served: self._go_on_with(served, tasks)
         for part in (self.reloads.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
+        tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
         life.phase = "serving"
         if line is not None:
             message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
@@ -216,6 +222,7 @@ class Engine:
     def _leave_to_another(self) -> None:
         """Finish what there is and leave: another engine serves on the same sockets."""
         self.server.stop_accepting()
+        self.lasting.metrics.close()
         self.api.close()
         self.lasting.life.stop()
 
@@ -295,5 +302,7 @@ class Engine:
         count = configuration.engine.workers
         parts.append(f"{count} worker{'s' if count != 1 else ''}")
         parts.append(f"control socket {self.control.path}")
+        if configuration.metrics_bind is not None:
+            parts.append(f"metrics http://{configuration.metrics_bind}/metrics")
         parts.append(f"pid {self.generation.running.pid}")
         _log.info("serving: %s", "; ".join(parts))

@@ -98,6 +98,11 @@ def json_server(pool: str, server: str) -> str:
     return f'"pool":{_name(pool)},"server":{_name(server)},'
 
 
+def json_trace(request_id: bytes, trace_id: bytes) -> str:
+    """Return the part of a JSON line about the ids of a request, each empty where there is none; they need no quoting."""
+    return f',"request_id":{_name(request_id.decode("ascii"))},"trace_id":{_name(trace_id.decode("ascii"))}'
+
+
 def _name(name: str) -> str:
     return f'"{name}"' if name else "null"
 
@@ -118,6 +123,7 @@ def json_line(record: ExchangeRecord) -> str:
         f'"first_byte_us":{_or_null(record.first_byte_us)},"total_us":{record.total_us},"attempts":{record.attempts},'
         f'"persistence":{persistence_text((record.verdict, record.given))},"outcome":"{record.outcome.name.lower()}",'
         f'"ended_by":{_name(ended.value if ended else "")},"phase":{_name(record.phase.value if record.phase else "")}'
+        f"{'' if record.trace is None else json_trace(*record.trace)}"
         f'{f""","headers":{{{headers}}}""" if headers else ""}}}\n'
     )
 

@@ -30,11 +30,12 @@ class RequestHead:
     two apart. `upgrade` is the Upgrade field when Connection names it, else empty. `forwarding` is what was said
     of the client, in lines of a lower-case name and a value; it goes nowhere unless the peer is trusted. `forwarded_host` is
     the host that a trusted one named, else empty. `asked`: host and target as the client sent them, where they go on as others.
+    `trace`: the ids of the request and of its trace, empty where the listener gives none; None where it gives neither.
     """
 
     __slots__ = (
         "asked", "content_length", "expects_continue", "fields", "forwarded_host", "forwarding", "has_length", "host",
-        "is_chunked", "is_persistent", "method", "target", "upgrade", "version",
+        "is_chunked", "is_persistent", "method", "target", "trace", "upgrade", "version",
     )  # fmt: skip
 
     def __init__(self, method: bytes, target: bytes, host: bytes, fields: bytes) -> None:
@@ -52,6 +53,7 @@ class RequestHead:
         self.forwarding = b""
         self.forwarded_host = b""
         self.asked: tuple[bytes, bytes] | None = None
+        self.trace: tuple[bytes, bytes] | None = None
 
 
 class ResponseHead:

@@ -97,7 +97,9 @@ class RequestBody:
         try:
             parts = self._decoder.feed(data)
         except ChunkError as error:
-            raise BadRequest(400, f"the request body: {error}") from error
+            reason = f"the request body: {error}"
+            self._client.worker.captures.body(self._client, "client", reason)
+            raise BadRequest(400, reason) from error
         self.bytes_relayed += sum(map(len, parts))
         limit = self._client.limits.request_body_bytes_max
         if limit and self.bytes_relayed > limit:

@@ -14,6 +14,7 @@ import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from lbapp.engine.policy.ending import phase_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import build_request_head, plain_response_status
@@ -24,7 +25,7 @@ from lbapp.engine.worker.reactor import READ_AGAIN
 from lbapp.engine.worker.upstream import Upstream, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.limits import RECEIVE_BYTES
-from lbapp.model.outcomes import Outcome
+from lbapp.model.outcomes import Outcome, Phase
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
@@ -175,6 +176,15 @@ class CommonExchange:
         except BadRequest as error:
             raise ended_by_client(error) from error
 
+    def _phase(self, outcome: Outcome) -> Phase | None:
+        return phase_of(
+            outcome,
+            has_answered=self.first_byte_us >= 0,
+            was_sent=self.sent_at > 0,
+            has_server=self.server is not None,
+            has_waited=self.queue_us > 0,
+        )
+
     def _record(self, outcome: Outcome) -> None:
         client, server, status = self.client, self.server, self.status
         listener = client.listener.cells
@@ -182,6 +192,8 @@ class CommonExchange:
         bytes_in = client.bytes_in + self.body.bytes_relayed if self.body is not None else client.bytes_in
         bytes_out = self.bytes_out
         listener.exchange_ended(outcome, status, bytes_in, bytes_out, bucket)
+        phase = None if outcome is Outcome.COMPLETED else self._phase(outcome)
+        listener.count_incomplete(outcome, phase)
         if self.retries:
             listener.add(at.LISTENER_RETRIES, self.retries)
         if server is None:
@@ -189,4 +201,4 @@ class CommonExchange:
         else:
             server.cells.exchange_ended(outcome, status, bytes_in, bytes_out, bucket)
         if client.listener.trail is not None:
-            client.listener.trail.exchange_ended(self, outcome, bytes_in, bytes_out)
+            client.listener.trail.exchange_ended(self, outcome, phase, bytes_in, bytes_out)

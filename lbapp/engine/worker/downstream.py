@@ -15,6 +15,7 @@ from collections.abc import Generator
 from select import EPOLLIN
 from typing import TYPE_CHECKING, Any
 
+from lbapp.engine.policy.ending import phase_before_server
 from lbapp.engine.wire.forwarding import Address, client_address, client_key, forwarding_lines, plain_address
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import parse_request_head
@@ -221,6 +222,7 @@ class Downstream(Endpoint):
                     deadline = reactor.now + limits.request_head_timeout_s
                 self.buffer = data = data + more
         except BadRequest as refused:
+            self.worker.captures.request_head(self, refused.reason)
             self._turned_down(None, Outcome.CLIENT_BAD_REQUEST, refused.status)
             await self._refuse(refused.status, refused.reason)
         except DeadlinePassed:
@@ -282,12 +284,13 @@ class Downstream(Endpoint):
         payload = answer.build(not is_to_go_on or head.version == 10, head.method == b"HEAD")
         await send_all(self, payload, self.limits.body_idle_timeout_s)
         self.listener.cells.exchange_ended(answer.outcome, answer.status, self.bytes_in, len(payload), 0)
+        self.listener.cells.count_incomplete(answer.outcome, phase_before_server(answer.outcome))
         if self.listener.trail is not None:
             self.listener.trail.answered(self, head, answer.outcome, answer.status, len(payload))
         return is_to_go_on and head.version == 11
 
     def _turned_down(self, head: RequestHead | None, outcome: Outcome, status: int) -> None:
-        self.listener.cells.count_outcome(outcome, status)
+        self.listener.cells.turned_down(outcome, status)
         if self.listener.trail is not None:
             self.listener.trail.answered(self, head, outcome, status, 0)
 

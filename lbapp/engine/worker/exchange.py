@@ -272,7 +272,11 @@ class Exchange(CommonExchange):
         limits = self.client.limits
         interims = 0
         while True:
-            parsed = parse_response_head(data, limits.head_bytes_max, limits.fields_max) if data else None
+            try:
+                parsed = parse_response_head(data, limits.head_bytes_max, limits.fields_max) if data else None
+            except BadResponse as error:
+                self.client.worker.captures.response_head(self.client, data, error.reason)
+                raise
             if parsed is None:
                 data += await self._more(upstream, bool(data) or interims > 0)
                 continue
@@ -337,6 +341,7 @@ class Exchange(CommonExchange):
         except SourceEnded as error:
             raise self._cut_short(FailureKind.UPSTREAM_CLOSED) from error
         except ChunkError as error:
+            self.client.worker.captures.body(self.client, "server", f"the body of the answer: {error}")
             raise self._cut_short(FailureKind.RESPONSE_BROKEN) from error
         except DeadlinePassed as error:
             raise self._cut_short(FailureKind.RESPONSE_TIMEOUT) from error

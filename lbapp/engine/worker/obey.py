@@ -30,6 +30,7 @@ from lbapp.engine.channel import (
     Discard,
     Drain,
     EndSession,
+    ListCaptures,
     ListeningSockets,
     ListSessions,
     Message,
@@ -84,7 +85,7 @@ async def obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
                 await channel.send(Applied(message.generation))
             elif isinstance(message, Observe | Unobserve):
                 _observe(worker, message, channel, tasks)
-            elif isinstance(message, ListSessions | EndSession):
+            elif isinstance(message, ListSessions | EndSession | ListCaptures):
                 await channel.send(_answer(worker, message))
             elif isinstance(message, Discard):
                 _discard(ready)
@@ -114,7 +115,9 @@ async def _tell_observers(worker: Worker, channel: Channel) -> None:
         await tell_observers(worker, channel)
 
 
-def _answer(worker: Worker, message: ListSessions | EndSession) -> Answer:
+def _answer(worker: Worker, message: ListSessions | EndSession | ListCaptures) -> Answer:
+    if isinstance(message, ListCaptures):
+        return Answer(message.number, captures=tuple(worker.captures.kept), skipped=worker.captures.skipped)
     if isinstance(message, EndSession):
         return Answer(message.number, is_done=end_session(worker, message.session))
     return Answer(message.number, list_sessions(worker, message.limit), len(worker.connections))

@@ -57,7 +57,7 @@ class PassthroughPreamble:
             raise SourceEnded
 
     def _refuse(self, client: Downstream, outcome: Outcome, reason: str) -> None:
-        client.listener.cells.count_outcome(outcome, 0)
+        client.listener.cells.turned_down(outcome)
         if client.listener.trail is not None:
             client.listener.trail.answered(client, None, outcome, 0, 0)
         now = client.reactor.now

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import add
 
+from lbapp.engine.policy.ending import phase_before_server
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.model.admission import TurnedAway
 from lbapp.model.histogram import bucket_of
-from lbapp.model.outcomes import FailureKind, Outcome
+from lbapp.model.outcomes import ENDED_BY, FailureKind, Outcome, Phase
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
@@ -121,6 +122,16 @@ class ListenerCells(EndingCells):
             at.LISTENER_BYTES_IN, at.LISTENER_BYTES_OUT, at.LISTENER_RESPONSES, at.LISTENER_OUTCOMES, at.LISTENER_TOTAL,
         )  # fmt: skip
         super().__init__(segment.cells, segment.layout.listener(slot, listener), offsets, book)
+
+    def count_incomplete(self, outcome: Outcome, phase: Phase | None) -> None:
+        """Count who ended an exchange, and when; `phase` None: it was complete."""
+        if phase is not None:
+            self.cells[self.base + at.LISTENER_INCOMPLETE + at.incomplete(ENDED_BY[outcome], phase)] += 1
+
+    def turned_down(self, outcome: Outcome, status: int = 0) -> None:
+        """Count what came to no pool, and took no time and moved no bytes worth counting."""
+        self.count_outcome(outcome, status)
+        self.count_incomplete(outcome, phase_before_server(outcome))
 
     def connection_opened(self) -> None:
         """Count a downstream connection as open."""

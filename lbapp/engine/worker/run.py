@@ -42,6 +42,7 @@ from lbapp.engine.scoreboard.totals import clear_gauges
 from lbapp.engine.worker import generation
 from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
+from lbapp.engine.worker.captures import Captures
 from lbapp.engine.worker.clients import Clients
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.leaving import ask_to_leave, tell_what_is_open
@@ -82,6 +83,7 @@ class Worker:
     memory: MemoryWriter | None = None  # when a pool remembers its clients
     trail: Trail | None = None  # where there is an access log, or somebody looks on
     observers: dict[int, Observer] = field(default_factory=dict)  # by number
+    captures: Captures = field(default_factory=Captures)
     accepted: int = 0  # connections so far
     limits: Limits = field(init=False)
     block: int = field(init=False)  # the first cell of the worker's own block

@@ -21,6 +21,7 @@ from lbapp.engine.wire.heads import RequestHead
 from lbapp.engine.wire.replies import build_answer, build_redirect, build_reply
 from lbapp.engine.wire.rewriting import compile_rules, lines_named
 from lbapp.engine.worker.pools import UpstreamPool
+from lbapp.engine.worker.tracing import Tracer, answer_rules
 from lbapp.model.entities import Listener, Route
 from lbapp.model.outcomes import Outcome
 
@@ -66,7 +67,9 @@ class _Prepared:
         if self.host:
             rules = rules.without("host")
         self.request_rules = compile_rules(rules)
-        self.answer_rules = compile_rules(listener.response_headers.then(route.response_headers))
+        self.answer_rules = compile_rules(
+            answer_rules(listener).then(listener.response_headers).then(route.response_headers)
+        )
 
 
 class Steering:
@@ -77,6 +80,7 @@ class Steering:
         self._pools = pools
         self._random = random
         self._forwarding = listener.forwarding
+        self._tracer = Tracer(listener, random) if listener.tracing.is_on else None
         self._hsts = None if listener.hsts is None else f"strict-transport-security: {listener.hsts.value}\r\n".encode()
         routes = (*listener.routes, *(() if router.fallback is None else (router.fallback,)))
         self._prepared = {id(route): _Prepared(listener, route) for route in routes}
@@ -85,6 +89,8 @@ class Steering:
         """Return where a request goes, or what to answer it with."""
         if self._forwarding.trusted_proxies:
             self._believe(client, head)
+        if self._tracer is not None:
+            self._tracer.trace(client, head)
         scheme, host = client.scheme, head.forwarded_host or head.host
         location, pools = b"", self._pools
 
@@ -162,7 +168,7 @@ class _Facts:
         self._client = client
         self._head = head
         self._random = random
-        self._request_id = b""
+        self._request_id = b"" if head.trace is None else head.trace[0]
 
     def value(self, variable: str) -> bytes:
         """Return the value of a variable; the id of the request is the same for server and client."""
@@ -201,6 +207,7 @@ def build_steering(
 ) -> Steering | None:
     """Return what a listener needs beside its one pool; None when that is all there is to it."""
     has_rules = not (listener.request_headers.is_empty and listener.response_headers.is_empty)
-    if router.has_routes or has_rules or listener.hsts is not None or listener.forwarding.trusted_proxies:
+    does_more = has_rules or listener.hsts is not None or listener.tracing.is_on
+    if router.has_routes or does_more or listener.forwarding.trusted_proxies:
         return Steering(listener, router, pools, random)
     return None

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lbapp.engine.policy.ending import phase_of
+from lbapp.engine.policy.ending import phase_before_server, phase_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.access_line import (
     COMBINED_HEADERS,
@@ -24,6 +24,7 @@ from lbapp.engine.wire.access_line import (
     json_second,
     json_server,
     json_text,
+    json_trace,
     persistence_text,
 )
 from lbapp.engine.wire.cookies import field_pattern
@@ -35,7 +36,7 @@ from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Configuration
 from lbapp.model.exchange_record import ExchangeRecord
 from lbapp.model.limits import LOG_TARGET_BYTES_MAX
-from lbapp.model.outcomes import Outcome
+from lbapp.model.outcomes import Outcome, Phase
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.common import CommonExchange
@@ -57,6 +58,17 @@ class ConnectionEnd(NamedTuple):
     attempts: int = 0
     connect_us: int = -1
     moved: tuple[int, int] = (0, 0)
+
+    @property
+    def phase(self) -> Phase | None:
+        """How far it had come; None: it was complete."""
+        return phase_of(
+            self.outcome,
+            has_answered=self.connect_us >= 0,
+            was_sent=False,
+            has_server=bool(self.server),
+            has_waited=False,
+        )
 
 
 class Trail:
@@ -117,7 +129,7 @@ class Trail:
             or "\\" in text
             or len(text) > LOG_TARGET_BYTES_MAX
         ):
-            self.exchange_ended(exchange, Outcome.COMPLETED, client.bytes_in, exchange.bytes_out)
+            self.exchange_ended(exchange, Outcome.COMPLETED, None, client.bytes_in, exchange.bytes_out)
             return
         started, visit, quoted = exchange.started, exchange.visit, self._quoted
         since_s = started - self._second_began
@@ -131,7 +143,8 @@ class Trail:
             f'{self._servers.get(server.id) or self._name(server.id)}"bytes_in":{client.bytes_in},'
             f'"bytes_out":{exchange.bytes_out},"queue_us":0,"connect_us":0,"first_byte_us":{exchange.first_byte_us},'
             f'"total_us":{int((now - started) * 1e6)},"attempts":1,"persistence":{persistence},'
-            f'"outcome":"completed","ended_by":null,"phase":null}}\n'
+            f'"outcome":"completed","ended_by":null,"phase":null'
+            f"{'' if head.trace is None else json_trace(*head.trace)}}}\n"
         )
 
     def _begin_second(self, started: float) -> float:
@@ -142,12 +155,14 @@ class Trail:
         self._second_began = second - self._clock_offset_s
         return min(max(0.0, started - self._second_began), 0.9999)
 
-    def exchange_ended(self, exchange: CommonExchange, outcome: Outcome, bytes_in: int, bytes_out: int) -> None:
+    def exchange_ended(
+        self, exchange: CommonExchange, outcome: Outcome, phase: Phase | None, bytes_in: int, bytes_out: int
+    ) -> None:
         """Write down an exchange, whatever became of it."""
         head, server, visit = exchange.head, exchange.server, exchange.visit
         record = self._record(exchange.client, head, exchange.started)
         record.status, record.bytes_in, record.bytes_out = exchange.status, bytes_in, bytes_out
-        record.outcome = outcome
+        record.outcome, record.phase = outcome, phase
         record.pool = exchange.pool.name
         record.queue_us = exchange.queue_us
         if server is not None:
@@ -155,13 +170,6 @@ class Trail:
             record.connect_us, record.first_byte_us = exchange.connect_us, exchange.first_byte_us
         if visit is not None:
             record.verdict, record.given = visit.verdict, visit.given
-        record.phase = phase_of(
-            outcome,
-            has_answered=exchange.first_byte_us >= 0,
-            was_sent=exchange.sent_at > 0,
-            has_server=server is not None,
-            has_waited=exchange.queue_us > 0,
-        )
         self._leave(exchange.client, record)
 
     def answered(
@@ -171,7 +179,7 @@ class Trail:
         record = self._record(client, head, client.reactor.now)
         record.outcome, record.status, record.bytes_out = outcome, status, bytes_out
         record.bytes_in = 0 if head is None else client.bytes_in
-        record.phase = phase_of(outcome, has_answered=False, was_sent=False, has_server=False, has_waited=False)
+        record.phase = phase_before_server(outcome)
         self._leave(client, record)
 
     def connection_ended(self, client: Downstream, ended: ConnectionEnd) -> None:
@@ -180,13 +188,7 @@ class Trail:
         record.pool, record.outcome = ended.pool, ended.outcome
         record.bytes_in, record.bytes_out = ended.moved
         record.server, record.attempts, record.connect_us = ended.server, ended.attempts, ended.connect_us
-        record.phase = phase_of(
-            ended.outcome,
-            has_answered=ended.connect_us >= 0,
-            was_sent=False,
-            has_server=bool(ended.server),
-            has_waited=False,
-        )
+        record.phase = ended.phase
         self._leave(client, record)
 
     def _leave(self, client: Downstream, record: ExchangeRecord) -> None:
@@ -202,6 +204,7 @@ class Trail:
         record.connections = client.listener.cells.connections()
         if head is not None:
             record.method, record.version = head.method, head.version
+            record.trace = head.trace
             record.host, record.target = (head.host, head.target) if head.asked is None else head.asked
             record.headers = tuple(
                 (name, found[1]) for name, find in self._finders if (found := find(head.fields)) is not None

@@ -57,12 +57,13 @@ class OpenTunnel:
             bucket = bucket_of(int((monotonic() - self._begun.started) * 1e6))
             self._client.listener.cells.exchange_ended(outcome, 0, 0, 0, bucket)
             cells.exchange_ended(outcome, 0, 0, 0, bucket)
-            _leave_trail(self._client, self._begun._replace(outcome=outcome, moved=self._moved))
+            _end(self._client, self._begun._replace(outcome=outcome, moved=self._moved))
         self.upstream.close()
         self._client.close()
 
 
-def _leave_trail(client: Downstream, end: ConnectionEnd) -> None:
+def _end(client: Downstream, end: ConnectionEnd) -> None:
+    client.listener.cells.count_incomplete(end.outcome, end.phase)
     if client.listener.trail is not None:
         client.listener.trail.connection_ended(client, end)
 
@@ -183,5 +184,5 @@ async def serve_tcp(client: Downstream) -> None:
         server.cells.count_outcome(outcome)
     else:
         pool.cells.count_outcome(outcome)
-    _leave_trail(client, ConnectionEnd(started, outcome, pool.name, "" if server is None else server.id, len(tried)))
+    _end(client, ConnectionEnd(started, outcome, pool.name, "" if server is None else server.id, len(tried)))
     client.close()

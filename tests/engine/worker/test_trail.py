@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from lbapp.engine.channel import ReopenLog
+from lbapp.engine.scoreboard.layout import incomplete
 from lbapp.engine.scoreboard.totals import log_lines_dropped
 from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Bind, Listener, Pool, Protocol, Route
 from lbapp.model.limits import Limits
+from lbapp.model.outcomes import Ender, Phase
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
 from tests.engine.worker.harness import (
     Handler,
@@ -114,7 +116,9 @@ def test_combined_has_the_request_and_the_browser(tmp_path: Path) -> None:
 
 
 def ended(logged: Logged) -> tuple[Any, ...]:
-    line = logged.one()
+    """Return how the one exchange ended; the counters have to say the same."""
+    line, counted = logged.one(), logged.worker.listener().incomplete
+    assert sum(counted) == counted[incomplete(Ender(line["ended_by"]), Phase(line["phase"]))] == 1
     return line["status"], line["outcome"], line["ended_by"], line["phase"], line["server"], line["attempts"]
 
 

@@ -1,0 +1,68 @@
+"""`lbapp bundle`, with an engine and without one."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import lbapp, listener_toml, pool_toml, request, running_engine, servers
+
+pytestmark = pytest.mark.system
+SECRET = "s3cr3t-of-sixteen-bytes"
+COOKIE = f'persistence = {{ type = "cookie", keys = [{{ id = "k", secret = "{SECRET}" }}] }}\n'
+
+
+def read(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        return {name.removeprefix("lbapp-bundle/"): archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+
+
+def test_bundle_has_what_the_engine_knows_and_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "report.tar.gz"
+    with servers("s1") as ports:
+        toml = listener_toml("app") + pool_toml("app", ports, extra=COOKIE + '[pool.health_check]\ntype = "none"\n')
+        (tmp_path / "lbapp.toml").touch(0o600)
+        with running_engine(tmp_path, toml) as engine:
+            request(engine.port())
+            request(engine.port(), b"GET / HTTP/1.1\r\nHost: h\r\nCookie: id=%b\r\nX A: b\r\n\r\n" % SECRET.encode())
+            done = lbapp(engine, "bundle", str(file))
+            assert done.returncode == 0, done.stderr
+            assert "missing" not in done.stdout
+            again = lbapp(engine, "bundle", str(file))
+            assert (again.returncode, "file exists" in again.stderr) == (1, True)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    parts = read(file)
+    assert not [name for name, content in parts.items() if SECRET.encode() in content]
+    manifest = json.loads(parts["manifest.json"])
+    assert manifest["missing"] == {}
+    assert sorted([*manifest["parts"], "manifest.json"]) == sorted(parts)
+    assert manifest["openssl"].startswith("OpenSSL")
+    assert json.loads(parts["status.json"])["pools"][0]["name"] == "app"
+    assert len(json.loads(parts["captures.json"])["captures"]) == 1
+    assert b'lbapp_listener_requests_total{listener="web"} 2.0' in parts["metrics.txt"]
+    assert b'secret = "***"' in parts["configuration.toml"]
+    for name in ("events.json", "changes.json", "diff.json", "configurations.json", "sessions.json"):
+        json.loads(parts[name])
+
+
+def test_bundle_without_an_engine_has_the_rest_and_says_what_is_missing(tmp_path: Path) -> None:
+    configuration, file = tmp_path / "lbapp.toml", tmp_path / "report.tar.gz"
+    configuration.write_text(listener_toml("app") + pool_toml("app", {}, extra=COOKIE))
+    command = [sys.executable, "-m", "lbapp", "--socket", str(tmp_path / "none"), "bundle", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "missing: status.json: no engine answers" in done.stdout
+    assert "missing: configuration.toml: no engine says which it is" in done.stdout
+    assert list(read(file)) == ["manifest.json"]
+    assert "status.json" in json.loads(read(file)["manifest.json"])["missing"]
+    file.unlink()
+    done = subprocess.run([*command, "-c", str(configuration)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert b"***" in read(file)["configuration.toml"]
+    assert SECRET.encode() not in read(file)["configuration.toml"]

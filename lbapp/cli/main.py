@@ -27,6 +27,7 @@ from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
 from lbapp.cli.upgrade import upgrade
+from lbapp.cli.why import why
 from lbapp.control.paths import ENVIRONMENT
 from lbapp.model.errors import LbappError
 
@@ -90,7 +91,7 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, log, sessions, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff, save,
+    status, events, log, sessions, why, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff, save,
     reload, confirm, rollback, history, persistence, upgrade, stop, check,
 ):  # fmt: skip
     cli.add_command(command)

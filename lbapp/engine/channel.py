@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import anyio
 
+from lbapp.model.decision import Decision
 from lbapp.model.entities import Configuration, Server
 from lbapp.model.log_filter import LogFilter
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
@@ -216,6 +217,29 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
+class ListDecisions:
+    """Tell why servers were chosen lately, of so many decisions at most. `pool`, `client`: empty for any."""
+
+    number: int
+    pool: str
+    client: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDecision:
+    """Tell which server a client would be given now, and why. `client_key`: its packed address.
+
+    `key`: what the pool hashes or remembers it by, where that is not the address.
+    """
+
+    number: int
+    pool: str
+    client_key: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """From the worker: what a question came to. `connections`: how many are open."""
 
@@ -223,6 +247,7 @@ class Answer:
     sessions: tuple[Session, ...] = ()
     connections: int = 0
     is_done: bool = False
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +284,8 @@ Message = (
     | Observed
     | ListSessions
     | EndSession
+    | ListDecisions
+    | PreviewDecision
     | Answer
     | Drain
     | Serving

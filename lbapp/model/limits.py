@@ -165,4 +165,5 @@ CONTROL_STRANGERS_MAX: Final = 4  # connections of those who may do nothing ther
 CONTROL_REQUEST_TIMEOUT_S: Final = 10.0  # for a whole request on the control socket
 LOG_LINES_PER_SECOND_MAX: Final = 2_000.0  # of one who looks on
 SESSIONS_LISTED_MAX: Final = 1_000  # connections in one answer of the control API
+DECISIONS_LISTED_MAX: Final = 1_000
 WATCHES_MAX: Final = 32

@@ -30,12 +30,14 @@ from lbapp.engine.channel import (
     Discard,
     Drain,
     EndSession,
+    ListDecisions,
     ListeningSockets,
     ListSessions,
     Message,
     Observe,
     Prepare,
     Prepared,
+    PreviewDecision,
     ReopenLog,
     SendAway,
     ServersChanged,
@@ -43,6 +45,7 @@ from lbapp.engine.channel import (
     Unobserve,
 )
 from lbapp.engine.worker import generation, trail
+from lbapp.engine.worker.decisions import preview
 from lbapp.engine.worker.leaving import cut_off, drain, see_off
 from lbapp.engine.worker.members import set_addresses
 from lbapp.engine.worker.observers import Observer, tell_observers
@@ -52,6 +55,7 @@ from lbapp.model.tls import TlsMaterial
 if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
 
+Question = ListSessions | EndSession | ListDecisions | PreviewDecision
 log = logging.getLogger("lbapp.worker")
 
 
@@ -84,7 +88,7 @@ async def obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
                 await channel.send(Applied(message.generation))
             elif isinstance(message, Observe | Unobserve):
                 _observe(worker, message, channel, tasks)
-            elif isinstance(message, ListSessions | EndSession):
+            elif isinstance(message, Question):
                 await channel.send(_answer(worker, message))
             elif isinstance(message, Discard):
                 _discard(ready)
@@ -114,9 +118,14 @@ async def _tell_observers(worker: Worker, channel: Channel) -> None:
         await tell_observers(worker, channel)
 
 
-def _answer(worker: Worker, message: ListSessions | EndSession) -> Answer:
+def _answer(worker: Worker, message: Question) -> Answer:
     if isinstance(message, EndSession):
         return Answer(message.number, is_done=end_session(worker, message.session))
+    if isinstance(message, ListDecisions):
+        latest = worker.decisions.latest(message.pool, message.client, message.limit)
+        return Answer(message.number, decisions=latest)
+    if isinstance(message, PreviewDecision):
+        return Answer(message.number, decisions=preview(worker, message))
     return Answer(message.number, list_sessions(worker, message.limit), len(worker.connections))
 
 

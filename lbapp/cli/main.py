@@ -28,6 +28,7 @@ from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
 from lbapp.cli.upgrade import upgrade
+from lbapp.cli.why import why
 from lbapp.control.paths import ENVIRONMENT
 from lbapp.model.errors import LbappError
 
@@ -91,8 +92,8 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, log, sessions, captures, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff,
-    save, reload, confirm, rollback, history, persistence, upgrade, stop, check, bundle,
+    status, events, log, sessions, why, captures, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo,
+    diff, save, reload, confirm, rollback, history, persistence, upgrade, stop, check, bundle,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -39,6 +39,7 @@ from lbapp.control.changes import (
     UpgradeDone,
     UpgradeRequest,
 )
+from lbapp.control.decisions import Decisions
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -216,6 +217,14 @@ class ControlClient:
     def close_session(self, session: int) -> None:
         """Close one connection. Raises RequestRefused, EngineUnreachable."""
         self._call("DELETE", f"/v1/sessions/{session}")
+
+    def decisions(self, query: dict[str, str]) -> Decisions:
+        """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""
+        return cast(Decisions, self._call("GET", "/v1/decisions", params=query))
+
+    def preview_decision(self, query: dict[str, str]) -> Decisions:
+        """Return which server would be chosen now, and why. Raises RequestRefused, EngineUnreachable."""
+        return cast(Decisions, self._call("GET", "/v1/decisions/preview", params=query))
 
     def _lines(self, path: str, params: Mapping[str, int | str], silence_s: float | None) -> Iterator[Any]:
         import httpx

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import anyio
 
+from lbapp.model.decision import Decision
 from lbapp.model.entities import Configuration, Server
 from lbapp.model.log_filter import LogFilter
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
@@ -245,6 +246,29 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
+class ListDecisions:
+    """Tell why servers were chosen lately, of so many decisions at most. `pool`, `client`: empty for any."""
+
+    number: int
+    pool: str
+    client: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDecision:
+    """Tell which server a client would be given now, and why. `client_key`: its packed address.
+
+    `key`: what the pool hashes or remembers it by, where that is not the address.
+    """
+
+    number: int
+    pool: str
+    client_key: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made."""
 
@@ -254,6 +278,7 @@ class Answer:
     is_done: bool = False
     captures: tuple[Capture, ...] = ()
     skipped: int = 0
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +316,8 @@ Message = (
     | ListSessions
     | EndSession
     | ListCaptures
+    | ListDecisions
+    | PreviewDecision
     | Answer
     | Drain
     | Serving

@@ -52,6 +52,11 @@ class AlgorithmName(str, Enum):
         """Say whether it goes by how fast servers have been."""
         return self in (AlgorithmName.LEAST_RESPONSE_TIME, AlgorithmName.PREQUAL)
 
+    @property
+    def hashes(self) -> bool:
+        """Say whether it goes by what a request is known by."""
+        return self in (AlgorithmName.HASH, AlgorithmName.IP_HASH, AlgorithmName.RENDEZVOUS)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:

@@ -171,4 +171,5 @@ METRICS_CONNECTION_S: Final = 30.0  # for one scrape, from its connection to the
 EXPOSITION_AGE_MAX_S: Final = 1.0  # scrapers get the same figures until then
 LOG_LINES_PER_SECOND_MAX: Final = 2_000.0  # of one who looks on
 SESSIONS_LISTED_MAX: Final = 1_000  # connections in one answer of the control API
+DECISIONS_LISTED_MAX: Final = 1_000
 WATCHES_MAX: Final = 32

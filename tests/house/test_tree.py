@@ -66,6 +66,7 @@ TESTED_BY = {
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_tunnels.py",
     "lbapp/cli/log.py": "tests/system/test_looking.py",
     "lbapp/engine/supervisor/looking.py": "tests/system/test_looking.py",
+    "lbapp/engine/worker/known.py": "tests/engine/worker/test_decisions.py",
     "lbapp/engine/worker/client_text.py": "tests/engine/worker/test_trail.py",
     "lbapp/engine/worker/obey.py": "tests/system/test_reload.py",
     "lbapp/engine/worker/observers.py": "tests/system/test_looking.py",
@@ -100,9 +101,11 @@ TESTED_BY = {
 # Names and types only: nothing that a test could show.
 DECLARATIONS = {
     "lbapp/control/changes.py",
+    "lbapp/control/decisions.py",
     "lbapp/control/looking.py",
     "lbapp/control/messages.py",
     "lbapp/model/access_log.py",
+    "lbapp/model/decision.py",
     "lbapp/model/capacity.py",
     "lbapp/model/journal.py",
     "lbapp/model/limits.py",

@@ -9,14 +9,17 @@ worker and on every node; a header's value is not kept, only a digest of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import ip_address
 from random import Random
 from typing import Final
 
-from lbapp.engine.policy.balance.base import NoLoad, ServerState
+from lbapp.engine.policy.balance.base import Chooser, NoLoad, ServerState
+from lbapp.engine.policy.balance.explaining import Explaining
+from lbapp.engine.policy.balance.explanation import Explanation
 from lbapp.engine.policy.balance.key_hash import KeyHash
 from lbapp.model.persistence import PersistenceVerdict
 
@@ -77,6 +80,7 @@ class FirstChoice:
     def __init__(self, configured: Sequence[tuple[int, str, int]]) -> None:
         self._configured = tuple(configured)
         self._hash = KeyHash(NoLoad(), Random(0))  # it uses neither
+        self._chooser: Chooser = self._hash
         self.update(frozenset(row for row, _, _ in configured))
 
     def update(self, eligible: Collection[int]) -> None:
@@ -89,4 +93,17 @@ class FirstChoice:
 
     def choose_server(self, key: bytes, excluded: Collection[int] = ()) -> int | None:
         """Return the row of a key's server among the eligible, None when there is none."""
-        return self._hash.choose_server(key, 0.0, excluded)
+        return self._chooser.choose_server(key, 0.0, excluded)
+
+    def explain(self, key: bytes, excluded: Collection[int] = ()) -> Explanation:
+        """Say whom `choose_server` would choose, and why."""
+        return self._hash.explain(key, 0.0, excluded)
+
+    @contextmanager
+    def explaining(self, tell: Callable[[Explanation], None]) -> Iterator[None]:
+        """Have each choice be explained, for as long as this lasts."""
+        self._chooser = Explaining(self._hash, tell)
+        try:
+            yield
+        finally:
+            self._chooser = self._hash

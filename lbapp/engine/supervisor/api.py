@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
+from lbapp.engine.supervisor.api_decisions import DecisionsApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, read_number, why_of_new_server
 from lbapp.engine.supervisor.commands import ask_stop
@@ -101,6 +102,9 @@ class Api:
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
+            *DecisionsApi(
+                lambda: self.generation.reader.workers.looking, lambda name: self.generation.commands.find_pool(name)
+            ).routes(self._guarded),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
         app.router.redirect_slashes = False  # a redirect has not the shape of an error

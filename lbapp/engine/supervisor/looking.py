@@ -21,14 +21,17 @@ from lbapp.engine.channel import (
     Capture,
     EndSession,
     ListCaptures,
+    ListDecisions,
     ListSessions,
     Message,
     Observe,
     Observed,
+    PreviewDecision,
     Session,
     Unobserve,
 )
 from lbapp.engine.supervisor.events import Signal
+from lbapp.model.decision import Decision
 from lbapp.model.log_filter import LogFilter
 
 _ANSWER_TIMEOUT_S: Final = 2.0
@@ -112,6 +115,23 @@ class Looking:
             return False
         answers = await self._ask(number, [slot], EndSession(number, session >> _WORKER_BITS))
         return any(answer.is_done for answer in answers.values())
+
+    async def decisions(self, pool: str, client: str, limit: int) -> list[Decision]:
+        """Return why servers were chosen lately, the last decision last. `pool`, `client`: empty for any."""
+        number = next(self._numbers)
+        answers = await self._ask(number, self._slots(), ListDecisions(number, pool, client, limit))
+        found = [decision for answer in answers.values() for decision in answer.decisions]
+        found.sort(key=lambda each: each.at_s)
+        return found[-limit:]
+
+    async def preview(self, pool: str, client_key: bytes, key: bytes) -> list[Decision]:
+        """Return whom the first worker that answers would choose now, and why; of each pool that is asked in turn."""
+        for slot in self._slots():
+            number = next(self._numbers)
+            answers = await self._ask(number, [slot], PreviewDecision(number, pool, client_key, key))
+            if slot in answers:
+                return list(answers[slot].decisions)
+        return []
 
     async def _ask(self, number: int, slots: list[int], message: Message) -> dict[int, Answer]:
         question = self._questions[number] = _Question()

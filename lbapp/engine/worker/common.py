@@ -19,6 +19,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.heads import BadRequest, RequestHead
 from lbapp.engine.wire.http1 import build_request_head, plain_response_status
 from lbapp.engine.worker.body import RequestBody
+from lbapp.engine.worker.decisions import Asking
 from lbapp.engine.worker.ended import ended_by_client
 from lbapp.engine.worker.pools import UpstreamPool
 from lbapp.engine.worker.reactor import READ_AGAIN
@@ -131,17 +132,24 @@ class CommonExchange:
 
     def _choose(self, tried: tuple[int, ...]) -> UpstreamServer | None:
         """Choose the server of the next attempt, in flight at which it then is, and take a connection that is idle there."""
-        pool = self.pool
-        if pool.persistence is None:
-            key = self.client.key if pool.find_key is None else pool.key_of(self.client.key, self.head)
-            server = pool.choose(key, self.client.reactor.now, tried)
+        if tried or self.pool.is_to_be_recorded:
+            server = self.client.worker.decisions.decide(Asking(self.client, self.pool, tried, self), self._server_for)
         else:
-            server = pool.persistence.choose(self, tried)
+            server = self._server_for(tried)
+            if server is None:
+                self.client.worker.decisions.found_none(Asking(self.client, self.pool, tried, self))
         if server is not None:
             self.server = server
             is_unsafe = self.body is not None or self.head.method in _UNREPEATABLE
             self.upstream = server.take_idle(self.client, is_to_be_checked=is_unsafe)
         return server
+
+    def _server_for(self, tried: tuple[int, ...]) -> UpstreamServer | None:
+        pool = self.pool
+        if pool.persistence is not None:
+            return pool.persistence.choose(self, tried)
+        key = self.client.key if pool.find_key is None else pool.key_of(self.client.key, self.head)
+        return pool.choose(key, self.client.reactor.now, tried)
 
     def _send(self, server: UpstreamServer, upstream: Upstream) -> bytes:
         """Send the request, with what has come of its body; return what the server did not take at once."""

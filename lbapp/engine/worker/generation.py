@@ -143,6 +143,7 @@ def _take_pools(worker: Worker, ready: Next) -> None:
             if former.name == pool.name:
                 former.change_servers(servers)  # for who is under way there, and tries once more
     worker.pools = list(pools.values())
+    worker.decisions.forget_others(pools)
     waiting = [queue for queue in worker.queues if queue]
     queues = [pool.queue for pool in worker.pools if pool.queue is not None]
     worker.queues = queues + [queue for queue in waiting if queue not in queues]

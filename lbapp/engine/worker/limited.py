@@ -28,7 +28,6 @@ class LimitedPool(UpstreamPool):
 
     def __init__(self, pool: Pool, cells: PoolCells, servers: dict[int, UpstreamServer], load: LoadReader) -> None:
         self._rows: Sequence[int] = sorted(servers)
-        self._load = load
         self._connections_max = pool.capacity.connections_max
         self._limits: list[int] = []
         self._limit_of: dict[int, int] = {}
@@ -54,7 +53,7 @@ class LimitedPool(UpstreamPool):
         """See UpstreamPool; None also where all that would do have no room."""
         self.look_if_changed()
         excluded = (*tried, *self.full())
-        while (index := self._algorithm.choose_server(client_key, now_s, excluded)) is not None:
+        while (index := self._chooser.choose_server(client_key, now_s, excluded)) is not None:
             server = self.servers[index]
             if self.take(server):
                 return server
@@ -70,7 +69,7 @@ class LimitedPool(UpstreamPool):
         cells.add_in_flight(1)
         limit = self._limit_of[cells.index]
         if self._connections_max or limit:
-            loads = self._load.in_flight(self._rows)
+            loads = self.load.in_flight(self._rows)
             is_over = 0 < limit < loads[self._rows.index(cells.index)]
             if is_over or 0 < self._connections_max < sum(loads):
                 cells.add_in_flight(-1)
@@ -80,7 +79,7 @@ class LimitedPool(UpstreamPool):
     def full(self) -> Tried:
         """See UpstreamPool."""
         assert self.queue is not None
-        loads = self._load.in_flight(self._rows)
+        loads = self.load.in_flight(self._rows)
         if 0 < self._connections_max <= sum(loads) or not self.queue.may_choose_any():
             return tuple(self._rows)
         limited = zip(self._rows, loads, self._limits, strict=True)

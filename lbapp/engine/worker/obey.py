@@ -31,12 +31,14 @@ from lbapp.engine.channel import (
     Drain,
     EndSession,
     ListCaptures,
+    ListDecisions,
     ListeningSockets,
     ListSessions,
     Message,
     Observe,
     Prepare,
     Prepared,
+    PreviewDecision,
     ReopenLog,
     SendAway,
     ServersChanged,
@@ -44,6 +46,7 @@ from lbapp.engine.channel import (
     Unobserve,
 )
 from lbapp.engine.worker import generation, trail
+from lbapp.engine.worker.decisions import preview
 from lbapp.engine.worker.leaving import cut_off, drain, see_off
 from lbapp.engine.worker.members import set_addresses
 from lbapp.engine.worker.observers import Observer, tell_observers
@@ -53,6 +56,7 @@ from lbapp.model.tls import TlsMaterial
 if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
 
+Question = ListSessions | EndSession | ListCaptures | ListDecisions | PreviewDecision
 log = logging.getLogger("lbapp.worker")
 
 
@@ -85,7 +89,7 @@ async def obey(worker: Worker, channel: Channel, tasks: TaskGroup) -> None:
                 await channel.send(Applied(message.generation))
             elif isinstance(message, Observe | Unobserve):
                 _observe(worker, message, channel, tasks)
-            elif isinstance(message, ListSessions | EndSession | ListCaptures):
+            elif isinstance(message, Question):
                 await channel.send(_answer(worker, message))
             elif isinstance(message, Discard):
                 _discard(ready)
@@ -115,11 +119,16 @@ async def _tell_observers(worker: Worker, channel: Channel) -> None:
         await tell_observers(worker, channel)
 
 
-def _answer(worker: Worker, message: ListSessions | EndSession | ListCaptures) -> Answer:
+def _answer(worker: Worker, message: Question) -> Answer:
     if isinstance(message, ListCaptures):
         return Answer(message.number, captures=tuple(worker.captures.kept), skipped=worker.captures.skipped)
     if isinstance(message, EndSession):
         return Answer(message.number, is_done=end_session(worker, message.session))
+    if isinstance(message, ListDecisions):
+        latest = worker.decisions.latest(message.pool, message.client, message.limit)
+        return Answer(message.number, decisions=latest)
+    if isinstance(message, PreviewDecision):
+        return Answer(message.number, decisions=preview(worker, message))
     return Answer(message.number, list_sessions(worker, message.limit), len(worker.connections))
 
 

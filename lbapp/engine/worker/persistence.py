@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -26,13 +27,14 @@ from lbapp.engine.policy.cookie import NOTHING, CookieReading, ServerCookie, set
 from lbapp.engine.policy.persistence import FirstChoice, Remembered, address_key, header_key, verdict_on
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.cookies import field_pattern, take_cookie
-from lbapp.model.entities import Configuration
+from lbapp.engine.worker.known import Known, Said
+from lbapp.model.entities import AlgorithmName, Configuration
 from lbapp.model.limits import PERSISTENCE_PENDING_MAX, PERSISTENCE_WRITE_INTERVAL_S, Limits
 from lbapp.model.persistence import Persistence, PersistenceType, PersistenceVerdict
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.common import CommonExchange
-    from lbapp.engine.worker.pools import UpstreamPool
+    from lbapp.engine.worker.pools import Told, UpstreamPool
     from lbapp.engine.worker.run import Worker
 from lbapp.engine.worker.upstream import UpstreamServer
 
@@ -107,6 +109,22 @@ class CookiePersistence:
                 self._give(exchange, visit, (server.cells.index, now_s, reading.first_seen_s), _V.UPDATED)
         return server
 
+    def explaining(self, told: Told) -> AbstractContextManager[None]:
+        """See UpstreamPool."""
+        return self._pool.explaining(told)
+
+    def said(self, visit: Visit | None) -> Said:
+        """Return what came of the last choice, which was for this visit."""
+        return (None, None, None) if visit is None else (visit.verdict, visit.given, visit.reading.server)
+
+    def knows(self, _client_key: bytes, _key: bytes) -> Known | None:
+        """Return what is known of a client that brings no cookie: nothing."""
+        return None
+
+    def key_words(self, _exchange: CommonExchange | None) -> str:
+        """Say by what clients are known that this chooses for by a hash: there are none."""
+        return ""
+
     def _visit(self, exchange: CommonExchange, now_s: float) -> Visit:
         head = exchange.head
         if self._wanted not in head.fields:
@@ -136,6 +154,9 @@ class CookiePersistence:
 _INSERTED_OR_UPDATED: Final = {each: _V.INSERTED if each in _INSERTING else _V.UPDATED for each in _V}
 
 
+_FIRST: Final = AlgorithmName.HASH.value  # by which the first server of a remembered client is chosen
+
+
 class MemoryPersistence:
     """A pool whose clients are remembered by the node, by address or by a header field."""
 
@@ -145,6 +166,7 @@ class MemoryPersistence:
         self._writer = writer
         self._verdict: PersistenceVerdict | None = None  # of the last choice, where it was the first of its request
         self._given: PersistenceVerdict | None = None
+        self._had: int | None = None  # the server remembered of the last client
         self.servers_changed()
         is_by_header = settings.type is PersistenceType.HEADER
         self._find = field_pattern(settings.header.encode()).search if is_by_header else None
@@ -179,7 +201,7 @@ class MemoryPersistence:
             if is_first:
                 visit.verdict = _V.NONE
                 self._pool.cells.count_verdict(_V.NONE)
-            self._pool.wanted = None
+            self._pool.wanted = self._had = None
             key = self._pool.key_of(client.key, exchange.head)
             return self._pool.choose(key, client.reactor.now, tried)
         server = self._choose(header_key(found[1]), tried, is_first)
@@ -204,6 +226,7 @@ class MemoryPersistence:
         pool.wanted = self._verdict = self._given = None
         remembered = self._writer.get(pool, key)
         verdict = verdict_on(remembered, now_s, self._rows, self._able)
+        self._had = None if remembered is None else self._rows.get(remembered.server)
         if is_first:
             self._verdict = verdict
             pool.cells.count_verdict(verdict)
@@ -223,6 +246,38 @@ class MemoryPersistence:
         is_update = bool(tried) or verdict not in _INSERTING
         self._remember(key, server.id.partition("/")[2], now_s, _V.UPDATED if is_update else _V.INSERTED)
         return server
+
+    @contextmanager
+    def explaining(self, told: Told) -> Iterator[None]:
+        """See UpstreamPool; also of what chooses the first server of who is to be remembered."""
+        with self._pool.explaining(told), self._first.explaining(lambda each: told.append((_FIRST, each))):
+            yield
+
+    def said(self, visit: Visit | None) -> Said:
+        """Return what came of the last choice, which was for this visit, or for a TCP connection."""
+        return (*((self._verdict, self._given) if visit is None else (visit.verdict, visit.given)), self._had)
+
+    def knows(self, client_key: bytes, value: bytes) -> Known | None:
+        """Return what is known of a client by its packed address, or the value of its field; None: it has none."""
+        settings, pool = self._settings, self._pool
+        if self._find is None:
+            key = address_key(client_key, settings.ipv4_prefix, settings.ipv6_prefix)
+        elif value:
+            key = header_key(value)
+        else:
+            return None
+        remembered = self._writer.get(pool, key)
+        verdict = verdict_on(remembered, time(), self._rows, self._able)
+        had = "" if remembered is None else f"{pool.name}/{remembered.server}"
+        row = self._rows[remembered.server] if remembered is not None and verdict is _V.VALID else None
+        return Known(verdict, had, row, lambda full: (_FIRST, self._first.explain(key, full)))
+
+    def key_words(self, exchange: CommonExchange | None) -> str:
+        """Say by what a client is known that this chose for by a hash; empty: the pool's algorithm chose."""
+        if self._find is None:
+            return "client address"
+        is_known = exchange is not None and (found := self._find(exchange.head.fields)) is not None and found[1]
+        return f"header {self._settings.header}" if is_known else ""
 
     def _remember(self, key: bytes, server: str, now_s: float, verdict: PersistenceVerdict) -> None:
         remembered = Remembered(server, int(now_s + self._settings.ttl_s))

@@ -7,11 +7,15 @@ compared at every choice; who is given a server is in flight there from then on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.base import Algorithm, Chooser, LoadReader, ServerState
+from lbapp.engine.policy.balance.explaining import Explaining
+from lbapp.engine.policy.balance.explanation import Explanation
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.engine.policy.balance.key_hash import KeyHash
 from lbapp.engine.policy.eligibility import Candidate, eligible
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
     from lbapp.engine.worker.persistence import PoolPersistence
     from lbapp.engine.worker.queueing import PoolQueue
 
+Told = list[tuple[str, Explanation]]  # the name of each algorithm that has decided, and what it said
+
 
 class UpstreamPool:
     """One pool as this worker chooses from it."""
@@ -39,6 +45,8 @@ class UpstreamPool:
         self.name = pool.name
         self.cells = cells
         self.servers = servers
+        self.load = load
+        self.is_to_be_recorded = False  # why the next server is chosen
         self._seen = -1
         self.persistence: PoolPersistence | None = None
         self.queue: PoolQueue | None = None  # of those who wait for room, where there may be none
@@ -53,6 +61,7 @@ class UpstreamPool:
         self._algorithm: Algorithm = build_algorithm(
             pool.algorithm, self._states(), load, Random(), pool.hash.balance_percent
         )
+        self._chooser: Chooser = self._algorithm
         if isinstance(self._algorithm, KeyHash):
             self._algorithm.build = off_loop  # from now on: while a table is built, the one before serves
         self.observe = self._algorithm.observe if self._algorithm.observes else None
@@ -75,13 +84,31 @@ class UpstreamPool:
         cells = self.cells
         if cells.cells[cells.version] != self._seen:
             self.look(now_s)
-        index = self._algorithm.choose_server(client_key, now_s, tried)
+        index = self._chooser.choose_server(client_key, now_s, tried)
         if index is None:
             return None
         server = self.servers[index]
         counts = server.cells
         counts.cells[counts.in_flight] += 1
         return server
+
+    @contextmanager
+    def explaining(self, told: Told) -> Iterator[None]:
+        """Have the algorithm add to `told` why it chooses, for as long as this lasts."""
+        name = self.settings.algorithm.value
+        self._chooser = Explaining(self._algorithm, lambda explanation: told.append((name, explanation)))
+        try:
+            yield
+        finally:
+            self._chooser = self._algorithm
+
+    def explain(self, key: bytes, now_s: float, excluded: tuple[int, ...]) -> tuple[str, Explanation]:
+        """Say by which algorithm whom would be chosen for a key, and why. Changes nothing."""
+        return self.settings.algorithm.value, self._algorithm.explain(key, now_s, excluded)
+
+    def is_eligible(self, index: int) -> bool:
+        """Say whether a server may have new clients, as the pool's picture stands."""
+        return index in self._eligible
 
     def key_of(self, client_key: bytes, head: RequestHead) -> bytes:
         """Return what a request is hashed by: `client_key`, where the pool wants that or the request lacks what it wants."""
@@ -129,6 +156,11 @@ class UpstreamPool:
         """Say whether a server may be chosen that was not tried."""
         self.look_if_changed()
         return not self._eligible.issubset(tried)
+
+    def has_room_beside(self, tried: tuple[int, ...]) -> bool:
+        """Say whether who asks now may have a server that was not tried."""
+        self.look_if_changed()
+        return not self._eligible.issubset((*tried, *self.full()))
 
     def _requests(self) -> int:
         every = self.servers.values()

@@ -108,6 +108,11 @@ class PoolQueue:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
+    @property
+    def is_serving(self) -> bool:
+        """Say whether who is being given a server has waited for it."""
+        return self._serving is not None
+
     # -- who may choose ----------------------------------------------------------------------------------------------
 
     def may_choose_any(self) -> bool:

@@ -44,6 +44,7 @@ from lbapp.engine.worker.accept import Acceptor, ListenerRuntime
 from lbapp.engine.worker.admission import Doorkeeper
 from lbapp.engine.worker.captures import Captures
 from lbapp.engine.worker.clients import Clients
+from lbapp.engine.worker.decisions import Decisions
 from lbapp.engine.worker.downstream import Downstream
 from lbapp.engine.worker.leaving import ask_to_leave, tell_what_is_open
 from lbapp.engine.worker.members import Members
@@ -84,6 +85,7 @@ class Worker:
     trail: Trail | None = None  # where there is an access log, or somebody looks on
     observers: dict[int, Observer] = field(default_factory=dict)  # by number
     captures: Captures = field(default_factory=Captures)
+    decisions: Decisions = field(default_factory=Decisions)
     accepted: int = 0  # connections so far
     limits: Limits = field(init=False)
     block: int = field(init=False)  # the first cell of the worker's own block
@@ -162,6 +164,7 @@ class Worker:
         for pool in self.pools:
             pool.look(self.reactor.now)
             pool.look_at_requests()
+        self.decisions.arm(self.pools)
         for server in self.servers.values():
             server.close_idle(self.limits.idle_connection_timeout_s)
             server.cells.set_idle(len(server.idle))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.worker.decisions import Asking
 from lbapp.engine.worker.ended import ExchangeEnded
 from lbapp.engine.worker.limited import ServerWish
 from lbapp.engine.worker.pause import pause
@@ -119,6 +120,11 @@ async def _next_server(
 
 
 def _chooser(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
+    choose = _server_for(client, pool)
+    return lambda tried: client.worker.decisions.decide(Asking(client, pool, tried), choose)
+
+
+def _server_for(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
     persistence = pool.persistence
     if persistence is None:
         return lambda tried: pool.choose(client.key, client.reactor.now, tried)

@@ -2,16 +2,19 @@
 
 Responsible for the interface between a pool and its algorithm. Knows nothing of health, persistence or retries: a server
 is eligible or not when it gets here. Invariant: `choose_server` returns an eligible server that is not excluded, or None
-when there is none.
+when there is none; `explain` says whom it would return, and changes nothing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass
 from random import Random
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
+
+from lbapp.engine.policy.balance.explanation import Explanation, KeptLoad, Weighing, explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,20 @@ def room(weights: Sequence[int], loads: Sequence[int], balance_percent: int) -> 
     return [-(-each * weight // 1) - load for weight, load in zip(weights, loads, strict=True)]
 
 
+class Chooser(Protocol):
+    """Knows which server is next."""
+
+    def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
+        """See Algorithm."""
+
+
 class Algorithm(ABC):
     """Orders the eligible servers of one pool; for one pick, names the first."""
 
     observes: ClassVar[bool] = False
 
     def __init__(self, load: LoadReader, random: Random) -> None:
-        self._load = load
+        self.load = load
         self._random = random
 
     @abstractmethod
@@ -83,6 +93,28 @@ class Algorithm(ABC):
         if equals == len(servers):
             return servers[chosen]
         return [index for index, score in zip(servers, scores, strict=True) if score == lowest][chosen]
+
+    def explain(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> Explanation:
+        """Say whom `choose_server`, called with the same, would choose now, and why. Changes nothing.
+
+        It is a twin that chooses, with the same luck; what it looks at is what the grades are made of.
+        """
+        twin, load = self._twin(), KeptLoad(self.load)
+        twin.load, twin._random = load, copy(self._random)
+        chosen = twin.choose_server(client_key, now_s, excluded)
+        if chosen is None:
+            return Explanation(None)
+        return explained(chosen, self._weigh(client_key, now_s, excluded, twin, load))
+
+    def _twin(self) -> Self:
+        """Return one that chooses alike and shares nothing that choosing changes, but load and luck: those are given to it."""
+        return copy(self)
+
+    @abstractmethod
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """Grade the servers that may be chosen. `twin` has chosen, by `load`."""
 
     def observe(self, index: int, latency_us: int, is_failure: bool, now_s: float) -> None:
         """Learn from an attempt. Only algorithms with `observes` are told."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from random import Random
+from typing import Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, in_order, left_of
 
 
 class First(Algorithm):
@@ -29,3 +31,13 @@ class First(Algorithm):
             if index not in excluded:
                 return index
         return None
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        left = left_of(self._servers, excluded)
+        return Weighing(
+            {index: (place,) for place, index in enumerate(left)},
+            lambda index: f"{in_order(left.index(index) + 1)} in the file of those with room",
+        )

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState, room
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, bound_words, in_order
 from lbapp.engine.policy.balance.maglev import build_table, hash_key
 
 _PROBES_MAX: Final = 64
@@ -103,7 +104,28 @@ class KeyHash(Algorithm):
         """Return how many more each server may have, by the weights of those that are eligible."""
         indexes = sorted(self._weights)
         weights = [self._weights[index] for index in indexes]
-        return dict(zip(indexes, room(weights, self._load.in_flight(indexes), self._balance_percent), strict=True))
+        return dict(zip(indexes, room(weights, self.load.in_flight(indexes), self._balance_percent), strict=True))
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        key, owners = hash_key(client_key), self._owners
+        places = {index: place for place, index in enumerate(dict.fromkeys(self._order(key, excluded)))}
+        rooms = twin._room() if self._balance_percent else {}
+        own = owners[key % len(owners)] if owners else None
+        # Where the key's own server is not among them: who that is.
+        note = "" if own is None or own in places else f"the key is of {self._name(own)}, which it cannot have now"
+
+        def words(index: int) -> str:
+            bound = bound_words(load.counts[index], rooms[index]) if rooms else ""
+            return f"{in_order(places[index] + 1)} of the key{bound}"
+
+        grades = {index: (bool(rooms) and rooms[index] < 1, place) for index, place in places.items()}
+        return Weighing(grades, words, note)
+
+    def _name(self, wanted: int) -> str:
+        return next((name for name, _, index in self._shape if index == wanted), "a server that is gone")
 
 
 def _owners_of(shape: Shape) -> list[int]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from operator import truediv
 from random import Random
+from typing import Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, left_of, load_words
 
 
 class LeastConnections(Algorithm):
@@ -34,7 +36,7 @@ class LeastConnections(Algorithm):
         servers = self._servers
         if not servers:
             return None
-        loads: Sequence[float] = self._load.in_flight(servers)
+        loads: Sequence[float] = self.load.in_flight(servers)
         if not self._is_even:
             loads = list(map(truediv, [load + 1 for load in loads], self._weights))
         if excluded:
@@ -43,3 +45,15 @@ class LeastConnections(Algorithm):
                 return None
             servers, loads = [servers[at] for at in left], [loads[at] for at in left]
         return self.choose_lowest(servers, loads)
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        weights = dict(zip(self._servers, self._weights, strict=True))
+        counts = load.counts
+        left = left_of(self._servers, excluded)
+        return Weighing(
+            {index: ((counts[index] + 1) / weights[index],) for index in left},
+            lambda index: load_words(counts[index], weights[index]),
+        )

@@ -12,11 +12,13 @@ Invariant: a bare average never decides: it is always multiplied by what is in f
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import copy
 from math import exp
 from random import Random
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import EXPLORATION_NOTE, KeptLoad, Weighing, left_of, milliseconds
 
 TAU_S: Final = 10.0
 FAILURE_FACTOR: Final = 8.0
@@ -105,7 +107,7 @@ class LeastResponseTime(Algorithm):
     def _scores(self, now_s: float) -> list[float]:
         best = self._growth(now_s) * self._best_us
         floor, floor_idle = best * ALIKE_FACTOR, best * ALIKE_FACTOR_IDLE
-        loads = zip(self._load.in_flight(self._servers), self._grown, self._weights, strict=True)
+        loads = zip(self.load.in_flight(self._servers), self._grown, self._weights, strict=True)
         if self._is_even:
             return [
                 (count + 1) * (cost if cost > (floor if count else floor_idle) else floor) for count, cost, _ in loads
@@ -141,3 +143,33 @@ class LeastResponseTime(Algorithm):
             self._best_us = min(each.peak_us for each in self._estimates.values())
         elif peak_us < self._best_us:
             self._best_us = peak_us
+
+    def _twin(self) -> Self:
+        """See Algorithm."""
+        twin = copy(self)
+        twin._estimates = {
+            index: _Estimate(each.peak_us, each.grown_us, each.at_s) for index, each in self._estimates.items()
+        }
+        return twin
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        left = left_of(self._servers, excluded)
+        if not load.counts:
+            return Weighing(dict.fromkeys(left, (0.0,)), lambda _: "not looked at", EXPLORATION_NOTE)
+        growth, scores, places = twin._growth(now_s), twin._scores(now_s), self._places
+
+        def words(index: int) -> str:
+            count, weight = load.counts[index], self._weights[places[index]]
+            score_us = scores[places[index]] / growth
+            if self._is_even:
+                score_us /= weight  # left out where it is the same for all
+            latency_us = score_us / (count + 1) * weight
+            is_own = latency_us <= twin._grown[places[index]] / growth
+            kind = "" if is_own else " (as the best)" if index in self._estimates else " (not measured yet)"
+            product = f"{milliseconds(latency_us)}{kind} x ({count} + 1) in flight / weight {weight:g}"
+            return f"latency {product} = {score_us / 1000:.3g}"
+
+        return Weighing({index: (scores[places[index]],) for index in left}, words)

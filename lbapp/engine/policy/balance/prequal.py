@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from copy import copy
 from math import exp
 from random import Random
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import EXPLORATION_NOTE, Grade, KeptLoad, Weighing, left_of, milliseconds
 
 DRAWN: Final = 5
 # At 0.75 the p99 of ten servers, two of them 3 x slower, is 78 ms at 80 % of capacity and 115 at 90 %; at 0.6 it is 60 and 79.
@@ -62,7 +64,7 @@ class Prequal(Algorithm):
             return servers[int(random.random() * len(servers))]
         drawn = servers if len(servers) <= DRAWN else sorted(random.sample(servers, DRAWN))
         weights = self._weights
-        counts = self._load.in_flight(drawn)
+        counts = self.load.in_flight(drawn)
         loads = [(count + 1) / weights[index] for index, count in zip(drawn, counts, strict=True)]
         self._note(loads)
         cold = [(index, load) for index, load in zip(drawn, loads, strict=True) if load <= self._hot_above]
@@ -98,3 +100,36 @@ class Prequal(Algorithm):
         known = self._latencies.get(index)
         kept = 0.0 if known is None or is_failure else exp(-1 / 8) if now_s - known[1] < TAU_S else 0.0
         self._latencies[index] = expected_us * kept + sample_us * (1.0 - kept), now_s
+
+    def _twin(self) -> Self:
+        """See Algorithm."""
+        twin = copy(self)
+        twin._loads = self._loads.copy()
+        return twin
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        left = left_of(self._servers, excluded)
+        if not load.counts:
+            return Weighing(dict.fromkeys(left, (0.0,)), lambda _: "not looked at", EXPLORATION_NOTE)
+        loads = {index: (count + 1) / self._weights[index] for index, count in load.counts.items()}
+        hot_above = twin._hot_above  # it is counted anew within some of the picks
+
+        def grade(index: int) -> Grade:
+            if index not in loads:
+                return (2.0,)
+            is_hot = loads[index] > hot_above
+            return (1.0, loads[index]) if is_hot else (0.0, self._latency_us(index, now_s), loads[index])
+
+        def words(index: int) -> str:
+            if index not in loads:
+                return "not drawn"
+            heat = "hot" if loads[index] > hot_above else "cold"
+            latency_us = self._latency_us(index, now_s)
+            latency = f"latency {milliseconds(latency_us)}" if latency_us else "not measured"
+            weight = self._weights[index] * 100
+            return f"{heat}, {latency}, ({load.counts[index]} + 1) in flight / weight {weight:g}"
+
+        return Weighing({index: grade(index) for index in left}, words)

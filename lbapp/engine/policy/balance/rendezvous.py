@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from math import log
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState, room
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, bound_words, in_order
 from lbapp.engine.policy.balance.maglev import hash_key, mix
 
 _ONE: Final = 1 << 64
@@ -40,18 +41,40 @@ class Rendezvous(Algorithm):
 
     def choose_server(self, client_key: bytes, now_s: float, excluded: Collection[int] = ()) -> int | None:
         """See Algorithm."""
-        key = hash_key(client_key)
-        scores = [
-            (-weight / log((mix(key ^ seed) + 1) / (_ONE + 1)), index)
-            for index, seed, weight in self._servers
-            if not excluded or index not in excluded
-        ]
+        scores = self._scores(client_key, excluded)
         if not scores:
             return None
         best = max(scores)[1]
         return self._least_full(scores, best) if self._balance_percent else best
 
+    def _scores(self, client_key: bytes, excluded: Collection[int]) -> list[tuple[float, int]]:
+        key = hash_key(client_key)
+        return [
+            (-weight / log((mix(key ^ seed) + 1) / (_ONE + 1)), index)
+            for index, seed, weight in self._servers
+            if not excluded or index not in excluded
+        ]
+
     def _least_full(self, scores: list[tuple[float, int]], best: int) -> int:
-        found = room(self._weights, self._load.in_flight(self._indexes), self._balance_percent)
-        left = dict(zip(self._indexes, found, strict=True))
+        left = self._room()
         return max(((score, index) for score, index in scores if left[index] >= 1), default=(0.0, best))[1]
+
+    def _room(self) -> dict[int, float]:
+        """Return how many more each server may have."""
+        found = room(self._weights, self.load.in_flight(self._indexes), self._balance_percent)
+        return dict(zip(self._indexes, found, strict=True))
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        scores = sorted(self._scores(client_key, excluded), reverse=True)
+        weights = dict(zip(self._indexes, self._weights, strict=True))
+        rooms = twin._room() if self._balance_percent else {}
+        places = {index: place for place, (_, index) in enumerate(scores)}
+
+        def words(index: int) -> str:
+            bound = bound_words(load.counts[index], rooms[index]) if rooms else ""
+            return f"{in_order(places[index] + 1)} of the key, weight {weights[index]}{bound}"
+
+        return Weighing({index: (bool(rooms) and rooms[index] < 1, place) for index, place in places.items()}, words)

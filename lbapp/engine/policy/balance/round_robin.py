@@ -7,9 +7,12 @@ state does not start the round anew.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import copy
 from random import Random
+from typing import Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, in_order, left_of
 
 
 class RoundRobin(Algorithm):
@@ -63,3 +66,35 @@ class RoundRobin(Algorithm):
         """Choose when nobody took a turn: those that take every turn were tried."""
         left = [index for index in self._servers if index not in excluded]
         return max(left, key=lambda index: self._credits.get(index, 1.0), default=None)
+
+    def _twin(self) -> Self:
+        """See Algorithm."""
+        twin = copy(self)
+        twin._credits = dict(self._credits)
+        return twin
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        at = 0 if self._next >= len(self._servers) else self._next
+        left = left_of(self._servers[at:] + self._servers[:at], excluded)
+        # What one on a slow start has of its turn once it is asked: below a whole one it lets others go first.
+        saved = {index: self._credits[index] + share for index, share in self._shares.items()}
+        grades = {index: (saved.get(index, 1.0) < 1.0, place) for place, index in enumerate(left)}
+        if all(passes for passes, _ in grades.values()):
+            return Weighing(
+                {index: (-saved[index],) for index in left},
+                lambda index: f"has saved {saved[index]:.0%} of a turn (slow start)",
+                "nobody has a whole turn",
+            )
+
+        def words(index: int) -> str:
+            turn = f"{in_order(grades[index][1] + 1)} in turn"
+            share = self._shares.get(index)
+            if share is None:
+                return turn
+            lets = ", lets this one go" if grades[index][0] else ""
+            return f"{turn}, takes {share:.0%} of its turns (slow start){lets}"
+
+        return Weighing(grades, words)

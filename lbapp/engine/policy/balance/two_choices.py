@@ -12,9 +12,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from itertools import accumulate
+from math import inf
 from random import Random
+from typing import Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, left_of, load_words
 
 
 class TwoChoices(Algorithm):
@@ -54,8 +57,22 @@ class TwoChoices(Algorithm):
         if second == first or second >= len(servers):  # rounding
             second = first - 1 if first else 1
         low, high = (first, second) if first < second else (second, first)
-        loads = self._load.in_flight((servers[low], servers[high]))
+        loads = self.load.in_flight((servers[low], servers[high]))
         at_low, at_high = (loads[0] + 1) / weights[low], (loads[1] + 1) / weights[high]
         if at_low == at_high:
             return servers[first]
         return servers[low] if at_low < at_high else servers[high]
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        weights = dict(zip(self._servers, self._weights, strict=True))
+        counts = load.counts
+        left = left_of(self._servers, excluded)
+        if len(left) == 1:
+            return Weighing({left[0]: (0.0,)}, lambda _: "the only one")
+        return Weighing(
+            {index: ((counts[index] + 1) / weights[index] if index in counts else inf,) for index in left},
+            lambda index: load_words(counts[index], weights[index]) if index in counts else "not drawn",
+        )

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from heapq import heapify, heappop, heappush, heapreplace
 from math import lcm
 from random import Random
-from typing import Final
+from typing import Final, Self
 
 from lbapp.engine.policy.balance.base import Algorithm, LoadReader, ServerState
+from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, in_order
 
 # A cycle, in units so small that dividing it by any weight is exact or off by less than 10^-9 of a turn.
 _CYCLE: Final = lcm(*range(1, 17)) * 2**20
@@ -94,3 +96,21 @@ class WeightedRoundRobin(Algorithm):
         for turn in waiting:
             heappush(heap, turn)
         return index
+
+    def _twin(self) -> Self:
+        """See Algorithm."""
+        twin = copy(self)
+        twin._heap = self._heap.copy()
+        return twin
+
+    def _weigh(
+        self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
+    ) -> Weighing:
+        """See Algorithm."""
+        turns = sorted(turn for turn in self._heap if turn[1] not in excluded)
+        places = {index: place for place, (_, index, _) in enumerate(turns)}
+        strides = {index: stride for _, index, stride in turns}
+        return Weighing(
+            {index: (place,) for index, place in places.items()},
+            lambda index: f"{in_order(places[index] + 1)} due, weight {_CYCLE / strides[index]:.3g}",
+        )

@@ -22,9 +22,8 @@ from typing import Any, Final
 
 import anyio
 
-from lbapp.model.decision import Decision
+from lbapp.engine.questions import Asked, Told
 from lbapp.model.entities import Configuration, Server
-from lbapp.model.log_filter import LogFilter
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
 
 _HEADER: Final = struct.Struct("!IB")
@@ -156,132 +155,6 @@ class ReopenLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Observe:
-    """Tell of exchanges as they end, of at most so many a second, until Unobserve. `number` names who looks on."""
-
-    number: int
-    wanted: LogFilter
-    per_second: float
-
-
-@dataclass(frozen=True, slots=True)
-class Unobserve:
-    """Nobody looks on by this number any more."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """From the worker: lines as of the access log's JSON, and how many more there were."""
-
-    number: int
-    lines: tuple[str, ...]
-    skipped: int
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One client's connection that is open. `number` tells it from all others of its worker; times in seconds.
-
-    `state`: handshake, idle, request (its head is coming), queue, connect, headers (waiting for the answer's), body, tunnel.
-    """
-
-    number: int
-    client: str
-    port: int
-    listener: str
-    state: str
-    age_s: float
-    busy_s: float
-    server: str
-    method: bytes
-    target: bytes
-    bytes_out: int
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """One head, or body, that was no HTTP. `who`: client or server; `at_s` in Unix seconds; pool and server as far as it came.
-
-    `offset`: of the byte that was wrong, or of the line (`offset_is`), in the head; -1: it is neither. `excerpt`: escaped, from
-    `excerpt_offset` on.
-    """
-
-    at_s: float
-    who: str
-    client: str
-    port: int
-    listener: str
-    pool: str
-    server: str
-    reason: str
-    offset: int
-    offset_is: str
-    excerpt: str
-    excerpt_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListCaptures:
-    """Tell of the last malformed requests and answers. `number` names the question."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListSessions:
-    """Tell of open connections, of so many at most. `number` names the question."""
-
-    number: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndSession:
-    """Close one connection, whatever it carries."""
-
-    number: int
-    session: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListDecisions:
-    """Tell why servers were chosen lately, of so many decisions at most. `pool`, `client`: empty for any."""
-
-    number: int
-    pool: str
-    client: str
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewDecision:
-    """Tell which server a client would be given now, and why. `client_key`: its packed address.
-
-    `key`: what the pool hashes or remembers it by, where that is not the address.
-    """
-
-    number: int
-    pool: str
-    client_key: bytes
-    key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made."""
-
-    number: int
-    sessions: tuple[Session, ...] = ()
-    connections: int = 0
-    is_done: bool = False
-    captures: tuple[Capture, ...] = ()
-    skipped: int = 0
-    decisions: tuple[Decision, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Drain:
     """Serve what is there, accept nothing new, and leave within `timeout_s`."""
 
@@ -310,15 +183,8 @@ Message = (
     | SendAway
     | CutOff
     | ReopenLog
-    | Observe
-    | Unobserve
-    | Observed
-    | ListSessions
-    | EndSession
-    | ListCaptures
-    | ListDecisions
-    | PreviewDecision
-    | Answer
+    | Asked
+    | Told
     | Drain
     | Serving
 )

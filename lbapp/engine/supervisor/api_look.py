@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
-from lbapp.engine.channel import Capture, Session
+from lbapp.engine.questions import Capture, Session
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.looking import Looking
 from lbapp.engine.wire.access_line import text_of

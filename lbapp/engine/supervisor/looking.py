@@ -16,14 +16,14 @@ from typing import Final
 
 import anyio
 
-from lbapp.engine.channel import (
+from lbapp.engine.channel import Message
+from lbapp.engine.questions import (
     Answer,
     Capture,
     EndSession,
     ListCaptures,
     ListDecisions,
     ListSessions,
-    Message,
     Observe,
     Observed,
     PreviewDecision,

@@ -24,18 +24,17 @@ from typing import Final
 import anyio
 
 from lbapp.engine.channel import (
-    Answer,
     Applied,
     Assignment,
     ChannelClosed,
     ListeningSockets,
     Message,
-    Observed,
     Prepare,
     Prepared,
     Serving,
     channel_pair,
 )
+from lbapp.engine.questions import Answer, Observed
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.supervisor.events import Signal

@@ -11,8 +11,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from lbapp.engine.channel import Capture
 from lbapp.engine.policy.rate import TokenBuckets
+from lbapp.engine.questions import Capture
 from lbapp.engine.wire.excerpt import Place, excerpt, find_place
 from lbapp.engine.wire.heads import BadRequest, BadResponse
 from lbapp.engine.wire.http1 import parse_request_head, parse_response_head

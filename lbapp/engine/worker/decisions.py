@@ -25,7 +25,7 @@ from lbapp.model.hashing import KeyKind
 from lbapp.model.states import AdminState, HealthState
 
 if TYPE_CHECKING:
-    from lbapp.engine.channel import PreviewDecision
+    from lbapp.engine.questions import PreviewDecision
     from lbapp.engine.worker.common import CommonExchange
     from lbapp.engine.worker.downstream import Downstream
     from lbapp.engine.worker.pools import Told, UpstreamPool

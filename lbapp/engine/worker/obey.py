@@ -20,7 +20,6 @@ from anyio.abc import TaskGroup
 
 from lbapp.engine.channel import (
     AddressesChanged,
-    Answer,
     Applied,
     Apply,
     Channel,
@@ -29,20 +28,23 @@ from lbapp.engine.channel import (
     CutOff,
     Discard,
     Drain,
-    EndSession,
-    ListCaptures,
-    ListDecisions,
     ListeningSockets,
-    ListSessions,
     Message,
-    Observe,
     Prepare,
     Prepared,
-    PreviewDecision,
     ReopenLog,
     SendAway,
     ServersChanged,
     TlsChanged,
+)
+from lbapp.engine.questions import (
+    Answer,
+    EndSession,
+    ListCaptures,
+    ListDecisions,
+    Observe,
+    PreviewDecision,
+    Question,
     Unobserve,
 )
 from lbapp.engine.worker import generation, trail
@@ -56,7 +58,6 @@ from lbapp.model.tls import TlsMaterial
 if TYPE_CHECKING:
     from lbapp.engine.worker.run import Worker
 
-Question = ListSessions | EndSession | ListCaptures | ListDecisions | PreviewDecision
 log = logging.getLogger("lbapp.worker")
 
 

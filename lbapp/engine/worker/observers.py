@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from lbapp.engine.channel import Channel, Observe, Observed
+from lbapp.engine.channel import Channel
 from lbapp.engine.policy.log_filter import is_wanted
+from lbapp.engine.questions import Observe, Observed
 from lbapp.engine.wire.access_line import json_line
 from lbapp.model.exchange_record import ExchangeRecord
 

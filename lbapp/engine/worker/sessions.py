@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lbapp.engine.channel import Session
+from lbapp.engine.questions import Session
 from lbapp.engine.worker.client_text import client_of
 from lbapp.engine.worker.queueing import Waiter
 from lbapp.engine.worker.reactor import Aborted

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from lbapp.engine.channel import Answer, ListDecisions, PreviewDecision
+from lbapp.engine.questions import Answer, ListDecisions, PreviewDecision
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.forwarding import client_key
 from lbapp.engine.worker.decisions import Decisions

@@ -165,6 +165,19 @@ async def test_address_of_another_is_one_clear_sentence_but_a_successor_may_shar
             tasks.cancel_scope.cancel()
 
 
+async def test_address_that_somebody_takes_before_a_successor_listens_ends_no_engine(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port, bind = MetricsPort(), Bind("127.0.0.1", free_port())
+    port.take(bind, port.prepare(bind, is_successor=True))
+    with socket.create_server((bind.host, bind.port)):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(port.run, Source())
+            await until(lambda: "metrics are not served" in caplog.text, "the line that says so")
+            tasks.cancel_scope.cancel()
+    port.close()
+
+
 def test_address_that_others_reach_is_a_warning() -> None:
     assert not metrics_warnings(None)
     for host in ("127.0.0.1", "::1", "localhost"):

@@ -33,10 +33,11 @@ from lbapp.engine.supervisor.http_server import HttpServer
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, render
 from lbapp.engine.supervisor.sockets import refusal
 from lbapp.model.entities import Bind
-from lbapp.model.limits import EXPOSITION_AGE_MAX_S, METRICS_CONNECTION_S, METRICS_CONNECTIONS_MAX
+from lbapp.model.limits import EXPOSITION_AGE_MAX_S, LISTEN_BACKLOG, METRICS_CONNECTION_S, METRICS_CONNECTIONS_MAX
 
 _RESET: Final = struct.pack("ii", 1, 0)
 _CLOSE: Final = {"Connection": "close"}
+_log: Final = logging.getLogger("lbapp")
 _quiet_log: Final = logging.getLogger("lbapp.metrics")
 _quiet_log.setLevel(logging.ERROR)  # what a scraper gets wrong is no line of the engine's log, or it could fill it
 
@@ -51,9 +52,9 @@ class MetricsPort:
         self._changed = Signal()
 
     def prepare(self, bind: Bind | None, *, is_successor: bool = False) -> socket.socket | None:
-        """Open an address that is not open yet, not listening so far; None: there is nothing to open. Raises StartError.
+        """Open an address that is not open yet; None: there is nothing to open. Raises StartError.
 
-        `is_successor`: the engine before may still have it.
+        `is_successor`: the engine before may still have it, and gets all who come until `run`.
         """
         if bind is None or bind == self.bind:
             return None
@@ -67,6 +68,8 @@ class MetricsPort:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             try:
                 opened.bind(address)
+                if not is_successor:
+                    opened.listen(LISTEN_BACKLOG)
             except OSError:
                 opened.close()
                 raise
@@ -94,7 +97,7 @@ class MetricsPort:
                     self._server = None
                 if self._socket is not None:
                     self._server = HttpServer(app, ScraperProtocol)
-                    tasks.start_soon(self._server.serve_at, self._socket.dup())
+                    tasks.start_soon(_serve, self._server, self._socket.dup())
                 await self._changed.wait()
 
     def close(self) -> None:
@@ -158,6 +161,14 @@ class ScraperProtocol(H11Protocol):
         super().connection_lost(exc)
         if self._overdue is not None:
             self._overdue.cancel()
+
+
+async def _serve(server: HttpServer, opened: socket.socket) -> None:
+    try:
+        await server.serve_at(opened)
+    except OSError as error:  # somebody else came to listen there just before: no reason to end an engine
+        _log.error("the metrics are not served at %s: %s", opened.getsockname(), error.strerror)
+        opened.close()
 
 
 def metrics_warnings(bind: Bind | None) -> list[str]:

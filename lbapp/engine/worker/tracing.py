@@ -9,6 +9,7 @@ begun anew no tracestate goes on, as it belongs to another.
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +49,7 @@ class Tracer:
         head.trace = (request_id, trace_id)
 
     def _request_id(self, head: RequestHead, is_believed: bool) -> bytes:
-        found = _request_id_lines.findall(head.fields)
+        found = _lines(_request_id_lines, b"x-request-id:", head.fields)
         if len(found) == 1 and is_believed and is_request_id(value := _value(found[0])):
             return value
         made = b"%032x" % self._random.getrandbits(128)
@@ -57,14 +58,16 @@ class Tracer:
         return made
 
     def _trace_id(self, head: RequestHead, is_believed: bool) -> bytes:
-        found = _traceparent_lines.findall(head.fields)
+        found = _lines(_traceparent_lines, b"traceparent:", head.fields)
         came = _value(found[0]) if len(found) == 1 else b""
         goes_on = parse_traceparent(came) if is_believed else None
         if goes_on is not None and goes_on.value == came:
             return goes_on.trace_id
         kept = _traceparent_lines.sub(b"", head.fields) if found else head.fields
         if goes_on is None:
-            kept, goes_on = _tracestate_lines.sub(b"", kept), new_traceparent(self._random.getrandbits(192))
+            goes_on = new_traceparent(self._random.getrandbits(192))
+            if _lines(_tracestate_lines, b"tracestate:", kept):
+                kept = _tracestate_lines.sub(b"", kept)
         head.fields = b"%btraceparent: %b\r\n" % (kept, goes_on.value)
         return goes_on.trace_id
 
@@ -72,6 +75,11 @@ class Tracer:
 def answer_rules(listener: Listener) -> HeaderRules:
     """Return what the answers of a listener get of it, before all other rules."""
     return HeaderRules(set=((_REQUEST_ID, "{request_id}"),)) if listener.tracing.answer else NO_RULES
+
+
+def _lines(lines: re.Pattern[bytes], start: bytes, fields: bytes) -> list[bytes]:
+    """Return the whole lines that match; the expression is asked only where there may be one, as most requests have none."""
+    return lines.findall(fields) if start in fields.lower() else []
 
 
 def _value(line: bytes) -> bytes:

@@ -104,6 +104,7 @@ DECLARATIONS = {
     "lbapp/control/decisions.py",
     "lbapp/control/looking.py",
     "lbapp/control/messages.py",
+    "lbapp/engine/questions.py",
     "lbapp/model/access_log.py",
     "lbapp/model/decision.py",
     "lbapp/model/capacity.py",

@@ -17,6 +17,7 @@ from lbapp import __version__
 from lbapp.cli.change import drain, maint, ready, weight
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
+from lbapp.cli.latency import latency
 from lbapp.cli.log import log, sessions
 from lbapp.cli.look import events, status
 from lbapp.cli.members import add, remove
@@ -90,8 +91,8 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, log, sessions, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff, save,
-    reload, confirm, rollback, history, persistence, upgrade, stop, check,
+    status, latency, events, log, sessions, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff,
+    save, reload, confirm, rollback, history, persistence, upgrade, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

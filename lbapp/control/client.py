@@ -39,6 +39,7 @@ from lbapp.control.changes import (
     UpgradeDone,
     UpgradeRequest,
 )
+from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import LogLine, Sessions, Skipped
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -196,6 +197,11 @@ class ControlClient:
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
         return self._lines("/v1/log", query, None)
+
+    def latency(self, window_s: float, pool: str | None) -> LatencyReport:
+        """Return percentiles over the last 10, 60 or 300 seconds. Raises RequestRefused, EngineUnreachable."""
+        query = {"window": f"{window_s:g}"} | ({} if pool is None else {"pool": pool})
+        return cast(LatencyReport, self._call("GET", "/v1/latency", params=query))
 
     def sessions(self, limit: int) -> Sessions:
         """Return the connections of clients. Raises EngineUnreachable."""

@@ -64,6 +64,7 @@ TESTED_BY = {
     "lbapp/engine/worker/pools.py": "tests/engine/worker/test_upstream.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_tunnels.py",
+    "lbapp/cli/latency.py": "tests/system/test_latency.py",
     "lbapp/cli/log.py": "tests/system/test_looking.py",
     "lbapp/engine/supervisor/looking.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/client_text.py": "tests/engine/worker/test_trail.py",
@@ -99,6 +100,7 @@ TESTED_BY = {
 # Names and types only: nothing that a test could show.
 DECLARATIONS = {
     "lbapp/control/changes.py",
+    "lbapp/control/latency.py",
     "lbapp/control/looking.py",
     "lbapp/control/messages.py",
     "lbapp/model/access_log.py",

@@ -20,7 +20,7 @@ from lbapp.model.tls import HandshakeEnd
 
 @dataclass(frozen=True, slots=True)
 class ListenerTotals:
-    """One listener over all slots. `total` is a histogram sum (see `histogram.percentiles`)."""
+    """One listener over all slots. `queue` and what stands behind are histogram sums (see `histogram.percentiles`)."""
 
     connections: int
     connections_total: int
@@ -33,12 +33,15 @@ class ListenerTotals:
     outcomes: tuple[int, ...]
     handshakes: tuple[int, ...]  # of TLS, by HandshakeEnd
     resumed: int
+    queue: int
+    connect: int
+    first_byte: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTotals:
-    """One server over all slots. `connect`, `first_byte` and `total` are histogram sums."""
+    """One server over all slots. `queue` and what stands behind are histogram sums."""
 
     connections: int
     connections_total: int
@@ -51,6 +54,7 @@ class ServerTotals:
     responses: tuple[int, ...]
     failures: tuple[int, ...]
     outcomes: tuple[int, ...]
+    queue: int
     connect: int
     first_byte: int
     total: int
@@ -62,6 +66,10 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
     bases = [layout.listener(slot, listener) for slot in range(layout.slots)]
     row = _added(segment, bases, at.LISTENER_TOTAL)
     outcomes = tuple(row[at.LISTENER_OUTCOMES : at.LISTENER_OUTCOMES + len(Outcome)])
+
+    def added_histogram(offset: int) -> int:
+        return histogram.add(segment.histogram(base + offset) for base in bases)
+
     return ListenerTotals(
         connections=row[at.LISTENER_CONNECTIONS],
         connections_total=row[at.LISTENER_CONNECTIONS_TOTAL],
@@ -74,7 +82,10 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
         outcomes=outcomes,
         handshakes=tuple(row[at.LISTENER_HANDSHAKES : at.LISTENER_HANDSHAKES + len(HandshakeEnd)]),
         resumed=row[at.LISTENER_RESUMED],
-        total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
+        queue=added_histogram(at.LISTENER_QUEUE),
+        connect=added_histogram(at.LISTENER_CONNECT),
+        first_byte=added_histogram(at.LISTENER_FIRST_BYTE),
+        total=added_histogram(at.LISTENER_TOTAL),
     )
 
 
@@ -174,6 +185,7 @@ def server_totals(segment: Segment, server: int) -> ServerTotals:
         responses=tuple(row[at.SERVER_RESPONSES : at.SERVER_RESPONSES + 5]),
         failures=tuple(row[at.SERVER_FAILURES : at.SERVER_FAILURES + len(FailureKind)]),
         outcomes=outcomes,
+        queue=added_histogram(at.SERVER_QUEUE),
         connect=added_histogram(at.SERVER_CONNECT),
         first_byte=added_histogram(at.SERVER_FIRST_BYTE),
         total=added_histogram(at.SERVER_TOTAL),

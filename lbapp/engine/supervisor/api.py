@@ -28,6 +28,7 @@ from starlette.routing import Route
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_look import LookApi
+from lbapp.engine.supervisor.api_past import PastApi
 from lbapp.engine.supervisor.bodies import read_how, read_new_server, read_number
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
@@ -101,6 +102,7 @@ class Api:
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
+            *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
         ]
         app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})

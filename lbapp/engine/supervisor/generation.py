@@ -38,6 +38,7 @@ from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.windows import Windows
 from lbapp.engine.supervisor.workers import Served, Workers
 from lbapp.model.errors import RequestRefused
 
@@ -88,6 +89,7 @@ class Generation:
         self.discovery = Discovery(running, self.states, events, self.resolver)
         self.drains = Drains(running.segment, self.states, events, lasting.tell)
         self.history = History(running.segment, running.rows)
+        self.windows = Windows(running, self.states, self.history)
         self.overload = OverloadWatch(running, events)
         self.pools = PoolWatch(running, self.states, events)
         self.clients = Clients(running, events)
@@ -147,6 +149,7 @@ class Generation:
         self.states.take_over(former.states)
         self.drains.take_over(former.drains)
         self.history.take_over(former.history)
+        self.windows.take_over(former.windows)
         self.overload.take_over(former.overload)
         self.pools.take_over(former.pools)
         self.clients.take_over(former.clients)
@@ -171,6 +174,7 @@ class Generation:
                     tasks.start_soon(self.overload.run)
                     tasks.start_soon(self.pools.run)
                     tasks.start_soon(self.history.peaks.run)
+                    tasks.start_soon(self.windows.run)
                     for finder in (self.resolver, self.discovery, self.certificates):
                         tasks.start_soon(finder.run, tell)
                     await anyio.sleep_forever()

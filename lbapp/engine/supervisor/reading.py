@@ -227,7 +227,8 @@ class StatusReader:
 
     def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
         servers = [of_server(reading.servers[row]) for row in self._rows_of(pool)]
-        return of_pool(servers, reading.pools[self.running.rows.pools[pool.name]])
+        row = self.running.rows.pools[pool.name]
+        return of_pool(servers, reading.pools[row], reading.queue_waits[row])
 
     def _rows_of(self, pool: Pool) -> Sequence[int]:
         """Return every row that may be one of the pool's, so that totals never go back when a server goes."""

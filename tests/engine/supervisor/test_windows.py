@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
+import pytest
+
 from lbapp.control.latency import LatencyReport
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events
@@ -17,6 +19,8 @@ from lbapp.model.entities import Server
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import Outcome
 from tests.engine.supervisor.support import Parts, configured, parts
+
+pytestmark = pytest.mark.anyio
 
 
 @contextmanager

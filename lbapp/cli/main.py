@@ -21,9 +21,10 @@ from lbapp.cli.latency import latency
 from lbapp.cli.log import log, sessions
 from lbapp.cli.look import events, status
 from lbapp.cli.members import add, remove
+from lbapp.cli.past import history
 from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
-from lbapp.cli.reload import confirm, history, reload, rollback
+from lbapp.cli.reload import configurations, confirm, reload, rollback
 from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
@@ -92,7 +93,7 @@ def demo(headless: bool, duration: float | None) -> None:
 
 for command in (
     status, latency, events, log, sessions, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo, diff,
-    save, reload, confirm, rollback, history, persistence, upgrade, stop, check,
+    save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop, check,
 ):  # fmt: skip
     cli.add_command(command)
 

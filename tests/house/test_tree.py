@@ -103,6 +103,7 @@ DECLARATIONS = {
     "lbapp/control/latency.py",
     "lbapp/control/looking.py",
     "lbapp/control/messages.py",
+    "lbapp/control/past.py",
     "lbapp/model/access_log.py",
     "lbapp/model/capacity.py",
     "lbapp/model/journal.py",

@@ -26,6 +26,7 @@ from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.life import Life
@@ -34,6 +35,7 @@ from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.persistence import Clients
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.recording import Recording
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening
@@ -51,6 +53,7 @@ class Lasting:
     events: Events
     journal: Journal
     listening: Listening
+    keeper: HistoryKeeper
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     is_given_away: bool = False  # to another engine
@@ -117,6 +120,8 @@ class Generation:
             self.certificates,
             lambda: lasting.applied,
         )
+        self.keeper = lasting.keeper
+        self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
         self._scope = anyio.CancelScope()
         self._has_ended = anyio.Event()
@@ -155,6 +160,7 @@ class Generation:
         self.clients.take_over(former.clients)
         self.certificates.take_over(former.certificates)
         self.reader.take_over(former.reader)
+        self.recording.take_over(former.recording)
 
     def tell_what_is_new(self) -> None:
         """Tell workers what was found while they got ready for this generation."""
@@ -175,6 +181,7 @@ class Generation:
                     tasks.start_soon(self.pools.run)
                     tasks.start_soon(self.history.peaks.run)
                     tasks.start_soon(self.windows.run)
+                    tasks.start_soon(self.recording.run)
                     for finder in (self.resolver, self.discovery, self.certificates):
                         tasks.start_soon(finder.run, tell)
                     await anyio.sleep_forever()

@@ -34,6 +34,7 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line
+from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
@@ -110,7 +111,8 @@ class Engine:
         self.event_log = EventLog(path_in(state_dir, "events", running.path))
         events = Events(earlier=self.event_log.read())
         journal = Journal(path_in(state_dir, "journal", running.path))
-        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening)
+        keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
+        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening, keeper)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -140,6 +142,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
             tasks.start_soon(self.event_log.run, self.lasting.events)
+            tasks.start_soon(self.lasting.keeper.run)
             try:
                 if await self._start(tasks, line, known):
                     await self.lasting.life.stop_asked()
@@ -147,6 +150,8 @@ class Engine:
             except StartError as error:
                 failure = error
             tasks.cancel_scope.cancel()
+        self.generation.recording.end()
+        self.lasting.keeper.finish()
         self.event_log.write(self.lasting.events.after(0))
         self.lasting.journal.close()
         if failure:

@@ -58,6 +58,7 @@ class Upgrades:
             except HandoverFailed as error:
                 await anyio.to_thread.run_sync(_end, process)
                 self._event_log.go_on()
+                self._lasting.keeper.go_on()
                 await anyio.to_thread.run_sync(self._lasting.journal.open)
                 raise self._failed(str(error)) from error
             finally:
@@ -77,6 +78,7 @@ class Upgrades:
         sockets = {**self._lasting.listening.named(), CONTROL: self._control.socket.fileno()}
         await anyio.to_thread.run_sync(line.give, sockets)
         await anyio.to_thread.run_sync(line.hear, "ready")
+        await self._lasting.keeper.pause()
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
         servers = {state.server.id: known_of(state) for state in self._generation().states.by_id.values()}

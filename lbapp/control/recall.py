@@ -65,9 +65,12 @@ class Past:
         return self._tables.get(number)
 
     def known(self, at: float, payload: bytes) -> _Known | None:
-        """Return a moment with its table; None where the table is not kept any more."""
-        moment = decode_moment(payload)
-        table = self.table(moment.table)
+        """Return a moment with its table; None where the table is not kept any more, or one of them is none."""
+        try:
+            moment = decode_moment(payload)
+            table = self.table(moment.table)
+        except ValueError:
+            return None
         return None if table is None else _Known(at, moment, table)
 
 

@@ -23,6 +23,7 @@ SUB_BUCKETS: Final = 16
 BUCKETS: Final = 464
 VALUE_US_MAX: Final = (1 << 32) - 1
 HISTOGRAM_BYTES: Final = BUCKETS * 8
+_EMPTY: Final = bytes(HISTOGRAM_BYTES)
 _WIDTHS: Final = (("B", 8), ("H", 16), ("I", 32), ("Q", 64))  # codes of array, and the bits that each has
 
 
@@ -47,7 +48,8 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
 
 def add(histograms: Iterable[bytes | memoryview]) -> int:
     """Return the sum of whole histograms as one big integer (see `counts`)."""
-    return sum(int.from_bytes(histogram, "little") for histogram in histograms)
+    # Many are empty: those of slots without a worker, of phases that a server does not have. To see that costs a tenth.
+    return sum(int.from_bytes(data, "little") for each in histograms if (data := bytes(each)) != _EMPTY)
 
 
 def counts(total: int) -> Sequence[int]:

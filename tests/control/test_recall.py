@@ -101,6 +101,12 @@ def test_moment_whose_table_is_gone_is_passed_over() -> None:
         course(past, APP_S1, (0.0, 1000.0), 60)
 
 
+def test_moment_that_is_none_is_passed_over() -> None:
+    past = hour()
+    past.add(Ring.SECONDS, [Frame(FrameKind.MOMENT, 0, 201.0, b"damaged", 0)])
+    assert [each["at"] for each in course(past, APP_S1, (199.0, 1000.0), 1)["points"]] == [200.0]
+
+
 def test_server_that_was_not_there_has_no_points_then() -> None:
     past = hour()
     put(past, Ring.SECONDS, 201.0, 1.0, {}, Table(("web",), ("app",), TABLE.servers[1:2]))

@@ -29,7 +29,8 @@ from lbapp.engine.supervisor.peaks import PeakWatch
 from lbapp.engine.supervisor.running import used
 from lbapp.model.limits import RATE_WINDOW_S
 
-STEP_S: Final = 2.0  # between two readings that are kept
+STEP_S: Final = 2.0  # between two readings that are kept ...
+FRESH_S: Final = 1.1  # ... each of which may be so old: one is read every second for the history
 T = TypeVar("T")
 
 
@@ -108,7 +109,8 @@ class History:
         """Read everything."""
         at_s, listeners, pools = time.monotonic(), self._listeners.read(), self._pools.read()
         unserved, waits = tuple(pool[0] for pool in pools), tuple(pool[1] for pool in pools)
-        return Reading(at_s, listeners, unserved, waits, self._servers.read())
+        self._latest = Reading(at_s, listeners, unserved, waits, self._servers.read())
+        return self._latest
 
     def earlier(self) -> Reading:
         """Return the reading that rates are counted from: about RATE_WINDOW_S old, or the engine's first."""
@@ -118,7 +120,10 @@ class History:
         """Keep a reading every STEP_S, until cancelled."""
         while True:
             await anyio.sleep(STEP_S)
-            self._kept.append(self.now())
+            is_fresh = (
+                time.monotonic() - self._latest.at_s < FRESH_S
+            )  # with very many servers another one has its price
+            self._kept.append(self._latest if is_fresh else self.now())
 
 
 def as_long_as(now: Reading, before: Reading) -> Reading:

@@ -241,7 +241,7 @@ class ConfigurationsKept(TypedDict):
 class UpgradeRequest(TypedDict):
     """`POST /v1/upgrade`.
 
-    Answers with UpgradeDone when the next engine serves; 409 upgrade_failed: this one goes on as it was.
+    Answers with UpgradeDone when the next engine serves; 409 upgrade_failed: this one goes on as it was; 409 cannot_upgrade.
     """
 
     reason: NotRequired[str]

@@ -50,9 +50,9 @@ class Rows:
 class Assignment:
     """All that a worker needs to serve, and its first message.
 
-    `listening` has the key and the listener of each listening socket. With the first message come their descriptors, in the
-    same order, behind that of the scoreboard. `addresses` maps a server's row to where it can be reached; a server without
-    an entry could not be resolved. `discovered`: by pool and row, the servers of pools that are discovered.
+    `listening` has the name and the listener of each listening socket that it accepts from. With the first message come their
+    descriptors, in the same order, behind that of the scoreboard. `addresses` maps a server's row to where it can be reached; a
+    server without an entry could not be resolved. `discovered`: by pool and row, the servers of pools that are discovered.
     """
 
     slot: int
@@ -75,7 +75,7 @@ class ListeningSockets:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Get ready for another generation, and change nothing yet. `opened`: the keys of the sockets that come with it."""
+    """Get ready for another generation, and change nothing yet. `opened`: the names of the sockets that come with it."""
 
     assignment: Assignment
     opened: tuple[str, ...] = ()

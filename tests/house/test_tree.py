@@ -48,8 +48,6 @@ TESTED_BY = {
     "lbapp/engine/supervisor/node_drain.py": "tests/system/test_drains.py",
     "lbapp/control/wording.py": "tests/tui/test_wording.py",
     "lbapp/cli/upgrade.py": "tests/system/test_upgrade.py",
-    "lbapp/engine/supervisor/handover.py": "tests/system/test_upgrade.py",
-    "lbapp/engine/supervisor/inherited.py": "tests/system/test_upgrade.py",
     "lbapp/engine/supervisor/upgrade.py": "tests/system/test_upgrade.py",
     "lbapp/engine/supervisor/server_state.py": "tests/engine/supervisor/test_state.py",
     "lbapp/engine/worker/generation.py": "tests/system/test_reload.py",

@@ -19,7 +19,6 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -72,7 +71,7 @@ class Api:
     generation: Generation
     reloads: Reloads
     upgrades: Upgrades
-    leave: Callable[[], None]  # for another engine, once that has been answered
+    leave: Callable[[], None]  # for another engine, which serves
     faults: int = 0
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
@@ -236,7 +235,8 @@ class Api:
     async def _upgrade(self, request: Request) -> Response:
         how = read_how(await _json_body(request), _actor(request), ("reason",))
         done = await self.upgrades.upgrade(how.actor, how.reason)
-        return JSONResponse(done, background=BackgroundTask(self.leave))
+        self.leave()  # whether or not anybody is there any more to be answered
+        return JSONResponse(done)
 
     async def _configurations(self, _request: Request) -> Response:
         return JSONResponse({"configurations": [self._kept(each) for each in self.reloads.history()]})

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from random import Random
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -62,6 +64,23 @@ class Checks:
                     before.probes,
                     before.fast_left,
                 )
+
+    def known_of(self, state: ServerState) -> dict[str, Any]:
+        """Return what the probes of a server add up to, for the engine that comes after this one."""
+        found = self._targets.of(state)
+        record = HealthRecord() if found is None else found[1].record
+        return {"streak": record.streak, "last_was_success": record.last_was_success}
+
+    def know(self, state: ServerState, known: Mapping[str, Any]) -> None:
+        """Go on with what an engine before, maybe of another version, has found by its probes, so that thresholds hold."""
+        found = self._targets.of(state)
+        if found is None:
+            return
+        streak, last = known.get("streak"), known.get("last_was_success")
+        if isinstance(streak, int) and streak > 0 and isinstance(last, bool):
+            found[1].record = HealthRecord(state.checked, streak, last)
+        else:
+            found[1].record = HealthRecord(state.checked)
 
     # -- what traffic tells ------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import OWN_USER, Access, Role, groups_of
-from lbapp.engine.supervisor.sockets import open_unix, remove_if_ours
+from lbapp.engine.supervisor.unix_files import open_unix, remove_if_ours
 from lbapp.model.errors import StartError
 from lbapp.model.limits import CONTROL_CONNECTIONS_MAX, CONTROL_REQUEST_TIMEOUT_S, CONTROL_STRANGERS_MAX
 

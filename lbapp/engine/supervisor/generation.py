@@ -10,8 +10,9 @@ and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
@@ -25,6 +26,7 @@ from lbapp.engine.supervisor.configurations import Kept
 from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
@@ -38,6 +40,7 @@ from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.recording import Recording
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.server_state import know, known_of
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.windows import Windows
@@ -53,6 +56,7 @@ class Lasting:
     events: Events
     journal: Journal
     listening: Listening
+    fd_store: FdStore
     keeper: HistoryKeeper
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
@@ -123,6 +127,7 @@ class Generation:
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self._known: dict[str, dict[str, Any]] = {}  # by an engine before, of servers that checks have found it of
         self._scope = anyio.CancelScope()
         self._has_ended = anyio.Event()
 
@@ -134,12 +139,26 @@ class Generation:
         await self.resolver.resolve(only_due=True)
         await self.discovery.ask_all()
 
+    def know(self, known: Mapping[str, Any]) -> None:
+        """Take over what an engine before has found of the servers, by name. To be called before `begin`."""
+        for name, state in self.states.by_id.items():
+            entry = known.get(name)
+            if isinstance(entry, dict) and know(state, entry):
+                self._known[name] = entry
+
+    def known(self) -> dict[str, Any]:
+        """Return what is known of the servers, by name, for the engine that comes after this one."""
+        states = self.states.by_id
+        return {name: {**known_of(state), **self.checks.known_of(state)} for name, state in states.items()}
+
     def begin(self, former: Generation | None = None) -> None:
         """Let workers see the states of the servers, from where a generation before, that has stopped, has left them."""
         if former is not None:
             self._take_over(former)
         self.states.publish()
         self.checks = Checks(self.states, self.resolver, tls=self.certificates.to_server)
+        for name, entry in self._known.items():
+            self.checks.know(self.states.by_id[name], entry)
         self.passive = Passive(self.running, self.states, self.checks)
         self.agents = Agents(self.states, self.resolver, self._lasting.events)
         self.discovery.checks, self.discovery.drains, self.discovery.intents = self.checks, self.drains, self.intents

@@ -329,6 +329,9 @@ class Reloads:
         with anyio.CancelScope(shield=True):
             await former.stop()
             listening.take(prepared.listeners, opened)
+            await anyio.to_thread.run_sync(
+                lasting.fd_store.update
+            )  # before workers close what no listener has any more
             generation.begin(former)
             await workers.apply(generation.served, opened)
             generation.tell_what_is_new()

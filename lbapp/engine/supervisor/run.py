@@ -32,10 +32,11 @@ from lbapp.engine.supervisor.control_socket import ControlServer, ControlSocket
 from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
+from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.generation import Generation, Lasting
-from lbapp.engine.supervisor.handover import HandoverFailed, Line
+from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
-from lbapp.engine.supervisor.inherited import CONTROL, Inherited, store
+from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
@@ -44,7 +45,6 @@ from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import know
 from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.engine.supervisor.workers import Workers
@@ -99,6 +99,13 @@ def _take_over(line: Line | None) -> tuple[Inherited, dict[str, Any]]:
     return inherited, dict(line.hear("yours").get("servers", {}))
 
 
+def _take_the_place(line: Line) -> None:
+    """Return when the place of the engine before is ours. Raises HandoverFailed when that one keeps it."""
+    with contextlib.suppress(OtherGone):  # if it has gone meanwhile, this one is all there is
+        line.say("serving", version=__version__)
+        line.hear("go")
+
+
 class Engine:
     """The parts of one supervisor, wired together."""
 
@@ -111,8 +118,12 @@ class Engine:
         self.event_log = EventLog(path_in(state_dir, "events", running.path))
         events = Events(earlier=self.event_log.read())
         journal = Journal(path_in(state_dir, "journal", running.path))
+        fd_store = FdStore(
+            lambda: {**listening.to_be_kept(), CONTROL: control.socket.fileno()}, listening.inherited.before
+        )
+        life = Life(running.configuration.limits.stop_timeout_s)
         keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
-        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening, keeper)
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -137,8 +148,8 @@ class Engine:
             self.lasting.events.add(kind, "node", message)
 
     async def run(self, line: Line | None, known: dict[str, Any]) -> None:
-        """Live. Raises StartError when the workers do not come up."""
-        failure: StartError | None = None
+        """Live. Raises StartError when the workers do not come up, HandoverFailed when the engine before keeps its place."""
+        failure: StartError | HandoverFailed | None = None
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
             tasks.start_soon(self.event_log.run, self.lasting.events)
@@ -147,7 +158,7 @@ class Engine:
                 if await self._start(tasks, line, known):
                     await self.lasting.life.stop_asked()
                     await self._drain(tasks)
-            except StartError as error:
+            except (StartError, HandoverFailed) as error:
                 failure = error
             tasks.cancel_scope.cancel()
         self.generation.recording.end()
@@ -159,7 +170,7 @@ class Engine:
         _log.info("stopped after %.1f s", time.time() - self.started_at)
 
     async def _start(self, tasks: anyio.abc.TaskGroup, line: Line | None, known: dict[str, Any]) -> bool:
-        """Start everything; say whether it serves (not when a stop came first). Raises StartError."""
+        """Start everything; say whether it serves (not when a stop came first). Raises StartError, HandoverFailed."""
         has_started = False
         generation, life = self.generation, self.lasting.life
         async with anyio.create_task_group() as starting:
@@ -167,10 +178,9 @@ class Engine:
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
             generation.intents.restore()
-            for name in known.keys() & generation.states.by_id.keys():
-                know(generation.states.by_id[name], known[name])
+            generation.know(known)
             generation.begin()
-            failure = await self._start_workers(tasks)
+            failure = await self._start_workers(tasks, line)
             has_started = failure is None
             starting.cancel_scope.cancel()
         if not has_started:
@@ -183,14 +193,13 @@ class Engine:
             tasks.start_soon(part)
         life.phase = "serving"
         if line is not None:
-            with contextlib.suppress(HandoverFailed):  # if it has gone meanwhile, this one is all there is
-                await anyio.to_thread.run_sync(lambda: line.say("serving", version=__version__))
             message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
             self.lasting.events.add("node_took_over", "node", message)
         self.control.take_over()
         self.lasting.listening.take_over()
-        notify("READY=1")
-        store({CONTROL: self.control.socket.fileno()})
+        await anyio.to_thread.run_sync(self.lasting.fd_store.update)
+        # The engine before has said whom it has given its place to, unless it was killed in that moment.
+        await anyio.to_thread.run_sync(notify, "READY=1" if line is None else f"READY=1\nMAINPID={os.getpid()}")
         self._say_serving()
         return True
 
@@ -201,10 +210,12 @@ class Engine:
         self.api.serve(generation)
         tasks.start_soon(generation.run)
 
-    async def _start_workers(self, tasks: anyio.abc.TaskGroup) -> StartError | None:
+    async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:
         try:
             await self.workers.start(tasks)
-        except StartError as error:
+            if line is not None:
+                await anyio.to_thread.run_sync(_take_the_place, line, abandon_on_cancel=True)
+        except (StartError, HandoverFailed) as error:
             return error
         return None
 
@@ -223,10 +234,11 @@ class Engine:
         async with self.lasting.changing:  # a reload under way ends first, and no other begins
             timeout_s = life.timeout_s
             life.phase = "draining"
-            notify("STOPPING=1")
+            await anyio.to_thread.run_sync(notify, "STOPPING=1")
             events.add("node_draining", "node", f"serving what is there for at most {timeout_s:g} s, then leaving")
             self.generation.states.changed.fire()
             tasks.start_soon(self._kill_when_told)
+            await anyio.to_thread.run_sync(self.lasting.fd_store.let_go)  # or clients would wait where nobody accepts
             # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
             self.lasting.listening.close()
         await self.workers.stop(timeout_s)

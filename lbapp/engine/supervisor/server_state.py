@@ -6,9 +6,10 @@ Invariant: an agent's word is kept beside the operator's wish and the checks' fi
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from lbapp.control.messages import Actor, ProbeStatus
@@ -165,23 +166,44 @@ class ServerState:
         return HealthState.DOWN if is_to_be_checked and self.health is HealthState.UNKNOWN else self.health
 
 
-_KNOWN = ("checked_reason", "health_reason", "health_since", "because", "probe", "is_not_found")
+_KNOWN: Final = ("checked_reason", "health_since", "because", "probe", "is_not_found")
 
 
 def known_of(state: ServerState) -> dict[str, Any]:
-    """Return what checks have found of a server, for the engine that comes after this one."""
+    """Return what checks have found of a server, and what its agent says, for the engine that comes after this one."""
     found: dict[str, Any] = {name: getattr(state, name) for name in _KNOWN}
-    return {**found, "address": state.server.address, "health": state.health.name, "checked": state.checked.name}
+    return {
+        **found,
+        "address": state.server.address,
+        "checked": state.checked.name,
+        "wish": asdict(state.wish),
+        "agent": asdict(state.agent),
+    }
 
 
-def know(state: ServerState, known: Mapping[str, Any]) -> None:
-    """Take over what an engine before, maybe of another version, has found of a server, if it is in the same place."""
-    if known.get("address") != state.server.address or state.pool.health_check.type is CheckType.NONE:
-        return
-    try:
-        state.health, state.checked = HealthState[known["health"]], HealthState[known["checked"]]
-    except (KeyError, TypeError):
-        return
-    for name in _KNOWN:
-        if name in known:
-            setattr(state, name, known[name])
+def know(state: ServerState, known: Mapping[str, Any]) -> bool:
+    """Take over what an engine before, maybe of another version, has found of a server, if it is in the same place.
+
+    Say whether what its checks have found was taken over.
+    """
+    if known.get("address") != state.server.address:
+        return False
+    if state.pool.health_check.agent is not None:
+        with contextlib.suppress(TypeError, KeyError):  # of a version that has other words
+            state.wish, state.agent = Wish(**known["wish"]), AgentSaid(**known["agent"])
+    is_checked = state.pool.health_check.type is not CheckType.NONE and known.get("checked") in HealthState.__members__
+    if is_checked:
+        state.checked = HealthState[known["checked"]]
+        for name in _KNOWN:
+            if name in known:
+                setattr(state, name, known[name])
+    state.health, state.health_reason = state.checked, state.checked_reason
+    if state.wish.down:
+        state.health, state.health_reason = HealthState.DOWN, said_by_agent(state.wish)
+        state.health_since = known.get("health_since", state.health_since)
+    return is_checked
+
+
+def said_by_agent(wish: Wish) -> str:
+    """Return why a server is down whose agent says so."""
+    return f"its agent says {wish.down}"

@@ -1,35 +1,33 @@
 """Every socket that clients connect to.
 
-Responsible for opening all of them before the first worker starts, one SO_REUSEPORT socket per (address,
-worker) for TCP and one shared socket per Unix path, and for saying in one sentence why one cannot be opened.
-Knows nothing of workers or requests.
+Responsible for opening all of them before the first worker starts, one SO_REUSEPORT socket per (address, worker) for TCP and one
+shared socket per Unix path, for which worker accepts from which, and for saying in one sentence why one cannot be opened. Knows
+nothing of workers or requests.
 
-A Unix listener's file gets the mode and the owner that the configuration names: by default its own user and group may connect.
-A file left behind by a dead process is replaced; one that somebody answers on is not.
-
-Invariants: all sockets are open or none is; the supervisor keeps each open for as long as it lives, so the
-clients queued at a dead worker's socket are served by its successor.
+Invariants: all sockets are open or none is; the supervisor keeps each open for as long as it lives, so the clients queued at a
+dead worker's socket are served by its successor; every socket has a worker that accepts from it, also when an engine before had
+more workers.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import os
+import itertools
 import resource
-import shutil
 import socket
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lbapp.engine import socket_options
-from lbapp.engine.supervisor.inherited import Inherited, forget, name_of, store
+from lbapp.engine.supervisor.inherited import Inherited, address_to_bind, name_of
+from lbapp.engine.supervisor.unix_files import open_to, open_unix, remove_if_ours
 from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.errors import StartError
 from lbapp.model.limits import LISTEN_BACKLOG
+from lbapp.model.transport import ListenerTransport
 
 _WORLD_WRITES: Final = 0o002
 _FASTOPEN_PATH: Final = Path("/proc/sys/net/ipv4/tcp_fastopen")
@@ -47,20 +45,37 @@ _REASONS: Final = {
 
 @dataclass(slots=True)
 class OpenedBind:
-    """One bind that is listened on. `bind` has the real port; `sockets` are those of the workers, by slot.
+    """One bind that is listened on. `bind` has the real port; `sockets` are those that there are, by number.
 
-    `file`: that of a Unix socket with its inode, unless it is another engine's.
+    `is_shared`: all workers accept from all of them; `is_lent`: they are the service manager's own. `file`: that of a Unix
+    socket with its inode, unless it is another's.
     """
 
+    key: str
     bind: Bind
-    sockets: list[socket.socket]
+    sockets: dict[int, socket.socket]
+    is_shared: bool = False
+    is_lent: bool = False
     file: tuple[Path, int] | None = None
+
+    def named(self) -> dict[str, int]:
+        """Return the descriptor of each socket, by the name that workers and other engines know it by."""
+        return {
+            name_of(self.key, number, is_lent=self.is_lent): each.fileno()
+            for number, each in sorted(self.sockets.items())
+        }
+
+    def of_worker(self, slot: int, workers: int) -> dict[str, int]:
+        """Return those that the worker in a slot accepts from: equally many for each, and what is left over for all."""
+        every = list(self.named().items())
+        count = 0 if self.is_shared else len(every) - len(every) % workers
+        return dict(every[slot % workers : count : workers] + every[count:])
 
     def close(self) -> None:
         """Listen no more, and remove the file if it is still ours."""
         if self.file is not None:
             remove_if_ours(*self.file)
-        for opened in set(self.sockets):
+        for opened in self.sockets.values():
             opened.close()
 
 
@@ -69,11 +84,11 @@ Wanted = dict[str, tuple[Listener, Bind]]  # by key
 
 
 class Listening:
-    """All listening sockets of the engine, by key: what is listened on with one key is one socket, whoever's it is."""
+    """All listening sockets of the engine, by key: who has the same key listens on the same sockets."""
 
     def __init__(self, workers: int, inherited: Inherited | None = None) -> None:
         self._workers = workers
-        self._inherited = Inherited() if inherited is None else inherited
+        self.inherited = Inherited() if inherited is None else inherited
         self._opened: Opened = {}
         self._binds: dict[str, tuple[Bind, ...]] = {}  # by listener
 
@@ -90,7 +105,7 @@ class Listening:
         try:
             for key, (listener, bind) in _wanted(listeners).items():
                 if key not in self._opened:
-                    opened[key] = self._open(listener, bind, self._inherited.take(key, bind, self._workers))
+                    opened[key] = self._open(key, listener, bind)
         except BaseException:
             self.discard(opened)
             raise
@@ -107,9 +122,7 @@ class Listening:
         wanted = _wanted(listeners)
         for key in [key for key in self._opened if key not in wanted]:
             self._opened.pop(key).close()
-            forget([name_of(key, slot) for slot in range(self._workers)])
         self._opened.update(opened)
-        store(self._named(opened))
         for key, (listener, _) in wanted.items():
             _apply_again(self._opened[key], listener)
         self._binds = {}
@@ -121,18 +134,29 @@ class Listening:
         return self._binds[listener]
 
     def of_worker(self, slot: int, opened: Opened | None = None) -> dict[str, int]:
-        """Return the descriptor of every socket that the worker in `slot` accepts from, by key; `opened`: of those alone."""
+        """Return the descriptor of every socket that the worker in `slot` accepts from, by name; `opened`: of those alone."""
         found = self._opened if opened is None else opened
-        return {key: each.sockets[slot % self._workers].fileno() for key, each in found.items()}
+        return {name: fd for each in found.values() for name, fd in each.of_worker(slot, self._workers).items()}
+
+    def told(self, slot: int, listeners: Sequence[Listener], opened: Opened) -> tuple[tuple[str, str], ...]:
+        """Return the name and the listener of each socket that a worker accepts from for these listeners.
+
+        `opened` was prepared for them.
+        """
+        every = self._opened | opened
+        return tuple(
+            (name, listener.name)
+            for key, (listener, _) in _wanted(listeners).items()
+            for name in every[key].of_worker(slot, self._workers)
+        )
 
     def named(self) -> dict[str, int]:
         """Return every socket by the name that another engine finds it by."""
-        return self._named(self._opened)
+        return {name: fd for each in self._opened.values() for name, fd in each.named().items()}
 
-    def _named(self, opened: Opened) -> dict[str, int]:
-        return {
-            name_of(key, slot): each.fileno() for key, bind in opened.items() for slot, each in enumerate(bind.sockets)
-        }
+    def to_be_kept(self) -> dict[str, int]:
+        """Return those that the service manager is to keep for the next engine: all but its own."""
+        return {name: fd for each in self._opened.values() if not each.is_lent for name, fd in each.named().items()}
 
     def give_away(self) -> None:
         """Leave the files of Unix listeners to another engine, which listens on the same sockets."""
@@ -142,7 +166,7 @@ class Listening:
     def take_over(self) -> None:
         """Own the files of Unix listeners, as this engine serves."""
         for each in self._opened.values():
-            if each.bind.path:
+            if each.bind.path and not each.is_lent:
                 with contextlib.suppress(OSError):
                     each.file = (Path(each.bind.path), Path(each.bind.path).stat().st_ino)
 
@@ -152,28 +176,29 @@ class Listening:
             each.close()
         self._opened.clear()
 
-    def _open(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
+    def _open(self, key: str, listener: Listener, bind: Bind) -> OpenedBind:
+        open_one = self._open_unix if bind.path else self._open_tcp
         try:
-            return (
-                self._open_unix(listener, bind, inherited) if bind.path else self._open_tcp(listener, bind, inherited)
-            )
+            taken = self.inherited.take(key, bind, is_dual=not listener.transport.ipv6_only)
+            return open_one(OpenedBind(key, bind, taken.sockets, taken.is_shared, taken.is_lent), listener.transport)
         except OSError as error:
             raise refusal(f"cannot listen on {bind} (listener {listener.name})", bind, error) from error
 
-    def _open_tcp(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
+    def _open_tcp(self, made: OpenedBind, transport: ListenerTransport) -> OpenedBind:
         """Open a socket for each worker that has not inherited one."""
-        transport = listener.transport
-        made = OpenedBind(bind, list(inherited))
+        bind, sockets = made.bind, made.sockets
         try:
-            if inherited:
-                family, address = int(inherited[0].family), inherited[0].getsockname()
+            if sockets:
+                first = next(iter(sockets.values()))
+                family, address = int(first.family), first.getsockname()
             else:
-                family, address = _resolved(bind)
+                family, address = address_to_bind(bind)
                 if bind.port:
                     _check_unused(family, address, transport.ipv6_only)
-            for _ in range(self._workers - len(inherited)):
-                opened = _tcp_socket(family, transport.ipv6_only)
-                made.sockets.append(opened)
+            wanted = len(sockets) if made.is_shared else self._workers
+            free = (number for number in itertools.count() if number not in sockets)
+            while len(sockets) < wanted:
+                opened = sockets[next(free)] = _tcp_socket(family, transport.ipv6_only)
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 socket_options.apply(
                     opened, socket_options.listening_options(transport)
@@ -187,18 +212,16 @@ class Listening:
         made.bind = Bind(host=bind.host, port=int(address[1]))
         return made
 
-    def _open_unix(self, listener: Listener, bind: Bind, inherited: list[socket.socket]) -> OpenedBind:
-        path = Path(bind.path)
-        if inherited:
-            opened, file = inherited[0], None
-            for other in {*inherited} - {opened}:
-                other.close()
-        else:
-            opened, inode = open_unix(path, listener.transport.unix_mode & ~_WORLD_WRITES)
-            file = (path, inode)
-        made = OpenedBind(bind, [opened] * self._workers, file)
+    def _open_unix(self, made: OpenedBind, transport: ListenerTransport) -> OpenedBind:
+        path = Path(made.bind.path)
+        if made.sockets and not path.exists():  # nobody can come that way any more
+            made.close()
+            made.sockets, made.is_lent = {}, False
+        if not made.sockets:
+            made.sockets[0], inode = open_unix(path, transport.unix_mode & ~_WORLD_WRITES)
+            made.is_shared, made.file = True, (path, inode)
         try:
-            _open_to(path, listener)
+            open_to(path, transport)
         except BaseException:
             made.close()
             raise
@@ -210,11 +233,6 @@ def keys_of(listener: Listener) -> list[str]:
     both = ",dual" if not listener.transport.ipv6_only else ""
     # Port 0 stands for any that is free: of another listener, for another.
     return [f"{bind}{both}" + ("" if bind.path or bind.port else f",{listener.name}") for bind in listener.binds]
-
-
-def listening_of(listeners: Sequence[Listener]) -> tuple[tuple[str, str], ...]:
-    """Return the key and the listener of each socket, as workers are told."""
-    return tuple((key, listener.name) for key, (listener, _) in _wanted(listeners).items())
 
 
 def _wanted(listeners: Sequence[Listener]) -> Wanted:
@@ -229,17 +247,10 @@ def _apply_again(opened: OpenedBind, listener: Listener) -> None:
     """Have clients that come from now on get what a listener asks for, as far as a socket that is open can."""
     if opened.bind.path:
         with contextlib.suppress(OSError, StartError):
-            _open_to(Path(opened.bind.path), listener)
+            open_to(Path(opened.bind.path), listener.transport)
         return
-    for each in opened.sockets:
+    for each in opened.sockets.values():
         socket_options.apply(each, socket_options.DEFAULTS + socket_options.listening_options(listener.transport))
-
-
-def _open_to(path: Path, listener: Listener) -> None:
-    transport = listener.transport
-    if transport.unix_user or transport.unix_group:
-        _give_to(path, transport.unix_user, transport.unix_group)
-    path.chmod(transport.unix_mode)
 
 
 def warnings(listeners: Sequence[Listener]) -> list[str]:
@@ -283,50 +294,6 @@ def _may_fast_open() -> bool:
         return False
 
 
-def _give_to(path: Path, user: str | None, group: str | None) -> None:
-    """Change the owner of a socket's file. Raises StartError for an account that there is not, OSError without permission."""
-    try:
-        if user is not None:
-            shutil.chown(path, user=user)
-        if group is not None:
-            shutil.chown(path, group=group)
-    except LookupError as error:
-        raise StartError(
-            f"cannot give {path} to its owner: {error}", "See who there is: getent passwd; getent group"
-        ) from error
-
-
-def open_unix(path: Path, mode: int) -> tuple[socket.socket, int]:
-    """Listen on a Unix path whose file gets `mode`; return the socket and the file's inode.
-
-    A stale file is replaced. Raises OSError, with EADDRINUSE when somebody answers there and EEXIST when it is no
-    socket.
-    """
-    _remove_stale(path)
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        before = os.umask(0o777 & ~mode)  # so that the file never has a wider mode, not even for a moment
-        try:
-            opened.bind(str(path))
-        finally:
-            os.umask(before)
-        path.chmod(mode)
-        opened.listen(LISTEN_BACKLOG)
-        return opened, path.stat().st_ino
-    except OSError:
-        opened.close()
-        raise
-
-
-def remove_if_ours(path: Path, inode: int) -> None:
-    """Remove a socket's file unless another has taken its place. To be called while the socket is still open: until then
-    its inode cannot be given to another file.
-    """
-    with contextlib.suppress(OSError):
-        if path.stat().st_ino == inode:
-            path.unlink()
-
-
 def raise_open_files_limit() -> int:
     """Raise the soft limit of open files to the hard one; workers inherit it. Return the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -352,11 +319,6 @@ def refusal(what: str, bind: Bind, error: OSError) -> StartError:
     return StartError(f"{what}: {_REASONS.get(number, error.strerror or str(error))}", hint)
 
 
-def _resolved(bind: Bind) -> tuple[int, Any]:
-    found = socket.getaddrinfo(bind.host or "0.0.0.0", bind.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return found[0][0], found[0][4]
-
-
 def _tcp_socket(family: int, ipv6_only: bool) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -369,23 +331,3 @@ def _check_unused(family: int, address: Any, ipv6_only: bool) -> None:
     """Bind once without SO_REUSEPORT: with it, the kernel would let us share the port of another engine."""
     with _tcp_socket(family, ipv6_only) as probe:
         probe.bind(address)
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise OSError(errno.EEXIST, _REASONS[errno.EEXIST])
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-        except FileNotFoundError:
-            return
-        except TimeoutError:
-            pass  # somebody holds it, only too busy to accept
-    raise OSError(errno.EADDRINUSE, "address already in use")

@@ -18,7 +18,7 @@ from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import AgentSaid, ServerState
+from lbapp.engine.supervisor.server_state import AgentSaid, ServerState, said_by_agent
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.states import HEALTH_TRANSITIONS, WEIGHT_MAX, AdminState, HealthState
 
@@ -202,7 +202,7 @@ class ServerStates:
         before = state.health
         health, reason = state.checked, state.checked_reason
         if state.wish.down:
-            health, reason = HealthState.DOWN, f"its agent says {state.wish.down}"
+            health, reason = HealthState.DOWN, said_by_agent(state.wish)
         if health is not before and health not in HEALTH_TRANSITIONS[before]:
             raise ValueError(f"{state.server.id} cannot go from {before.name} to {health.name}")
         state.health_reason = reason

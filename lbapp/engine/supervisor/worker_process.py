@@ -85,7 +85,7 @@ class WorkerProcess:
         self._post_with(assignment, [self._segment.fd, *fds])
 
     def prepare(self, assignment: Assignment, opened: Mapping[str, int]) -> None:
-        """Have it get ready for another generation; `opened`: the listening sockets that are new, by key."""
+        """Have it get ready for another generation; `opened`: the listening sockets that are new, by name."""
         self._post_with(Prepare(assignment, tuple(opened)), list(opened.values()))
 
     def _post_with(self, message: Message, carried: Sequence[int]) -> None:

@@ -27,7 +27,7 @@ from lbapp.engine.scoreboard import totals
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.looking import Looking
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.sockets import Listening, Opened, listening_of
+from lbapp.engine.supervisor.sockets import Listening, Opened
 from lbapp.engine.supervisor.worker_process import WorkerProcess, describe_status
 from lbapp.model.entities import Server
 from lbapp.model.errors import StartError
@@ -50,8 +50,8 @@ class Served:
     discovered: Callable[[], dict[str, dict[int, Server]]] = dict
     is_sent_away: Callable[[], bool] = lambda: False
 
-    def assignment(self, slot: int) -> Assignment:
-        """Return what the worker in a slot is told to serve."""
+    def assignment(self, slot: int, listening: tuple[tuple[str, str], ...]) -> Assignment:
+        """Return what the worker in a slot is told to serve. `listening`: the name and the listener of each of its sockets."""
         running = self.running
         return Assignment(
             slot=slot,
@@ -59,7 +59,7 @@ class Served:
             configuration=running.configuration,
             rows=running.rows,
             addresses=self.addresses(),
-            listening=listening_of(running.configuration.listeners),
+            listening=listening,
             tls=self.tls(),
             discovered=self.discovered(),
             is_sent_away=self.is_sent_away(),
@@ -121,7 +121,7 @@ class Workers:
         """Have every worker get ready to serve by another generation. Raises WorkerRefused; then nothing is to come of it."""
         asked = list(self._live.values())
         for worker in asked:
-            worker.prepare(served.assignment(worker.slot), self._listening.of_worker(worker.slot, opened))
+            self._prepare(worker, served, opened)
         number = served.running.generation
         try:
             with anyio.fail_after(RELOAD_STEP_TIMEOUT_S):
@@ -144,7 +144,7 @@ class Workers:
         asked = list(self._live.values())
         for worker in asked:
             if not _is_about(worker.prepared, number):  # it has come in the meantime
-                worker.prepare(served.assignment(worker.slot), self._listening.of_worker(worker.slot, opened))
+                self._prepare(worker, served, opened)
             worker.tell(Apply(number))
         with anyio.move_on_after(RELOAD_STEP_TIMEOUT_S):
             for worker in asked:
@@ -224,9 +224,16 @@ class Workers:
     def _start_one(self, slot: int) -> WorkerProcess:
         worker = WorkerProcess(slot, self._segment, self._report_serving, self.looking.hear)
         self._live[slot] = worker
-        assignment, sockets = self._served.assignment(slot), self._listening.of_worker(slot)
-        worker.assign(assignment, [sockets[key] for key, _ in assignment.listening])
+        assignment, sockets = self._assignment(self._served, slot, {}), self._listening.of_worker(slot)
+        worker.assign(assignment, [sockets[name] for name, _ in assignment.listening])
         return worker
+
+    def _prepare(self, worker: WorkerProcess, served: Served, opened: Opened) -> None:
+        assignment = self._assignment(served, worker.slot, opened)
+        worker.prepare(assignment, self._listening.of_worker(worker.slot, opened))
+
+    def _assignment(self, served: Served, slot: int, opened: Opened) -> Assignment:
+        return served.assignment(slot, self._listening.told(slot, served.running.configuration.listeners, opened))
 
     def _reset(self, slot: int) -> None:
         segment = self._segment

@@ -41,7 +41,7 @@ _NO_CHECK = HealthCheck()
 
 @dataclass(slots=True)
 class Next:
-    """A generation that is ready. `opened`: descriptors of listening sockets that are new, by key."""
+    """A generation that is ready. `opened`: descriptors of listening sockets that are new, by name."""
 
     assignment: Assignment
     members: Members

@@ -73,7 +73,7 @@ class Worker:
     book: Book = field(default_factory=Book)
     pipes: Pipes = field(default_factory=Pipes)
     connections: set[Downstream] = field(default_factory=set)
-    acceptors: dict[str, Acceptor] = field(default_factory=dict)  # by the key of their socket
+    acceptors: dict[str, Acceptor] = field(default_factory=dict)  # by the name of their socket
     listeners: list[ListenerRuntime] = field(default_factory=list)
     pools: list[UpstreamPool] = field(default_factory=list)
     former_pools: WeakSet[UpstreamPool] = field(default_factory=WeakSet)  # under way when they were replaced

@@ -231,3 +231,46 @@ async def test_servers_of_several_pools_share_one_probe_and_each_pool_has_its_ow
             own.states.set_admin(one, AdminState.READY, None)
             await until(lambda: one.health is HealthState.DOWN)
             assert checks.faults == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "results_before", "status", "after"),
+    [
+        (HealthState.UP, (2, True), 503, HealthState.UP),
+        (HealthState.UP, (1, False), 503, HealthState.UP),
+        (HealthState.UP, (2, False), 503, HealthState.DOWN),
+        (HealthState.DOWN, (7, False), 200, HealthState.DOWN),
+        (HealthState.DOWN, (1, True), 200, HealthState.UP),
+        (HealthState.UNKNOWN, (2, False), 503, HealthState.DOWN),
+    ],
+)
+async def test_thresholds_hold_over_the_first_probe_of_the_next_engine(
+    before: HealthState, results_before: tuple[int, bool], status: int, after: HealthState
+) -> None:
+    once = replace(QUICK, interval_s=60.0, fast_interval_s=60.0)
+    with Backend() as backend:
+        backend.status = status
+        pool = Pool("app", (Server("app", "s1", "127.0.0.1", backend.port),), health_check=once)
+        with parts(replace(configured(), pools=(pool,), listeners=())) as own:
+            state, (streak, last) = own.server("s1"), results_before
+            state.checked = state.health = before
+            resolver = Resolver(own.running, own.events)
+            await resolver.resolve()
+            checks = Checks(own.states, resolver)
+            checks.know(state, {"streak": streak, "last_was_success": last})
+            assert checks.known_of(state) == {"streak": streak, "last_was_success": last}
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(checks.run)
+                await until(lambda: state.probe is not None)
+                tasks.cancel_scope.cancel()
+            assert state.health is after
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"streak": "3", "last_was_success": True}, {"streak": 0, "last_was_success": None}]
+)
+async def test_next_engine_that_does_not_understand_what_probes_add_up_to_counts_anew(known: dict[str, object]) -> None:
+    async with checked(1, replace(QUICK, interval_s=60.0)) as (own, checks):
+        own.server("s1").checked = HealthState.UP
+        checks.know(own.server("s1"), known)
+        assert checks.known_of(own.server("s1")) == {"streak": 0, "last_was_success": None}

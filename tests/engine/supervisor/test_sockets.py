@@ -6,12 +6,15 @@ import re
 import resource
 import socket
 import stat
+from contextlib import ExitStack
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from lbapp.engine.supervisor.sockets import Listening, check_sources, open_unix, raise_open_files_limit, warnings
+from lbapp.engine.supervisor.inherited import Inherited, name_of
+from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
+from lbapp.engine.supervisor.unix_files import open_unix
 from lbapp.model.entities import Bind, Listener, Pool
 from lbapp.model.errors import StartError
 from lbapp.model.transport import ListenerTransport, PoolTransport
@@ -164,17 +167,6 @@ def test_source_has_to_be_an_address_of_this_machine() -> None:
         check_sources([Pool("app", (), transport=PoolTransport(source="192.0.2.1"))])
 
 
-def test_stale_unix_socket_is_replaced_and_a_live_one_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "web.sock"
-    opened, _ = open_unix(path, 0o600)
-    with pytest.raises(OSError, match="in use"):
-        open_unix(path, 0o600)
-    opened.close()
-    again, inode = open_unix(path, 0o600)
-    assert path.stat().st_ino == inode
-    again.close()
-
-
 def test_file_in_the_way_of_a_unix_socket_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("keep me")
@@ -192,3 +184,63 @@ def test_limit_of_open_files_is_raised_to_the_hard_one() -> None:
         assert raise_open_files_limit() == hard
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (3, 2), (5, 2), (4, 2), (1, 3)])
+def test_every_inherited_socket_has_a_worker_also_with_fewer_workers_than_before(before: int, after: int) -> None:
+    with ExitStack() as owned:
+        first = Listening.open([listener(Bind("127.0.0.1", 0))], workers=before)
+        owned.callback(first.close)
+        binds = first.binds("web")
+        again = listener(*binds)
+        mine = Listening.open([again], workers=before, inherited=handed_over(first, rename=binds))
+        owned.callback(mine.close)
+        for _ in range(2):  # and once more behind that
+            mine = Listening.open([again], workers=after, inherited=handed_over(mine))
+            owned.callback(mine.close)
+            assert len(mine.named()) == max(before, after)
+            accepted = [mine.of_worker(slot) for slot in range(after)]
+            assert set().union(*accepted) == set(mine.named())
+            assert all(len(each) >= max(before, after) // after for each in accepted)
+            assert [name for name, _ in mine.told(0, [again], {})] == list(accepted[0])
+
+
+def test_lent_socket_is_shared_by_all_workers_and_not_given_to_be_kept(tmp_path: Path) -> None:
+    path = tmp_path / "lent.sock"
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.create_server(str(path), family=socket.AF_UNIX) as unix,
+    ):
+        inherited = Inherited.of(["lbapp.socket", "lbapp.socket"], [os.dup(tcp.fileno()), os.dup(unix.fileno())])
+        binds = Bind("127.0.0.1", tcp.getsockname()[1]), Bind(path=str(path))
+        listening = Listening.open([listener(*binds)], workers=3, inherited=inherited)
+        listening.take_over()
+        assert len(listening.of_worker(0)) == 2
+        assert listening.of_worker(0) == listening.of_worker(1) == listening.of_worker(2)
+        assert listening.to_be_kept() == {}
+        again = Listening.open([listener(*binds)], workers=2, inherited=handed_over(listening))
+        assert again.to_be_kept() == {}
+        listening.close()
+        again.close()
+        assert path.exists(), "it is the service manager's"
+
+
+def test_unix_socket_whose_file_is_gone_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "web.sock"
+    former = Listening.open([listener(Bind(path=str(path)))], workers=2)
+    inherited = handed_over(former)
+    former.close()
+    listening = Listening.open([listener(Bind(path=str(path)))], workers=2, inherited=inherited)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(str(path))
+    finally:
+        listening.close()
+
+
+def handed_over(listening: Listening, rename: tuple[Bind, ...] = ()) -> Inherited:
+    """Return what the next engine gets. `rename`: the port that was found for port 0 stands in its file from now on."""
+    named = listening.named()
+    if rename:
+        named = {name_of(str(rename[0]), number): fd for number, fd in enumerate(named.values())}
+    return Inherited.of(named, [os.dup(fd) for fd in named.values()])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -8,8 +10,11 @@ import pytest
 from lbapp.control.messages import Actor
 from lbapp.engine.policy.agent import NO_WISH, Wish
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.supervisor.server_state import AgentSaid, ServerState, know, known_of
+from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.health import AgentCheck
 from lbapp.model.states import AdminState, HealthState
-from tests.engine.supervisor.support import parts
+from tests.engine.supervisor.support import configured, parts
 
 pytestmark = pytest.mark.anyio
 EVE: Actor = {"uid": 7, "user": "eve", "pid": 12}
@@ -104,3 +109,47 @@ async def test_waiting_readers_are_woken_by_a_change() -> None:
                 tasks.start_soon(own.states.changed.wait)
                 await anyio.lowlevel.checkpoint()
                 own.states.set_weight(own.server("s1"), 5, EVE)
+
+
+WITH_AGENT = HealthCheck(CheckType.TCP, agent=AgentCheck(1))
+ONLY_AGENT = HealthCheck(CheckType.NONE, agent=AgentCheck(1))
+
+
+def told_as_json(state: ServerState) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(known_of(state)))
+    return told
+
+
+@pytest.mark.parametrize("check", [WITH_AGENT, ONLY_AGENT])
+async def test_next_engine_knows_what_a_server_has_said_and_why_it_is_down(check: HealthCheck) -> None:
+    with parts(configured(check=check)) as before, parts(configured(check=check)) as after:
+        state, same = before.server("s1"), after.server("s1")
+        if check is WITH_AGENT:
+            before.states.set_health(state, HealthState.UP, "connected")
+        before.states.set_wish(state, Wish("fail: no disk", "drain", 30, 5))
+        state.agent = AgentSaid(7.0, "fail drain 30% maxconn:5 # no disk", "")
+        know(same, told_as_json(state))
+        assert (same.wish, same.agent, same.checked) == (state.wish, state.agent, state.checked)
+        assert (same.health, same.health_reason) == (HealthState.DOWN, "its agent says fail: no disk")
+        assert same.health_since == state.health_since
+        after.states.set_wish(same, Wish())
+        assert same.health is state.checked
+
+
+async def test_next_engine_without_agents_does_not_keep_a_server_down_for_what_one_has_said() -> None:
+    with parts(configured(check=WITH_AGENT)) as before, parts(configured(check=HealthCheck())) as after:
+        before.states.set_health(before.server("s1"), HealthState.UP, "connected")
+        before.states.set_wish(before.server("s1"), Wish("fail", "", 100, 0))
+        assert know(after.server("s1"), told_as_json(before.server("s1")))
+        assert after.server("s1").wish == Wish()
+        assert after.server("s1").health is HealthState.UP
+
+
+async def test_what_is_known_of_another_address_or_in_other_words_is_passed_over() -> None:
+    with parts(configured(check=WITH_AGENT)) as own:
+        state = own.server("s1")
+        address = state.server.address
+        assert not know(state, {"address": "127.0.0.9:9", "checked": "DOWN"})
+        assert not know(state, {"address": address, "checked": "ASLEEP", "wish": {"mood": "bad"}, "agent": {}})
+        assert not know(state, {"address": address})
+        assert (state.health, state.checked, state.wish) == (HealthState.UNKNOWN, HealthState.UNKNOWN, Wish())

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
+from lbapp.cli.past import show_status_at, source_option, time_asked
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
 from lbapp.control.wording import node_state
 from lbapp.model.errors import RequestRefused
@@ -29,11 +31,18 @@ _NAMES_SHOWN = 2
 
 @click.command()
 @click.argument("pool", required=False)
+@click.option("--at", metavar="TIME", callback=time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
+@source_option
 @json_option
 @socket_option
 @click.pass_obj
-def status(settings: Settings, pool: str | None) -> None:
+def status(settings: Settings, pool: str | None, at: float | None, source: Path | None) -> None:
     """Show listeners, pools and servers with states and rates."""
+    if at is None and source is not None:
+        raise click.UsageError("--from goes with --at: what is now, only the engine knows")
+    if at is not None:
+        show_status_at(settings, pool, at, source)
+        return
     with engine(settings) as client:
         found = client.status()
         if pool is not None:

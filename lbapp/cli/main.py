@@ -18,12 +18,14 @@ from lbapp.cli.bundle import bundle
 from lbapp.cli.change import drain, maint, ready, weight
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
+from lbapp.cli.latency import latency
 from lbapp.cli.log import captures, log, sessions
 from lbapp.cli.look import events, status
 from lbapp.cli.members import add, remove
+from lbapp.cli.past import history
 from lbapp.cli.persistence import persistence
 from lbapp.cli.publish import publish, unpublish
-from lbapp.cli.reload import confirm, history, reload, rollback
+from lbapp.cli.reload import configurations, confirm, reload, rollback
 from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
@@ -92,8 +94,8 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, events, log, sessions, why, captures, ready, drain, maint, weight, add, remove, publish, unpublish, changes, undo,
-    diff, save, reload, confirm, rollback, history, persistence, upgrade, stop, check, bundle,
+    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, add, remove, publish, unpublish,
+    changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop, check, bundle,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The verbs that change the configuration as a whole: reload, confirm, rollback, history.
+"""The verbs that change the configuration as a whole: reload, confirm, rollback, configurations.
 
 Responsible for showing the plan and what came of it. Knows nothing of what a configuration says. Invariant: exit status 2 when
 the file is invalid, 1 when something else is refused; in both cases nothing has changed.
@@ -61,7 +61,7 @@ def reload(settings: Settings, dry_run: bool, confirm: float | None, reason: str
 @socket_option
 @click.pass_obj
 def rollback(settings: Settings, number: int | None, dry_run: bool, reason: str) -> None:
-    """Apply an earlier configuration: the one before, or number N of `lbapp history`. The file stays as it is."""
+    """Apply an earlier configuration: the one before, or number N of `lbapp configurations`. The file stays as it is."""
     request: RollbackRequest = {"dry_run": dry_run, "reason": reason}
     if number is not None:
         request["number"] = number
@@ -91,7 +91,7 @@ def confirm(settings: Settings) -> None:
 @json_option
 @socket_option
 @click.pass_obj
-def history(settings: Settings) -> None:
+def configurations(settings: Settings) -> None:
     """List the configurations that were applied."""
     with engine(settings) as client:
         found = client.configurations()

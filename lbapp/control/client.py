@@ -40,8 +40,11 @@ from lbapp.control.changes import (
     UpgradeRequest,
 )
 from lbapp.control.decisions import Decisions
+from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
+from lbapp.control.past import Course, PastStatus
+from lbapp.model.amounts import Subject
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 if TYPE_CHECKING:
@@ -197,6 +200,21 @@ class ControlClient:
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
         return self._lines("/v1/log", query, None)
+
+    def latency(self, window_s: float, pool: str | None) -> LatencyReport:
+        """Return percentiles over the last 10, 60 or 300 seconds. Raises RequestRefused, EngineUnreachable."""
+        query = {"window": f"{window_s:g}"} | ({} if pool is None else {"pool": pool})
+        return cast(LatencyReport, self._call("GET", "/v1/latency", params=query))
+
+    def status_at(self, at: float) -> PastStatus:
+        """Return how everything was at a time (Unix seconds). Raises RequestRefused, EngineUnreachable."""
+        return cast(PastStatus, self._call("GET", "/v1/history", params={"at": f"{at:.3f}"}))
+
+    def course(self, subject: Subject | None, last_s: float, step_s: int) -> Course:
+        """Return how it went, of late; no subject: with the node. Raises RequestRefused, EngineUnreachable."""
+        query = {"last": f"{last_s:.3f}", "step": str(step_s)}
+        named = {} if subject is None else {subject.kind: subject.name}
+        return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
     def sessions(self, limit: int) -> Sessions:
         """Return the connections of clients. Raises EngineUnreachable."""

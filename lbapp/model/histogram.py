@@ -13,6 +13,7 @@ what was counted before. Because no count reaches 2^63, a whole histogram is add
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -22,6 +23,8 @@ SUB_BUCKETS: Final = 16
 BUCKETS: Final = 464
 VALUE_US_MAX: Final = (1 << 32) - 1
 HISTOGRAM_BYTES: Final = BUCKETS * 8
+_EMPTY: Final = bytes(HISTOGRAM_BYTES)
+_WIDTHS: Final = (("B", 8), ("H", 16), ("I", 32), ("Q", 64))  # codes of array, and the bits that each has
 
 
 def bucket_of(value_us: int) -> int:
@@ -45,7 +48,8 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
 
 def add(histograms: Iterable[bytes | memoryview]) -> int:
     """Return the sum of whole histograms as one big integer (see `counts`)."""
-    return sum(int.from_bytes(histogram, "little") for histogram in histograms)
+    # Many are empty: those of slots without a worker, of phases that a server does not have. To see that costs a tenth.
+    return sum(int.from_bytes(data, "little") for each in histograms if (data := bytes(each)) != _EMPTY)
 
 
 def counts(total: int) -> Sequence[int]:
@@ -55,12 +59,43 @@ def counts(total: int) -> Sequence[int]:
 
 def percentiles(total: int, fractions: Sequence[float]) -> list[float | None]:
     """Return for each fraction (0.99 for p99) the middle of its bucket in microseconds; None where nothing was counted."""
+    return [None if bucket is None else middle_us(bucket) for bucket in percentile_buckets(total, fractions)]
+
+
+def middle_us(bucket: int) -> float:
+    """Return the middle of a bucket in microseconds."""
+    lowest, highest = bucket_bounds(bucket)
+    return (lowest + highest) / 2
+
+
+def percentile_buckets(total: int, fractions: Sequence[float]) -> list[int | None]:
+    """Return for each fraction the bucket that it falls into; None where nothing was counted."""
     if total == 0:
         return [None] * len(fractions)
     running = list(accumulate(counts(total)))
-    found: list[float | None] = []
-    for fraction in fractions:
-        rank = max(1, -int(-fraction * running[-1] // 1))
-        lowest, highest = bucket_bounds(bisect_left(running, rank))
-        found.append((lowest + highest) / 2)
-    return found
+    return [bisect_left(running, max(1, -int(-fraction * running[-1] // 1))) for fraction in fractions]
+
+
+def packed(total: int) -> bytes:
+    """Return a sum or difference in few bytes: the counts from its first to its last bucket, as wide as the highest needs.
+
+    The layout: the width in bytes, the number of the first bucket in two bytes, the counts. Nothing counted: no byte.
+    """
+    if total == 0:
+        return b""
+    first = ((total & -total).bit_length() - 1) >> 6
+    last = (total.bit_length() - 1) >> 6
+    row = list(counts(total)[first : last + 1])
+    bits = max(row).bit_length()
+    code = next(code for code, most in _WIDTHS if bits <= most)
+    found = array(code, row)
+    return bytes((found.itemsize, first & 0xFF, first >> 8)) + found.tobytes()
+
+
+def unpacked(data: bytes) -> int:
+    """Return what `packed` was given."""
+    if not data:
+        return 0
+    code = next(code for code, bits in _WIDTHS if bits == 8 * data[0])
+    first = data[1] | data[2] << 8
+    return int.from_bytes(array("Q", array(code, data[3:])).tobytes(), "little") << (64 * first)

@@ -64,6 +64,7 @@ TESTED_BY = {
     "lbapp/engine/worker/pools.py": "tests/engine/worker/test_upstream.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_tunnels.py",
+    "lbapp/cli/latency.py": "tests/system/test_latency.py",
     "lbapp/cli/log.py": "tests/system/test_looking.py",
     "lbapp/engine/supervisor/looking.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/known.py": "tests/engine/worker/test_decisions.py",
@@ -102,8 +103,10 @@ TESTED_BY = {
 DECLARATIONS = {
     "lbapp/control/changes.py",
     "lbapp/control/decisions.py",
+    "lbapp/control/latency.py",
     "lbapp/control/looking.py",
     "lbapp/control/messages.py",
+    "lbapp/control/past.py",
     "lbapp/engine/questions.py",
     "lbapp/model/access_log.py",
     "lbapp/model/decision.py",

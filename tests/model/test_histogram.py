@@ -6,6 +6,8 @@ import struct
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbapp.model import histogram
 
@@ -47,3 +49,17 @@ def test_percentile_is_off_by_at_most_half_a_bucket(fraction: float) -> None:
 
 def test_nothing_counted_has_no_percentile() -> None:
     assert histogram.percentiles(0, [0.5, 0.99]) == [None, None]
+
+
+@given(st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 2**63 - 1)))
+def test_packed_histogram_comes_back_as_it_was(counted: dict[int, int]) -> None:
+    total = sum(count << (64 * bucket) for bucket, count in counted.items())
+    data = histogram.packed(total)
+    assert histogram.unpacked(data) == total
+    assert len(data) <= 3 + histogram.HISTOGRAM_BYTES
+
+
+def test_packed_histogram_of_a_busy_server_takes_little() -> None:
+    source = Random(3)
+    values = [int(source.lognormvariate(9, 0.5)) for _ in range(1_000)]
+    assert len(histogram.packed(histogram.add([packed(values)]))) < 150

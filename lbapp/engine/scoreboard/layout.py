@@ -11,7 +11,7 @@ the figures mean. All indexes count cells, not bytes.
     in flight       one row of servers per slot, side by side           written by the worker in that slot
     listeners       one block per (slot, listener)                      written by the worker in that slot
     pools           one block per (slot, pool)                          written by the worker in that slot
-    servers         one block per (slot, server) with three histograms  written by the worker in that slot
+    servers         one block per (slot, server) with four histograms   written by the worker in that slot
     clients         one row per slot: connections and requests, by hash  written by the worker in that slot
 
 Invariants: every cell has exactly one writer; every block starts on a cell, so every cell is 8-byte aligned; the map
@@ -31,7 +31,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 9
+VERSION: Final = 10
 
 # header
 HEADER_MAGIC: Final = 0
@@ -80,7 +80,10 @@ LISTENER_INCOMPLETE: Final = LISTENER_RESUMED + 1  # exchanges that were not com
 LISTENER_TOTAL: Final = LISTENER_INCOMPLETE + len(Ender) * len(Phase)  # histogram
 LISTENER_TURNED_AWAY: Final = LISTENER_TOTAL + BUCKETS  # connections not let in, by TurnedAway
 LISTENER_RECYCLED: Final = LISTENER_TURNED_AWAY + len(TurnedAway)  # idle connections closed to make room for others
-LISTENER_CELLS: Final = LISTENER_RECYCLED + 1
+LISTENER_QUEUE: Final = LISTENER_RECYCLED + 1  # histogram
+LISTENER_CONNECT: Final = LISTENER_QUEUE + BUCKETS  # histogram
+LISTENER_FIRST_BYTE: Final = LISTENER_CONNECT + BUCKETS  # histogram
+LISTENER_CELLS: Final = LISTENER_FIRST_BYTE + BUCKETS
 
 # one block per (slot, pool): what can be said of no single server
 POOL_OUTCOMES: Final = 0
@@ -110,7 +113,8 @@ SERVER_TOTAL: Final = SERVER_FIRST_BYTE + BUCKETS  # histogram
 # As of the worker's last look, and only while the server is not READY.
 SERVER_TUNNELS: Final = SERVER_TOTAL + BUCKETS  # of what is in flight
 SERVER_OLDEST_NS: Final = SERVER_TUNNELS + 1  # since when the oldest of it is (time.monotonic_ns); 0: there is none
-SERVER_CELLS: Final = SERVER_OLDEST_NS + 1
+SERVER_QUEUE: Final = SERVER_OLDEST_NS + 1  # histogram: of those who waited for room and got this server
+SERVER_CELLS: Final = SERVER_QUEUE + BUCKETS
 
 
 _ENDERS: Final = tuple(Ender)

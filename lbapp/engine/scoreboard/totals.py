@@ -20,7 +20,7 @@ from lbapp.model.tls import HandshakeEnd
 
 @dataclass(frozen=True, slots=True)
 class ListenerTotals:
-    """One listener over all slots. `total` is a histogram sum (see `histogram.percentiles`)."""
+    """One listener over all slots. `queue` and what stands behind are histogram sums (see `histogram.percentiles`)."""
 
     connections: int
     connections_total: int
@@ -34,12 +34,15 @@ class ListenerTotals:
     handshakes: tuple[int, ...]  # of TLS, by HandshakeEnd
     resumed: int
     incomplete: tuple[int, ...]  # by `layout.incomplete`
+    queue: int
+    connect: int
+    first_byte: int
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTotals:
-    """One server over all slots. `connect`, `first_byte` and `total` are histogram sums."""
+    """One server over all slots. `queue` and what stands behind are histogram sums."""
 
     connections: int
     connections_total: int
@@ -52,6 +55,7 @@ class ServerTotals:
     responses: tuple[int, ...]
     failures: tuple[int, ...]
     outcomes: tuple[int, ...]
+    queue: int
     connect: int
     first_byte: int
     total: int
@@ -63,6 +67,10 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
     bases = [layout.listener(slot, listener) for slot in range(layout.slots)]
     row = _added(segment, bases, at.LISTENER_TOTAL)
     outcomes = tuple(row[at.LISTENER_OUTCOMES : at.LISTENER_OUTCOMES + len(Outcome)])
+
+    def added_histogram(offset: int) -> int:
+        return histogram.add(segment.histogram(base + offset) for base in bases)
+
     return ListenerTotals(
         connections=row[at.LISTENER_CONNECTIONS],
         connections_total=row[at.LISTENER_CONNECTIONS_TOTAL],
@@ -76,7 +84,10 @@ def listener_totals(segment: Segment, listener: int) -> ListenerTotals:
         handshakes=tuple(row[at.LISTENER_HANDSHAKES : at.LISTENER_HANDSHAKES + len(HandshakeEnd)]),
         resumed=row[at.LISTENER_RESUMED],
         incomplete=tuple(row[at.LISTENER_INCOMPLETE : at.LISTENER_INCOMPLETE + len(Ender) * len(Phase)]),
-        total=histogram.add(segment.histogram(base + at.LISTENER_TOTAL) for base in bases),
+        queue=added_histogram(at.LISTENER_QUEUE),
+        connect=added_histogram(at.LISTENER_CONNECT),
+        first_byte=added_histogram(at.LISTENER_FIRST_BYTE),
+        total=added_histogram(at.LISTENER_TOTAL),
     )
 
 
@@ -176,6 +187,7 @@ def server_totals(segment: Segment, server: int) -> ServerTotals:
         responses=tuple(row[at.SERVER_RESPONSES : at.SERVER_RESPONSES + 5]),
         failures=tuple(row[at.SERVER_FAILURES : at.SERVER_FAILURES + len(FailureKind)]),
         outcomes=outcomes,
+        queue=added_histogram(at.SERVER_QUEUE),
         connect=added_histogram(at.SERVER_CONNECT),
         first_byte=added_histogram(at.SERVER_FIRST_BYTE),
         total=added_histogram(at.SERVER_TOTAL),

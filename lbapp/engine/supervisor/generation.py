@@ -28,6 +28,7 @@ from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.history import History
+from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.life import Life
@@ -37,11 +38,13 @@ from lbapp.engine.supervisor.passive import Passive
 from lbapp.engine.supervisor.persistence import Clients
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
+from lbapp.engine.supervisor.recording import Recording
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import know, known_of
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
+from lbapp.engine.supervisor.windows import Windows
 from lbapp.engine.supervisor.workers import Served, Workers
 from lbapp.model.errors import RequestRefused
 
@@ -55,6 +58,7 @@ class Lasting:
     journal: Journal
     listening: Listening
     fd_store: FdStore
+    keeper: HistoryKeeper
     metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
@@ -94,6 +98,7 @@ class Generation:
         self.discovery = Discovery(running, self.states, events, self.resolver)
         self.drains = Drains(running.segment, self.states, events, lasting.tell)
         self.history = History(running.segment, running.rows)
+        self.windows = Windows(running, self.states, self.history)
         self.overload = OverloadWatch(running, events)
         self.pools = PoolWatch(running, self.states, events)
         self.clients = Clients(running, events)
@@ -121,6 +126,8 @@ class Generation:
             self.certificates,
             lambda: lasting.applied,
         )
+        self.keeper = lasting.keeper
+        self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
         # By an engine before, of its servers; and whether their checks go on with it.
         self._known: dict[str, tuple[dict[str, Any], bool]] = {}
@@ -178,11 +185,13 @@ class Generation:
         self.states.take_over(former.states)
         self.drains.take_over(former.drains)
         self.history.take_over(former.history)
+        self.windows.take_over(former.windows)
         self.overload.take_over(former.overload)
         self.pools.take_over(former.pools)
         self.clients.take_over(former.clients)
         self.certificates.take_over(former.certificates)
         self.reader.take_over(former.reader)
+        self.recording.take_over(former.recording)
 
     def tell_what_is_new(self) -> None:
         """Tell workers what was found while they got ready for this generation."""
@@ -202,6 +211,8 @@ class Generation:
                     tasks.start_soon(self.overload.run)
                     tasks.start_soon(self.pools.run)
                     tasks.start_soon(self.history.peaks.run)
+                    tasks.start_soon(self.windows.run)
+                    tasks.start_soon(self.recording.run)
                     for finder in (self.resolver, self.discovery, self.certificates):
                         tasks.start_soon(finder.run, tell)
                     await anyio.sleep_forever()

@@ -29,7 +29,8 @@ from lbapp.engine.supervisor.peaks import PeakWatch
 from lbapp.engine.supervisor.running import used
 from lbapp.model.limits import RATE_WINDOW_S
 
-STEP_S: Final = 2.0  # between two readings that are kept
+STEP_S: Final = 2.0  # between two readings that are kept ...
+FRESH_S: Final = 1.1  # ... each of which may be so old: one is read every second for the history
 T = TypeVar("T")
 
 
@@ -40,6 +41,7 @@ class Reading:
     at_s: float
     listeners: tuple[ListenerTotals, ...]
     pools: tuple[tuple[int, ...], ...]  # outcomes of exchanges that reached no server
+    queue_waits: tuple[int, ...]  # of pools: histogram sums
     servers: tuple[ServerTotals, ...]
 
 
@@ -78,11 +80,14 @@ class History:
 
         def look_listener(row: int) -> bytes:
             starts = [layout.listener(slot, row) for slot in slots]
-            return b"".join([cells[start : start + at.LISTENER_TOTAL].tobytes() for start in starts])
+            return b"".join([cells[start : start + at.LISTENER_CELLS].tobytes() for start in starts])
 
         def look_pool(row: int) -> bytes:
             starts = [layout.pool(slot, row) for slot in slots]
             return b"".join([cells[start : start + at.POOL_CELLS].tobytes() for start in starts])
+
+        def read_pool(row: int) -> tuple[tuple[int, ...], int]:
+            return totals.pool_outcomes(segment, row), totals.pool_totals(segment, row).queue_wait
 
         def look_server(row: int) -> bytes:
             starts = [layout.server(slot, row) for slot in slots]
@@ -90,7 +95,7 @@ class History:
             return b"".join([*parts, totals.in_flight(segment, row).to_bytes(8, "little", signed=True)])
 
         self._listeners = _Rows(listeners, lambda row: totals.listener_totals(segment, row), look_listener)
-        self._pools = _Rows(pools, lambda row: totals.pool_outcomes(segment, row), look_pool)
+        self._pools = _Rows(pools, read_pool, look_pool)
         self._servers = _Rows(servers, lambda row: totals.server_totals(segment, row), look_server)
         self._kept: deque[Reading] = deque([self.now()], maxlen=int(RATE_WINDOW_S / STEP_S) + 1)
 
@@ -98,11 +103,14 @@ class History:
         """Go on with the readings of a generation before. What was not there then, had counted nothing."""
         now = self.now()
         self.peaks.take_over(former.peaks)
-        self._kept = deque([_as_long_as(now, each) for each in former._kept], maxlen=self._kept.maxlen)
+        self._kept = deque([as_long_as(now, each) for each in former._kept], maxlen=self._kept.maxlen)
 
     def now(self) -> Reading:
         """Read everything."""
-        return Reading(time.monotonic(), self._listeners.read(), self._pools.read(), self._servers.read())
+        at_s, listeners, pools = time.monotonic(), self._listeners.read(), self._pools.read()
+        unserved, waits = tuple(pool[0] for pool in pools), tuple(pool[1] for pool in pools)
+        self._latest = Reading(at_s, listeners, unserved, waits, self._servers.read())
+        return self._latest
 
     def earlier(self) -> Reading:
         """Return the reading that rates are counted from: about RATE_WINDOW_S old, or the engine's first."""
@@ -112,14 +120,18 @@ class History:
         """Keep a reading every STEP_S, until cancelled."""
         while True:
             await anyio.sleep(STEP_S)
-            self._kept.append(self.now())
+            is_fresh = (
+                time.monotonic() - self._latest.at_s < FRESH_S
+            )  # with very many servers another one has its price
+            self._kept.append(self._latest if is_fresh else self.now())
 
 
-def _as_long_as(now: Reading, before: Reading) -> Reading:
+def as_long_as(now: Reading, before: Reading) -> Reading:
     """Return an earlier reading with a row for each that there is now: of rows that are new, what they begin with."""
     return Reading(
         before.at_s,
         before.listeners + now.listeners[len(before.listeners) :],
         before.pools + now.pools[len(before.pools) :],
+        before.queue_waits + now.queue_waits[len(before.queue_waits) :],
         before.servers + now.servers[len(before.servers) :],
     )

@@ -22,7 +22,7 @@ from lbapp.engine.channel import Rows
 from lbapp.engine.policy.capacity import Minute, Peak, Peaks
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
-from lbapp.engine.supervisor.running import used
+from lbapp.engine.supervisor.running import rows_by_pool, used
 from lbapp.model.limits import PEAK_LOOK_INTERVAL_S
 
 
@@ -32,7 +32,7 @@ class PeakWatch:
     def __init__(self, segment: Segment, rows: Rows) -> None:
         self._segment = segment
         self._servers = used(rows)[2]
-        self._rows = _rows_by_pool(rows)
+        self._rows = rows_by_pool(rows)
         self._names = rows.servers
         self._of = {pool: Peaks() for pool in self._rows}
 
@@ -97,12 +97,3 @@ class PeakWatch:
 
     def _weight(self, row: int) -> int:
         return self._segment.cells[self._segment.layout.state(row) + at.STATE_WEIGHT]
-
-
-def _rows_by_pool(rows: Rows) -> dict[str, list[int]]:
-    pools: dict[str, list[int]] = {pool: [] for pool in rows.pools}
-    for name, row in rows.servers.items():
-        pools[name.partition("/")[0]].append(row)
-    for pool, reserved in rows.reserved.items():
-        pools[pool].extend(reserved)
-    return pools

@@ -127,6 +127,12 @@ class StatusReader:
         """Return every worker slot that is in use."""
         return [self._worker(slot) for slot in range(len(self.workers.restarts))]
 
+    def cost(self) -> tuple[int | None, int | None]:
+        """Return CPU, in thousandths of a core, and memory, in bytes, of all engine processes; None: not known yet."""
+        self._processes.look([self.running.pid, *self.workers.pids])
+        cpu = self._processes.cpu_percent
+        return None if cpu is None else round(10 * cpu), self._processes.memory_bytes
+
     def _engine(self) -> EngineStatus:
         running = self.running
         self._processes.look([running.pid, *self.workers.pids])
@@ -227,7 +233,8 @@ class StatusReader:
 
     def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
         servers = [of_server(reading.servers[row]) for row in self._rows_of(pool)]
-        return of_pool(servers, reading.pools[self.running.rows.pools[pool.name]])
+        row = self.running.rows.pools[pool.name]
+        return of_pool(servers, reading.pools[row], reading.queue_waits[row])
 
     def _rows_of(self, pool: Pool) -> Sequence[int]:
         """Return every row that may be one of the pool's, so that totals never go back when a server goes."""

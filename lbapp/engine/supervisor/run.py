@@ -35,6 +35,7 @@ from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
+from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
@@ -125,7 +126,9 @@ class Engine:
         fd_store = FdStore(
             lambda: {**listening.to_be_kept(), CONTROL: control.socket.fileno()}, listening.inherited.before
         )
-        self.lasting = Lasting(Life(running.configuration.limits.stop_timeout_s), events, journal, listening, fd_store)
+        life = Life(running.configuration.limits.stop_timeout_s)
+        keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -155,6 +158,7 @@ class Engine:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._obey_signals, tasks)
             tasks.start_soon(self.event_log.run, self.lasting.events)
+            tasks.start_soon(self.lasting.keeper.run)
             try:
                 if await self._start(tasks, line, known):
                     await self.lasting.life.stop_asked()
@@ -162,6 +166,8 @@ class Engine:
             except (StartError, HandoverFailed) as error:
                 failure = error
             tasks.cancel_scope.cancel()
+        self.generation.recording.end()
+        self.lasting.keeper.finish()
         self.event_log.write(self.lasting.events.after(0))
         self.lasting.journal.close()
         if failure:

@@ -105,3 +105,13 @@ def _count(rows: Iterable[int], reserved: dict[str, tuple[int, ...]]) -> int:
 def used(rows: Rows) -> tuple[int, int, int]:
     """Return how many rows of listeners, pools and servers are, or were, somebody's."""
     return len(rows.listeners), len(rows.pools), _count(rows.servers.values(), rows.reserved)
+
+
+def rows_by_pool(rows: Rows) -> dict[str, list[int]]:
+    """Return which rows of servers are, or were, those of each pool."""
+    pools: dict[str, list[int]] = {pool: [] for pool in rows.pools}
+    for name, row in rows.servers.items():
+        pools[name.partition("/")[0]].append(row)
+    for pool, reserved in rows.reserved.items():
+        pools[pool].extend(reserved)
+    return pools

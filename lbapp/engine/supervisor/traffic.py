@@ -52,6 +52,7 @@ class Figures:
     responses: tuple[int, ...]
     failures: tuple[int, ...]
     outcomes: tuple[int, ...]
+    queue: int
     connect: int
     first_byte: int
     total: int
@@ -71,8 +72,9 @@ def of_listener(listener: ListenerTotals) -> Figures:
         responses=listener.responses,
         failures=(0,) * len(FailureKind),
         outcomes=listener.outcomes,
-        connect=0,
-        first_byte=0,
+        queue=listener.queue,
+        connect=listener.connect,
+        first_byte=listener.first_byte,
         total=listener.total,
         errors=_errors(listener.responses, listener.outcomes),
     )
@@ -91,6 +93,7 @@ def of_server(server: ServerTotals) -> Figures:
         responses=server.responses,
         failures=server.failures,
         outcomes=server.outcomes,
+        queue=server.queue,
         connect=server.connect,
         first_byte=server.first_byte,
         total=server.total,
@@ -98,10 +101,11 @@ def of_server(server: ServerTotals) -> Figures:
     )
 
 
-def of_pool(servers: Sequence[Figures], unserved: tuple[int, ...]) -> Figures:
+def of_pool(servers: Sequence[Figures], unserved: tuple[int, ...], queue: int) -> Figures:
     """Return the sum over a pool's servers.
 
-    `unserved` are the outcomes of exchanges that reached none of them.
+    `unserved` are the outcomes of exchanges that reached none of them; `queue` is of all who waited, whether they got a server
+    or not.
     """
     return Figures(
         connections=sum(server.connections for server in servers),
@@ -114,6 +118,7 @@ def of_pool(servers: Sequence[Figures], unserved: tuple[int, ...]) -> Figures:
         responses=_columns([server.responses for server in servers], len(_CLASSES)),
         failures=_columns([server.failures for server in servers], len(FailureKind)),
         outcomes=_columns([*(server.outcomes for server in servers), unserved], len(Outcome)),
+        queue=queue,
         connect=reduce(add, (server.connect for server in servers), 0),
         first_byte=reduce(add, (server.first_byte for server in servers), 0),
         total=reduce(add, (server.total for server in servers), 0),
@@ -145,13 +150,14 @@ def traffic(now: Figures, earlier: Figures, seconds: float) -> Traffic:
 def _latency(now: Figures, earlier: Figures, seconds: float) -> Latency:
     return {
         "window_s": round(seconds, 1),
-        "connect": _percentiles(now.connect - earlier.connect),
-        "first_byte": _percentiles(now.first_byte - earlier.first_byte),
-        "total": _percentiles(now.total - earlier.total),
+        "connect": in_milliseconds(now.connect - earlier.connect),
+        "first_byte": in_milliseconds(now.first_byte - earlier.first_byte),
+        "total": in_milliseconds(now.total - earlier.total),
     }
 
 
-def _percentiles(difference: int) -> Percentiles:
+def in_milliseconds(difference: int) -> Percentiles:
+    """Return the percentiles of a sum or difference of histograms."""
     if not difference:
         return _NOTHING
     p50, p90, p99, p999 = (None if us is None else us / 1000 for us in percentiles(difference, _FRACTIONS))

@@ -89,6 +89,7 @@ class Upgrades:
         sockets = {**self._lasting.listening.named(), CONTROL: self._control.socket.fileno()}
         await anyio.to_thread.run_sync(line.give, sockets)
         await anyio.to_thread.run_sync(line.hear, "ready")
+        await self._lasting.keeper.pause()
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
         known = self._generation().known()
@@ -108,6 +109,7 @@ class Upgrades:
     async def _go_on(self) -> None:
         """Be again what this engine was before it began to give its place away."""
         self._event_log.go_on()
+        self._lasting.keeper.go_on()
         self._lasting.journal.close()
         await anyio.to_thread.run_sync(self._lasting.journal.open)
 

@@ -170,10 +170,12 @@ class CommonExchange:
     def _answered(self, server: UpstreamServer, status: int) -> float:
         """Note how long the server took to answer, and what with; return the time."""
         self.status = status
-        cells = server.cells
+        cells, listener = server.cells, self.client.listener.cells
         now = monotonic()
         self.first_byte_us = latency_us = int((now - self.sent_at) * 1e6)
-        cells.cells[cells.first_byte + bucket_of(latency_us)] += 1
+        bucket = bucket_of(latency_us)
+        cells.cells[cells.first_byte + bucket] += 1
+        cells.cells[listener.first_byte + bucket] += 1
         if self.pool.observe is not None:
             self.pool.observe(cells.index, latency_us, status >= 500, now)
         return now

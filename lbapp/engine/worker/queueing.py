@@ -150,8 +150,15 @@ class PoolQueue:
             await waiter.park()
         finally:
             client.partner = None
-            cells.add(at.POOL_QUEUE_WAIT + bucket_of((monotonic_ns() - waiter.arrived_ns) // 1000), 1)
+            self._count_wait(client, waiter)
         return waiter.server
+
+    def _count_wait(self, client: Downstream, waiter: Waiter) -> None:
+        waited_us = (monotonic_ns() - waiter.arrived_ns) // 1000
+        self._cells.add(at.POOL_QUEUE_WAIT + bucket_of(waited_us), 1)
+        client.listener.cells.count_latency(client.listener.cells.queue, waited_us)
+        if waiter.server is not None:
+            waiter.server.cells.count_latency(waiter.server.cells.queue, waited_us)
 
     def leave(self, waiter: Waiter) -> None:
         """Take one out."""

@@ -115,13 +115,16 @@ class EndingCells:
 class ListenerCells(EndingCells):
     """The cells of one listener in this worker's slot."""
 
-    __slots__ = ()
+    __slots__ = ("connect", "first_byte", "queue")
 
     def __init__(self, segment: Segment, slot: int, listener: int, book: Book) -> None:
         offsets = (
             at.LISTENER_BYTES_IN, at.LISTENER_BYTES_OUT, at.LISTENER_RESPONSES, at.LISTENER_OUTCOMES, at.LISTENER_TOTAL,
         )  # fmt: skip
         super().__init__(segment.cells, segment.layout.listener(slot, listener), offsets, book)
+        self.queue = self.base + at.LISTENER_QUEUE
+        self.connect = self.base + at.LISTENER_CONNECT
+        self.first_byte = self.base + at.LISTENER_FIRST_BYTE
 
     def count_incomplete(self, outcome: Outcome, phase: Phase | None) -> None:
         """Count who ended an exchange, and when; `phase` None: it was complete."""
@@ -213,13 +216,14 @@ class PoolCells:
 class ServerCells(EndingCells):
     """The cells of one server in this worker's slot, and its state as the supervisor wrote it."""
 
-    __slots__ = ("connect", "failures", "first_byte", "in_flight", "index", "state")
+    __slots__ = ("connect", "failures", "first_byte", "in_flight", "index", "queue", "state")
 
     def __init__(self, segment: Segment, slot: int, server: int, book: Book) -> None:
         offsets = (at.SERVER_BYTES_IN, at.SERVER_BYTES_OUT, at.SERVER_RESPONSES, at.SERVER_OUTCOMES, at.SERVER_TOTAL)
         super().__init__(segment.cells, segment.layout.server(slot, server), offsets, book)
         self.index = server
         self.failures = self.base + at.SERVER_FAILURES
+        self.queue = self.base + at.SERVER_QUEUE
         self.connect = self.base + at.SERVER_CONNECT
         self.first_byte = self.base + at.SERVER_FIRST_BYTE
         self.in_flight = segment.layout.in_flight(slot) + server

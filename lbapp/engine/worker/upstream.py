@@ -185,7 +185,9 @@ class UpstreamServer:
                     break
                 continue
             self.cells.add(at.SERVER_CONNECTIONS_TOTAL, 1)
-            self.cells.count_latency(self.cells.connect, int((monotonic() - started) * 1e6))
+            latency_us = int((monotonic() - started) * 1e6)
+            self.cells.count_latency(self.cells.connect, latency_us)
+            client.listener.cells.count_latency(client.listener.cells.connect, latency_us)
             return upstream
         raise AttemptFailed(kind)
 

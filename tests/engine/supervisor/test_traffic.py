@@ -17,6 +17,7 @@ NOTHING = Figures(
     responses=(0,) * 5,
     failures=(0,) * len(FailureKind),
     outcomes=(0,) * len(Outcome),
+    queue=0,
     connect=0,
     first_byte=0,
     total=0,
@@ -55,11 +56,11 @@ def test_figures_that_cannot_be_known_are_none() -> None:
 def test_pool_adds_up_its_servers_and_what_reached_none_of_them() -> None:
     one = replace(NOTHING, requests=3, in_flight=1, errors=1, total=latencies(3, 1000))
     other = replace(NOTHING, requests=4, in_flight=2, total=latencies(4, 1000))
-    pool = of_pool([one, other], counted(no_server=5))
+    pool = of_pool([one, other], counted(no_server=5), latencies(6, 50))
     assert (pool.requests, pool.in_flight, pool.errors) == (12, 3, 6)
-    assert pool.total == latencies(7, 1000)
+    assert (pool.total, pool.queue) == (latencies(7, 1000), latencies(6, 50))
     assert traffic(pool, NOTHING, 1.0)["outcomes"] == {"no_server": 5}
 
 
 def test_pool_without_servers_has_figures_all_the_same() -> None:
-    assert of_pool([], counted()) == NOTHING
+    assert of_pool([], counted(), 0) == NOTHING

@@ -1,0 +1,246 @@
+"""Looking back from the command line: `status --at`, `history`.
+
+Responsible for which time is meant, for where the past is read, and for what is printed of it: plain tables that fit 80 columns.
+Knows nothing of how moments are kept. Invariants: it changes nothing; without an engine it shows the same, out of the file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+
+from lbapp.cli.context import (
+    Settings,
+    complain,
+    duration_option,
+    json_option,
+    reporting,
+    say,
+    say_json,
+    socket_option,
+)
+from lbapp.cli.format import count, milliseconds, share, table
+from lbapp.cli.reload import configurations
+from lbapp.config.values import duration_s
+from lbapp.control.client import ControlClient
+from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastPool, PastStatus
+from lbapp.control.paths import default_state_dir
+from lbapp.control.recall import Past, course, status_at
+from lbapp.model.amounts import Subject
+from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
+
+_LAST_S: Final = 1800.0
+_FORMATS: Final = ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+_FIGURES: Final = ("INFL", "REQ/S", "ERR", "P50", "P99")
+_T = TypeVar("_T")
+
+source_option = click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True),
+    help="A history file, or the state_dir that it is in: without an engine.",
+)
+
+
+def time_asked(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """Return a time that somebody has given, in Unix seconds. Raises click.BadParameter."""
+    return None if value is None else unix_time(value, datetime.now())
+
+
+def unix_time(text: str, now: datetime) -> float:
+    """Return the last time before `now` that is meant by a text such as 14:05 or -10m. Raises click.BadParameter."""
+    if text.startswith("-"):
+        try:
+            return now.timestamp() - duration_s(text[1:])
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+    for form in _FORMATS:
+        try:
+            found = datetime.strptime(text, form)  # in local time, as the operator's clock shows it
+        except ValueError:
+            continue
+        if "%Y" not in form:
+            found = datetime.combine(now.date(), found.time())
+            if found > now:
+                found -= timedelta(days=1)
+        return found.timestamp()
+    raise click.BadParameter(f"{text} is no time: such as 14:05, 14:05:30, '2026-11-28 14:05' or -10m")
+
+
+def show_status_at(settings: Settings, pool: str | None, at: float, source: Path | None) -> None:
+    """Print how everything was."""
+    with reporting():
+        found = _recalled(settings, source, lambda client: client.status_at(at), lambda past: status_at(past, at))
+        if pool is not None:
+            chosen = [each for each in found["pools"] if each["name"] == pool]
+            if not chosen:
+                names = ", ".join(each["name"] for each in found["pools"])
+                raise RequestRefused("unknown_pool", f"there was no pool {pool} then", f"Pools: {names}")
+            found["pools"] = chosen
+        if settings.as_json:
+            say_json(found)
+        else:
+            say(_status(found, with_listeners=pool is None))
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[POOL | POOL/SERVER]")
+@click.option("--listener", metavar="NAME", help="Of this listener.")
+@duration_option("--last", "How far to go back, such as 30m (the default) or 12h. Without a name: the node.")
+@click.option("--step", type=click.Choice(["1s", "1m"]), default="1m", show_default=True, help="A row for each.")
+@source_option
+@json_option
+@socket_option
+@click.pass_context
+def history(  # noqa: PLR0913 - an option each
+    context: click.Context, name: str | None, listener: str | None, last: float | None, step: str, source: Path | None
+) -> None:
+    """Show how it went, minute by minute. With nothing named: the configurations that were applied."""
+    if name is None and listener is None and last is None and source is None:
+        context.invoke(configurations)
+        return
+    settings: Settings = context.obj
+    subject = None
+    if listener is not None:
+        subject = Subject("listener", listener)
+    elif name is not None:
+        subject = Subject("server" if "/" in name else "pool", name)
+    last_s, step_s = last or _LAST_S, 1 if step == "1s" else 60
+    now = time.time()
+    with reporting():
+        found = _recalled(
+            settings,
+            source,
+            lambda client: client.course(subject, last_s, step_s),
+            lambda past: course(past, subject, (now - last_s, now), step_s),
+        )
+        if settings.as_json:
+            say_json(found)
+        else:
+            say(_course(found))
+
+
+def _recalled(
+    settings: Settings, source: Path | None, ask: Callable[[ControlClient], _T], look: Callable[[Past], _T]
+) -> _T:
+    """Return what the engine knows of the past, or what its file holds. Raises LbappError."""
+    if source is None:
+        try:
+            with ControlClient(settings.socket_path) as client:
+                return ask(client)
+        except EngineUnreachable as error:
+            files = _files_in(default_state_dir())
+            if len(files) != 1:
+                message, hint = str(error).partition("\n")[0], "Name its history: --from STATE_DIR"
+                raise EngineUnreachable(message, hint) from error
+            source = files[0]
+            complain(LbappError(f"no engine answers: this is out of {source}"))
+    return look(_read(source))
+
+
+def _read(source: Path) -> Past:
+    path = source
+    if source.is_dir():
+        files = _files_in(source)
+        if not files:
+            raise LbappError(f"there is no history in {source}", "Name the state_dir of the engine")
+        if len(files) > 1:
+            raise LbappError(f"there are several in {source}", "Name one: " + ", ".join(map(str, files)))
+        path = files[0]
+    try:
+        return Past.in_file(path.read_bytes())
+    except OSError as error:
+        raise LbappError(f"cannot read {path}: {error.strerror}", "Ask as the user that runs the engine") from error
+    except ValueError as error:
+        raise LbappError(f"cannot read {path}: {error}", "Name a file history-... of a state_dir") from error
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("history-*") if not path.suffix)
+
+
+def _status(found: PastStatus, *, with_listeners: bool) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["at"]))
+    parts = [f"as it was at {at}, over {found['seconds']:.0f} s: {_node(found['node'])}"]
+    if with_listeners:
+        rows = [(each["name"], *_figures(each)) for each in found["listeners"]]
+        parts.append(table(("LISTENER", *_FIGURES), rows, frozenset(range(1, 6))))
+    return "\n\n".join([*parts, *map(_pool, found["pools"])])
+
+
+def _pool(pool: PastPool) -> str:
+    rows = [
+        (each["id"], each["admin"].upper(), each["health"].upper(), str(each["weight"]), *_figures(each))
+        for each in pool["servers"]
+    ]
+    rows.append(("all", "", "", "", *_figures(pool)))
+    header = ("SERVER", "ADMIN", "HEALTH", "WEIGHT", *_FIGURES)
+    return f"pool {pool['name']}\n" + table(header, rows, frozenset(range(3, 9)))
+
+
+def _figures(each: PastFigures) -> tuple[str, ...]:
+    return (
+        count(each["in_flight"]),
+        count(each["requests_per_s"]),
+        share(each["error_rate"]),
+        milliseconds(each["p50"]),
+        milliseconds(each["p99"]),
+    )
+
+
+def _node(node: PastNode) -> str:
+    return f"CPU {_cpu(node)}, memory {_memory(node)}, {node['connections']} connections"
+
+
+def _cpu(node: PastNode) -> str:
+    return "-" if node["cpu_percent"] is None else f"{node['cpu_percent']:.0f}%"
+
+
+def _memory(node: PastNode) -> str:
+    return "-" if node["memory_bytes"] is None else f"{node['memory_bytes'] / 2**20:.0f}MiB"
+
+
+def _course(found: Course) -> str:
+    columns, more = _COLUMNS[found["kind"]]
+    header = ("TIME", "REQUESTS", *_FIGURES, *columns)
+    form = "%H:%M:%S" if found["step_s"] == 1 else "%m-%d %H:%M"
+    rows = [
+        (
+            time.strftime(form, time.localtime(round(point["at"] - point["seconds"]))),
+            count(point["requests"]),
+            *_figures(point),
+            *more(point),
+        )
+        for point in found["points"]
+    ]
+    return table(header, rows, frozenset(range(1, len(header))))
+
+
+def _of_server(point: PastPoint) -> Sequence[str]:
+    return ((point["admin"] or "-").upper(), (point["health"] or "-").upper(), str(point["weight"]))
+
+
+def _of_pool(point: PastPoint) -> Sequence[str]:
+    return (f"{point['ready']}/{point['servers']}",)
+
+
+def _of_node(point: PastPoint) -> Sequence[str]:
+    node = point["node"]
+    return ("-", "-", "-") if node is None else (_cpu(node), _memory(node), count(node["connections"]))
+
+
+def _of_listener(_point: PastPoint) -> Sequence[str]:
+    return ()
+
+
+_COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[PastPoint], Sequence[str]]]]] = {
+    "server": (("ADMIN", "HEALTH", "WEIGHT"), _of_server),
+    "pool": (("READY",), _of_pool),
+    "node": (("CPU", "MEMORY", "CONN"), _of_node),
+    "listener": ((), _of_listener),
+}

@@ -1,0 +1,85 @@
+"""The part of the control API that looks back.
+
+Responsible for its paths and for every rule about their queries. Knows nothing of how the figures are kept. Invariants: those of
+`api`; looking back changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lbapp.control.recall import course, status_at
+from lbapp.engine.supervisor.api_look import number_of
+from lbapp.engine.supervisor.generation import Generation
+from lbapp.model.amounts import Kind, Subject
+from lbapp.model.errors import RequestRefused
+from lbapp.model.limits import HISTORY_LAST_MAX_S, LATENCY_WINDOWS_S
+
+Guard = Callable[[Callable[[Request], Awaitable[Response]]], Callable[[Request], Awaitable[Response]]]
+_KINDS: Final[tuple[Kind, ...]] = ("pool", "server", "listener")
+_LAST_S: Final = 1800.0
+_WINDOWS: Final = ", ".join(f"{window:g}" for window in LATENCY_WINDOWS_S)
+
+
+@dataclass(slots=True)
+class PastApi:
+    """The handlers. `generation` returns the present one."""
+
+    generation: Callable[[], Generation]
+
+    def routes(self, guarded: Guard) -> list[Route]:
+        """Return the routes, each guarded."""
+        return [Route("/v1/latency", guarded(self._latency)), Route("/v1/history", guarded(self._history))]
+
+    async def _latency(self, request: Request) -> Response:
+        query = _query(request, ("window", "pool"))
+        window_s = number_of(query.get("window"), "window", LATENCY_WINDOWS_S[0])
+        if window_s not in LATENCY_WINDOWS_S:
+            raise _invalid(f"there is no window of {window_s:g} s", f"There are {_WINDOWS}")
+        generation = self.generation()
+        pools = generation.running.configuration.pools
+        if "pool" in query:
+            pools = (generation.commands.find_pool(query["pool"]),)
+        return JSONResponse(await generation.windows.report(window_s, pools, with_listeners="pool" not in query))
+
+    async def _history(self, request: Request) -> Response:
+        query = _query(request, ("at", "pool", "server", "listener", "last", "step"))
+        keeper = self.generation().keeper
+        if "at" in query:
+            if len(query) > 1:
+                raise _invalid("at stands alone", "It shows everything as it was then")
+            at = number_of(query["at"], "at", 0.0)
+            past = await keeper.past()
+            return JSONResponse(await anyio.to_thread.run_sync(status_at, past, at))
+        subjects = [Subject(kind, query[kind]) for kind in _KINDS if kind in query]
+        if len(subjects) > 1:
+            raise _invalid("a history is of one subject", "Name a pool, a server, a listener or none of them")
+        last_s = number_of(query.get("last"), "last", _LAST_S)
+        step_s = number_of(query.get("step"), "step", 60.0)
+        if step_s not in (1.0, 60.0):
+            raise _invalid(f"there is no step of {step_s:g} s", "There are 1 and 60")
+        now = time.time()
+        past, span = await keeper.past(), (now - min(last_s, HISTORY_LAST_MAX_S), now + 1)
+        subject = subjects[0] if subjects else None
+        return JSONResponse(await anyio.to_thread.run_sync(course, past, subject, span, int(step_s)))
+
+
+def _query(request: Request, words: tuple[str, ...]) -> dict[str, str]:
+    """Return the query. Raises RequestRefused 422 invalid_query for a word that is none of these."""
+    query = dict(request.query_params)
+    for name in query:
+        if name not in words:
+            raise _invalid(f"there is no {name}", f"There are {', '.join(words)}")
+    return query
+
+
+def _invalid(message: str, hint: str) -> RequestRefused:
+    return RequestRefused("invalid_query", message, hint, 422)

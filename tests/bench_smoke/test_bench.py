@@ -84,7 +84,7 @@ def test_picks_bench_gives_figures() -> None:
 def test_unknown_peer_is_refused_with_the_known_ones() -> None:
     done = _bench("http", "--only", "squid")
     assert done.returncode == 2
-    assert "unknown peer squid; known: lbapp, haproxy" in done.stderr
+    assert "unknown peer squid; known: lbapp, lbapp-log, haproxy" in done.stderr
 
 
 def test_request_heads_are_all_different_and_carry_eleven_headers() -> None:

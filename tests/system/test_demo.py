@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -46,8 +47,15 @@ class Demo:
 
     def is_gone(self) -> bool:
         """Say whether no process, no folder and no open port is left."""
-        left = [each for each in self.children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+        left = [each for each in self.children if lives(each)]
         return not left and not list(self.folder.iterdir()) and not is_open(self.http)
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False  # it has ended in between
 
 
 def is_open(port: int) -> bool:
@@ -80,7 +88,7 @@ def running_demo(*arguments: str) -> Iterator[Demo]:
             finally:
                 process.kill()
                 for child in children:
-                    if child.is_running():
+                    with contextlib.suppress(psutil.NoSuchProcess):
                         child.kill()
 
 

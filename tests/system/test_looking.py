@@ -36,16 +36,17 @@ def failing(connection: socket.socket) -> None:
 
 @contextmanager
 def looked_into(tmp_path: Path, *, protocol: str = "http", **handlers: Handler) -> Iterator[Engine]:
-    with ExitStack() as stack:
-        toml = ""
-        for pool, handler in handlers.items():
-            server = TcpServer(handler)
-            stack.callback(server.close)
-            check = '[pool.health_check]\ntype = "none"\n'
-            toml += listener_toml(pool, name=pool, protocol=protocol) + pool_toml(
-                pool, {"s1": server.port}, extra=check
-            )
-        yield stack.enter_context(running_engine(tmp_path, toml))
+    toml = ""
+    servers = {pool: TcpServer(handler) for pool, handler in handlers.items()}
+    for pool, server in servers.items():
+        check = '[pool.health_check]\ntype = "none"\n'
+        toml += listener_toml(pool, name=pool, protocol=protocol) + pool_toml(pool, {"s1": server.port}, extra=check)
+    with running_engine(tmp_path, toml) as engine:
+        try:
+            yield engine
+        finally:
+            for server in servers.values():
+                server.close()  # before the engine, which would wait for what they have not answered
 
 
 @contextmanager

@@ -36,15 +36,15 @@ def engine_with(
     with ExitStack() as stack:
         servers = {name: TcpServer(answering(name.encode())) for name in ("s2", "s3", "s4")}
         servers["s1"] = TcpServer(silent)
-        for name in ("s1", "s2", "s4"):
-            stack.callback(servers[name].close)
-        stack.callback(close_if_open, servers["s3"])
+        for server in servers.values():
+            stack.callback(close_if_open, server)
         ports = {name: servers[name].port for name in sorted(servers)}
         pool = pool_toml("app", ports, algorithm=algorithm, extra=extra + CHECK)
         pool = pool.replace('name = "s1"\n', 'name = "s1"\nconnections_max = 1\n')
         engine = stack.enter_context(running_engine(tmp_path, listener_toml("app") + pool))
         wait_for(lambda: {each["health"] for each in engine.status()["pools"][0]["servers"]} == {"up"})
         yield engine, servers
+        servers["s1"].close()  # before the engine, which would wait for what it has not answered
 
 
 def decisions(engine: Engine, **query: str) -> list[dict[str, Any]]:

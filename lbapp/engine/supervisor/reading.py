@@ -39,7 +39,7 @@ from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.pool_watch import PoolWatch, Situation
 from lbapp.engine.supervisor.processes import ProcessFigures
-from lbapp.engine.supervisor.running import Running
+from lbapp.engine.supervisor.running import Running, rows_by_pool
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
@@ -71,6 +71,7 @@ class StatusReader:
     applied: Callable[[], Kept | None] = lambda: None
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
+    _by_pool: dict[str, list[int]] | None = None
 
     def take_over(self, former: StatusReader) -> None:
         """Go on with the figures of processes that a generation before has kept."""
@@ -237,9 +238,10 @@ class StatusReader:
         return of_pool(servers, reading.pools[row], reading.queue_waits[row])
 
     def _rows_of(self, pool: Pool) -> Sequence[int]:
-        """Return every row that may be one of the pool's, so that totals never go back when a server goes."""
-        rows = self.running.rows
-        return rows.reserved[pool.name] if pool.discover else [rows.servers[server.id] for server in pool.servers]
+        """Return every row that is, was or may be one of the pool's, so that totals never go back when a server goes."""
+        if self._by_pool is None:
+            self._by_pool = rows_by_pool(self.running.rows)
+        return self._by_pool[pool.name]
 
     def _server(self, state: ServerState, is_eligible: bool, now: Reading, earlier: Reading) -> ServerStatus:
         server, row = state.server, state.row

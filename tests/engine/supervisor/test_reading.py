@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,3 +54,13 @@ async def test_change_of_state_is_in_the_very_next_status() -> None:
         assert (second["health"], second["health_reason"]) == ("down", "HTTP 503")
         assert (status["pools"][0]["eligible"], status["revision"]) == (0, 2)
         assert reader.server(own.server("s2"))["health"] == "down"
+
+
+async def test_totals_of_a_pool_do_not_go_back_when_a_server_is_taken_out() -> None:
+    with reading() as (own, reader):
+        own.count_requests("s1", 30)
+        own.count_requests("s2", 5)
+        before = own.running.configuration
+        pool = replace(before.pools[0], servers=before.pools[0].servers[:1])
+        reader.running = own.running.next(replace(before, pools=(pool,)))
+        assert reader.pool(pool)["requests_total"] == 35

@@ -127,7 +127,7 @@ def test_ids_are_logged_the_same_by_the_quick_way_and_by_the_long_one(tmp_path: 
         listener = replace(WEB, tracing=replace(BOTH, accept=Accept.ALL))
         with running_worker((listener,), (pool,), access_log=log) as worker:
             with worker.connect() as client:
-                for fields in (SENT % SOUND, SENT % SOUND, b"no head"):
+                for fields in (SENT % SOUND, SENT % SOUND, b"no head\r\n"):
                     client.sendall(b"GET / HTTP/1.1\r\n%b\r\n" % fields)
                     read_head(client)
             found.append(_lines(tmp_path / name, 3))

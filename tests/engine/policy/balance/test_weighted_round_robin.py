@@ -16,7 +16,7 @@ NAME = AlgorithmName.WEIGHTED_ROUND_ROBIN
 weights_of_a_pool = st.lists(st.integers(1, 256), min_size=1, max_size=8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(weights_of_a_pool, st.integers(0, 300), st.integers(0, 10))
 def test_shares_are_exact_over_any_cycle(weights: list[int], skipped: int, seed: int) -> None:
     algorithm = build(NAME, pool(*weights), random=Random(seed))
@@ -24,7 +24,7 @@ def test_shares_are_exact_over_any_cycle(weights: list[int], skipped: int, seed:
     assert Counter(picks(algorithm, sum(weights))) == Counter(dict(enumerate(weights)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(weights_of_a_pool, st.integers(0, 10))
 def test_turns_of_a_server_come_at_even_distances(weights: list[int], seed: int) -> None:
     algorithm = build(NAME, pool(*weights), random=Random(seed))
@@ -34,6 +34,17 @@ def test_turns_of_a_server_come_at_even_distances(weights: list[int], seed: int)
         places = [at for at, chosen in enumerate(turns) if chosen == index]
         gaps = [after - before for before, after in pairwise(places)]
         assert all(abs(gap - total / weight) < len(weights) for gap in gaps)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(1, 256), min_size=2, max_size=8), st.integers(0, 10))
+def test_no_burst_is_longer_than_weights_make_it(weights: list[int], seed: int) -> None:
+    """While a server of weight w has k turns in a row, (k - 1) / w of a cycle passes, in which nobody else is due."""
+    turns = picks(build(NAME, pool(*weights), random=Random(seed)), 2 * sum(weights))
+    for index, run in groupby(turns):
+        assert index is not None
+        heaviest_other = max(weight for other, weight in enumerate(weights) if other != index)
+        assert (len(list(run)) - 1) * heaviest_other <= weights[index]
 
 
 def test_heavy_servers_turns_lie_between_the_others_and_never_in_a_burst() -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
+from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
     ConfigurationKept,
@@ -304,16 +305,24 @@ class AsyncControlClient:
                         yield json.loads(line)
         raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
 
-    async def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
-        """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
+    async def ask(self, call: Call[Answer]) -> Answer:
+        """Carry a call out. Raises RequestRefused, EngineUnreachable."""
         with _reaching(self._socket):
-            return cast(
-                ServerChange,
-                _answer(await self._http.request("PATCH", _server_path(pool, server), json=patch)),
+            answer = await self._http.request(
+                call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
+            return cast(Answer, _answer(answer))
 
-    async def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
+    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
+        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
         with _reaching(self._socket):
-            answer = _answer(await self._http.get("/v1/events", params={"after": after, "limit": limit}))
-        return cast(Events, answer)["events"]
+            async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _answer(answer)
+                async for line in answer.aiter_lines():
+                    if line:
+                        yield json.loads(line)

@@ -24,6 +24,7 @@ from lbapp.cli.look import events, status
 from lbapp.cli.members import add, remove
 from lbapp.cli.past import history
 from lbapp.cli.persistence import persistence
+from lbapp.cli.probes import check_now, probes
 from lbapp.cli.publish import publish, unpublish
 from lbapp.cli.reload import configurations, confirm, reload, rollback
 from lbapp.cli.save import save
@@ -94,8 +95,9 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, add, remove, publish, unpublish,
-    changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop, check, bundle,
+    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, check_now, probes, add, remove, publish,
+    unpublish, changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop, check,
+    bundle,
 ):  # fmt: skip
     cli.add_command(command)
 

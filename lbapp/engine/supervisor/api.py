@@ -29,6 +29,7 @@ from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_decisions import DecisionsApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.api_past import PastApi
+from lbapp.engine.supervisor.api_servers import ServersApi
 from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, read_number, why_of_new_server
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
@@ -102,6 +103,7 @@ class Api:
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
+            *ServersApi(lambda: self.generation).routes(self._guarded),
             *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
             *DecisionsApi(

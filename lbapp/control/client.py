@@ -33,6 +33,8 @@ from lbapp.control.changes import (
     ServerChange,
     ServerPatch,
     ServersChange,
+    ServersKilled,
+    ServersKillRequest,
     ServersPatch,
     Undone,
     UndoRequest,
@@ -154,6 +156,10 @@ class ControlClient:
     def probes(self, pool: str, server: str) -> ProbesDone:
         """Return a server's last probes, the latest last. Raises RequestRefused, EngineUnreachable."""
         return cast(ProbesDone, self._call("GET", f"{_server_path(pool, server)}/probes"))
+
+    def kill(self, request: ServersKillRequest) -> ServersKilled:
+        """End everything in flight at servers now, by force. Raises RequestRefused, EngineUnreachable."""
+        return cast(ServersKilled, self._call("POST", "/v1/servers/kill", json=request))
 
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""

@@ -14,6 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lbapp.control.messages import ProbesDone
+from lbapp.engine.supervisor.bodies import object_of, servers_of, why_of
+from lbapp.engine.supervisor.calls import actor_of, json_body
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.server_state import ServerState
 
@@ -32,6 +34,8 @@ class ServersApi:
         return [
             Route(f"{server}/check", guarded(self._check), methods=["POST"]),
             Route(f"{server}/probes", guarded(self._probes)),
+            Route(f"{server}/kill", guarded(self._kill), methods=["POST"]),
+            Route("/v1/servers/kill", guarded(self._kill_several), methods=["POST"]),
         ]
 
     def _state(self, request: Request) -> ServerState:
@@ -44,3 +48,14 @@ class ServersApi:
         state = self._state(request)
         answer: ProbesDone = {"server": state.server.id, "probes": state.probes.probes()}
         return JSONResponse(answer)
+
+    async def _kill(self, request: Request) -> Response:
+        state, body = self._state(request), await json_body(request)
+        why = why_of(object_of({} if body is None else body, ("reason",)))
+        return JSONResponse(await self.generation().kills.kill([state], actor_of(request), why.reason))
+
+    async def _kill_several(self, request: Request) -> Response:
+        body = object_of(await json_body(request), ("servers", "reason"))
+        why, generation = why_of(body), self.generation()
+        states = generation.commands.find_servers(servers_of(body))
+        return JSONResponse(await generation.kills.kill(states, actor_of(request), why.reason))

@@ -19,9 +19,12 @@ from urllib.parse import quote
 from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationFile,
     ConfigurationKept,
     ConfigurationsKept,
+    ConfigurationText,
     Difference,
+    Differences,
     NewServer,
     NodeChange,
     NodePatch,
@@ -57,7 +60,7 @@ from lbapp.control.messages import (
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, RequestRefused
+from lbapp.model.errors import EngineUnreachable, Problem, RequestRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -95,9 +98,12 @@ def _answer(response: httpx.Response) -> Any:
     try:
         detail = response.json()["error"]
         code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
+        problems = [
+            Problem(each["file"], each["line"], each["key"], each["message"]) for each in detail.get("problems", ())
+        ]
     except (ValueError, KeyError, TypeError):
-        code, message, hint = "unexpected", f"the engine answered {response.status_code}", ""
-    raise RequestRefused(code, message, hint, response.status_code)
+        code, message, hint, problems = "unexpected", f"the engine answered {response.status_code}", "", []
+    raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
 def _server_path(pool: str, server: str) -> str:
@@ -176,7 +182,11 @@ class ControlClient:
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
-        return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
+        return self.diff()["differences"]
+
+    def diff(self) -> Differences:
+        """Return the same, and whether the file itself is other than what serves. Raises EngineUnreachable."""
+        return cast(Differences, self._call("GET", "/v1/diff"))
 
     def undo(self, request: UndoRequest) -> Undone:
         """Take an action back. Raises RequestRefused, EngineUnreachable."""
@@ -214,6 +224,14 @@ class ControlClient:
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
         return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
+
+    def configuration(self) -> ConfigurationFile:
+        """Return the configuration file as it is now, and what serves. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationFile, self._call("GET", "/v1/configuration"))
+
+    def configuration_text(self, number: int) -> str:
+        """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
 
     def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Return the newest events behind `after`, oldest first."""

@@ -78,7 +78,7 @@ TESTED_BY = {
     "lbapp/engine/worker/sessions.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",
     "lbapp/model/exchange_record.py": "tests/engine/wire/test_access_line.py",
-    "lbapp/model/file_digest.py": "tests/engine/supervisor/test_api_configuration.py",
+    "lbapp/model/file_digest.py": "tests/control/test_config_file.py",
     "lbapp/model/entities.py": "tests/config/test_load.py",
     "lbapp/model/hashing.py": "tests/config/test_hashing.py",
     "lbapp/engine/worker/members.py": "tests/system/test_discovery.py",

@@ -98,6 +98,8 @@ TESTED_BY = {
     "lbapp/tui/keys.py": "tests/tui/test_app.py",
     "lbapp/tui/pane.py": "tests/tui/test_app.py",
     "lbapp/tui/widgets/block.py": "tests/tui/screens/test_server.py",
+    "lbapp/tui/screens/config.py": "tests/system/test_console_config.py",
+    "lbapp/tui/editing.py": "tests/system/test_console_config.py",
     "lbapp/tui/scene.py": "tests/tui/test_app.py",
     "lbapp/tui/source.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/pool.py": "tests/tui/test_app.py",

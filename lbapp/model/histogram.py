@@ -48,8 +48,13 @@ def bucket_bounds(bucket: int) -> tuple[int, int]:
 
 def add(histograms: Iterable[bytes | memoryview]) -> int:
     """Return the sum of whole histograms as one big integer (see `counts`)."""
-    # Many are empty: those of slots without a worker, of phases that a server does not have. To see that costs a tenth.
-    return sum(int.from_bytes(data, "little") for each in histograms if (data := bytes(each)) != _EMPTY)
+    total = 0
+    for each in histograms:
+        # Many are empty: those of slots without a worker, of phases that a server does not have. To see that costs a tenth.
+        data = bytes(each)
+        if data != _EMPTY:
+            total += int.from_bytes(data, "little")
+    return total
 
 
 def counts(total: int) -> Sequence[int]:
@@ -72,8 +77,14 @@ def percentile_buckets(total: int, fractions: Sequence[float]) -> list[int | Non
     """Return for each fraction the bucket that it falls into; None where nothing was counted."""
     if total == 0:
         return [None] * len(fractions)
-    running = list(accumulate(counts(total)))
-    return [bisect_left(running, max(1, -int(-fraction * running[-1] // 1))) for fraction in fractions]
+    first, last = _span(total)
+    running = list(accumulate(counts(total)[first : last + 1]))
+    return [first + bisect_left(running, max(1, -int(-fraction * running[-1] // 1))) for fraction in fractions]
+
+
+def _span(total: int) -> tuple[int, int]:
+    """Return the first and the last bucket that counted anything, of a sum or difference that is not empty."""
+    return ((total & -total).bit_length() - 1) >> 6, (total.bit_length() - 1) >> 6
 
 
 def packed(total: int) -> bytes:
@@ -83,8 +94,7 @@ def packed(total: int) -> bytes:
     """
     if total == 0:
         return b""
-    first = ((total & -total).bit_length() - 1) >> 6
-    last = (total.bit_length() - 1) >> 6
+    first, last = _span(total)
     row = list(counts(total)[first : last + 1])
     bits = max(row).bit_length()
     code = next(code for code, most in _WIDTHS if bits <= most)

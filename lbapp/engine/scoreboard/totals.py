@@ -8,6 +8,7 @@ gauges are the sum over the slots of living workers, as each worker clears its o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import add
 
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
@@ -173,7 +174,7 @@ def server_totals(segment: Segment, server: int) -> ServerTotals:
     outcomes = tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)])
 
     def added_histogram(offset: int) -> int:
-        return histogram.add(segment.histogram(base + offset) for base in bases)
+        return histogram.add([segment.histogram(base + offset) for base in bases])
 
     return ServerTotals(
         connections=row[at.SERVER_CONNECTIONS],
@@ -237,5 +238,9 @@ def clear_gauges(segment: Segment, slot: int) -> None:
 
 
 def _added(segment: Segment, bases: list[int], width: int) -> list[int]:
-    rows = [segment.cells[base : base + width].tolist() for base in bases]
-    return [sum(column) for column in zip(*rows, strict=True)]
+    total = [0] * width
+    for base in bases:
+        row = segment.cells[base : base + width].tolist()
+        if any(row):  # many slots have no worker
+            total = list(map(add, total, row))
+    return total

@@ -29,7 +29,7 @@ _TRAFFIC: Final = (
 COLUMNS: Final[Mapping[TableName, tuple[str, ...]]] = {
     "engine": ("cpu_percent", "memory_bytes"),
     "workers": ("connections", "silent_s"),  # whole seconds since the last heartbeat, 0 while it beats
-    "listeners": (*_TRAFFIC, "turned_away_total", "rate_limited_total", "recycled_total"),
+    "listeners": (*_TRAFFIC, "rate_limited_total", "recycled_total"),
     "pools": (*_TRAFFIC, "queued"),
     "servers": (*_TRAFFIC, "idle_connections"),
 }
@@ -38,7 +38,7 @@ COLUMNS: Final[Mapping[TableName, tuple[str, ...]]] = {
 DEFAULTS: Final[Mapping[TableName, Mapping[str, Any]]] = {
     "engine": {"phase": "serving", "confirm_by": None, "drain": None},
     "workers": {"phase": "serving", "restarts_total": 0, "faults_total": 0},
-    "listeners": {"state": "serving", "overloaded_since": None, "certificates": None},
+    "listeners": {"state": "serving", "turned_away": {}, "overloaded_since": None, "certificates": None},
     "pools": {
         "published": True,
         "check": None,
@@ -85,7 +85,7 @@ class DrainState(TypedDict):
     tunnels: int
     oldest_since: float | None
     remembered: int | None
-    finish_at: float | None
+    finish_at: float | None  # null: nothing is in flight, or nothing can be said
 
 
 class NodeDrainState(TypedDict):
@@ -99,7 +99,7 @@ class NodeDrainState(TypedDict):
 
 
 class ProbeStreak(TypedDict):
-    """Probes that speak against the health that a server has: `streak` of them in a row, so far fewer than would change it."""
+    """Probes that speak against the health that was found: `streak` of them in a row, so far too few to change it."""
 
     is_success: bool
     streak: int
@@ -199,6 +199,7 @@ class ListenerState(TypedDict):
     bind: list[str]
     pool: str | None
     state: NotRequired[Literal["serving", "draining"]]
+    turned_away: NotRequired[dict[str, int]]  # reasons that there were
     overloaded_since: NotRequired[float | None]
     certificates: NotRequired[list[CertificateState] | None]
 

@@ -23,7 +23,9 @@ SUB_BUCKETS: Final = 16
 BUCKETS: Final = 464
 VALUE_US_MAX: Final = (1 << 32) - 1
 HISTOGRAM_BYTES: Final = BUCKETS * 8
-_EMPTY: Final = bytes(HISTOGRAM_BYTES)
+_SLOW_BYTES: Final = HISTOGRAM_BYTES - 8 * 288  # what counts latencies of two seconds and more: mostly nothing
+_SLOW: Final = bytes(_SLOW_BYTES)
+_NOT_SLOW: Final = bytes(HISTOGRAM_BYTES - _SLOW_BYTES)
 _WIDTHS: Final = (("B", 8), ("H", 16), ("I", 32), ("Q", 64))  # codes of array, and the bits that each has
 
 
@@ -52,7 +54,9 @@ def add(histograms: Iterable[bytes | memoryview]) -> int:
     for each in histograms:
         # Many are empty: those of slots without a worker, of phases that a server does not have. To see that costs a tenth.
         data = bytes(each)
-        if data != _EMPTY:
+        if data.endswith(_SLOW):
+            data = data[:-_SLOW_BYTES]
+        if data != _NOT_SLOW:
             total += int.from_bytes(data, "little")
     return total
 
@@ -78,7 +82,8 @@ def percentile_buckets(total: int, fractions: Sequence[float]) -> list[int | Non
     if total == 0:
         return [None] * len(fractions)
     first, last = _span(total)
-    running = list(accumulate(counts(total)[first : last + 1]))
+    counted = (total >> (64 * first)).to_bytes(8 * (last - first + 1), "little")
+    running = list(accumulate(memoryview(counted).cast("Q")))
     return [first + bisect_left(running, max(1, -int(-fraction * running[-1] // 1))) for fraction in fractions]
 
 

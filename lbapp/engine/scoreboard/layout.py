@@ -196,6 +196,12 @@ class Layout:
         """Return the first cell of the block of (slot, server)."""
         return self._servers + (slot * self.servers + server) * SERVER_CELLS
 
+    def server_blocks(self, server: int) -> range:
+        """Return the first cells of a server's blocks, slot by slot."""
+        step = self.servers * SERVER_CELLS
+        first = self._servers + server * SERVER_CELLS
+        return range(first, first + self.slots * step, step)
+
     def clients(self, slot: int) -> int:
         """Return the first cell of a slot's row of clients' connections; that of their requests is CLIENT_CELLS further.
 

@@ -169,12 +169,13 @@ def pool_totals(segment: Segment, pool: int) -> PoolTotals:
 def server_totals(segment: Segment, server: int) -> ServerTotals:
     """Add up the blocks of one server."""
     layout = segment.layout
-    bases = [layout.server(slot, server) for slot in range(layout.slots)]
-    row = _added(segment, bases, at.SERVER_CONNECT)
+    # A worker counts before it adds to histograms, so those of a slot that has counted nothing are empty.
+    used = [base for base in layout.server_blocks(server) if any(segment.cells[base : base + at.SERVER_CONNECT])]
+    row = _added(segment, used, at.SERVER_CONNECT)
     outcomes = tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)])
 
     def added_histogram(offset: int) -> int:
-        return histogram.add([segment.histogram(base + offset) for base in bases])
+        return histogram.add([segment.histogram(base + offset) for base in used])
 
     return ServerTotals(
         connections=row[at.SERVER_CONNECTIONS],

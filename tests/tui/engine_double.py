@@ -181,6 +181,7 @@ class EngineDouble:
                 Route("/v1/events", self._events),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
+                Route("/v1/pools/{pool}/servers/{server}", self._server),
                 Route("/v1/stop", self._stop, methods=["POST"]),
             ]
         )
@@ -207,11 +208,17 @@ class EngineDouble:
         after = int(request.query_params["after"])
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
 
+    async def _server(self, request: Request) -> Response:
+        return JSONResponse(self._find(request))
+
+    def _find(self, request: Request) -> ServerStatus:
+        wanted = (request.path_params["pool"], request.path_params["server"])
+        return next(one for one in self.servers if (one["pool"], one["name"]) == wanted)
+
     async def _patch(self, request: Request) -> Response:
         if self.refuses_with:
             return _refusal("no", *self.refuses_with)
-        pool, name = request.path_params["pool"], request.path_params["server"]
-        one = next(one for one in self.servers if (one["pool"], one["name"]) == (pool, name))
+        one = self._find(request)
         patch = await request.json()
         self.forced.append(patch.pop("force", False))
         if self._changed_in.get(one["id"], 0) > patch.get("expect_revision", self.revision):

@@ -31,7 +31,7 @@ from lbapp.model.limits import RATE_WINDOW_S
 
 STEP_S: Final = 2.0  # between two readings that are kept ...
 FRESH_S: Final = 1.1  # ... each of which may be so old: one is read every second for the history
-LATELY_S: Final = 0.1
+LATELY_S: Final = 0.25  # with very many servers, what else is made of a reading takes that long
 T = TypeVar("T")
 
 

@@ -192,6 +192,7 @@ class LiveFeed:
     def look(self, *, is_new: bool = False) -> None:
         """Look at what is due: at figures twice a second or when somebody is new, at states whenever one may have changed."""
         started_s, reader, key = time.monotonic(), self._reader(), self._present_key()
+        began_s = time.thread_time()  # what counts is what it costs, not how long others keep it waiting
         is_due = started_s >= self._next_s or (is_new and started_s - self._counted_s > LATELY_S)
         if key == self._key and self._picture is not None and not is_due and started_s - self._looked_s < self._gap_s:
             return
@@ -209,7 +210,7 @@ class LiveFeed:
         self._lines.clear()
         self._looked_s = time.monotonic()
         # What it takes to begin is no measure of what follows.
-        self._plan(0.0 if is_all else self._looked_s - started_s, is_due=is_due)
+        self._plan(0.0 if is_all else time.thread_time() - began_s, is_due=is_due)
 
     def _plan(self, cost_s: float, *, is_due: bool) -> None:
         """Say when it is looked again: what one look costs is a fifth of the time until the next."""

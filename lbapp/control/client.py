@@ -9,7 +9,7 @@ Invariant: every method returns a whole message of `control.messages` or raises 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ from lbapp.control.changes import (
 )
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
+from lbapp.control.live import Line
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import (
     Event,
@@ -334,20 +335,13 @@ class AsyncControlClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def watch(self) -> AsyncIterator[Status]:
-        """Yield the status as it changes. Raises EngineUnreachable when the engine ends or goes silent."""
-        import httpx
+    def watch_changes(self) -> AsyncGenerator[Line, None]:
+        """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
+        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S)
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
-        with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/watch", timeout=timeout) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    _answer(answer)
-                async for line in answer.aiter_lines():
-                    if line:
-                        yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
+    def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
+        """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
@@ -357,16 +351,22 @@ class AsyncControlClient:
             )
             return cast(Answer, _answer(answer))
 
-    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
-        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+    def follow_log(self, query: Mapping[str, str]) -> AsyncGenerator[LogLine | Skipped, None]:
+        """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/log", query, None)
+
+    async def _lines(
+        self, path: str, query: Mapping[str, int | str], silence_s: float | None
+    ) -> AsyncGenerator[Any, None]:
         import httpx
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
+            async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     _answer(answer)
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
+        raise EngineUnreachable(f"the engine on {self._socket} has ended", _START)

@@ -38,6 +38,7 @@ from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.file_look import FileLook
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.live import LiveFeed
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
@@ -80,6 +81,10 @@ class Api:
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
     _closed: anyio.Event = field(default_factory=anyio.Event)
+    _live: LiveFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._live = LiveFeed(lambda: self.generation.reader, self._closed.is_set)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -117,7 +122,8 @@ class Api:
 
     def serve(self, generation: Generation) -> None:
         """Answer by another generation from now on."""
-        self.generation = generation
+        former, self.generation = self.generation, generation
+        former.states.changed.fire()  # so that who watches sees the new one
 
     def close(self) -> None:
         """End every stream after what it has to say."""
@@ -245,6 +251,11 @@ class Api:
         return Response(text, media_type=CONTENT_TYPE)
 
     async def _watch(self, request: Request) -> Response:
+        wanted = request.query_params.get("as", "status")
+        if wanted == "changes":
+            return self._stream(request, self._live.follow())
+        if wanted != "status":
+            raise RequestRefused("invalid_query", f"as={wanted} is no kind of line", "Use as=changes or as=status", 422)
         return self._stream(request, _as_lines(self._statuses()))
 
     async def _events(self, request: Request) -> Response:

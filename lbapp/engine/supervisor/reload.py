@@ -158,7 +158,7 @@ class Reloads:
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
                 raise RequestRefused(
-                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
+                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp configurations", 409
                 )
             try:
                 await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
@@ -262,7 +262,7 @@ class Reloads:
         try:
             return await anyio.to_thread.run_sync(self._configurations.text, kept)
         except NotKept as error:
-            raise RequestRefused("unknown_configuration", str(error), "See: lbapp history", 404) from error
+            raise RequestRefused("unknown_configuration", str(error), "See: lbapp configurations", 404) from error
 
     async def _kept(self, kept: Kept) -> tuple[str, Configuration]:
         text = await self._text(kept)

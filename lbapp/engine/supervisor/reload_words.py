@@ -51,7 +51,7 @@ def refusal_of(error: BaseException) -> RequestRefused | None:
 def no_configuration(number: int | None) -> RequestRefused:
     """Return the refusal of a configuration that is not kept; None: there is none before the last."""
     message = "there is no configuration to go back to" if number is None else f"there is no configuration {number}"
-    return RequestRefused("unknown_configuration", message, "See: lbapp history", 404)
+    return RequestRefused("unknown_configuration", message, "See: lbapp configurations", 404)
 
 
 def edits_of(in_file: Configuration, now: Configuration) -> list[Difference]:

@@ -30,6 +30,9 @@ class Glyphs:
     rising: str = "↑"
     falling: str = "↓"
     mark: str = "*"
+    bar_full: str = "█"
+    bar_half: str = "▒"
+    bar_low: str = "░"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on the line for outcomes."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `may_change`: the right to."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
+    may_change: bool = False
 
 
 class Pane(Vertical):

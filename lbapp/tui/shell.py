@@ -49,7 +49,7 @@ class Shell(Acting):
         super().__init__()
         self.source = source
         self.changes = changes
-        self.desk = Desk(source, glyphs, self.go, self.tell)
+        self.desk = Desk(source, glyphs, self.go, self.tell, changes is not None)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()

@@ -20,6 +20,7 @@ from lbapp.tui.screens.events import EventsPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
@@ -30,6 +31,7 @@ PANES: Final[Panes] = {
     "pool": PoolPane,
     "servers": ServersPane,
     "server": ServerPane,
+    "requests": RequestsPane,
     "events": EventsPane,
 }
 

@@ -22,6 +22,7 @@ from lbapp.tui.format import clean
 
 ROWS_PER_S: Final = 12.0  # on the screen: more cannot be read
 ROWS_KEPT: Final = 2_000
+CHOICE_S: Final = 0.5  # so long rows are gathered before some are chosen, where not all can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,13 @@ class Shown:
 
     def advance(self, now: float) -> None:
         """Put on the screen what may be there by now, a time in seconds that never goes back."""
-        passed = 1.0 if self._at is None else now - self._at
+        passed = CHOICE_S if self._at is None else now - self._at
+        room = min(ROWS_PER_S, self._room + passed * ROWS_PER_S)
+        if len(self._pending) > room and passed < CHOICE_S:
+            return  # more may come to choose from
         self._at = now
-        self._room = min(ROWS_PER_S, self._room + passed * ROWS_PER_S)
-        chosen = choose(list(self._pending), int(self._room))
-        self._room -= len(chosen)
+        chosen = choose(list(self._pending), int(room))
+        self._room = room - len(chosen)
         self.left_out += len(self._pending) - len(chosen)
         self._pending.clear()
         self.rows.extendleft(chosen)

@@ -33,6 +33,10 @@ class Glyphs:
     bar_full: str = "█"
     bar_half: str = "▒"
     bar_low: str = "░"
+    fault_begin: str = ">"
+    fault_end: str = "<"
+    fault_under: str = "^"
+    left_right: str = "←/→"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

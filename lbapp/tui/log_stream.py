@@ -21,7 +21,7 @@ from lbapp.tui.exchanges import ExchangeRow, exchange_row
 from lbapp.tui.format import clean
 
 RETRY_S: Final = 1.0
-WAITING_MAX: Final = 2_000
+WAITING_MAX: Final = 1_000
 Follow = Callable[[Mapping[str, str]], AsyncIterator[LogLine | Skipped]]
 
 

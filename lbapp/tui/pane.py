@@ -71,6 +71,18 @@ class Pane(Vertical):
         """The ids of the servers that an action is about, those marked or the one under the cursor."""
         return ()
 
+    @property
+    def pool_here(self) -> str:
+        """The pool of what is under the cursor; empty: it has none."""
+        scene, chosen = self.desk.source.scene, self.selection
+        if scene is None:
+            return ""
+        server = scene.server(chosen[0]) if chosen else None
+        if server is not None:
+            return server.target.pool
+        pool = scene.pool((self.table.selected if self.table else None) or "")
+        return pool.name if pool else ""
+
     def clear(self) -> bool:
         """Take back a filter or marks; say whether there was anything to take back."""
         return False

@@ -19,7 +19,7 @@ from typing import Final
 from lbapp.tui.exchanges import ExchangeRow
 
 SPAN_S: Final = 60.0
-ROWS_MAX: Final = 6_000
+ROWS_MAX: Final = 3_000
 CLASSES: Final = ("2xx", "3xx", "4xx", "5xx")
 _plain_word = re.compile(r"[A-Za-z][A-Za-z_-]{0,23}").fullmatch
 _version = re.compile(r"v\d{1,3}").fullmatch
@@ -46,11 +46,16 @@ def route_of(row: ExchangeRow) -> str:
 def _route(method: str, path: str) -> str:
     kept: list[str] = []
     for part in path.strip("/").split("/"):
-        if not (_plain_word(part) or _version(part)) or (len(kept) >= 2 and not _version(kept[-1])):
+        if not _is_word(part) or (len(kept) >= 2 and not _version(kept[-1])):
             kept.append("*")
             break
         kept.append(part)
     return f"{method} /{'/'.join(kept)}"
+
+
+@lru_cache(4_096)
+def _is_word(part: str) -> bool:
+    return bool(_plain_word(part) or _version(part))
 
 
 def pool_of(row: ExchangeRow) -> str:

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from tests.tui.looks_double import LooksDouble
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
@@ -168,6 +169,7 @@ class EngineDouble:
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
         self.revision = 1
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -183,6 +185,7 @@ class EngineDouble:
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server),
                 Route("/v1/stop", self._stop, methods=["POST"]),
+                *self.looks.routes(),
             ]
         )
 

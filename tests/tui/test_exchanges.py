@@ -54,6 +54,16 @@ def test_no_more_rows_reach_the_screen_in_a_second_than_can_be_read() -> None:
     assert numbers == sorted(numbers, reverse=True)
 
 
+def test_rows_that_come_little_by_little_are_gathered_before_some_are_chosen() -> None:
+    shown, now = Shown(), 0.0
+    for number in range(100):  # ten seconds of 100 a second, looked at ten times a second
+        shown.take(row(status=503 if number % 10 == 9 and each == 0 else 200) for each in range(10))
+        now += 0.1
+        shown.advance(now)
+    assert sum(each.status == 503 for each in shown.rows) >= 9
+    assert len(shown.rows) <= 11 * ROWS_PER_S
+
+
 def test_few_rows_are_all_shown() -> None:
     shown = Shown()
     shown.take([row() for _ in range(7)])

@@ -57,7 +57,7 @@ def test_sample_that_is_full_says_how_far_back_it_reaches() -> None:
     for second in range(20):
         sample.add([row()] * 1_000, 0, float(second))
     assert sample.seen == ROWS_MAX
-    assert sample.span_s(20.0) == pytest.approx(7.0)
+    assert sample.span_s(20.0) == pytest.approx(4.0)
 
 
 def test_nothing_seen_has_no_share_and_no_groups() -> None:

@@ -7,7 +7,7 @@ Invariant: every line fills the width, so nothing that stood there before remain
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from lbapp.tui.glyphs import Tone
 
-Piece = tuple[str, Tone]
+Piece = tuple[str, Tone | Literal["head"]]
 Line = Sequence[Piece]
 
 

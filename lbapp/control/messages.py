@@ -327,7 +327,7 @@ class EngineStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """`GET /v1/status`, and each line of `GET /v1/watch`."""
+    """`GET /v1/status`, and each line of `GET /v1/watch`; as changes: `lbapp.control.live`."""
 
     at: float
     revision: int  # grows with every change of a state or weight

@@ -262,9 +262,9 @@ class ControlClient:
         named = {} if subject is None else {subject.kind: subject.name}
         return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
-    def sessions(self, limit: int) -> Sessions:
-        """Return the connections of clients. Raises EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+    def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
+        """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
@@ -285,9 +285,12 @@ class ControlClient:
                 _answer(answer)
             return answer.content
 
-    def close_session(self, session: int) -> None:
-        """Close one connection. Raises RequestRefused, EngineUnreachable."""
-        self._call("DELETE", f"/v1/sessions/{session}")
+    def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
+        """Close one connection; `where`: only if it is busy with that pool or server now.
+
+        Raises RequestRefused, EngineUnreachable.
+        """
+        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""

@@ -73,7 +73,6 @@ TESTED_BY = {
     "lbapp/engine/worker/known.py": "tests/engine/worker/test_decisions.py",
     "lbapp/engine/worker/client_text.py": "tests/engine/worker/test_trail.py",
     "lbapp/engine/worker/obey.py": "tests/system/test_reload.py",
-    "lbapp/engine/worker/observers.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/captures.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/sessions.py": "tests/system/test_looking.py",
     "lbapp/engine/worker/run.py": "tests/engine/worker/test_exchange.py",

@@ -337,7 +337,10 @@ class Status(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&limit=N`."""
+    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&before=SEQ&limit=N&kind=K,K&subject=S`.
+
+    The newest of those, oldest first. A pool is the subject of what happens to its servers, too.
+    """
 
     seq: int
     at: float

@@ -30,6 +30,9 @@ class Glyphs:
     rising: str = "↑"
     falling: str = "↓"
     mark: str = "*"
+    left: str = "←"
+    right: str = "→"
+    rule: str = "─"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

@@ -58,8 +58,10 @@ class Way:
         self.here, self._before = place, []
 
     def enter(self, place: Place) -> None:
-        """Go on to a place; `leave` comes back here."""
-        if place != self.here:
+        """Go on to a place; `leave` comes back here. From one server or pool to another it leads past the first."""
+        if place.screen == self.here.screen:
+            self.here = place
+        else:
             self._before = [*self._before, self.here][-BACK_MAX:]
             self.here = place
 

@@ -5,9 +5,11 @@ Responsible for what an operator sees first. Knows nothing of keys beyond openin
 
 from __future__ import annotations
 
-from lbapp.tui.columns import listener_kind, pool_kind
+from lbapp.tui.columns import listener_kind
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
+from lbapp.tui.pool_columns import pool_kind
+from lbapp.tui.server_columns import Context
 from lbapp.tui.widgets.table import LineTable
 
 
@@ -16,7 +18,8 @@ class OverviewPane(TablePane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="overview")
-        self.pools = LineTable(pool_kind(desk.glyphs, desk.source.trends.of), id="pools-at-a-glance")
+        context = Context(desk.glyphs, desk.source.trends.of, desk.source.now)
+        self.pools = LineTable(pool_kind(context), id="pools-at-a-glance")
         self.listeners = LineTable(listener_kind(), id="listeners")
         self.tables = (self.listeners, self.pools)
 

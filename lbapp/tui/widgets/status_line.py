@@ -17,7 +17,7 @@ from lbapp.tui.scene import Scene
 class TextLine(Static):
     """One line of plain text."""
 
-    def __init__(self, text: str = "", *, id: str) -> None:  # noqa: A002 - Textual's own name
+    def __init__(self, text: str = "", *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(Text(text, no_wrap=True), id=id, markup=False)
         self.text = text
 

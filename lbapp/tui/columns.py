@@ -13,7 +13,7 @@ from lbapp.tui.filtering import Field, Number
 from lbapp.tui.format import clock, count, milliseconds, share
 from lbapp.tui.glyphs import Tone
 from lbapp.tui.listing import Column, Kind
-from lbapp.tui.scene import Figures, ListenerRow
+from lbapp.tui.scene import Figures, ListenerRow, ServerRow
 
 ERROR_RATE_PROBLEM: Final = 0.05
 
@@ -45,6 +45,11 @@ def error_tone(item: Figures) -> Tone:
 def has_many_errors(item: Figures) -> bool:
     """Say whether so many fail that it is a problem."""
     return (item.error_rate or 0.0) >= ERROR_RATE_PROBLEM
+
+
+def is_standby(server: ServerRow) -> bool:
+    """Say whether a server is a backup that could serve and is not needed."""
+    return server.is_backup and server.admin == "ready" and server.health != "down" and server.weight > 0
 
 
 def figure_fields() -> dict[str, Field[Figures]]:

@@ -101,11 +101,11 @@ class DetailPane(Pane):
         return f"{subjects.index(self.subject) + 1:,} of {len(subjects):,}" if self.subject in subjects else ""
 
     def action_sibling(self, step: int) -> None:
-        """Go to the next one, or the one before; at either end stay. When this one is gone: to the first."""
+        """Go to the next one, or the one before; behind the last comes the first. When this one is gone: to the first."""
         subjects = list(self.subjects())
         if subjects:
             here = subjects.index(self.subject) + step if self.subject in subjects else 0
-            self.desk.go(Place(self.screen_name, subjects[max(0, min(here, len(subjects) - 1))]))
+            self.desk.go(Place(self.screen_name, subjects[here % len(subjects)]))
 
 
 class TablePane(Pane):

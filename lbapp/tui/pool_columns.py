@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from lbapp.tui.columns import error_tone, figure_fields, has_many_errors
+from lbapp.tui.attention import pool_health
+from lbapp.tui.columns import error_tone, figure_fields, has_many_errors, is_standby
 from lbapp.tui.filtering import Field, Number, Words
 from lbapp.tui.format import brief_duration, count, milliseconds, share
 from lbapp.tui.glyphs import Glyphs, Tone, sparkline, state_of
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.scene import PoolRow, ServerRow
-from lbapp.tui.server_columns import Context, is_standby
+from lbapp.tui.server_columns import Context
 from lbapp.tui.trends import condensed
 
 _WIDE: Final = 100
@@ -36,17 +37,9 @@ def pool_kind(context: Context) -> Kind[PoolRow]:
     )
 
 
-def is_whole(pool: PoolRow) -> bool:
-    """Say whether a pool serves its own requests, none waits for long, and each of its servers could take part."""
-    is_served = pool.served_by in (None, pool.name) and not pool.is_on_backups and not pool.is_in_panic
-    return (
-        is_served and pool.waiting_since is None and all(each.is_eligible or is_standby(each) for each in pool.servers)
-    )
-
-
 def is_pool_problem(pool: PoolRow) -> bool:
     """Say whether a pool is not whole, or fails many requests."""
-    return not is_whole(pool) or has_many_errors(pool)
+    return pool_health(pool) != "good" or has_many_errors(pool)
 
 
 def pool_state(pool: PoolRow, glyphs: Glyphs) -> tuple[str, Tone]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lbapp.tui.attention import tally
 from lbapp.tui.format import brief_duration, count
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.scene import PoolRow
@@ -19,7 +20,8 @@ def crumb(name: str, pool: PoolRow | None, glyphs: Glyphs, *, has_panel: bool) -
     if pool is None:
         return f"{way}  is not there any more"
     if not has_panel:
-        words = [way, pool.algorithm, states(pool, glyphs), f"{rotation(pool)} in rotation"]
+        numbers = " ".join(f"{symbol}{number:,}" for symbol, _, number in states(pool, glyphs))
+        words = [way, pool.algorithm, numbers, f"{rotation(pool)} in rotation"]
         words += [] if pool.queued is None else [f"Q {count(pool.queued)}"]
         return "  ".join([*words, f"{count(pool.requests_per_s)} req/s"])
     parts = [way.removeprefix(" "), pool.algorithm]
@@ -30,18 +32,16 @@ def crumb(name: str, pool: PoolRow | None, glyphs: Glyphs, *, has_panel: bool) -
     return " " + "   ".join(parts)
 
 
-def counted(pool: PoolRow) -> tuple[int, int, int, int]:
-    """Return how many servers are UP, DOWN, in DRAIN and in MAINT; what is not checked counts as up."""
-    ready = [each for each in pool.servers if each.admin == "ready"]
-    down = sum(each.health == "down" for each in ready)
-    drain = sum(each.admin == "drain" for each in pool.servers)
-    return len(ready) - down, down, drain, len(pool.servers) - len(ready) - drain
-
-
-def states(pool: PoolRow, glyphs: Glyphs) -> str:
-    """Return how many servers are in each state, by symbol."""
-    symbols = (glyphs.up, glyphs.down, glyphs.drain, glyphs.maint)
-    return " ".join(f"{symbol}{number:,}" for symbol, number in zip(symbols, counted(pool), strict=True))
+def states(pool: PoolRow, glyphs: Glyphs) -> list[tuple[str, str, int]]:
+    """Return symbol, word and number of the servers in each state; UNKNOWN only where there are any."""
+    found = tally(pool.servers)
+    numbers = [
+        (glyphs.up, "UP", found.up),
+        (glyphs.down, "DOWN", found.down),
+        (glyphs.drain, "DRAIN", found.drain),
+        (glyphs.maint, "MAINT", found.maint),
+    ]
+    return [*numbers, (glyphs.unknown, "UNKNOWN", found.unknown)] if found.unknown else numbers
 
 
 def rotation(pool: PoolRow) -> str:
@@ -52,8 +52,6 @@ def rotation(pool: PoolRow) -> str:
 
 def pool_facts(pool: PoolRow, glyphs: Glyphs, now: float, width: int) -> Sequence[str]:
     """Return the five lines beside the graphs, the first one a rule of `width` cells."""
-    symbols = (glyphs.up, glyphs.down, glyphs.drain, glyphs.maint)
-    words = zip(symbols, ("UP", "DOWN", "DRAIN", "MAINT"), counted(pool), strict=True)
     waits = "" if pool.waiting_since is None else f", the first for {brief_duration(now - pool.waiting_since)}"
     room = "" if not pool.queue_max else f" of {count(pool.queue_max)}"
     queue = "no queue" if pool.queued is None else f"queue {count(pool.queued)}{room}{waits}"
@@ -62,7 +60,7 @@ def pool_facts(pool: PoolRow, glyphs: Glyphs, now: float, width: int) -> Sequenc
     title = f"{glyphs.rule} Pool {pool.name} "
     return (
         title + glyphs.rule * max(0, width - len(title)),
-        "  " + "   ".join(f"{symbol} {word} {number:,}" for symbol, word, number in words),
+        "  " + "   ".join(f"{symbol} {word} {number:,}" for symbol, word, number in states(pool, glyphs)),
         f"  in rotation {pool.eligible:,} of {pool.total:,} = {rotation(pool)} of weight{served}",
         f"  {queue}   retries {count(pool.retries_total)}",
         f"  conns {count(pool.connections)}   in flight {count(pool.in_flight)}{limit}   req/s {count(pool.requests_per_s)}",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lbapp.tui.columns import ERROR_RATE_PROBLEM, error_tone, figure_fields, has_many_errors
+from lbapp.tui.columns import ERROR_RATE_PROBLEM, error_tone, figure_fields, has_many_errors, is_standby
 from lbapp.tui.filtering import Field, Number, Words
 from lbapp.tui.format import brief_duration, count, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, Tone, sparkline, state_of
@@ -38,11 +38,6 @@ class Context:
     past: Past
     now: Callable[[], float]
     rates: Rates = field(default_factory=Rates)
-
-
-def is_standby(server: ServerRow) -> bool:
-    """Say whether a server is a backup that could serve and is not needed."""
-    return server.is_backup and server.admin == "ready" and server.health != "down" and server.weight > 0
 
 
 def is_server_problem(server: ServerRow) -> bool:

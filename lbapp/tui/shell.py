@@ -62,7 +62,7 @@ class Shell(Acting):
         self._content = Container(id="content")
         self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
         self._facts = TextLine(id="facts")
-        self._said = TextLine(id="said")
+        self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
 
     def compose(self) -> ComposeResult:
@@ -157,7 +157,7 @@ class Shell(Acting):
 
     def show(self) -> None:
         """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused:
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
             self.pane.show()
         self._tell_of_the_source()
         self._show_lines()

@@ -6,7 +6,7 @@ import pytest
 
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.listing import View, arrange, filter_of, shown_columns
-from lbapp.tui.pool_columns import is_pool_problem, is_whole, pool_kind, pool_note, pool_state
+from lbapp.tui.pool_columns import is_pool_problem, pool_kind, pool_note, pool_state
 from lbapp.tui.scene import PoolRow, ServerRow
 from lbapp.tui.server_columns import Context
 from lbapp.tui.staging import scene_of
@@ -59,8 +59,8 @@ def test_state_of_a_pool_has_a_symbol_and_a_note_that_says_why(one: PoolRow, sym
 
 
 def test_backup_that_is_not_needed_leaves_a_pool_whole() -> None:
-    assert is_whole(pool({"is_backup": True, "is_eligible": False}))
-    assert not is_whole(pool({"is_backup": True, "is_eligible": False, "health": "down"}))
+    assert not is_pool_problem(pool({"is_backup": True, "is_eligible": False}))
+    assert is_pool_problem(pool({"is_backup": True, "is_eligible": False, "health": "down"}))
 
 
 def test_pools_with_problems_stand_first_and_all_else_as_configured() -> None:

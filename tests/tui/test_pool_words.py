@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbapp.tui.glyphs import FULL
-from lbapp.tui.pool_words import counted, crumb, pool_facts, rotation
+from lbapp.tui.pool_words import crumb, pool_facts, rotation, states
 from lbapp.tui.scene import PoolRow, ServerRow
 
 NOW = 1_700_000_100.0
@@ -41,7 +41,10 @@ def test_crumb_says_how_a_pool_is_and_with_a_panel_what_it_is() -> None:
 
 
 def test_states_are_counted_by_the_operators_wish_first() -> None:
-    assert counted(POOL) == (1, 1, 1, 1)
+    words = [("▲", "UP", 1), ("▼", "DOWN", 1), ("▶", "DRAIN", 1), ("■", "MAINT", 1)]
+    assert states(POOL, FULL) == words
+    unknown = replace(POOL, servers=[*POOL.servers, ServerRow()])
+    assert states(unknown, FULL) == [*words, ("·", "UNKNOWN", 1)]
 
 
 def test_rotation_without_any_weight_is_not_known() -> None:

@@ -10,7 +10,7 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
+from lbapp.engine.supervisor.kills import Kills
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics_port import MetricsPort
 from lbapp.engine.supervisor.overload import OverloadWatch
@@ -62,6 +63,7 @@ class Lasting:
     metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
+    why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
 
     @property
@@ -125,10 +127,12 @@ class Generation:
             self.pools,
             self.certificates,
             lambda: lasting.applied,
+            lambda: lasting.why_file_is_other(),
         )
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self.kills = Kills(self.states, events, lasting.workers.looking)
         # By an engine before, of its servers; and whether their checks go on with it.
         self._known: dict[str, tuple[dict[str, Any], bool]] = {}
         self._scope = anyio.CancelScope()

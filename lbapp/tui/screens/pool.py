@@ -14,10 +14,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from lbapp.control import calls
-from lbapp.control.past import PastPoint
+from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import LbappError
-from lbapp.tui.format import clean, count, milliseconds
+from lbapp.tui.asking import Question
+from lbapp.tui.format import count, milliseconds
 from lbapp.tui.glyphs import sparkline
 from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.pool_words import crumb, pool_facts
@@ -44,7 +44,7 @@ class PoolPane(DetailPane, ServersPane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="pool", is_of_one_pool=True)
-        self._asked_at = float("-inf")
+        self._past: Question[Course] = Question(self, lambda: desk.source, ASK_EVERY_S, self._draw)
         self._crumb = PaneLine()
         self._lines = [PaneLine() for _ in range(5)]
         self._rate = Graph(desk.glyphs, "req/s, 10 min")
@@ -61,11 +61,12 @@ class PoolPane(DetailPane, ServersPane):
     def visit(self, subject: str) -> None:
         """Be about another pool."""
         if subject != self.subject:
-            self._asked_at = float("-inf")
-            self._rate.draw("")
-            self._latency.draw("")
+            super().visit(subject)
             self.servers.forget()
-        self.subject = subject
+        pool = self._pool
+        name = pool.servers[0].target.pool if pool and pool.servers else subject
+        self._past.about(calls.course(Subject("pool", name), PAST_S, 1))
+        self._draw()
 
     def subjects(self) -> Sequence[str]:
         """Return all pools."""
@@ -91,7 +92,7 @@ class PoolPane(DetailPane, ServersPane):
             facts = pool_facts(pool, self.desk.glyphs, self.desk.source.now(), self._facts.size.width)
             for line, text in zip(self._lines, facts, strict=False):
                 line.say(text)
-            self._ask_for_the_past(pool)
+            self._past.ask()
         super().show()
 
     def beside_the_columns(self) -> str:
@@ -101,23 +102,9 @@ class PoolPane(DetailPane, ServersPane):
         past = condensed(self.desk.source.trends.of(self.subject), 12, 5)
         return f"req/s {sparkline(past, 12, self.desk.glyphs)} "
 
-    def _ask_for_the_past(self, pool: PoolRow) -> None:
-        now = self.desk.source.now()
-        if not 0 <= now - self._asked_at < ASK_EVERY_S:
-            self._asked_at = now
-            name = pool.servers[0].target.pool if pool.servers else pool.name
-            self.run_worker(self._ask(self.subject, name), group="pool-past", exclusive=True)
-
-    async def _ask(self, subject: str, name: str) -> None:
-        try:
-            points = (await self.desk.source.ask(calls.course(Subject("pool", name), PAST_S, 1)))["points"]
-            problem = "" if points else "nothing is known yet"
-        except LbappError as error:
-            points, problem = [], clean(error.message)
-        if subject == self.subject:
-            self._draw(points, problem)
-
-    def _draw(self, points: Sequence[PastPoint], problem: str) -> None:
+    def _draw(self) -> None:
+        points = self._past.answer["points"] if self._past.answer else []
+        problem = self._past.problem or ("" if points else "nothing is known yet")
         self._rate.draw(problem, Series("", [point["requests_per_s"] for point in points], count))
         self._latency.draw(
             problem,

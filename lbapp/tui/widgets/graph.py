@@ -1,8 +1,7 @@
 """How a figure went, drawn with the characters of the terminal.
 
 Responsible for bars of one or more figures over the same time, one below the other. Knows nothing of what they are of.
-Invariants: of values that share a cell the highest is drawn, so that no peak is lost; what was not known leaves a gap; each
-figure has its own scale, which begins at 0 and whose top is written beside it.
+Invariants: those of `plot`; each figure has its own scale, which begins at 0 and whose top is written beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lbapp.tui.glyphs import Glyphs
+from lbapp.tui.plot import area
 from lbapp.tui.widgets.cells import fit
 
 LABEL: Final = 7  # cells
@@ -70,35 +70,7 @@ def plot(series: Sequence[Series], width: int, height: int, glyphs: Glyphs) -> l
 
 
 def _bars(series: Series, width: int, rows: int, glyphs: Glyphs) -> list[str]:
-    cells = max(1, width - LABEL - 1)
-    peaks = highest(series.values, cells)
-    top = max((peak for peak in peaks if peak is not None), default=0.0)
-    levels = len(glyphs.spark)
-    heights = [None if peak is None else round(peak / top * rows * levels) if top else 0 for peak in peaks]
-    lines = []
-    for row in reversed(range(rows)):
-        label = series.text(top) if row == rows - 1 else series.name if row == 0 else ""
-        if rows == 1 and series.name:
-            label = f"{series.name} {label}"
-        bars = "".join(_cell(each, row, glyphs) for each in heights)
-        lines.append(f"{fit(label, LABEL, is_right=True)} {bars.rjust(cells)}")
-    return lines
-
-
-def _cell(height: int | None, row: int, glyphs: Glyphs) -> str:
-    """Return what of a bar, so many levels high, is drawn in one row; row 0 is the lowest, where a 0 can be seen."""
-    if height is None:
-        return " "
-    level = height - row * len(glyphs.spark)
-    if level <= 0:
-        return glyphs.spark[0] if row == 0 else " "
-    return glyphs.spark[min(level, len(glyphs.spark)) - 1]
-
-
-def highest(values: Sequence[float | None], cells: int) -> list[float | None]:
-    """Return the values as at most `cells` of them, in their order: of those that share a cell the highest one."""
-    each = -(-len(values) // cells) or 1
-    first = len(values) % each
-    parts = [values[:first]] if first else []
-    parts += [values[at : at + each] for at in range(first, len(values), each)]
-    return [max((value for value in part if value is not None), default=None) for part in parts]
+    top = max((value for value in series.values if value is not None), default=0.0)
+    drawn = area(series.values, max(1, width - LABEL - 1), rows, glyphs)
+    labels = [series.text(top), *[""] * (rows - 2), series.name] if rows > 1 else [f"{series.name} {series.text(top)}"]
+    return [f"{fit(label.strip(), LABEL, is_right=True)} {bars}" for label, bars in zip(labels, drawn, strict=True)]

@@ -5,7 +5,7 @@ from textual.app import App, ComposeResult
 
 from lbapp.tui.format import count
 from lbapp.tui.glyphs import FULL, LINUX_CONSOLE
-from lbapp.tui.widgets.graph import Graph, Series, highest, plot
+from lbapp.tui.widgets.graph import Graph, Series, plot
 
 pytestmark = pytest.mark.anyio
 
@@ -18,25 +18,19 @@ def anyio_backend() -> str:
 def test_bars_stand_on_a_scale_from_zero_and_its_top_is_written() -> None:
     assert plot([Series("rate", [0.0, 4.0, 8.0, None, 16.0], count)], 13, 2, FULL) == [
         "     16     █",
-        "   rate ▁▄█ █",
+        "   rate ▁▅█ █",
     ]
 
 
 def test_linux_console_draws_bars_with_what_its_font_has() -> None:
     lines = plot([Series("", [float(each) for each in range(9)], count)], 17, 2, LINUX_CONSOLE)
-    assert lines == ["      8      ·░▒█", "        ··░▒█████"]
+    assert lines == ["      8      ░░▒█", "        ·░▒▒█████"]
     assert set("".join(lines)) <= set("8 ·░▒█")
-
-
-def test_peak_is_not_lost_when_values_share_a_cell() -> None:
-    assert highest([1, 9, 1, 1, 1, 1], 3) == [9, 1, 1]
-    assert highest([1, None, None, 2, 3], 3) == [1, None, 3]
-    assert highest([], 3) == []
 
 
 def test_two_figures_share_the_lines_and_each_has_its_own_scale() -> None:
     lines = plot([Series("p99", [100.0, 200.0], count), Series("p50", [1.0, 2.0], count)], 12, 3, FULL)
-    assert lines == ["    200    █", "    p99   ██", "  p50 2   ▄█"]
+    assert lines == ["    200    █", "    p99   ██", "  p50 2   ▅█"]
 
 
 def test_nothing_known_and_no_room_draw_no_bars() -> None:

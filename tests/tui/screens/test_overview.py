@@ -30,7 +30,7 @@ async def test_what_is_wrong_stands_on_top_and_enter_leads_to_it(tmp_path: Path)
             await until_shown(pilot, "▼ DOWN 1")
             await pilot.press("1", "enter")
             await until_shown(pilot, "[2 Pools]")
-            await until_shown(pilot, "app/s2")
+            await until_shown(pilot, "▼  s2")
             await pilot.press("escape")
             down["health"], down["is_eligible"] = "up", True
             await until_shown(pilot, "nothing needs attention")

@@ -159,7 +159,7 @@ class Shell(Acting):
 
     def show(self) -> None:
         """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused:
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
             self.pane.show()
         self._tell_of_the_source()
         self._show_lines()

@@ -21,7 +21,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.messages import (
+    Actor,
+    DrainStatus,
+    Event,
+    Latency,
+    Percentiles,
+    ProbeDone,
+    ServerStatus,
+    Status,
+    Traffic,
+)
+from lbapp.control.past import PastPoint
 from tests.tui.looks_double import LooksDouble
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
@@ -168,6 +179,9 @@ class EngineDouble:
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
+        self.probes: list[ProbeDone] = []
+        self.points: list[PastPoint] = []
+        self.asked: list[dict[str, str]] = []  # of the history
         self.revision = 1
         self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
@@ -184,6 +198,8 @@ class EngineDouble:
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server),
+                Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
+                Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
                 *self.looks.routes(),
             ]
@@ -213,6 +229,15 @@ class EngineDouble:
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))
+
+    async def _probes(self, request: Request) -> Response:
+        return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
+
+    async def _history(self, request: Request) -> Response:
+        self.asked.append(dict(request.query_params))
+        if not self.points:
+            return _refusal("not_recorded", "nothing is recorded of that time", "")
+        return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
 
     def _find(self, request: Request) -> ServerStatus:
         wanted = (request.path_params["pool"], request.path_params["server"])

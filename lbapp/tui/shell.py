@@ -64,7 +64,7 @@ class Shell(Acting):
         self._content = Container(id="content")
         self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
         self._facts = TextLine(id="facts")
-        self._said = TextLine(id="said")
+        self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
 
     def compose(self) -> ComposeResult:

@@ -54,8 +54,8 @@ def test_failed_and_slow_requests_stand_out() -> None:
     "text",
     [
         "pool=app", "server:s1", "status>=200", "method=get", "path:/api", "host:shop", "client=192.0.2.9", "time>10ms",
-        "ttfb<20ms", "queue=0", "connect>0.5ms", "bytes>8k", "attempts=1", "listener=web",
-        "outcome=completed", "items", '"GET shop"',
+        "ttfb<20ms", "queue=0", "connect>0.5ms", "bytes>8k", "attempts=1", "listener=web", "outcome=completed",
+        "items", '"GET shop"',
     ],
 )  # fmt: skip
 def test_requests_are_found_by_every_field(text: str) -> None:

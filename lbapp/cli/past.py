@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -26,7 +26,7 @@ from lbapp.cli.context import (
 )
 from lbapp.cli.format import count, milliseconds, share, table
 from lbapp.cli.reload import configurations
-from lbapp.config.values import duration_s
+from lbapp.config.times import unix_time
 from lbapp.control.client import ControlClient
 from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastPool, PastStatus
 from lbapp.control.paths import default_state_dir
@@ -35,7 +35,6 @@ from lbapp.model.amounts import Subject
 from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
 
 _LAST_S: Final = 1800.0
-_FORMATS: Final = ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 _FIGURES: Final = ("INFL", "REQ/S", "ERR", "P50", "P99")
 _T = TypeVar("_T")
 
@@ -49,27 +48,10 @@ source_option = click.option(
 
 def time_asked(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     """Return a time that somebody has given, in Unix seconds. Raises click.BadParameter."""
-    return None if value is None else unix_time(value, datetime.now())
-
-
-def unix_time(text: str, now: datetime) -> float:
-    """Return the last time before `now` that is meant by a text such as 14:05 or -10m. Raises click.BadParameter."""
-    if text.startswith("-"):
-        try:
-            return now.timestamp() - duration_s(text[1:])
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-    for form in _FORMATS:
-        try:
-            found = datetime.strptime(text, form)  # in local time, as the operator's clock shows it
-        except ValueError:
-            continue
-        if "%Y" not in form:
-            found = datetime.combine(now.date(), found.time())
-            if found > now:
-                found -= timedelta(days=1)
-        return found.timestamp()
-    raise click.BadParameter(f"{text} is no time: such as 14:05, 14:05:30, '2026-11-28 14:05' or -10m")
+    try:
+        return None if value is None else unix_time(value, datetime.now())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def show_status_at(settings: Settings, pool: str | None, at: float, source: Path | None) -> None:

@@ -58,7 +58,7 @@ class LbappConsole(App[None]):
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
 
     def _changed(self) -> None:
-        if self.shell.is_mounted and not self._is_behind():
+        if self.shell.is_mounted and not self.shell.source.is_away and not self._is_behind():
             self.shell.show()
 
     def _is_behind(self) -> bool:

@@ -53,6 +53,17 @@ class Feed:
         self._problem = ""
 
     @property
+    def title(self) -> str:
+        """The node, as soon as it is known."""
+        engine = self.scene.engine if self.scene else None
+        return engine["node"] if engine else ""
+
+    @property
+    def is_of_now(self) -> bool:
+        """Yes: time passes at an engine."""
+        return True
+
+    @property
     def age_s(self) -> float:
         """Seconds since the newest scene arrived."""
         return monotonic() - self._received_at

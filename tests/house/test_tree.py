@@ -97,6 +97,7 @@ TESTED_BY = {
     "lbapp/tui/place.py": "tests/tui/test_app.py",
     "lbapp/tui/scene.py": "tests/tui/test_app.py",
     "lbapp/tui/source.py": "tests/tui/test_app.py",
+    "lbapp/tui/travelling.py": "tests/tui/test_travel.py",
     "lbapp/tui/screens/overview.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/pool.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/pools.py": "tests/tui/test_app.py",

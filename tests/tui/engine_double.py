@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.past import PastNode, PastStatus
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
@@ -97,6 +98,20 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
     }
 
 
+def was(at: float, servers: list[ServerStatus], seconds: float = 1.0, **figures: Any) -> PastStatus:
+    """Return a moment that was recorded. `figures`: of everything."""
+    counted: Any = {"requests": 25, "requests_per_s": 25.0, "errors": 5, "error_rate": 0.2, "in_flight": 2}
+    counted |= {"p50": 4.0, "p99": 40.0, **figures}
+    rows = [{key: one[key] for key in ("id", "pool", "admin", "health", "weight")} | counted for one in servers]
+    pools = [
+        {"name": pool, **counted, "servers": [row for row in rows if row["pool"] == pool]}
+        for pool in dict.fromkeys(one["pool"] for one in servers)
+    ]
+    node: PastNode = {"cpu_percent": 34.0, "memory_bytes": 70_000_000, "connections": 9}
+    found = {"at": at, "seconds": seconds, "node": node, "listeners": [{"name": "web", **counted}], "pools": pools}
+    return cast(PastStatus, found)
+
+
 def status(servers: list[ServerStatus], revision: int = 1) -> Status:
     pools = list(dict.fromkeys(one["pool"] for one in servers))
     return {
@@ -168,6 +183,7 @@ class EngineDouble:
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
         self.revision = 1
+        self.moments: list[PastStatus] = []  # that are recorded, oldest first
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -179,6 +195,7 @@ class EngineDouble:
                 Route("/v1/status", self._status),
                 Route("/v1/watch", self._watch),
                 Route("/v1/events", self._events),
+                Route("/v1/history", self._history),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server),
@@ -207,6 +224,13 @@ class EngineDouble:
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params["after"])
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
+
+    async def _history(self, request: Request) -> Response:
+        at = float(request.query_params["at"])
+        for one in reversed(self.moments):
+            if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 5:
+                return JSONResponse(one)
+        return _refusal("not_recorded", "nothing is recorded of that time", "")
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))

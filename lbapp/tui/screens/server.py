@@ -48,6 +48,10 @@ class ServerPane(Pane):
         """Be about another server."""
         self._server_id, self._found, self._problem = subject, None, ""
 
+    def turn(self) -> None:
+        """Ask anew: the answer is of another moment."""
+        self.visit(self._server_id)
+
     def show(self) -> None:
         """Show the newest answer, and ask for the next."""
         if self._found is not None:

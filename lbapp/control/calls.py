@@ -31,6 +31,8 @@ from lbapp.control.changes import (
     ServerChange,
     ServerPatch,
     ServersChange,
+    ServersKilled,
+    ServersKillRequest,
     ServersPatch,
     Undone,
     UndoRequest,
@@ -38,13 +40,14 @@ from lbapp.control.changes import (
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, Sessions
-from lbapp.control.messages import Events, ServerStatus, Status
+from lbapp.control.messages import Events, ProbesDone, ProbeStatus, ServerStatus, Status
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
 
 Answer = TypeVar("Answer")
 
 ASK_TIMEOUT_S: Final = 10.0
+CHECK_TIMEOUT_S: Final = 120.0  # as long as a check may take
 RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
 
 
@@ -81,6 +84,11 @@ def status() -> Call[Status]:
 def server(server_id: str) -> Call[ServerStatus]:
     """Ask for all figures of one server."""
     return Call("GET", server_path(server_id))
+
+
+def probes(server_id: str) -> Call[ProbesDone]:
+    """Ask for a server's last probes, the latest last."""
+    return Call("GET", f"{server_path(server_id)}/probes")
 
 
 def events(after: int = 0, limit: int = 100) -> Call[Events]:
@@ -150,6 +158,16 @@ def patch_server(server_id: str, patch: ServerPatch) -> Call[ServerChange]:
 def patch_servers(patch: ServersPatch) -> Call[ServersChange]:
     """Change several servers, or none; or ask what that would do."""
     return Call("PATCH", "/v1/servers", body=patch)
+
+
+def check_now(server_id: str) -> Call[ProbeStatus]:
+    """Run a server's health check at once."""
+    return Call("POST", f"{server_path(server_id)}/check", timeout_s=CHECK_TIMEOUT_S)
+
+
+def kill(request: ServersKillRequest) -> Call[ServersKilled]:
+    """End everything in flight at servers now, by force."""
+    return Call("POST", "/v1/servers/kill", body=request)
 
 
 def patch_pool(pool: str, patch: PoolPatch) -> Call[PoolChange]:

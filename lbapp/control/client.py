@@ -34,6 +34,8 @@ from lbapp.control.changes import (
     ServerChange,
     ServerPatch,
     ServersChange,
+    ServersKilled,
+    ServersKillRequest,
     ServersPatch,
     Undone,
     UndoRequest,
@@ -43,7 +45,16 @@ from lbapp.control.changes import (
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
-from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
+from lbapp.control.messages import (
+    Event,
+    Events,
+    PersistenceCleared,
+    PoolStatus,
+    ProbesDone,
+    ProbeStatus,
+    RememberedClients,
+    Status,
+)
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -135,6 +146,21 @@ class ControlClient:
     def patch_servers(self, patch: ServersPatch) -> ServersChange:
         """Change several servers, or none. Raises RequestRefused, EngineUnreachable."""
         return cast(ServersChange, self._call("PATCH", "/v1/servers", json=patch))
+
+    def check_now(self, pool: str, server: str) -> ProbeStatus:
+        """Run a server's health check at once, for as long as that takes. Raises RequestRefused, EngineUnreachable."""
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
+        return cast(ProbeStatus, self._call("POST", f"{_server_path(pool, server)}/check", timeout=timeout))
+
+    def probes(self, pool: str, server: str) -> ProbesDone:
+        """Return a server's last probes, the latest last. Raises RequestRefused, EngineUnreachable."""
+        return cast(ProbesDone, self._call("GET", f"{_server_path(pool, server)}/probes"))
+
+    def kill(self, request: ServersKillRequest) -> ServersKilled:
+        """End everything in flight at servers now, by force. Raises RequestRefused, EngineUnreachable."""
+        return cast(ServersKilled, self._call("POST", "/v1/servers/kill", json=request))
 
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""

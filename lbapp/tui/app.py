@@ -17,6 +17,7 @@ from lbapp.tui.changes import Changes
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.screens.events import EventsPane
+from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
@@ -31,6 +32,7 @@ PANES: Final[Panes] = {
     "servers": ServersPane,
     "server": ServerPane,
     "events": EventsPane,
+    "nodes": NodesPane,
 }
 
 
@@ -58,7 +60,7 @@ class LbappConsole(App[None]):
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
 
     def _changed(self) -> None:
-        if self.shell.is_mounted and not self.shell.source.is_away and not self._is_behind():
+        if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():
             self.shell.show()
 
     def _is_behind(self) -> bool:

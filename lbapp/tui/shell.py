@@ -170,7 +170,7 @@ class Shell(Acting, Travelling):
 
     def show(self) -> None:
         """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused:
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
             self.pane.show()
         self._tell_of_the_source()
         self._show_lines()
@@ -185,7 +185,8 @@ class Shell(Acting, Travelling):
     def _turned(self) -> None:
         """Show another moment; whoever goes there wants to see it."""
         self._is_paused = False
-        self.pane.turn()
+        for pane in self._panes.values():
+            pane.turn()
         self.refresh_bindings()
         self.show()
 

@@ -21,8 +21,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
-from lbapp.control.past import PastNode, PastStatus
+from lbapp.control.messages import (
+    Actor,
+    DrainStatus,
+    Event,
+    Latency,
+    Percentiles,
+    ProbeDone,
+    ServerStatus,
+    Status,
+    Traffic,
+)
+from lbapp.control.past import PastNode, PastPoint, PastStatus
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
@@ -182,6 +192,9 @@ class EngineDouble:
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
+        self.probes: list[ProbeDone] = []
+        self.points: list[PastPoint] = []
+        self.asked: list[dict[str, str]] = []  # of the history
         self.revision = 1
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
         self._changed_in: dict[str, int] = {}
@@ -195,10 +208,11 @@ class EngineDouble:
                 Route("/v1/status", self._status),
                 Route("/v1/watch", self._watch),
                 Route("/v1/events", self._events),
-                Route("/v1/history", self._history),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server),
+                Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
+                Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
             ]
         )
@@ -225,15 +239,25 @@ class EngineDouble:
         after = int(request.query_params["after"])
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
 
+    async def _server(self, request: Request) -> Response:
+        return JSONResponse(self._find(request))
+
+    async def _probes(self, request: Request) -> Response:
+        return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
+
     async def _history(self, request: Request) -> Response:
-        at = float(request.query_params["at"])
+        if "at" in request.query_params:
+            return self._moment(float(request.query_params["at"]))
+        self.asked.append(dict(request.query_params))
+        if not self.points:
+            return _refusal("not_recorded", "nothing is recorded of that time", "")
+        return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
+
+    def _moment(self, at: float) -> Response:
         for one in reversed(self.moments):
             if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 5:
                 return JSONResponse(one)
         return _refusal("not_recorded", "nothing is recorded of that time", "")
-
-    async def _server(self, request: Request) -> Response:
-        return JSONResponse(self._find(request))
 
     def _find(self, request: Request) -> ServerStatus:
         wanted = (request.path_params["pool"], request.path_params["server"])

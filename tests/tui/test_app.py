@@ -35,7 +35,7 @@ def double(socket: Path) -> Iterator[EngineDouble]:
 
 async def test_overview_leads_to_the_servers_of_a_pool_and_to_one_of_them(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "0.0.0.0:8080")
+        await until_shown(pilot, "nothing needs attention")
         await until_shown(pilot, "3/3")
         await pilot.press("enter")
         await until_shown(pilot, "pool app  1 of 3")

@@ -19,6 +19,7 @@ from lbapp.cli.context import (
     complain,
     duration_option,
     json_option,
+    reached,
     reporting,
     say,
     say_json,
@@ -113,19 +114,26 @@ def _recalled(
     """Return what the engine knows of the past, or what its file holds. Raises LbappError."""
     if source is None:
         try:
-            with ControlClient(settings.socket_path) as client:
+            with reached(settings) as client:
                 return ask(client)
         except EngineUnreachable as error:
-            files = _files_in(default_state_dir())
-            if len(files) != 1:
-                message, hint = str(error).partition("\n")[0], "Name its history: --from STATE_DIR"
-                raise EngineUnreachable(message, hint) from error
-            source = files[0]
+            if settings.host_named:
+                raise  # the file is there, too
+            source = file_instead(error)
             complain(LbappError(f"no engine answers: this is out of {source}"))
-    return look(_read(source))
+    return look(read_past(source))
 
 
-def _read(source: Path) -> Past:
+def file_instead(error: EngineUnreachable) -> Path:
+    """Return the history of the engine that does not answer. Raises EngineUnreachable where it is not clear which that is."""
+    files = _files_in(default_state_dir())
+    if len(files) != 1:
+        raise EngineUnreachable(str(error).partition("\n")[0], "Name its history: --from STATE_DIR") from error
+    return files[0]
+
+
+def read_past(source: Path) -> Past:
+    """Return what a history file, or the only one of a state_dir, holds. Raises LbappError."""
     path = source
     if source.is_dir():
         files = _files_in(source)

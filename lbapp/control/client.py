@@ -70,7 +70,7 @@ _START: Final = "Start one with: lbapp run -c FILE"
 
 
 @contextmanager
-def _reaching(socket: Path) -> Iterator[None]:
+def _reaching(name: str) -> Iterator[None]:
     import httpx
 
     try:
@@ -78,8 +78,8 @@ def _reaching(socket: Path) -> Iterator[None]:
     except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
         if _is_forbidden(error):
             hint = "Run this as the user that runs the engine, or as root"
-            raise EngineUnreachable(f"you may not use the control socket {socket}", hint) from error
-        raise EngineUnreachable(f"no engine answers on {socket}", _START) from error
+            raise EngineUnreachable(f"you may not use the control socket {name}", hint) from error
+        raise EngineUnreachable(f"no engine answers on {name}", _START) from error
 
 
 def _is_forbidden(error: BaseException | None) -> bool:
@@ -105,12 +105,12 @@ def _server_path(pool: str, server: str) -> str:
 
 
 class ControlClient:
-    """The calls of the control API, one after the other."""
+    """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
-        self._socket = socket
+        self._name = name or str(socket)
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         transport = httpx.HTTPTransport(uds=str(socket), verify=False)
         self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
@@ -124,7 +124,7 @@ class ControlClient:
         self._http.close()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             return _answer(self._http.request(method, path, **options))
 
     def status(self) -> Status:
@@ -253,7 +253,7 @@ class ControlClient:
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = self._http.get("/metrics")
             if not answer.is_success:
                 _answer(answer)
@@ -276,7 +276,7 @@ class ControlClient:
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with (
-            _reaching(self._socket),
+            _reaching(self._name),
             self._http.stream("GET", path, params=params, timeout=timeout) as answer,
         ):
             if not answer.is_success:
@@ -304,12 +304,12 @@ class ControlClient:
 class AsyncControlClient:
     """The same for an event loop: what the TUI uses."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
         from lbapp.control.unix_transport import UnixTransport
 
-        self._socket = socket
+        self._name = name or str(socket)
         self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
 
     async def close(self) -> None:
@@ -321,7 +321,7 @@ class AsyncControlClient:
         import httpx
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
-        with _reaching(self._socket):
+        with _reaching(self._name):
             async with self._http.stream("GET", "/v1/watch", timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -329,11 +329,11 @@ class AsyncControlClient:
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
+        raise EngineUnreachable(f"the engine on {self._name} has ended", "Start it with: lbapp run -c FILE")
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = await self._http.request(
                 call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
@@ -344,7 +344,7 @@ class AsyncControlClient:
         import httpx
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=None)
-        with _reaching(self._socket):
+        with _reaching(self._name):
             async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()

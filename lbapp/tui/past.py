@@ -88,8 +88,13 @@ class PastSource:
 
 def moment(at: float, now: float) -> str:
     """Return the local time of `at` (Unix seconds), with the date where that is not the one of `now`."""
-    when = datetime.fromtimestamp(at)
-    return clock(at) if when.date() == datetime.fromtimestamp(now).date() else when.strftime("%Y-%m-%d %H:%M:%S")
+    is_today = datetime.fromtimestamp(at).date() == datetime.fromtimestamp(now).date()
+    return clock(at) if is_today else f"{day_and_time(at)}:{datetime.fromtimestamp(at).second:02}"
+
+
+def day_and_time(at: float) -> str:
+    """Return the local date and minute of a Unix time."""
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
 
 
 def scene_of_past(found: PastStatus) -> Scene:

@@ -120,5 +120,6 @@ class Travel:
             return False
         self._switch.turn(found)
         self._turned()
-        self._told(Outcome(f"counted over {duration(found.seconds + 0.5)}; a step is {duration(self._step_s(found))}"))
+        move = "1s" if self._step_s(found) == SECOND else "1m"
+        self._told(Outcome(f"counted over {duration(found.seconds + 0.5)}; [ and ] move by {move}"))
         return True

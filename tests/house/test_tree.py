@@ -46,6 +46,7 @@ TESTED_BY = {
     "lbapp/engine/supervisor/reload.py": "tests/system/test_reload.py",
     "lbapp/cli/members.py": "tests/system/test_members.py",
     "lbapp/cli/past.py": "tests/system/test_history.py",
+    "lbapp/cli/tui.py": "tests/system/test_ssh.py",
     "lbapp/engine/supervisor/bodies.py": "tests/engine/supervisor/test_commands.py",
     "lbapp/engine/supervisor/node_drain.py": "tests/system/test_drains.py",
     "lbapp/control/wording.py": "tests/tui/test_wording.py",

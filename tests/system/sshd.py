@@ -82,15 +82,18 @@ class SshServer:
 
 
 @contextmanager
-def ssh_server(folder: Path, port: int | None = None) -> Iterator[SshServer]:
-    """Run an SSH server until the block ends. `port`: that of an earlier one in this folder, which keeps its keys."""
+def ssh_server(folder: Path, port: int | None = None, extra: str = "") -> Iterator[SshServer]:
+    """Run an SSH server until the block ends. `port`: that of an earlier one in this folder, which keeps its keys.
+
+    `extra`: more lines of its configuration.
+    """
     port = port or free_port()
     command = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert command, "the tests need sshd: sudo apt install openssh-server"
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd of Debian locks its children up
     if not (folder / "bin").exists():
-        _prepare(folder, port)
+        _prepare(folder, port, extra)
     log = (folder / "sshd.log").open("ab")
     process = subprocess.Popen([command, "-D", "-e", "-f", str(folder / "sshd_config")], stdout=log, stderr=log)
     server = SshServer(port, folder, getpass.getuser(), process)
@@ -110,14 +113,14 @@ def ssh_server(folder: Path, port: int | None = None) -> Iterator[SshServer]:
         log.close()
 
 
-def _prepare(folder: Path, port: int) -> None:
+def _prepare(folder: Path, port: int, extra: str) -> None:
     folder.mkdir(exist_ok=True)
     for name in ("host_key", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     kind, key, *_ = (folder / "host_key.pub").read_text().split()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
     shutil.copyfile(folder / "key.pub", folder / "authorized_keys")
-    (folder / "sshd_config").write_text(_SERVER.format(folder=folder, port=port))
+    (folder / "sshd_config").write_text(_SERVER.format(folder=folder, port=port) + extra)
     (folder / "config").write_text(_CLIENT.format(folder=folder))
     real = shutil.which("ssh")
     assert real, "the tests need ssh: sudo apt install openssh-client"

@@ -89,7 +89,7 @@ def diff(settings: Settings) -> None:
 def _who(difference: Difference) -> str:
     action = difference["action"]
     if action is None:
-        return "see: lbapp history" if difference["setting"] == "server" else "not recorded"
+        return "see: lbapp configurations" if difference["setting"] == "server" else "not recorded"
     return f"{_when(action)} {action['actor']['user']}"
 
 

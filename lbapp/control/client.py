@@ -253,11 +253,18 @@ class ControlClient:
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
+        return self._content("/metrics").decode()
+
+    def history_file(self) -> bytes:
+        """Return the history file as it is: see `control.recall.Past.in_file`. Raises RequestRefused, EngineUnreachable."""
+        return self._content("/v1/history/file")
+
+    def _content(self, path: str) -> bytes:
         with _reaching(self._name):
-            answer = self._http.get("/metrics")
+            answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
-            return answer.text
+            return answer.content
 
     def close_session(self, session: int) -> None:
         """Close one connection. Raises RequestRefused, EngineUnreachable."""

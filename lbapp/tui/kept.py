@@ -6,7 +6,7 @@ be changed; what the file does not have is refused with a sentence, never made u
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
@@ -24,12 +24,16 @@ from lbapp.tui.past import HISTORY, day_and_time, scene_of_past
 from lbapp.tui.scene import Scene
 from lbapp.tui.trends import Trends
 
+Answering = Callable[[Mapping[str, str | int]], object]
 _KINDS: Final[tuple[Kind, ...]] = ("pool", "server", "listener")
 
 
 @dataclass
 class Kept:
-    """What a file keeps. `kind`: bundle or history, `name`: of the file, `at`: its end (Unix seconds), `answers`: by path."""
+    """What a file keeps. `kind`: bundle or history, `name`: of the file, `at`: its end (Unix seconds).
+
+    `answers`: what answers a query, by path. `why_not`: why the answer of a path is not there, where that is known.
+    """
 
     kind: str
     name: str
@@ -38,7 +42,8 @@ class Kept:
     node: str = ""
     events: Sequence[Event] = ()
     past: Past | None = None
-    answers: Mapping[str, object] = field(default_factory=dict)
+    answers: Mapping[str, Answering] = field(default_factory=dict)
+    why_not: Mapping[str, str] = field(default_factory=dict)
     trends: Trends = field(default_factory=Trends)
 
     is_live: Final = False
@@ -62,9 +67,10 @@ class Kept:
         if call.path == HISTORY and self.past is not None:
             answer: object = await anyio.to_thread.run_sync(partial(_recalled, self.past, call.query, self.at))
         elif call.path in self.answers:
-            answer = self.answers[call.path]
+            answer = self.answers[call.path](call.query)
         else:
-            raise RequestRefused("not_kept", f"this {self.kind} has no {_what(call.path)}", "", 404)
+            why = self.why_not.get(call.path, "")
+            raise RequestRefused("not_kept", f"this {self.kind} has no {_what(call.path)}", why, 404)
         return cast(Answer, answer)
 
     async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:

@@ -106,7 +106,7 @@ class Reloads:
                     if number is None
                     else f"there is no configuration {number}"
                 )
-                raise RequestRefused("unknown_configuration", message, "See: lbapp history", 404)
+                raise RequestRefused("unknown_configuration", message, "See: lbapp configurations", 404)
             left = self._lasting.applied
             text, configuration = await self._kept(kept)
             of = kept.of if kept.of == self._origin else ""
@@ -144,7 +144,7 @@ class Reloads:
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
                 raise RequestRefused(
-                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
+                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp configurations", 409
                 )
             try:
                 await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
@@ -239,7 +239,7 @@ class Reloads:
             text = await anyio.to_thread.run_sync(self._configurations.text, kept)
             return text, await anyio.to_thread.run_sync(parse_configuration, text, f"configuration {kept.number}")
         except NotKept as error:
-            raise RequestRefused("unknown_configuration", str(error), "See: lbapp history", 404) from error
+            raise RequestRefused("unknown_configuration", str(error), "See: lbapp configurations", 404) from error
         except ConfigurationError as error:
             raise _invalid(error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,8 +43,7 @@ def of_node_a() -> Status:
 
 
 def bundle(**parts: Any) -> Bundle:
-    names = Bundle.__dataclass_fields__
-    return Bundle(**{"manifest": MANIFEST, **{name: parts.get(name) for name in names if name != "manifest"}})
+    return replace(Bundle(MANIFEST, *[None] * 12), **parts)
 
 
 async def test_bundle_is_shown_as_its_node_was_and_its_history_can_be_gone_through() -> None:
@@ -65,12 +65,8 @@ async def test_bundle_is_shown_as_its_node_was_and_its_history_can_be_gone_throu
 
 
 async def test_calls_are_answered_by_the_parts_and_what_is_missing_is_said_with_the_reason() -> None:
-    parts = {
-        "differences": [],
-        "configurations": [],
-        "latency": {10.0: {"at": 1.0, "window_s": 10.0, "listeners": [], "pools": []}},
-    }
-    kept = kept_bundle("b", bundle(status=of_node_a(), **parts))
+    latency = {10.0: {"at": 1.0, "window_s": 10.0, "listeners": [], "pools": []}}
+    kept = kept_bundle("b", bundle(status=of_node_a(), differences=[], configurations=[], latency=latency))
     assert (await kept.ask(calls.status()))["engine"]["node"] == "node-a"
     assert (await kept.ask(calls.server("app/s2")))["name"] == "s2"
     assert await kept.ask(calls.differences()) == {"differences": []}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, pool_named, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, host_option, json_option, pool_named, say, say_json, socket_option
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
 from lbapp.cli.past import show_status_at, source_option, time_asked
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
@@ -33,6 +33,7 @@ _NAMES_SHOWN = 2
 @click.option("--at", metavar="TIME", callback=time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
 @source_option
 @json_option
+@host_option
 @socket_option
 @click.pass_obj
 def status(settings: Settings, pool: str | None, at: float | None, source: Path | None) -> None:

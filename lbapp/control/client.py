@@ -74,7 +74,7 @@ _START: Final = "Start one with: lbapp run -c FILE"
 
 
 @contextmanager
-def _reaching(socket: Path) -> Iterator[None]:
+def _reaching(name: str) -> Iterator[None]:
     import httpx
 
     try:
@@ -82,8 +82,8 @@ def _reaching(socket: Path) -> Iterator[None]:
     except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
         if _is_forbidden(error):
             hint = "Run this as the user that runs the engine, or as root"
-            raise EngineUnreachable(f"you may not use the control socket {socket}", hint) from error
-        raise EngineUnreachable(f"no engine answers on {socket}", _START) from error
+            raise EngineUnreachable(f"you may not use the control socket {name}", hint) from error
+        raise EngineUnreachable(f"no engine answers on {name}", _START) from error
 
 
 def _is_forbidden(error: BaseException | None) -> bool:
@@ -117,12 +117,12 @@ def _server_path(pool: str, server: str) -> str:
 
 
 class ControlClient:
-    """The calls of the control API, one after the other."""
+    """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
-        self._socket = socket
+        self._name = name or str(socket)
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         transport = httpx.HTTPTransport(uds=str(socket), verify=False)
         self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
@@ -136,7 +136,7 @@ class ControlClient:
         self._http.close()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             return _answer(self._http.request(method, path, **options))
 
     def status(self) -> Status:
@@ -287,7 +287,7 @@ class ControlClient:
         return self._content("/v1/history/file")
 
     def _content(self, path: str) -> bytes:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
@@ -313,7 +313,7 @@ class ControlClient:
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with (
-            _reaching(self._socket),
+            _reaching(self._name),
             self._http.stream("GET", path, params=params, timeout=timeout) as answer,
         ):
             if not answer.is_success:
@@ -341,12 +341,12 @@ class ControlClient:
 class AsyncControlClient:
     """The same for an event loop: what the TUI uses."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
         from lbapp.control.unix_transport import UnixTransport
 
-        self._socket = socket
+        self._name = name or str(socket)
         self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
 
     async def close(self) -> None:
@@ -363,7 +363,7 @@ class AsyncControlClient:
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = await self._http.request(
                 call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
@@ -379,7 +379,7 @@ class AsyncControlClient:
         import httpx
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
-        with _reaching(self._socket):
+        with _reaching(self._name):
             async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -387,4 +387,4 @@ class AsyncControlClient:
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", _START)
+        raise EngineUnreachable(f"the engine on {self._name} has ended", _START)

@@ -61,6 +61,8 @@ def _status(found: Status, *, with_listeners: bool) -> str:
         f"lbapp {node['version']} on {node['node']}: {state}, up {duration(node['uptime_s'])}, "
         f"{serving} of {len(node['workers'])} workers, pid {node['pid']}"
     ]
+    if node.get("file_is_other"):
+        parts.append(f"the file: {node['file_is_other']}")
     if with_listeners:
         parts.append(table(_LISTENERS, [_listener(each) for each in found["listeners"]], _LISTENERS_RIGHT))
         certificates = [row for each in found["listeners"] for row in _certificates(each)]

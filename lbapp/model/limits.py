@@ -169,6 +169,7 @@ CERTIFICATE_FILE_BYTES_MAX: Final = 4 * MIB  # of certificates or a key
 CERTIFICATE_LOOK_INTERVAL_S: Final = 1.0  # how often files of certificates and keys are looked at
 CERTIFICATE_DAYS_SAID: Final = (30, 14, 7, 1)  # days left of a certificate at which an event says so
 CONTROL_BODY_BYTES_MAX: Final = 1 * MIB
+CONFIGURATION_BODY_BYTES_MAX: Final = 16 * MIB  # that has the text of a configuration
 CONTROL_CONNECTIONS_MAX: Final = 64
 CONTROL_STRANGERS_MAX: Final = 4  # connections of those who may do nothing there
 CONTROL_REQUEST_TIMEOUT_S: Final = 10.0  # for a whole request on the control socket

@@ -17,11 +17,13 @@ from lbapp.tui.changes import Changes
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.kept import Kept
+from lbapp.tui.screens.config import ConfigPane
 from lbapp.tui.screens.events import EventsPane
 from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
@@ -36,7 +38,9 @@ PANES: Final[Panes] = {
     "pool": PoolPane,
     "servers": ServersPane,
     "server": ServerPane,
+    "requests": RequestsPane,
     "events": EventsPane,
+    "config": ConfigPane,
     "nodes": NodesPane,
 }
 
@@ -54,7 +58,14 @@ class LbappConsole(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> None:
+    def __init__(
+        self,
+        origin: Path | Link | Kept,
+        *,
+        read_only: bool = False,
+        start: Start | None = None,
+        panes: Panes = PANES,
+    ) -> None:
         # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
         # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
         super().__init__(ansi_color=True)
@@ -67,7 +78,7 @@ class LbappConsole(App[None]):
             self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
             changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
         source = origin if isinstance(origin, Kept) else self.feed
-        self.shell = Shell(source, changes, glyphs_for(os.environ), PANES)
+        self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
 
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine, if there is one."""

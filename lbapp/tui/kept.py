@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 import anyio.to_thread
 
 from lbapp.control.calls import Answer, Call
+from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
 from lbapp.control.recall import Past, course, status_at
@@ -59,6 +60,12 @@ class Kept:
     def now(self) -> float:
         """Return the time that the file ends with (Unix seconds)."""
         return self.at
+
+    def config_file(self, path: str) -> ConfigFile:
+        """Raises LbappError: it is on the engine's machine."""
+        raise LbappError(
+            f"{clean(path)} is on the machine of the engine", f"Open the console there: a {self.kind} is read"
+        )
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Answer out of the file. Raises RequestRefused for what it does not have, and for every change."""

@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on the line for outcomes."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `has_right`: to change something."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
+    has_right: bool = False
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether something can be changed: with the right to it, and not in the past."""
+        return self.has_right and self.source.is_of_now
 
 
 class Pane(Vertical):
@@ -72,6 +78,18 @@ class Pane(Vertical):
     def selection(self) -> Sequence[str]:
         """The ids of the servers that an action is about, those marked or the one under the cursor."""
         return ()
+
+    @property
+    def pool_here(self) -> str:
+        """The pool of what is under the cursor; empty: it has none."""
+        scene, chosen = self.desk.source.scene, self.selection
+        if scene is None:
+            return ""
+        server = scene.server(chosen[0]) if chosen else None
+        if server is not None:
+            return server.target.pool
+        pool = scene.pool((self.table.selected if self.table else None) or "")
+        return pool.name if pool else ""
 
     def clear(self) -> bool:
         """Take back a filter or marks; say whether there was anything to take back."""

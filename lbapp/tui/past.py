@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from lbapp.control.calls import Answer, Call
+from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
 from lbapp.control.past import PastFigures, PastPool, PastServer, PastStatus
-from lbapp.model.errors import RequestRefused
+from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.format import clean, clock, duration
 from lbapp.tui.scene import ListenerRow, PoolRow, Scene, ServerRow, Target
 from lbapp.tui.source import Source
@@ -67,6 +68,10 @@ class PastSource:
     def now(self) -> float:
         """Return the moment (Unix seconds)."""
         return self.at
+
+    def config_file(self, path: str) -> ConfigFile:
+        """Raises LbappError: what stood in a file then is not recorded."""
+        raise LbappError(f"what stood in {clean(path)} is not recorded")
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Answer about the past. Raises RequestRefused for all that is not recorded, and for every change."""

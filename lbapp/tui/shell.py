@@ -27,6 +27,7 @@ from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
 from lbapp.tui.travelling import Travelling
+from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 from lbapp.tui.wording import keys_page
@@ -43,7 +44,8 @@ class Shell(Acting, Travelling):
         *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
         Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("p", "pause", "pause", show=False, id="pause"),
-        Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("escape", "back", "back: filter, screen", show=False, priority=True, id="back"),
+        Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
         Binding("question_mark,f1", "help", "help", priority=True, id="help"),
         Binding("q", "app.quit", "quit", id="quit"),
     ]
@@ -55,7 +57,7 @@ class Shell(Acting, Travelling):
         self.source = Switch(source)
         self.travel = Travel(self.source, self.tell, self._turned)
         self.changes = changes
-        self.desk = Desk(self.source, glyphs, self.go, self.tell)
+        self.desk = Desk(self.source, glyphs, self.go, self.tell, changes is not None)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -68,7 +70,7 @@ class Shell(Acting, Travelling):
         self._content = Container(id="content")
         self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
         self._facts = TextLine(id="facts")
-        self._said = TextLine(id="said")
+        self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
 
     def compose(self) -> ComposeResult:
@@ -161,11 +163,6 @@ class Shell(Acting, Travelling):
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
 
-    @property
-    def _may_change(self) -> bool:
-        """Say whether something can be changed: with the right to it, and not in the past."""
-        return self.changes is not None and not self.source.is_away
-
     # ---- what is shown
 
     def show(self) -> None:
@@ -202,7 +199,7 @@ class Shell(Acting, Travelling):
     def _show_lines(self) -> None:
         source = self.source
         freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
-        self._status.tell(source, freshness, "RW" if self._may_change else "RO")
+        self._status.tell(source, freshness, "RW" if self.desk.may_change else "RO")
         self._nothing.display = source.scene is None
         self._content.display = source.scene is not None
         self._nothing.say(source.problem or f"asking {source.name}")
@@ -251,6 +248,13 @@ class Shell(Acting, Travelling):
         self._is_paused = not self._is_paused
         self.show()
 
+    def action_why(self) -> None:
+        """Ask which server of the pool here a client would get."""
+        if pool := self.pane.pool_here:
+            ask_why(self.app, self.source, pool)
+        else:
+            self.tell(Outcome("select a pool, a server or a request first"))
+
     def action_help(self) -> None:
         """Show every key that exists here."""
         keys = list(written_keys(self))
@@ -258,7 +262,7 @@ class Shell(Acting, Travelling):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
-        if action in ACTING and not self._may_change:
+        if action in ACTING and not self.desk.may_change:
             return False
         if action == "now" and not self.source.is_away:
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from lbapp.control.calls import Answer, Call
+from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
 from lbapp.model.errors import RequestRefused
@@ -77,6 +78,10 @@ class Switch:
     def now(self) -> float:
         """Return the time that the figures are of (Unix seconds)."""
         return self.seen.now()
+
+    def config_file(self, path: str) -> ConfigFile:
+        """Return the configuration file at a path of the engine's machine. Raises LbappError where there is none."""
+        return self.seen.config_file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, also when another moment is looked at by then; EngineUnreachable."""

@@ -130,6 +130,17 @@ def test_checks_bench_sees_every_server_probed_again(tmp_path: Path) -> None:
         assert -1.0 < found["late_p50_ms"] <= found["late_p99_ms"] <= found["late_max_ms"] < 4_000.0
 
 
+def test_watch_bench_measures_whole_statuses_and_changes(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("watch", "--rounds", "1", "--seconds", "2", "--servers", "10", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert sorted(results) == sorted(f"{count} {kind}" for count in (1, 10, 100) for kind in ("status", "changes"))
+    (status,), (changes,) = results["100 status"], results["100 changes"]
+    assert status["lines_per_s"] > 0 < changes["lines_per_s"]
+    assert 100 * 20 < changes["bytes_per_line"] < status["bytes_per_line"] / 5  # each server has counted
+
+
 def test_faults_bench_loses_no_decision_and_no_request_in_a_drain(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = _bench("faults", "--rounds", "1", "--rate", "200", "--json", str(figures))

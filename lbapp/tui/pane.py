@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `may_change`: the right to."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `has_right`: to change something."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
-    may_change: bool = False
+    has_right: bool = False
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether something can be changed: with the right to it, and not in the past."""
+        return self.has_right and self.source.is_of_now
 
 
 class Pane(Vertical):

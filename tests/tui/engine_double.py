@@ -273,8 +273,8 @@ class EngineDouble:
         self.asked: list[dict[str, str]] = []  # of the history
         self.is_old = False  # it knows no live feed
         self.revision = 1
-        self.looks = LooksDouble()
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -354,7 +354,7 @@ class EngineDouble:
 
     def _moment(self, at: float) -> Response:
         for one in reversed(self.moments):
-            if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 30:  # a busy machine types slowly
+            if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 5:
                 return JSONResponse(one)
         return _refusal("not_recorded", "nothing is recorded of that time", "")
 

@@ -127,6 +127,12 @@ class RequestsPane(TablePane):
             self._subject = subject
             self._look_at(STREAM if subject else self.view, subject)
 
+    def turn(self) -> None:
+        """Look anew, at what another moment has."""
+        self.workers.cancel_group(self, "log")
+        self.looked_at.turn()
+        self._wanted_by = None
+
     def on_show(self) -> None:
         """Begin to look."""
         self._is_in_sight = True

@@ -22,6 +22,7 @@ from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
@@ -32,6 +33,7 @@ PANES: Final[Panes] = {
     "pool": PoolPane,
     "servers": ServersPane,
     "server": ServerPane,
+    "requests": RequestsPane,
     "events": EventsPane,
     "config": ConfigPane,
     "nodes": NodesPane,

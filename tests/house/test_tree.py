@@ -102,6 +102,8 @@ TESTED_BY = {
     "lbapp/tui/editing.py": "tests/system/test_console_config.py",
     "lbapp/tui/scene.py": "tests/tui/test_app.py",
     "lbapp/tui/source.py": "tests/tui/test_app.py",
+    "lbapp/tui/looked_at.py": "tests/tui/screens/test_requests.py",
+    "lbapp/tui/why.py": "tests/tui/screens/test_requests.py",
     "lbapp/tui/screens/pool.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/pools.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/servers.py": "tests/tui/test_app.py",

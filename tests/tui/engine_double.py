@@ -43,6 +43,7 @@ from lbapp.control.messages import (
     Traffic,
 )
 from lbapp.control.past import PastPoint
+from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
@@ -258,6 +259,7 @@ class EngineDouble:
         self.asked: list[dict[str, str]] = []  # of the history
         self.is_old = False  # it knows no live feed
         self.revision = 1
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -275,6 +277,7 @@ class EngineDouble:
                 Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
                 Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
+                *self.looks.routes(),
             ]
         )
 

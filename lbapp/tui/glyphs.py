@@ -30,7 +30,6 @@ class Glyphs:
     rising: str = "↑"
     falling: str = "↓"
     mark: str = "*"
-    rule: str = "─"
     bar_full: str = "█"
     bar_half: str = "▒"
     bar_low: str = "░"
@@ -38,6 +37,9 @@ class Glyphs:
     fault_end: str = "<"
     fault_under: str = "^"
     left_right: str = "←/→"
+    left: str = "←"
+    right: str = "→"
+    rule: str = "─"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

@@ -48,6 +48,9 @@ class Pane(Vertical):
     def visit(self, subject: str) -> None:
         """Be about something else from now on; empty: about everything."""
 
+    def turn(self) -> None:
+        """Forget what was asked for: the source is of another moment from now on."""
+
     def show(self) -> None:
         """Show the newest of the source."""
         raise NotImplementedError

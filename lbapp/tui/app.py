@@ -6,7 +6,9 @@ does. Invariant: the console changes nothing that the engine has not answered fo
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +41,8 @@ class LbappConsole(App[None]):
 
     def on_mount(self) -> None:
         """Show the main screen and begin to follow the engine."""
+        for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
+            asyncio.get_running_loop().add_signal_handler(number, self.exit)
         self.push_screen(self.main)
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
 

@@ -4,11 +4,12 @@ Responsible for pressing one key at a time and for the moments of the first byte
 was painted; for CPU, bytes and memory over a time. Knows nothing of any one program: what counts as the effect is a reading of
 the screen that the caller gives.
 
-Invariants: moments are those of reads, before the emulator works; a key without an effect has no time, never a long one.
+Invariants: moments are those of reads, before the emulator works; a key without an effect has none of them.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.bench.cpu import cpu_between, read_cpu
-from tests.bench.process import BenchError
 from tests.system.terminal import Terminal
 
 _TIMEOUT_S: Final = 3.0
@@ -76,13 +76,9 @@ def press_all(terminal: Terminal, keys: Iterable[str], reading: Callable[[], obj
     return found
 
 
-def painted(answers: Iterable[Answer], what: str) -> list[float]:
-    """Return when each was painted, ascending. Raises BenchError when more than a twentieth had no effect."""
-    answers = list(answers)
-    times = sorted(answer.painted_ms for answer in answers if answer.painted_ms is not None)
-    if not times or len(times) < len(answers) * 0.95:
-        raise BenchError(f"{what}: only {len(times)} of {len(answers)} keys had an effect that could be read")
-    return times
+def painted(answers: Iterable[Answer]) -> list[float]:
+    """Return when each was painted, ascending; a key that never had an effect took for ever."""
+    return sorted(math.inf if answer.painted_ms is None else answer.painted_ms for answer in answers)
 
 
 def first_bytes(answers: Iterable[Answer]) -> list[float]:

@@ -7,6 +7,7 @@ goals, and for the table. Knows nothing of how a figure is taken. Invariant: one
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from tests.bench.process import HOST, BenchError, Program
 from tests.bench.stand_in import many_servers
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 from tests.bench.tui_console import Effort, Figures, View
+from tests.system.terminal import NotShown
 
 _READY_TIMEOUT_S: Final = 60.0
 _SMALL: Final = 1_000  # servers up to which the goals of a small node hold
@@ -124,14 +126,17 @@ def _names(text: str) -> tuple[str, ...]:
 def main(argv: Sequence[str]) -> int:
     """Measure, print the table; return the exit status: 1 if something could not be measured, not if a goal is missed."""
     options = parse(argv)
-    views, problems = options.views(), []
+    views, problems, failures = options.views(), list[str](), list[str]()
     facts = machine_facts({})
     figures: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="lbb-") as name:
         for view in views:
             print(f"  {view.name}", file=sys.stderr)
-            with engine(view.servers, Path(name), is_real=options.real) as socket:
-                figures[view.name] = tui_console.measure(view, socket, options.effort())
+            try:
+                with engine(view.servers, Path(name), is_real=options.real) as socket:
+                    figures[view.name] = tui_console.measure(view, socket, options.effort())
+            except (BenchError, NotShown) as error:
+                failures.append(f"{view.name}: {error}")
         for peer in tui_peers.PEERS:
             if not options.is_wanted(peer.name):
                 continue
@@ -140,14 +145,17 @@ def main(argv: Sequence[str]) -> int:
                 continue
             print(f"  {peer.name}", file=sys.stderr)
             servers = min(options.servers[0], _SMALL)
-            figures[peer.name] = tui_peers.measure(peer, Path(name), servers, options.effort())
+            try:
+                figures[peer.name] = tui_peers.measure(peer, Path(name), servers, options.effort())
+            except (BenchError, NotShown) as error:
+                failures.append(f"{peer.name}: {error}")
     print(f"\n120x40 if not said otherwise; {'a whole engine' if options.real else 'every counter changes at 2 Hz'}")
     print(show_facts(facts) + "\n")
-    print(_table(views, figures))
-    for problem in problems:
+    print(_table([view for view in views if view.name in figures], figures))
+    for problem in problems + failures:
         print(f"! {problem}", file=sys.stderr)
     write_json(options.json, "tui", facts, figures)
-    return 0 if figures else 1
+    return 1 if failures or not figures else 0
 
 
 def _table(views: Sequence[View], figures: dict[str, Figures]) -> str:
@@ -170,7 +178,7 @@ def _cells(goal: Goal, limit: float | None, found: Figures) -> tuple[str, str, s
     if goal.figure not in found:
         return "-", "-", "-"
     value = found[goal.figure] / goal.per
-    text = f"{value:.{goal.digits}f}"
+    text = "never" if math.isinf(value) else f"{value:.{goal.digits}f}"
     return (text, "-", "-") if limit is None else (text, f"{limit:g}", "ok" if value <= limit else "SHORT")
 
 

@@ -105,7 +105,7 @@ def _cursor(terminal: Terminal, count: int, found: Figures) -> None:
     terminal.pump_for(0.5)
     moves = (["down"] * _ROWS + ["up"] * _ROWS) * (count // (2 * _ROWS) + 1)
     answers = keys.press_all(terminal, moves[:count], terminal.highlighted)
-    times, first = keys.painted(answers, "cursor keys"), keys.first_bytes(answers)
+    times, first = keys.painted(answers), keys.first_bytes(answers)
     for name, part in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
         found[f"cursor_painted_{name}_ms"] = keys.at(times, part)
         found[f"cursor_first_{name}_ms"] = keys.at(first, part)

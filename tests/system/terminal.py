@@ -47,6 +47,10 @@ _WHOLE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X].*?(?:\x07|\x1b
 _WORD: Final = re.compile(r"[A-Za-z]{3,}")
 
 
+class NotShown(AssertionError):
+    """What was waited for never came; the message has the screen."""
+
+
 class Terminal:
     """One program in one terminal. `env` is added to the few variables that a login has."""
 
@@ -145,10 +149,11 @@ class Terminal:
     # ---- waiting
 
     def until(self, condition: Callable[[], _Value], timeout_s: float = DEADLINE_S) -> _Value:
-        """Read until the condition holds and return its value; fail with the screen when it never does."""
+        """Read until the condition holds and return its value. Raises NotShown."""
         deadline = time.monotonic() + timeout_s
         while not (value := condition()):
-            assert time.monotonic() < deadline, f"not within {timeout_s} s:\n{self.text}"
+            if time.monotonic() > deadline:
+                raise NotShown(f"not within {timeout_s} s:\n{self.text}")
             self.pump()
         return value
 

@@ -18,12 +18,14 @@ from lbapp.cli.bundle import bundle
 from lbapp.cli.change import drain, maint, ready, weight
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
+from lbapp.cli.kill import kill
 from lbapp.cli.latency import latency
 from lbapp.cli.log import captures, log, sessions
 from lbapp.cli.look import events, status
 from lbapp.cli.members import add, remove
 from lbapp.cli.past import history
 from lbapp.cli.persistence import persistence
+from lbapp.cli.probes import check_now, probes
 from lbapp.cli.publish import publish, unpublish
 from lbapp.cli.reload import configurations, confirm, reload, rollback
 from lbapp.cli.save import save
@@ -94,8 +96,9 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, add, remove, publish, unpublish,
-    changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop, check, bundle,
+    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, kill, check_now, probes, add, remove,
+    publish, unpublish, changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop,
+    check, bundle,
 ):  # fmt: skip
     cli.add_command(command)
 

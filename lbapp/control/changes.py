@@ -142,6 +142,35 @@ class ServersPatch(TypedDict):
     dry_run: NotRequired[bool]
 
 
+class KillRequest(TypedDict):
+    """`POST /v1/pools/P/servers/S/kill`: end everything in flight at a server now, by force; what is wanted of it stays.
+
+    Answers with ServersKilled; 404 unknown_server, 422 invalid_body.
+    """
+
+    reason: NotRequired[str]
+
+
+class ServersKillRequest(KillRequest):
+    """`POST /v1/servers/kill`: the same at several servers."""
+
+    servers: list[str]
+
+
+class ServerKilled(TypedDict):
+    """How much was in flight at a server, and was ended."""
+
+    server: str  # "pool/server"
+    closed: int
+
+
+class ServersKilled(TypedDict):
+    """What a kill did. `workers_silent`: of so many workers it is not known how much they had; they end it all the same."""
+
+    servers: list[ServerKilled]
+    workers_silent: int
+
+
 class ServersChange(TypedDict):
     """What a PATCH of several servers did, or would do."""
 

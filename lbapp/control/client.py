@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
+from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
     ConfigurationKept,
@@ -33,6 +34,8 @@ from lbapp.control.changes import (
     ServerChange,
     ServerPatch,
     ServersChange,
+    ServersKilled,
+    ServersKillRequest,
     ServersPatch,
     Undone,
     UndoRequest,
@@ -42,7 +45,16 @@ from lbapp.control.changes import (
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
-from lbapp.control.messages import Event, Events, PersistenceCleared, PoolStatus, RememberedClients, Status
+from lbapp.control.messages import (
+    Event,
+    Events,
+    PersistenceCleared,
+    PoolStatus,
+    ProbesDone,
+    ProbeStatus,
+    RememberedClients,
+    Status,
+)
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
 from lbapp.model.errors import EngineUnreachable, RequestRefused
@@ -134,6 +146,21 @@ class ControlClient:
     def patch_servers(self, patch: ServersPatch) -> ServersChange:
         """Change several servers, or none. Raises RequestRefused, EngineUnreachable."""
         return cast(ServersChange, self._call("PATCH", "/v1/servers", json=patch))
+
+    def check_now(self, pool: str, server: str) -> ProbeStatus:
+        """Run a server's health check at once, for as long as that takes. Raises RequestRefused, EngineUnreachable."""
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
+        return cast(ProbeStatus, self._call("POST", f"{_server_path(pool, server)}/check", timeout=timeout))
+
+    def probes(self, pool: str, server: str) -> ProbesDone:
+        """Return a server's last probes, the latest last. Raises RequestRefused, EngineUnreachable."""
+        return cast(ProbesDone, self._call("GET", f"{_server_path(pool, server)}/probes"))
+
+    def kill(self, request: ServersKillRequest) -> ServersKilled:
+        """End everything in flight at servers now, by force. Raises RequestRefused, EngineUnreachable."""
+        return cast(ServersKilled, self._call("POST", "/v1/servers/kill", json=request))
 
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""
@@ -304,16 +331,24 @@ class AsyncControlClient:
                         yield json.loads(line)
         raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
 
-    async def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
-        """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
+    async def ask(self, call: Call[Answer]) -> Answer:
+        """Carry a call out. Raises RequestRefused, EngineUnreachable."""
         with _reaching(self._socket):
-            return cast(
-                ServerChange,
-                _answer(await self._http.request("PATCH", _server_path(pool, server), json=patch)),
+            answer = await self._http.request(
+                call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
+            return cast(Answer, _answer(answer))
 
-    async def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
+    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
+        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+        import httpx
+
+        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
         with _reaching(self._socket):
-            answer = _answer(await self._http.get("/v1/events", params={"after": after, "limit": limit}))
-        return cast(Events, answer)["events"]
+            async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _answer(answer)
+                async for line in answer.aiter_lines():
+                    if line:
+                        yield json.loads(line)

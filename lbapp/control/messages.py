@@ -104,14 +104,29 @@ class Actor(TypedDict):
     pid: int | None
 
 
-class ProbeStatus(TypedDict):
-    """The last run of a server's health check. `streak`: equal results in a row, this one included."""
+class ProbeDone(TypedDict):
+    """One run of a server's health check."""
 
     at: float
     is_success: bool
     reason: str
     layer: str  # how far it came: "name", "connect", "tls", "tcp", "http"
     duration_s: float
+
+
+class ProbesDone(TypedDict):
+    """`GET /v1/pools/P/servers/S/probes`: the last 60, the latest last."""
+
+    server: str  # "pool/server"
+    probes: list[ProbeDone]
+
+
+class ProbeStatus(ProbeDone):
+    """The last run of a server's health check. `streak`: equal results in a row, this one included.
+
+    `POST /v1/pools/P/servers/S/check` runs it at once and answers with this; 409 no_check, in_maintenance, checking, reloaded.
+    """
+
     streak: int
     excerpt: str  # the beginning of an answer that was not expected
 

@@ -132,7 +132,7 @@ class TlsChanged:
 
 @dataclass(frozen=True, slots=True)
 class CloseServer:
-    """Close every connection to this server at once, whatever is in flight. `server` is its row."""
+    """A drain is over: close every connection to this server at once, whatever is in flight. `server` is its row."""
 
     server: int
 

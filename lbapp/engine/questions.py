@@ -103,6 +103,14 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
+class EndInFlight:
+    """Close every connection to these servers at once, whatever is in flight, and tell of each how much that was. By row."""
+
+    number: int
+    servers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ListDecisions:
     """Tell why servers were chosen lately, of so many decisions at most. `pool`, `client`: empty for any."""
 
@@ -127,7 +135,10 @@ class PreviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made."""
+    """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made.
+
+    `ended`: what was in flight at servers, in the order of the question.
+    """
 
     number: int
     sessions: tuple[Session, ...] = ()
@@ -136,8 +147,9 @@ class Answer:
     captures: tuple[Capture, ...] = ()
     skipped: int = 0
     decisions: tuple[Decision, ...] = ()
+    ended: tuple[int, ...] = ()
 
 
-Question = ListSessions | EndSession | ListCaptures | ListDecisions | PreviewDecision
+Question = ListSessions | EndSession | EndInFlight | ListCaptures | ListDecisions | PreviewDecision
 Asked = Observe | Unobserve | Question
 Told = Observed | Answer

@@ -153,6 +153,7 @@ LATENCY_WINDOW_MAX_S: Final = LATENCY_WINDOWS_S[-1]
 PROBE_BODY_BYTES_MAX: Final = 64 * KIB
 PROBE_EXCERPT_BYTES_MAX: Final = 200  # of an unexpected answer that are kept and shown
 PROBES_AT_ONCE_MAX: Final = 256  # who is due then waits for one to end
+PROBES_KEPT: Final = 60  # of each server, the last ones
 AGENT_LINE_BYTES_MAX: Final = 1024
 AGENTS_AT_ONCE_MAX: Final = 256  # asked; likewise
 RESOLVE_TTL_MIN_S: Final = 1.0  # an answer is asked for again no sooner

@@ -1,7 +1,7 @@
 """The console as an application: wiring only.
 
-Responsible for putting feed, changes, symbols and the main screen together. Knows nothing of figures or of what a key
-does. Invariant: the console changes nothing that the engine has not answered for, and with `read_only` nothing at all.
+Responsible for putting source, changes, symbols and panes together. Knows nothing of figures or of what a key does.
+Invariant: the console changes nothing that the engine has not answered for, and with `read_only` nothing at all.
 """
 
 from __future__ import annotations
@@ -10,15 +10,32 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.changes import Changes
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
-from lbapp.tui.screens.main import MainScreen
+from lbapp.tui.screens.events import EventsPane
+from lbapp.tui.screens.nodes import NodesPane
+from lbapp.tui.screens.overview import OverviewPane
+from lbapp.tui.screens.pool import PoolPane
+from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.server import ServerPane
+from lbapp.tui.screens.servers import ServersPane
+from lbapp.tui.shell import Panes, Shell
+
+PANES: Final[Panes] = {
+    "overview": OverviewPane,
+    "pools": PoolsPane,
+    "pool": PoolPane,
+    "servers": ServersPane,
+    "server": ServerPane,
+    "events": EventsPane,
+    "nodes": NodesPane,
+}
 
 
 class LbappConsole(App[None]):
@@ -27,7 +44,7 @@ class LbappConsole(App[None]):
     TITLE = "lbapp"
     CSS_PATH = "lbapp.tcss"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
     def __init__(self, socket_path: Path, *, read_only: bool = False) -> None:
         # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
@@ -36,22 +53,19 @@ class LbappConsole(App[None]):
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self.feed = Feed(socket_path, self._changed)
-        changes = None if read_only else Changes(self.feed, self._told)
-        self.main = MainScreen(self.feed, changes, glyphs_for(os.environ))
+        changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
+        self.shell = Shell(self.feed, changes, glyphs_for(os.environ), PANES)
 
     def on_mount(self) -> None:
-        """Show the main screen and begin to follow the engine."""
+        """Show the shell and begin to follow the engine."""
         for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
-        self.push_screen(self.main)
+        self.push_screen(self.shell)
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
 
     def _changed(self) -> None:
-        if self.main.is_mounted and not self._is_behind():
-            self.main.show()
-
-    def _told(self, outcome: Outcome) -> None:
-        self.main.tell(outcome.message, is_refused=outcome.is_refused)
+        if self.shell.is_attached and not self._is_behind():
+            self.shell.show()
 
     def _is_behind(self) -> bool:
         """Say whether the terminal has not taken the last frame yet: painting more would show it old figures."""

@@ -13,13 +13,14 @@ from typing import cast
 
 import anyio
 
+from lbapp.control import calls
 from lbapp.control.changes import ServerPatch
-from lbapp.control.client import AsyncControlClient
 from lbapp.control.messages import AdminWord, ServerStatus
 from lbapp.model.errors import LbappError
 from lbapp.model.states import WEIGHT_MAX
 from lbapp.tui.feed import Feed
 from lbapp.tui.format import clean
+from lbapp.tui.scene import ServerRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,11 @@ class Changes:
     async def add_weight(self, server_id: str, step: int) -> None:
         """Ask for `step` more, between 1 and WEIGHT_MAX: taking a server's clients away is asked for by name."""
         async with self._turn:
-            server = self._feed.server(server_id)
+            server = self._server(server_id)
             if server is None:
-                self._told(Outcome(f"{server_id} is not there any more", is_refused=True))
                 return
-            weight = max(min(server["weight"], 1), min(WEIGHT_MAX, server["weight"] + step))
-            if weight == server["weight"]:
+            weight = max(min(server.weight, 1), min(WEIGHT_MAX, server.weight + step))
+            if weight == server.weight:
                 self._told(Outcome(f"{server_id} stays at weight {weight}: + and - go from 1 to {WEIGHT_MAX}"))
             else:
                 await self._send(server_id, {"weight": weight})
@@ -73,37 +73,39 @@ class Changes:
         """Take back the last change of this console, unless somebody changed the server since."""
         async with self._turn:
             made = self._last
-            server = self._feed.server(made.server_id) if made else None
+            server = self._feed.scene.server(made.server_id) if made and self._feed.scene else None
             if made is None or server is None:
                 self._told(Outcome("there is nothing to undo", is_refused=True))
                 return
-            now: dict[str, str | int] = {"state": server["admin"], "weight": server["weight"]}
+            now: dict[str, str | int] = {"state": server.admin, "weight": server.weight}
             if any(now.get(field) != value for field, value in made.after.items()):
-                who = server["changed_by"]
-                name = f" by {who['user']}" if who else ""
+                name = f" by {server.changed_by}" if server.changed_by else ""
                 message = f"{made.server_id} was changed{name} since; nothing undone"
                 self._told(Outcome(message, is_refused=True))
                 return
             if await self._send(made.server_id, cast(ServerPatch, made.before), is_undo=True):
                 self._last = None
 
-    async def _send(self, server_id: str, patch: ServerPatch, *, is_undo: bool = False) -> bool:
-        target = self._feed.target(server_id)
-        if target is None:
+    def _server(self, server_id: str) -> ServerRow | None:
+        """Return a server; None, and it is told, when there is no such any more."""
+        server = self._feed.scene.server(server_id) if self._feed.scene else None
+        if server is None:
             self._told(Outcome(f"{server_id} is not there any more", is_refused=True))
+        return server
+
+    async def _send(self, server_id: str, patch: ServerPatch, *, is_undo: bool = False) -> bool:
+        server = self._server(server_id)
+        if server is None:
             return False
         wish = ", ".join(f"{field} {_upper(cast(str | int, value))}" for field, value in patch.items())
         self._told(Outcome(f"{server_id}: asking for {wish}"))
-        client = AsyncControlClient(self._feed.socket_path)
         try:
             # The operator has seen what it does and said yes, or takes something back.
-            change = await client.patch_server(target.pool, target.name, {**patch, "force": True})
+            change = await self._feed.ask(calls.patch_server(server.target.id, {**patch, "force": True}))
         except LbappError as error:
             self._told(Outcome(clean(str(error)), is_refused=True))
             return False
-        finally:
-            await client.close()
-        self._feed.adopt(server_id, change["server"])
+        self._feed.adopt(change["server"])
         before, after = change["before"], change["after"]
         fields = [field for field in after if before.get(field) != after[field]]
         if fields:

@@ -1,104 +1,108 @@
-"""Following one engine: the newest status, its age, its events, and the short past of each server.
+"""Following one engine: the newest scene, its age, its events, and the short past of each server.
 
 Responsible for the connection to the engine, for coming back when it was lost, and for saying how fresh the figures are.
-Knows nothing of screens: it calls `changed` and is read. Everything it hands out is printable.
+Knows nothing of screens: it calls `changed` and is read. Everything it keeps is printable.
 
-Invariant: what is shown is the newest whole status that arrived, never a mixture; once it is older than STALE_AFTER_S or
+Invariant: what is shown is the newest whole scene that arrived, never a mixture; once it is older than STALE_AFTER_S or
 the connection is gone, `is_live` is false until the next one arrives.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 import anyio
 
+from lbapp.control import calls
+from lbapp.control.calls import Answer, Call
 from lbapp.control.client import AsyncControlClient
-from lbapp.control.messages import Event, PoolStatus, ServerStatus, Status
+from lbapp.control.looking import LogLine, Skipped
+from lbapp.control.messages import Event, ServerStatus, Status
 from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
-from lbapp.tui.cleaning import Target, clean_event, clean_server, clean_status
 from lbapp.tui.format import clean, duration
-from lbapp.tui.history import History
+from lbapp.tui.scene import Scene, Target
+from lbapp.tui.staging import adopt, clean_event, scene_of
+from lbapp.tui.trends import Trends
 
 RETRY_S_MIN: Final = 0.25
 RETRY_S_MAX: Final = 2.0
-STALE_AFTER_S: Final = 2.5  # the engine sends two a second
-EVENTS_KEPT: Final = 500
+STALE_AFTER_S: Final = 2.0  # the engine sends two a second
+EVENTS_KEPT: Final = 1_000
 
 
 class Feed:
     """The newest that is known of the engine on one socket.
 
-    `changed` is called after every change, on the event loop that runs `run`.
+    `changed` is called after every change, on the event loop that runs `run`. `name`: what it is to people.
     """
 
-    def __init__(self, socket_path: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, socket_path: Path, changed: Callable[[], None], name: str = "") -> None:
         self.socket_path = socket_path
-        self.status: Status | None = None
+        self.name = name or str(socket_path)
+        self.scene: Scene | None = None
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.history = History()
+        self.trends = Trends()
         self._changed = changed
-        self._targets: dict[str, Target] = {}
         self._is_connected = False
         self._received_at = 0.0
         self._problem = ""
 
     @property
     def age_s(self) -> float:
-        """Seconds since the newest status arrived."""
+        """Seconds since the newest scene arrived."""
         return monotonic() - self._received_at
 
     @property
     def is_live(self) -> bool:
         """Say whether the figures are of now."""
-        return self.status is not None and self._is_connected and self.age_s < STALE_AFTER_S
+        return self.scene is not None and self._is_connected and self.age_s < STALE_AFTER_S
 
     @property
     def freshness(self) -> str:
         """LIVE, STALE with the age of the figures, or WAITING before there are any."""
-        if self.status is None:
+        if self.scene is None:
             return "WAITING"
         return "LIVE" if self.is_live else f"STALE {duration(self.age_s)}"
+
+    def now(self) -> float:
+        """Return the time by the engine's clock (Unix seconds)."""
+        return self.scene.at + self.age_s if self.scene is not None else time()
 
     @property
     def problem(self) -> str:
         """Why there is no connection, as one sentence; empty while there is one."""
         return self._problem
 
-    def pool(self, name: str) -> PoolStatus | None:
-        """Return the pool of that name."""
-        pools = self.status["pools"] if self.status else []
-        return next((pool for pool in pools if pool["name"] == name), None)
+    async def ask(self, call: Call[Answer]) -> Answer:
+        """Carry a call out. Raises RequestRefused, EngineUnreachable."""
+        client = AsyncControlClient(self.socket_path)
+        try:
+            return await client.ask(call)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await client.close()
 
-    def server(self, server_id: str) -> ServerStatus | None:
-        """Return the server of that id."""
-        return next((server for server in self.servers() if server["id"] == server_id), None)
+    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
+        """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable."""
+        client = AsyncControlClient(self.socket_path)
+        try:
+            async with aclosing(client.follow_log(query)) as lines:  # type: ignore[type-var]  # a generator in fact
+                async for line in lines:
+                    yield line
+        finally:
+            with anyio.CancelScope(shield=True):
+                await client.close()
 
-    def servers(self) -> list[ServerStatus]:
-        """Return every server, in the order of the configuration."""
-        pools = self.status["pools"] if self.status else []
-        return [server for pool in pools for server in pool["servers"]]
-
-    def event(self, seq: int) -> Event | None:
-        """Return the event of that number, while it is kept."""
-        return next((event for event in self.events if event["seq"] == seq), None)
-
-    def target(self, server_id: str) -> Target | None:
-        """Return the names the engine knows a server by."""
-        return self._targets.get(server_id)
-
-    def adopt(self, server_id: str, raw: ServerStatus) -> None:
-        """Show what a change answered with at once, ahead of the next status."""
-        server = clean_server(raw)
-        shown = self.server(server_id)
-        if shown is not None:
-            server["id"], server["pool"] = shown["id"], shown["pool"]
-            shown.update(server)
+    def adopt(self, raw: ServerStatus) -> None:
+        """Show what a change answered with at once, ahead of the next scene."""
+        shown = self.scene and self.scene.by_target(Target(raw["pool"], raw["name"]))
+        if self.scene is not None and shown:
+            adopt(shown, raw, self.scene.at)
             self._changed()
 
     async def run(self) -> None:
@@ -128,20 +132,21 @@ class Feed:
 
     def _take(self, raw: Status) -> None:
         try:
-            status, targets = clean_status(raw)
-            rates = {server["id"]: server["requests_per_s"] for pool in status["pools"] for server in pool["servers"]}
-            rates |= {pool["name"]: pool["requests_per_s"] for pool in status["pools"]}
+            scene = scene_of(raw)
         except (KeyError, TypeError, ValueError) as error:
-            message = f"what answers on {self.socket_path} is no engine of this version"
+            message = f"what answers on {self.name} is no engine of this version"
             raise EngineUnreachable(message, "Restart it with: lbapp run -c FILE") from error
-        self.status, self._targets = status, targets
-        self.history.add(rates)
+        self.scene = scene
+        self.trends.add(
+            {server.id: server.requests_per_s or 0.0 for server in scene.servers()}
+            | {pool.name: pool.requests_per_s or 0.0 for pool in scene.pools}
+        )
         self._received_at, self._is_connected, self._problem = monotonic(), True, ""
 
     async def _take_events(self, client: AsyncControlClient, last_seq: int | None) -> int:
         """Fetch what happened since `last_seq`; None: this connection has none yet, so begin anew."""
         try:
-            new = await client.events(last_seq or 0, EVENTS_KEPT)
+            new = (await client.ask(calls.events(last_seq or 0, EVENTS_KEPT)))["events"]
         except RequestRefused:
             return last_seq or 0  # the figures matter more; the next status asks again
         if last_seq is None:

@@ -32,8 +32,10 @@ def milliseconds(value: float | None) -> str:
     return f"{value / 1000:.1f}s" if value < 99_950 else f"{value / 1000:.0f}s"
 
 
-def count(value: float) -> str:
+def count(value: float | None) -> str:
     """Return a count or rate in at most five characters."""
+    if value is None:
+        return "-"
     if value >= 9_999_500:
         return f"{value / 1_000_000:.0f}M"
     if value >= 99_999.5:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lbapp.control.messages import ServerStatus
 from lbapp.tui.format import brief_duration
+from lbapp.tui.scene import ServerRow
 
 Tone = Literal["plain", "good", "bad", "warn", "calm", "quiet"]
 
@@ -27,6 +27,9 @@ class Glyphs:
     maint: str = "■"
     unknown: str = "·"
     over: str = "!"
+    rising: str = "↑"
+    falling: str = "↓"
+    mark: str = "*"
     spark: str = "▁▂▃▄▅▆▇█"
 
 
@@ -44,40 +47,52 @@ def is_linux_console(environment: Mapping[str, str]) -> bool:
     return environment.get("TERM", "") in ("linux", "ansi") or environment.get("TERM", "").startswith("vt")
 
 
-def state_of(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
-    """Return symbol and word of a server's state, and its tone. The operator's wish stands before what checks found."""
-    drain = server["drain"]
-    if server["admin"] == "maint":
+def state_of(server: ServerRow, glyphs: Glyphs, now: float) -> tuple[str, Tone]:
+    """Return symbol and word of a server's state, and its tone. The operator's wish stands before what checks found.
+
+    `now` is Unix seconds.
+    """
+    drain = server.drain
+    if server.admin == "maint":
         return f"{glyphs.maint} MAINT", "calm"
-    if server["admin"] == "drain":
+    if server.admin == "drain":
         if drain is None:
             return f"{glyphs.drain} DRAIN", "warn"
-        if drain["phase"] == "draining":
-            return f"{glyphs.drain} DRAIN {brief_duration(drain['remaining_s'])}", "warn"
-        symbol = glyphs.over if drain["phase"] == "overdue" else glyphs.drain
-        return f"{symbol} {drain['phase'].upper()}", "bad" if drain["phase"] == "overdue" else "warn"
+        if drain.phase == "draining":
+            return f"{glyphs.drain} DRAIN {brief_duration(drain.ends_at - now)}", "warn"
+        symbol = glyphs.over if drain.phase == "overdue" else glyphs.drain
+        return f"{symbol} {drain.phase.upper()}", "bad" if drain.phase == "overdue" else "warn"
     return _found(server, glyphs)
 
 
-def _found(server: ServerStatus, glyphs: Glyphs) -> tuple[str, Tone]:
+def _found(server: ServerRow, glyphs: Glyphs) -> tuple[str, Tone]:
     """Return what checks and traffic found of a server."""
-    if server["health"] == "down":
-        return f"{glyphs.down} DOWN", "bad"
-    if server["is_leaving"]:
+    if server.health == "down":
+        return _on_its_way(server, glyphs) or (f"{glyphs.down} DOWN", "bad")
+    if server.is_leaving:
         return f"{glyphs.drain} LEAVING", "warn"
-    if server["ejected"]:
+    if server.ejected:
         return f"{glyphs.down} EJECTED", "bad"
-    if server["is_for_nobody"]:
+    if server.is_for_nobody:
         return f"{glyphs.maint} NOBODY", "warn"
-    if server["no_new_clients"]:
+    if server.no_new_clients:
         return f"{glyphs.drain} NO NEW", "warn"
-    if server["share_percent"] < 100:
-        return f"{glyphs.up} SLOW {server['share_percent']:.0f}%", "warn"
-    if server["health"] == "up":
-        if server["is_backup"]:
-            return (f"{glyphs.up} UP backup", "warn") if server["is_eligible"] else (f"{glyphs.up} standby", "calm")
-        return f"{glyphs.up} UP", "good"
+    if server.share_percent < 100:
+        return f"{glyphs.up} SLOW {server.share_percent:.0f}%", "warn"
+    if server.health == "up":
+        if server.is_backup:
+            return (f"{glyphs.up} UP backup", "warn") if server.is_eligible else (f"{glyphs.up} standby", "calm")
+        return _on_its_way(server, glyphs) or (f"{glyphs.up} UP", "good")
     return f"{glyphs.unknown} UNKNOWN", "plain"
+
+
+def _on_its_way(server: ServerRow, glyphs: Glyphs) -> tuple[str, Tone] | None:
+    """Return how far a server is from the other health, while its last probes say other than it is."""
+    if server.health == "down" and server.is_last_good and server.rise and server.streak < server.rise:
+        return f"{glyphs.rising} DOWN {server.streak}/{server.rise}", "bad"
+    if server.health == "up" and server.is_last_good is False and server.fall and server.streak < server.fall:
+        return f"{glyphs.falling} UP {server.streak}/{server.fall}", "warn"
+    return None
 
 
 def sparkline(values: Sequence[float], width: int, glyphs: Glyphs) -> str:

@@ -11,10 +11,12 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Final
 
-from lbapp.control.messages import AgentStatus, Event, PoolStatus, RampStatus, ServerStatus
+from lbapp.control.messages import AgentStatus, Event, RampStatus, ServerStatus
 from lbapp.control.wording import still_open
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
+from lbapp.tui.scene import PoolRow, ServerRow
+from lbapp.tui.staging import server_row
 
 TWO_COLUMNS_WIDTH_MIN: Final = 80
 _COLUMN: Final = 30  # cells of the left one
@@ -25,7 +27,7 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
     if server is None:
         return "This server is not there any more."
     rows = [
-        ("state", _state(server, glyphs)),
+        ("state", _state(server, glyphs, now)),
         (
             "health",
             f"{server['health']} for {duration(now - server['health_since'])}, {server['health_reason'] or '-'}",
@@ -57,8 +59,8 @@ def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
     return "\n".join([*lines, *_latency(server)])
 
 
-def _state(server: ServerStatus, glyphs: Glyphs) -> str:
-    words = state_of(server, glyphs)[0]
+def _state(server: ServerStatus, glyphs: Glyphs, now: float) -> str:
+    words = state_of(server_row(server, now), glyphs, now)[0]
     drain = server["drain"]
     if server["ejected"]:
         return f"{words}: {server['ejected']}"
@@ -137,18 +139,18 @@ def _latency(server: ServerStatus) -> list[str]:
     return lines
 
 
-def effect_of(verb: str, server: ServerStatus, pool: PoolStatus | None) -> str:
+def effect_of(verb: str, server: ServerRow, pool: PoolRow | None) -> str:
     """Return what taking a server's clients away means now. `verb`: drain, maint or weight 0."""
     told = {
         "drain": "takes no new clients; those it has may finish until the drain's timeout",
         "maint": "takes no clients at all and is no longer checked",
         "weight 0": "takes no new clients; those it remembers may come back",
     }
-    now = f"Now: {server['in_flight']} in flight, {count(server['requests_per_s'])} req/s."
+    now = f"Now: {count(server.in_flight)} in flight, {count(server.requests_per_s)} req/s."
     lines = [f"It {told[verb]}.", now]
     if pool is not None:
-        left = pool["eligible"] - (1 if server["is_eligible"] else 0)
-        lines.append(f"{left} of {pool['total']} servers of {pool['name']} stay for new clients.")
+        left = pool.eligible - (1 if server.is_eligible else 0)
+        lines.append(f"{left} of {pool.total} servers of {pool.name} stay for new clients.")
         if left == 0:
             lines.append("! NONE stays: new clients would get 503.")
     return "\n".join(lines)

@@ -213,15 +213,15 @@ def answer(port: int, notes: Path) -> None:
 
 def plan_aloud(plan: Path, arguments: list[str]) -> None:
     """Be the lbapp command, with an engine that notes for when it plans each probe."""
-    delay_of = Checks._delay_s
+    due_of = Checks._due_s
     out = plan.open("a", buffering=1)
 
     def noting(checks: Checks, target: Target) -> float:
-        delay_s, now_s = delay_of(checks, target), anyio.current_time()
-        out.write(f"{target.asked.server.host} {now_s:.6f} {now_s + delay_s:.6f}\n")
-        return delay_s
+        due_s, now_s = due_of(checks, target), anyio.current_time()
+        out.write(f"{target.asked.server.host} {now_s:.6f} {due_s:.6f}\n")
+        return due_s
 
-    setattr(Checks, "_delay_s", noting)  # noqa: B010 - a method of another class, on purpose
+    setattr(Checks, "_due_s", noting)  # noqa: B010 - a method of another class, on purpose
     sys.argv = ["lbapp", *arguments]
     lbapp()
 

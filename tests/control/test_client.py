@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lbapp.control import calls
 from lbapp.control.client import AsyncControlClient, ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 from tests.tui.engine_double import EngineDouble, answering, server
@@ -90,9 +91,9 @@ async def test_asynchronous_client_has_the_calls_of_the_console(double: EngineDo
     client = AsyncControlClient(socket)
     statuses = client.watch()
     assert (await anext(statuses))["pools"][1]["name"] == "app"
-    change = await client.patch_server("app", "s2", {"weight": 5})
+    change = await client.ask(calls.patch_server("app/s2", {"weight": 5}))
     assert change["server"]["weight"] == 5
-    assert [event["seq"] for event in await client.events()] == [1]
+    assert [event["seq"] for event in (await client.ask(calls.events()))["events"]] == [1]
     await statuses.aclose()  # type: ignore[attr-defined]  # a generator in fact
     await client.close()
 

@@ -55,10 +55,19 @@ def console(
         yield terminal
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with servers() as ports, running_engine(tmp_path, toml(ports)) as running:
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One engine for all that leave it as it was: starting one takes longer than most of them."""
+    with servers() as ports, running_engine(tmp_path_factory.mktemp("engine"), toml(ports)) as running:
         yield running
+
+
+@pytest.fixture
+def nothing_happens(engine: Engine) -> Iterator[None]:
+    """Make sure that nobody changes anything at the engine."""
+    before = actions(engine)
+    yield
+    assert actions(engine) == before
 
 
 def toml(ports: dict[str, int]) -> str:
@@ -73,6 +82,16 @@ def go_to_servers(terminal: Terminal) -> None:
             terminal.until(lambda: "wgt" in terminal.text and under_cursor(terminal), 3.0)
             return
     raise AssertionError(f"no screen lists the servers:\n{terminal.text}")
+
+
+def leave_to_servers(terminal: Terminal) -> None:
+    """Press Esc until the list has the cursor again; nothing may follow Esc before it has worked, or both are one key."""
+    for key in ("escape", "escape", "3", "escape", "3"):
+        terminal.press(key)
+        with suppress(NotShown):
+            terminal.until(lambda: under_cursor(terminal), 2.0)
+            return
+    raise AssertionError(f"Esc does not lead back to the servers:\n{terminal.text}")
 
 
 def under_cursor(terminal: Terminal) -> str:
@@ -147,6 +166,7 @@ def is_restored(terminal: Terminal) -> bool:
     return all(ends) and terminal.modes == terminal.modes_before
 
 
+@pytest.mark.usefixtures("nothing_happens")
 @pytest.mark.parametrize(("term", "size"), PROFILES)
 def test_every_screen_and_dialog_is_drawn_with_what_a_console_font_has(
     engine: Engine, term: str, size: tuple[int, int]
@@ -157,7 +177,6 @@ def test_every_screen_and_dialog_is_drawn_with_what_a_console_font_has(
     raw = bytes(terminal.raw)
     assert "Cancel" in painted(raw), "no dialog was seen"
     assert foreign_controls(raw) == set()
-    assert actions(engine) == []
     if term == "linux":
         assert set(painted(raw)) - SAFE - {"\r", "\n"} == set()
         assert attributes(raw) - LINUX_SGR == set()
@@ -198,6 +217,7 @@ def test_d_and_y_drain_the_server_under_the_cursor_and_z_takes_it_back(
         terminal.until(lambda: not any("DRAIN" in line for line in terminal.lines if "app/s2 " in line))
 
 
+@pytest.mark.usefixtures("nothing_happens")
 def test_enter_right_behind_the_key_of_a_dialog_changes_nothing(engine: Engine) -> None:
     with console(engine.control) as terminal:
         go_to_servers(terminal)
@@ -207,9 +227,9 @@ def test_enter_right_behind_the_key_of_a_dialog_changes_nothing(engine: Engine) 
             terminal.press("m", "enter")
             settle(terminal)
         assert terminal.process.poll() is None, terminal.text
-    assert actions(engine) == []
 
 
+@pytest.mark.usefixtures("nothing_happens")
 def test_what_is_typed_behind_the_key_of_a_filter_or_a_weight_is_text(engine: Engine) -> None:
     source = random.Random(15)
     with console(engine.control) as terminal:
@@ -217,10 +237,8 @@ def test_what_is_typed_behind_the_key_of_a_filter_or_a_weight_is_text(engine: En
         for number in range(100):
             terminal.press("/w"[number % 2] + "".join(source.choices(string.printable[:95], k=50)))
             terminal.until(lambda: not under_cursor(terminal))
-            terminal.press("escape")  # nothing may follow it before it has worked: it would be one key with that
-            terminal.until(lambda: under_cursor(terminal))
+            leave_to_servers(terminal)
         assert terminal.process.poll() is None, terminal.text
-    assert actions(engine) == []
 
 
 def test_console_outlives_its_engine_and_follows_the_next_one(tmp_path: Path) -> None:
@@ -239,6 +257,7 @@ def test_console_outlives_its_engine_and_follows_the_next_one(tmp_path: Path) ->
             assert actions(following) == []
 
 
+@pytest.mark.usefixtures("nothing_happens")
 def test_smaller_terminal_and_the_former_size_are_painted_whole(engine: Engine) -> None:
     with console(engine.control) as terminal:
         go_to_servers(terminal)

@@ -113,6 +113,8 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
             assert lbapp(engine.control, "drain", "app/s1", "--timeout", "1h").returncode == 0
             assert lbapp(engine.control, "weight", "app/s2", "7").returncode == 0
             before, port = engine.server("app/s9"), engine.port()
+            with engine.client() as client:
+                probe_before = client.probes("app", "s9")["probes"][0]
             with socket.create_connection(("127.0.0.1", engine.port("raw")), timeout=20) as tunnel, Load(port) as load:
                 pids = [engine.process.pid]
                 for _ in range(3):
@@ -128,6 +130,9 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
             assert engine.port() == port
             after = engine.server("app/s9")
             assert (after["health"], after["health_since"]) == ("down", before["health_since"])
+            with engine.client() as client:
+                probe = client.probes("app", "s9")["probes"][0]
+            assert (probe["reason"], round(probe["at"], 2)) == (probe_before["reason"], round(probe_before["at"], 2))
             assert (engine.server("app/s1")["admin"], engine.server("app/s2")["weight"]) == ("drain", 7)
             assert engine.events().count("node_took_over") == 3
             wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids[1:3]))

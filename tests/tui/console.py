@@ -64,5 +64,5 @@ async def until_shown(pilot: Pilot[None], text: str) -> None:
 async def at_servers(pilot: Pilot[None]) -> None:
     """Wait for the first status and go to the tab of all servers."""
     await until_shown(pilot, "LIVE")
-    await pilot.press("2")
+    await pilot.press("3")
     await until_shown(pilot, "wgt")

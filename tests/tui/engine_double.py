@@ -21,7 +21,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.messages import (
+    Actor,
+    DrainStatus,
+    Event,
+    Latency,
+    Percentiles,
+    ProbeDone,
+    ServerStatus,
+    Status,
+    Traffic,
+)
+from lbapp.control.past import PastPoint
 
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
@@ -167,6 +178,9 @@ class EngineDouble:
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
+        self.probes: list[ProbeDone] = []
+        self.points: list[PastPoint] = []
+        self.asked: list[dict[str, str]] = []  # of the history
         self.revision = 1
         self._changed_in: dict[str, int] = {}
 
@@ -181,6 +195,9 @@ class EngineDouble:
                 Route("/v1/events", self._events),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
+                Route("/v1/pools/{pool}/servers/{server}", self._server),
+                Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
+                Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
             ]
         )
@@ -207,11 +224,26 @@ class EngineDouble:
         after = int(request.query_params["after"])
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
 
+    async def _server(self, request: Request) -> Response:
+        return JSONResponse(self._find(request))
+
+    async def _probes(self, request: Request) -> Response:
+        return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
+
+    async def _history(self, request: Request) -> Response:
+        self.asked.append(dict(request.query_params))
+        if not self.points:
+            return _refusal("not_recorded", "nothing is recorded of that time", "")
+        return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
+
+    def _find(self, request: Request) -> ServerStatus:
+        wanted = (request.path_params["pool"], request.path_params["server"])
+        return next(one for one in self.servers if (one["pool"], one["name"]) == wanted)
+
     async def _patch(self, request: Request) -> Response:
         if self.refuses_with:
             return _refusal("no", *self.refuses_with)
-        pool, name = request.path_params["pool"], request.path_params["server"]
-        one = next(one for one in self.servers if (one["pool"], one["name"]) == (pool, name))
+        one = self._find(request)
         patch = await request.json()
         self.forced.append(patch.pop("force", False))
         if self._changed_in.get(one["id"], 0) > patch.get("expect_revision", self.revision):

@@ -8,8 +8,8 @@ import pytest
 from textual.color import Color
 
 from lbapp.tui.app import LbappConsole
-from lbapp.tui.screens.confirm import Confirm
-from lbapp.tui.screens.page import Page
+from lbapp.tui.dialogs.confirm import Confirm
+from lbapp.tui.dialogs.page import Page
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
 
@@ -35,13 +35,13 @@ def double(socket: Path) -> Iterator[EngineDouble]:
 
 async def test_overview_leads_to_the_servers_of_a_pool_and_to_one_of_them(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "0.0.0.0:8080")
+        await until_shown(pilot, "nothing needs attention")
         await until_shown(pilot, "3/3")
         await pilot.press("enter")
-        await until_shown(pilot, "Servers of app")
+        await until_shown(pilot, "pool app  1 of 3")
         await until_shown(pilot, "app/s3")
         await pilot.press("down", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Page))
+        await until_shown(pilot, "server app/s2")
         await until_shown(pilot, "connect_refused 2")
         await pilot.press("escape")
         await pilot.press("escape")
@@ -54,13 +54,13 @@ async def test_d_then_y_drains_and_shows_drain_and_z_takes_it_back(double: Engin
         await pilot.press("d")
         await until_shown(pilot, "2 of 3 servers of app stay")
         await pilot.press("y")
-        await until_shown(pilot, "DRAIN 4m59s")
+        await until_shown(pilot, "DRAIN 4m5")
         await until_shown(pilot, "app/s1: state READY -> DRAIN")
         assert double.patches == [("app/s1", {"state": "drain"})]
         await pilot.press("z")
         await until_shown(pilot, "undone: app/s1: state DRAIN -> READY")
         assert "(z undoes)" not in screen_text(cast(LbappConsole, pilot.app))
-        await pilot.press("3")
+        await pilot.press("5")
         await until_shown(pilot, "app/s1 became drain")
 
 
@@ -147,7 +147,7 @@ async def test_names_from_outside_are_drawn_as_they_are_and_never_obeyed(socket:
             await pilot.press("d")
             await until_shown(pilot, "NONE stays")
             await pilot.press("y")
-            await until_shown(pilot, "DRAIN 4m59s")
+            await until_shown(pilot, "DRAIN 4m5")
 
 
 async def test_without_colour_text_keeps_the_colours_of_the_terminal(
@@ -173,11 +173,11 @@ async def test_events_open_at_the_newest_however_many_came(double: EngineDouble,
         await at_servers(pilot)
         await pilot.press("e")
         await until(pilot, lambda: double.patches)
-        await pilot.press("3")
+        await pilot.press("5")
         await until_shown(pilot, "1 of 1")
-        await pilot.press("2", *(["plus", "minus"] * 15))
+        await pilot.press("3", *(["plus", "minus"] * 15))
         await until(pilot, lambda: len(double.events) == 31)
-        await pilot.press("3")
+        await pilot.press("5")
         await until_shown(pilot, " 1 of 31")
 
 
@@ -185,7 +185,7 @@ async def test_enter_on_an_event_shows_the_whole_of_it(double: EngineDouble, soc
     double.servers[0]["id"], double.servers[0]["name"] = "app/with-a-long-name", "with-a-long-name"
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press("e", "3")
+        await pilot.press("e", "5")
         await until_shown(pilot, "app/with-a-long-name became ready with wei>")
         await pilot.press("enter")
         await until_shown(pilot, "app/with-a-long-name became ready with weight 100")
@@ -196,5 +196,5 @@ async def test_every_key_is_on_the_help_page_at_80x24(double: EngineDouble, sock
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
         await pilot.press("question_mark")
-        for text in ("1             overview", "back: filter, pool, overview", "next table", "Esc closes"):
+        for text in ("1             Overview", "back: filter, marks, screen", "problems only", "Esc closes"):
             await until_shown(pilot, text)

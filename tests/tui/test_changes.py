@@ -66,7 +66,7 @@ async def test_undo_goes_back_unless_somebody_else_changed_the_server(desk: Desk
     await desk.changes.set_state("app/s1", "maint")
     other = desk.double.servers[0]
     other["admin"] = "drain"
-    desk.feed.adopt("app/s1", other)
+    desk.feed.adopt(other)
     await desk.changes.undo()
     assert desk.told[-1] == Outcome("app/s1 was changed by alice since; nothing undone", is_refused=True)
 

@@ -34,11 +34,11 @@ async def test_feed_follows_loses_and_finds_the_engine_again(tmp_path: Path) -> 
         await until(lambda: feed.problem)
         assert feed.problem == f"no engine answers on {socket}; start one with: lbapp run -c FILE"
         with answering(double, socket):
-            await until(lambda: feed.is_live and len(feed.history.of("app/s1")) > 2)
+            await until(lambda: feed.is_live and len(feed.trends.of("app/s1")) > 2)
             assert feed.problem == ""
-            assert [one["id"] for one in feed.servers()] == ["app/s1", "app/s2", "app/s3"]
+            assert [one.id for one in (feed.scene.servers() if feed.scene else ())] == ["app/s1", "app/s2", "app/s3"]
         await until(lambda: feed.freshness.startswith("STALE"))
-        assert feed.server("app/s1") is not None
+        assert feed.scene is not None
         with answering(double, socket):
             await until(lambda: feed.freshness == "LIVE")
         tasks.cancel_scope.cancel()
@@ -54,10 +54,10 @@ async def test_answer_of_a_change_is_shown_at_once_and_clean(tmp_path: Path) -> 
             tasks.cancel_scope.cancel()
         changed = server("app", "s1")
         changed["health_reason"] = "\x1b"
-        feed.adopt("app/s1", changed)
-        shown = feed.server("app/s1")
+        feed.adopt(changed)
+        shown = feed.scene.server("app/s1") if feed.scene else None
         assert shown is not None
-        assert shown["health_reason"] == "·"
+        assert shown.health_reason == "·"
 
 
 async def test_what_is_no_engine_of_this_version_is_said_to_be_none(tmp_path: Path) -> None:

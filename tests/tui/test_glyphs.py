@@ -4,7 +4,10 @@ import pytest
 
 from lbapp.control.messages import AdminWord, HealthWord
 from lbapp.tui.glyphs import FULL, LINUX_CONSOLE, glyphs_for, sparkline, state_of
+from lbapp.tui.staging import server_row
 from tests.tui.engine_double import drain, server
+
+NOW = 1_700_000_100.0
 
 
 @pytest.mark.parametrize(
@@ -22,35 +25,45 @@ def test_state_is_symbol_and_word_and_the_operators_wish_stands_first(
 ) -> None:
     one = server("app", "s1")
     one["admin"], one["health"] = admin, health
-    assert state_of(one, FULL)[0] == text
+    assert state_of(server_row(one, NOW), FULL, NOW)[0] == text
 
 
 def test_drain_tells_its_time_left_and_an_overdue_one_is_bad() -> None:
     one = server("app", "s1")
     one["admin"], one["drain"] = "drain", drain(remaining_s=161, in_flight=1)
-    assert state_of(one, FULL) == ("▶ DRAIN 2m41s", "warn")
+    assert state_of(server_row(one, NOW), FULL, NOW) == ("▶ DRAIN 2m41s", "warn")
     one["drain"] = drain(phase="overdue", in_flight=1)
-    assert state_of(one, FULL) == ("! OVERDUE", "bad")
+    assert state_of(server_row(one, NOW), FULL, NOW) == ("! OVERDUE", "bad")
 
 
 def test_server_that_asks_for_no_new_clients_and_one_that_asks_for_nobody_have_words_of_their_own() -> None:
     one = server("app", "s1")
     one["no_new_clients"] = "its agent says drain"
-    assert state_of(one, FULL) == ("▶ NO NEW", "warn")
+    assert state_of(server_row(one, NOW), FULL, NOW) == ("▶ NO NEW", "warn")
     one["no_new_clients"], one["is_for_nobody"] = "its agent says maint", True
-    assert state_of(one, FULL) == ("■ NOBODY", "warn")
+    assert state_of(server_row(one, NOW), FULL, NOW) == ("■ NOBODY", "warn")
     one["admin"] = "maint"
-    assert state_of(one, FULL) == ("■ MAINT", "calm"), "the operator's wish stands first"
+    assert state_of(server_row(one, NOW), FULL, NOW) == ("■ MAINT", "calm"), "the operator's wish stands first"
 
 
 def test_linux_console_gets_only_what_its_font_has() -> None:
     assert glyphs_for({"TERM": "linux"}) is LINUX_CONSOLE
     assert glyphs_for({"TERM": "xterm-256color"}) is FULL
     every = "".join(getattr(LINUX_CONSOLE, name) for name in LINUX_CONSOLE.__slots__)
-    assert set(every) <= set("▲▼▶■·!░▒█")
+    assert set(every) <= set("▲▼▶■·!░▒█↑↓*")
 
 
 def test_sparkline_is_right_aligned_and_its_highest_is_full() -> None:
     assert sparkline([0, 5, 10], 5, FULL) == "  ▁▅█"
     assert sparkline([], 3, FULL) == "   "
     assert sparkline([0, 0], 2, FULL) == "▁▁"
+
+
+def test_server_on_its_way_to_the_other_health_tells_how_far_it_is() -> None:
+    row = server_row(server("app", "s1"), NOW)
+    row.rise, row.fall, row.streak, row.is_last_good = 2, 3, 2, False
+    assert state_of(row, FULL, NOW) == ("↓ UP 2/3", "warn")
+    row.health, row.streak, row.is_last_good = "down", 1, True
+    assert state_of(row, FULL, NOW) == ("↑ DOWN 1/2", "bad")
+    row.is_last_good = False
+    assert state_of(row, FULL, NOW) == ("▼ DOWN", "bad")

@@ -4,6 +4,7 @@ from lbapp.control.messages import AgentStatus, Event
 from lbapp.control.wording import node_state
 from lbapp.tui.format import duration
 from lbapp.tui.glyphs import FULL
+from lbapp.tui.staging import scene_of
 from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
 from tests.tui.engine_double import ME, drain, server, status
 
@@ -71,10 +72,10 @@ def test_page_of_a_server_that_is_gone_says_so() -> None:
 
 
 def test_effect_is_given_in_numbers_and_warns_of_the_last_server() -> None:
-    pool = status([server("app", "s1"), server("app", "s2")])["pools"][0]
-    assert "1 of 2 servers of app stay" in effect_of("drain", pool["servers"][0], pool)
-    pool["servers"][1]["is_eligible"], pool["eligible"] = False, 1
-    assert "NONE stays" in effect_of("maint", pool["servers"][0], pool)
+    pool = scene_of(status([server("app", "s1"), server("app", "s2")])).pools[0]
+    assert "1 of 2 servers of app stay" in effect_of("drain", pool.servers[0], pool)
+    pool.servers[1].is_eligible, pool.eligible = False, 1
+    assert "NONE stays" in effect_of("maint", pool.servers[0], pool)
 
 
 def test_keys_stand_beside_what_they_do() -> None:

@@ -24,12 +24,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_decisions import DecisionsApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.api_past import PastApi
+from lbapp.engine.supervisor.api_servers import ServersApi
 from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, read_number, why_of_new_server
+from lbapp.engine.supervisor.calls import actor_of, json_body, number_in
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.configurations import Kept, as_message
 from lbapp.engine.supervisor.events import Events
@@ -40,7 +41,6 @@ from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import (
-    CONTROL_BODY_BYTES_MAX,
     EVENTS_MAX,
     PERSISTENCE_LISTED_MAX,
     READING_INTERVAL_S,
@@ -102,6 +102,7 @@ class Api:
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
+            *ServersApi(lambda: self.generation).routes(self._guarded),
             *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
             *DecisionsApi(
@@ -147,7 +148,7 @@ class Api:
         is_looking = request.method in ("GET", "HEAD")
         if request.state.role >= (Role.LOOK if is_looking else Role.OPERATE):
             return
-        actor = _actor(request)
+        actor = actor_of(request)
         path = "".join(letter if letter.isprintable() else "?" for letter in request.url.path[:_PATH_LETTERS_MAX])
         message = f"{actor['user']} may not {request.method} {path}"
         key = (actor["uid"], request.method, asked)
@@ -175,13 +176,13 @@ class Api:
         pool = self.generation.commands.find_pool(request.path_params["pool"])
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.pool(pool))
-        body = await _json_body(request)
-        return JSONResponse(await self.generation.commands.change_pool(pool, body, _actor(request)))
+        body = await json_body(request)
+        return JSONResponse(await self.generation.commands.change_pool(pool, body, actor_of(request)))
 
     async def _server(self, request: Request) -> Response:
         state = self.generation.commands.find_server(request.path_params["pool"], request.path_params["server"])
         if request.method == "DELETE":
-            how = read_how(body := await _json_body(request), _actor(request), ("reason", "unrecorded", "force"))
+            how = read_how(body := await json_body(request), actor_of(request), ("reason", "unrecorded", "force"))
             is_forced = is_forced_by(body)
             pool, name = state.pool.name, state.server.name
             return JSONResponse(
@@ -189,54 +190,54 @@ class Api:
             )
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.server(state))
-        body = await _json_body(request)
-        return JSONResponse(await self.generation.commands.change_server(state, body, _actor(request)))
+        body = await json_body(request)
+        return JSONResponse(await self.generation.commands.change_server(state, body, actor_of(request)))
 
     async def _new_server(self, request: Request) -> Response:
-        body = await _json_body(request)
+        body = await json_body(request)
         pool, fields = request.path_params["pool"], read_new_server(body)
-        how = read_how(why_of_new_server(body), _actor(request), ("reason", "unrecorded"))
+        how = read_how(why_of_new_server(body), actor_of(request), ("reason", "unrecorded"))
         return JSONResponse(await self.reloads.edit(lambda: self.generation.commands.addition(pool, fields), how))
 
     async def _persistence(self, request: Request) -> Response:
         query = request.query_params
         pool = self.generation.commands.find_pool(query["pool"]).name if "pool" in query else None
         if request.method == "DELETE":
-            return JSONResponse(await self.generation.clients.clear(pool, query.get("key"), _actor(request)))
-        limit = _number(request, "limit", PERSISTENCE_LISTED_MAX)
+            return JSONResponse(await self.generation.clients.clear(pool, query.get("key"), actor_of(request)))
+        limit = number_in(request, "limit", PERSISTENCE_LISTED_MAX)
         return JSONResponse(
             await self.generation.clients.listed(pool, query.get("key"), min(limit, PERSISTENCE_LISTED_MAX))
         )
 
     async def _servers(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.change_servers(await _json_body(request), _actor(request)))
+        return JSONResponse(await self.generation.commands.change_servers(await json_body(request), actor_of(request)))
 
     async def _node(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.change_node(await _json_body(request), _actor(request)))
+        return JSONResponse(await self.generation.commands.change_node(await json_body(request), actor_of(request)))
 
     async def _changes(self, request: Request) -> Response:
-        return JSONResponse(self.generation.intents.actions_done(_number(request, "limit", CHANGES_SHOWN)))
+        return JSONResponse(self.generation.intents.actions_done(number_in(request, "limit", CHANGES_SHOWN)))
 
     async def _diff(self, _request: Request) -> Response:
         return JSONResponse({"differences": [*self.generation.intents.differences(), *self.reloads.edits()]})
 
     async def _undo(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.undo(await _json_body(request), _actor(request)))
+        return JSONResponse(await self.generation.commands.undo(await json_body(request), actor_of(request)))
 
     async def _reload(self, request: Request) -> Response:
-        how = read_how(await _json_body(request), _actor(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
+        how = read_how(await json_body(request), actor_of(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
         return JSONResponse(await self.reloads.reload(how))
 
     async def _rollback(self, request: Request) -> Response:
-        body = await _json_body(request)
-        how = read_how(body, _actor(request), ("number", "dry_run", "reason", "unrecorded"))
+        body = await json_body(request)
+        how = read_how(body, actor_of(request), ("number", "dry_run", "reason", "unrecorded"))
         return JSONResponse(await self.reloads.rollback(read_number(body), how))
 
     async def _confirm(self, request: Request) -> Response:
-        return JSONResponse(self._kept(await self.reloads.confirm(_actor(request))))
+        return JSONResponse(self._kept(await self.reloads.confirm(actor_of(request))))
 
     async def _upgrade(self, request: Request) -> Response:
-        how = read_how(await _json_body(request), _actor(request), ("reason",))
+        how = read_how(await json_body(request), actor_of(request), ("reason",))
         done = await self.upgrades.upgrade(how.actor, how.reason)
         self.leave()  # whether or not anybody is there any more to be answered
         return JSONResponse(done)
@@ -249,7 +250,7 @@ class Api:
         return {**as_message(kept), "is_serving": applied is not None and applied.number == kept.number}
 
     async def _stop(self, request: Request) -> Response:
-        ask_stop(self.life, self.events, await _json_body(request), _actor(request))
+        ask_stop(self.life, self.events, await json_body(request), actor_of(request))
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
@@ -261,8 +262,8 @@ class Api:
         return self._stream(request, _as_lines(self._statuses()))
 
     async def _events(self, request: Request) -> Response:
-        after = _number(request, "after", 0)
-        limit = _number(request, "limit", EVENTS_MAX)
+        after = number_in(request, "after", 0)
+        limit = number_in(request, "limit", EVENTS_MAX)
         if request.query_params.get("follow", "0") in ("", "0"):
             return JSONResponse({"events": self.events.after(after, limit)})
         return self._stream(request, _as_lines(self.events.follow(after)))
@@ -301,40 +302,6 @@ class Api:
 async def _as_lines(messages: AsyncIterator[Any]) -> AsyncGenerator[bytes, None]:
     async for message in messages:
         yield json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-
-async def _json_body(request: Request) -> object:
-    """Return the decoded body, None when there is none.
-
-    Raises RequestRefused 413 body_too_large, 422 invalid_body.
-    """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > CONTROL_BODY_BYTES_MAX:
-            message = f"the body has more than {CONTROL_BODY_BYTES_MAX} bytes"
-            raise RequestRefused("body_too_large", message, "A change needs a few dozen", 413)
-    if not body:
-        return None
-    try:
-        return json.loads(bytes(body))
-    except (ValueError, RecursionError) as error:
-        message = "the body is not valid JSON"
-        raise RequestRefused("invalid_body", message, 'Send an object such as {"state": "drain"}', 422) from error
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    value = request.query_params.get(name)
-    if value is None:
-        return default
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise RequestRefused("invalid_query", f"{name}={value} is no whole number", f"Such as {name}=100", 422)
-    return int(value)
-
-
-def _actor(request: Request) -> Actor:
-    actor: Actor = request.state.actor
-    return actor
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

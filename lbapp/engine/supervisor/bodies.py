@@ -79,6 +79,14 @@ def _ramp(patch: dict[str, object]) -> tuple[float | None, float | None]:
     return seconds_of(over, "over_s"), float(percent)
 
 
+def servers_of(patch: dict[str, object]) -> list[str]:
+    """Return the names of the servers that a change is about. Raises RequestRefused 422 invalid_body."""
+    names = patch.get("servers")
+    if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+        return names
+    raise invalid("body", f"servers is {shown_json(names)}", 'Use a list of names such as ["app/s1"]')
+
+
 def force_of(patch: dict[str, object]) -> bool:
     """Say whether a change is to be made whatever it leaves. Raises RequestRefused 422 invalid_body."""
     force = patch.get("force", False)

@@ -2,9 +2,9 @@
 
 Responsible for when each target is probed, and for carrying what the probes add up to into the states of its servers. Knows
 nothing of how a probe is made or of thresholds (policy.health). Invariants: a target has at most one probe under way, and
-one that traffic asked for starts no sooner than a quarter of a fast interval after the last; a target all of whose servers are in
-MAINT is not probed, and is probed at once when one leaves it; a result that arrives after a server went into MAINT is
-dropped for that server; no error in one loop ends it or another.
+one that traffic asked for starts no sooner than a quarter of a fast interval after the last; one that an operator asked for is
+made at once, beside the schedule; a target all of whose servers are in MAINT is not probed, and is probed at once when one leaves
+it; a result that arrives after a server went into MAINT is dropped for that server; no error in one loop ends it or another.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
+from lbapp.control.messages import ProbeStatus
 from lbapp.engine.policy import health as policy
 from lbapp.engine.policy.health import HealthRecord, ProbeResult
 from lbapp.engine.supervisor.probe_tls import SpokenWith, Tls, plain
@@ -25,7 +26,8 @@ from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.engine.supervisor.state import ServerStates
-from lbapp.engine.supervisor.targets import Member, Target, Targets
+from lbapp.engine.supervisor.targets import Extra, Member, Target, Targets
+from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import PROBES_AT_ONCE_MAX
 from lbapp.model.states import AdminState, HealthState
 
@@ -46,6 +48,7 @@ class Checks:
         self._probing = anyio.CapacityLimiter(PROBES_AT_ONCE_MAX)
         self._targets = Targets()
         self._tasks: TaskGroup | None = None
+        self._is_over = False
         for state in states.by_id.values():
             self._targets.add(state)
 
@@ -91,7 +94,8 @@ class Checks:
             return False
         target, member = found
         target.fast_left = max(target.fast_left, member.check.fall)
-        if not target.is_wanted and not target.is_running:
+        is_scheduled = target.is_running and target.extra is None
+        if not target.is_wanted and not is_scheduled:
             target.is_wanted = True
             target.wake.fire()
         return True
@@ -110,14 +114,47 @@ class Checks:
             self._states.set_health(state, HealthState.DOWN, reason)
         return True
 
+    # -- what operators ask for --------------------------------------------------------------------------------------
+
+    async def check_now(self, state: ServerState) -> ProbeStatus:
+        """Run a server's check at once, beside its schedule; what is found counts like any other result.
+
+        Raises RequestRefused 409 no_check, in_maintenance, checking, reloaded, 500 internal.
+        """
+        found = self._targets.of(state)
+        if found is None:
+            hint = f"Give pool {state.pool.name} one: [pool.health_check]"
+            raise RequestRefused("no_check", f"{state.server.id} has no health check", hint, 409)
+        target, member = found
+        if not member.is_probed:
+            raise _in_maintenance(state)
+        if self._is_over:
+            raise _reloaded(state)
+        if target.extra is not None:
+            message = f"a check of {state.server.id} that somebody asked for is under way"
+            raise RequestRefused("checking", message, "Repeat it when that one is over", 409)
+        extra = target.extra = Extra(_reloaded(state))
+        target.wake.fire()
+        await extra.is_over.wait()
+        if extra.refusal is not None:
+            raise extra.refusal
+        if state.probe is None:  # it went into maintenance meanwhile
+            raise _in_maintenance(state)
+        return state.probe
+
     # -- the loops ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Probe every server that has a check, until cancelled."""
-        async with anyio.create_task_group() as self._tasks:
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                for target in self._targets:
+                    self._tasks.start_soon(self._watch_target, target)
+                await anyio.sleep_forever()  # servers may come
+        finally:
+            self._is_over = True
             for target in self._targets:
-                self._tasks.start_soon(self._watch_target, target)
-            await anyio.sleep_forever()  # servers may come
+                target.end_extra()
 
     def watch(self, state: ServerState) -> None:
         """Begin to probe a server that has come."""
@@ -130,26 +167,62 @@ class Checks:
         self._targets.remove(state)
 
     async def _watch_target(self, target: Target) -> None:
-        with target.scope:
-            await self._watch(target)
+        try:
+            with target.scope:
+                await self._watch(target)
+        finally:
+            target.end_extra()
 
     async def _watch(self, target: Target) -> None:
         interval_s = min(member.check.interval_s for member in target.members)
         is_known = target.probes > 0
-        delay_s = self._delay_s(target) if is_known else policy.first_probe_delay_s(self._random, interval_s)
+        first_s = anyio.current_time() + policy.first_probe_delay_s(self._random, interval_s)
+        due_s = self._due_s(target) if is_known else first_s
         while True:
-            await self._pause(target, delay_s)
+            await self._pause(target, due_s)
+            if target.extra is not None:
+                await self._probe_beside(target, target.extra)
+                due_s = min(due_s, self._soon_s(target))
+                continue
             target.last_start_s = anyio.current_time()
-            try:
-                await self._probe_once(target)
-            except Exception:  # noqa: BLE001 - a probe loop
-                self.faults += 1
-                _log.exception("the health check of %s failed in lbapp itself", target.asked.server.id)
+            await self._probe_safely(target)
             target.probes += 1
-            delay_s = self._delay_s(target)
+            due_s = self._due_s(target)
 
-    def _delay_s(self, target: Target) -> float:
-        """Return the time to the next probe, which is counted from the start of the last one."""
+    async def _probe_safely(self, target: Target) -> bool:
+        """Probe; say whether it could be done."""
+        try:
+            await self._probe_once(target)
+        except Exception:  # noqa: BLE001 - a probe loop
+            self.faults += 1
+            _log.exception("the health check of %s failed in lbapp itself", target.asked.server.id)
+            return False
+        return True
+
+    async def _probe_beside(self, target: Target, extra: Extra) -> None:
+        """Make the probe that somebody waits for. The schedule does not know of it."""
+        if not target.is_probed:
+            extra.refusal = _in_maintenance(target.asked)
+        elif await self._probe_safely(target):
+            extra.refusal = None
+        else:
+            extra.refusal = RequestRefused("internal", "the check failed in lbapp itself", "See the engine's log", 500)
+        target.end_extra()
+
+    @staticmethod
+    def _soon_s(target: Target) -> float:
+        """Return when a target is due at the latest that traffic or a result has cast doubt on; never, where none has."""
+        if target.is_wanted:
+            return anyio.current_time()
+        waits = [
+            policy.interval_s(member.record, member.check)
+            for member in target.members
+            if member.is_probed and member.record.is_in_transition
+        ]
+        return anyio.current_time() + min(waits, default=float("inf"))
+
+    def _due_s(self, target: Target) -> float:
+        """Return when the next probe is due, which is counted from the start of the last one."""
         every = (
             policy.next_probe_delay_s(
                 self._random,
@@ -161,12 +234,15 @@ class Checks:
             if member.is_probed
         )
         target.fast_left = max(0, target.fast_left - 1)
-        return target.last_start_s + min(every, default=0.0) - anyio.current_time()
+        return target.last_start_s + min(every, default=0.0)
 
-    async def _pause(self, target: Target, delay_s: float) -> None:
+    async def _pause(self, target: Target, due_s: float) -> None:
         """Return when the next probe is due, asked for, or possible again."""
-        with anyio.move_on_after(max(0.0, delay_s)):
-            await target.wake.wait()
+        with anyio.CancelScope(deadline=due_s):
+            if target.extra is None:
+                await target.wake.wait()
+        if target.extra is not None:
+            return
         if target.is_wanted:
             target.is_wanted = False
             await anyio.sleep_until(policy.soonest_s(target.last_start_s, target.members[0].check))
@@ -208,5 +284,17 @@ class Checks:
             "streak": member.record.streak,
             "excerpt": read.excerpt,
         }
+        state.probes.add(state.probe)
         self._states.set_health(state, member.record.state, read.reason, policy.detail(read))
         self._states.set_not_found(state, is_not_found=policy.asks_for_no_new_clients(result, check))
+
+
+def _in_maintenance(state: ServerState) -> RequestRefused:
+    name = state.server.id
+    hint = f"End that first: lbapp drain {name}, or lbapp ready {name}"
+    return RequestRefused("in_maintenance", f"{name} is in maintenance: it is not checked", hint, 409)
+
+
+def _reloaded(state: ServerState) -> RequestRefused:
+    message = f"another configuration was applied just now; {state.server.id} was not checked"
+    return RequestRefused("reloaded", message, "Repeat it", 409)

@@ -23,6 +23,7 @@ from lbapp.engine.supervisor.bodies import (
     near,
     object_of,
     seconds_of,
+    servers_of,
     shown_json,
     why_of,
     wish_of,
@@ -80,7 +81,7 @@ class Commands:
             raise RequestRefused("unknown_server", message, near(name, names), 404)
         return self._states.by_id[f"{pool_name}/{name}"]
 
-    def _find_servers(self, names: Sequence[str]) -> list[ServerState]:
+    def find_servers(self, names: Sequence[str]) -> list[ServerState]:
         """Return the states of servers, each once. Raises RequestRefused 404 unknown_pool or unknown_server."""
         return [
             self.find_server(*name.split("/", 1)) if "/" in name else _no_server(name) for name in dict.fromkeys(names)
@@ -105,16 +106,14 @@ class Commands:
         """Carry out a ServersPatch, for all servers or none. Raises as change_server does, and 404 unknown_server."""
         patch = object_of(body, _SERVERS_FIELDS)
         wish, is_dry = wish_of(patch), patch.get("dry_run", False)
-        names = patch.get("servers")
-        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-            raise invalid("body", f"servers is {shown_json(names)}", 'Use a list of names such as ["app/s1"]')
+        names = servers_of(patch)
         if not isinstance(is_dry, bool):
             raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
         if is_dry:
-            planned = [Becoming(state, wish.admin, wish.weight) for state in self._find_servers(names)]
+            planned = [Becoming(state, wish.admin, wish.weight) for state in self.find_servers(names)]
             return {"plan": await self._guard.plan(planned), "changes": []}
         async with self._intents.one_at_a_time():
-            states = self._find_servers(names)
+            states = self.find_servers(names)
             if not wish.is_forced:
                 self._guard.check([Becoming(state, wish.admin, wish.weight) for state in states])
             return {"plan": [], "changes": await self._change(states, wish, actor)}

@@ -38,6 +38,7 @@ _LEVELS: Final = {
     "agent_failed": logging.WARNING,
     "change_not_recorded": logging.ERROR,
     "change_overruled": logging.WARNING,
+    "connections_killed": logging.WARNING,
     "history_not_written": logging.ERROR,
     "history_set_aside": logging.WARNING,
     "log_lines_dropped": logging.ERROR,

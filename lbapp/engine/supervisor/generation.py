@@ -31,6 +31,7 @@ from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
+from lbapp.engine.supervisor.kills import Kills
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.metrics_port import MetricsPort
 from lbapp.engine.supervisor.overload import OverloadWatch
@@ -129,6 +130,7 @@ class Generation:
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self.kills = Kills(self.states, events, lasting.workers.looking)
         # By an engine before, of its servers; and whether their checks go on with it.
         self._known: dict[str, tuple[dict[str, Any], bool]] = {}
         self._scope = anyio.CancelScope()

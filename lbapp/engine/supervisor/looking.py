@@ -1,7 +1,7 @@
 """Looking into the workers: exchanges as they end, connections that are open.
 
-Responsible for the questions that workers are asked, for putting their answers together, and for who looks on, worker by worker.
-Knows nothing of HTTP or of what a line says.
+Responsible for the questions that workers are asked, also of those that end something, for putting their answers together, and
+for who looks on, worker by worker. Knows nothing of HTTP or of what a line says.
 
 Invariants: who looks on and does not keep up misses lines, which are counted, and holds up nobody; a worker that does not answer
 in time is left out; a worker that is new tells those who look on, too.
@@ -9,7 +9,7 @@ in time is left out; a worker that is new tells those who look on, too.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -20,6 +20,7 @@ from lbapp.engine.channel import Message
 from lbapp.engine.questions import (
     Answer,
     Capture,
+    EndInFlight,
     EndSession,
     ListCaptures,
     ListDecisions,
@@ -115,6 +116,15 @@ class Looking:
             return False
         answers = await self._ask(number, [slot], EndSession(number, session >> _WORKER_BITS))
         return any(answer.is_done for answer in answers.values())
+
+    async def end_in_flight(self, rows: Sequence[int]) -> tuple[list[int], int]:
+        """Have everything in flight at servers end at once, by row. Return how much that was at each, and how many workers have
+        not said so in time, who do it all the same.
+        """
+        number, slots = next(self._numbers), self._slots()
+        answers = (await self._ask(number, slots, EndInFlight(number, tuple(rows)))).values()
+        ended = [sum(each) for each in zip(*(answer.ended for answer in answers), strict=True)]
+        return ended or [0] * len(rows), len(slots) - len(answers)
 
     async def decisions(self, pool: str, client: str, limit: int) -> list[Decision]:
         """Return why servers were chosen lately, the last decision last. `pool`, `client`: empty for any."""

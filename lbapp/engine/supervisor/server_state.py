@@ -18,6 +18,7 @@ from lbapp.engine.policy.agent import NO_WISH, Wish, weight_of
 from lbapp.engine.policy.eligibility import Candidate
 from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.events import Signal
+from lbapp.engine.supervisor.probe_history import ProbeHistory
 from lbapp.model.entities import CheckType, Pool, Server
 from lbapp.model.health import StartPolicy
 from lbapp.model.states import WEIGHT_MAX, AdminState, HealthState
@@ -67,6 +68,7 @@ class ServerState:
     checked_reason: str = "not checked yet"
     because: str = ""
     probe: ProbeStatus | None = None
+    probes: ProbeHistory = field(default_factory=ProbeHistory)
     wish: Wish = NO_WISH
     agent: AgentSaid = field(default_factory=AgentSaid)
     is_not_found: bool = False  # its check says by a 404 that it wants no new clients
@@ -88,6 +90,7 @@ class ServerState:
         if (before.server.host, before.server.port) != (self.server.host, self.server.port):
             return
         self.ejected, self.ejected_until = before.ejected, before.ejected_until
+        self.probes = before.probes
         if self.pool.health_check.agent is not None:
             self.wish, self.agent = before.wish, before.agent
         if (before.pool.health_check.type is CheckType.NONE) is not (self.pool.health_check.type is CheckType.NONE):
@@ -175,6 +178,7 @@ def known_of(state: ServerState) -> dict[str, Any]:
     return {
         **found,
         "address": state.server.address,
+        "probes": state.probes.known(),
         "checked": state.checked.name,
         "wish": asdict(state.wish),
         "agent": asdict(state.agent),
@@ -192,6 +196,7 @@ def know(state: ServerState, known: Mapping[str, Any]) -> bool:
     if state.pool.health_check.agent is not None:
         with contextlib.suppress(TypeError, KeyError):  # of a version that has other words
             state.wish, state.agent = Wish(**known["wish"]), AgentSaid(**known["agent"])
+    state.probes.know(known.get("probes"))
     warming_since = known.get("warming_since")
     if state.pool.passive.slow_start is not None and isinstance(warming_since, float):
         state.warming_since = warming_since

@@ -16,6 +16,7 @@ from lbapp.engine.policy.health import HealthRecord
 from lbapp.engine.supervisor.events import Signal
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import CheckType, HealthCheck
+from lbapp.model.errors import RequestRefused
 from lbapp.model.states import AdminState
 
 
@@ -38,10 +39,18 @@ class Member:
 
 
 @dataclass(slots=True, eq=False)
+class Extra:
+    """A probe beside the schedule that somebody waits for. `refusal`: why it has not been made; None once it has."""
+
+    refusal: RequestRefused | None
+    is_over: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True, eq=False)
 class Target:
     """Servers that share a probe. `fast_left`: probes to make in quick succession, because traffic has cast doubt on it.
 
-    Times are those of the event loop's clock.
+    Times are those of the event loop's clock. `extra`: a probe that is to be made, or is being made, beside the schedule.
     """
 
     members: list[Member] = field(default_factory=list)
@@ -51,6 +60,7 @@ class Target:
     last_start_s: float = float("-inf")
     probes: int = 0
     fast_left: int = 0
+    extra: Extra | None = None
     key: object = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
@@ -63,6 +73,12 @@ class Target:
     def is_probed(self) -> bool:
         """Say whether any member is to be probed."""
         return any(member.is_probed for member in self.members)
+
+    def end_extra(self) -> None:
+        """Let who waits for a probe beside the schedule go on, whether or not it was made."""
+        if self.extra is not None:
+            self.extra.is_over.set()
+            self.extra = None
 
 
 class Targets:

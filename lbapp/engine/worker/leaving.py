@@ -45,6 +45,21 @@ def tell_what_is_open(servers: Collection[UpstreamServer], clients: Collection[D
         server.cells.tell_what_is_open(len(tunnels), int(min(began) * 1e9) if began else 0)
 
 
+def close_server(worker: Worker, row: int) -> int:
+    """Close every connection to a server at once, whatever is in flight; return how much that was.
+
+    One that was at another address before has connections there, too: clients know them.
+    """
+    servers = {worker.servers[row]} if row in worker.servers else set()
+    for client in worker.connections:
+        upstream = client.upgraded
+        if upstream is None and client.exchange is not None:
+            upstream = client.exchange.upstream
+        if upstream is not None and upstream.server.cells.index == row:
+            servers.add(upstream.server)
+    return sum(server.close_all() for server in servers)
+
+
 async def finish(clients: Collection[Downstream], timeout_s: float) -> None:
     """Have clients end when what they have under way allows; return when all have, or after the timeout."""
     deadline = monotonic() + timeout_s

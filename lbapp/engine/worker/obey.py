@@ -39,6 +39,7 @@ from lbapp.engine.channel import (
 )
 from lbapp.engine.questions import (
     Answer,
+    EndInFlight,
     EndSession,
     ListCaptures,
     ListDecisions,
@@ -49,7 +50,7 @@ from lbapp.engine.questions import (
 )
 from lbapp.engine.worker import generation, trail
 from lbapp.engine.worker.decisions import preview
-from lbapp.engine.worker.leaving import cut_off, drain, see_off
+from lbapp.engine.worker.leaving import close_server, cut_off, drain, see_off
 from lbapp.engine.worker.members import set_addresses
 from lbapp.engine.worker.observers import Observer, tell_observers
 from lbapp.engine.worker.sessions import end_session, list_sessions
@@ -125,6 +126,8 @@ def _answer(worker: Worker, message: Question) -> Answer:
         return Answer(message.number, captures=tuple(worker.captures.kept), skipped=worker.captures.skipped)
     if isinstance(message, EndSession):
         return Answer(message.number, is_done=end_session(worker, message.session))
+    if isinstance(message, EndInFlight):
+        return Answer(message.number, ended=tuple(close_server(worker, row) for row in message.servers))
     if isinstance(message, ListDecisions):
         latest = worker.decisions.latest(message.pool, message.client, message.limit)
         return Answer(message.number, decisions=latest)
@@ -178,7 +181,7 @@ def _carry_out(worker: Worker, message: Message, tasks: TaskGroup) -> None:
         for pool in worker.pools:
             if message.server in pool.servers:
                 pool.drain_is_over(message.server)
-        worker.servers[message.server].close_all()
+        close_server(worker, message.server)
     elif isinstance(message, ReopenLog):
         trail.reopen(worker)
     elif isinstance(message, CutOff):

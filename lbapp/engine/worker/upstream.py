@@ -155,15 +155,17 @@ class UpstreamServer:
         self.may_keep_idle = self.may_have_remembered = False
         self.close_idle()
 
-    def close_all(self) -> None:
-        """Close every connection at once; what is in flight on them fails."""
+    def close_all(self) -> int:
+        """Close every connection at once; what is in flight on them fails. Return how much that is."""
         self.close_idle()
+        count = len(self.open)
         for upstream in list(self.open):
             if upstream.cut is not None:
                 upstream.cut()
             else:
                 upstream.interrupt(Aborted())
                 upstream.interrupt_writer(Aborted())
+        return count
 
     async def dial(self, client: Downstream) -> Upstream:
         """Open a new connection for a client, trying each address in turn. Raises AttemptFailed, ExchangeEnded."""

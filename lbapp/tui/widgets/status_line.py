@@ -9,9 +9,9 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from lbapp.control.messages import Status
 from lbapp.control.wording import node_state
 from lbapp.tui.format import brief_duration, clock, count, duration, size
+from lbapp.tui.scene import Scene
 
 
 class TextLine(Static):
@@ -31,23 +31,23 @@ class TextLine(Static):
 class StatusLine(TextLine):
     """The top line."""
 
-    def tell(self, status: Status | None, freshness: str, rights: str) -> None:
-        """Show how the node is. `freshness`: LIVE, PAUSED, STALE 4s or WAITING."""
+    def tell(self, scene: Scene | None, freshness: str, rights: str) -> None:
+        """Show how the node is. `freshness`: LIVE, PAUSED, STALE 4s, WAITING and such."""
         self.set_class(not freshness.startswith("LIVE"), "-attention")
-        self.say(describe(status, freshness, rights, self.size.width))
+        self.say(describe(scene, freshness, rights, self.size.width))
 
 
-def describe(status: Status | None, freshness: str, rights: str, width: int) -> str:
+def describe(scene: Scene | None, freshness: str, rights: str, width: int) -> str:
     """Return the words of the top line, what matters first, in at most `width` cells."""
-    if status is None:
+    if scene is None or scene.engine is None:
         return f" lbapp  {freshness} "
-    engine = status["engine"]
-    rate = sum(pool["requests_per_s"] for pool in status["pools"])
+    engine = scene.engine
+    rate = sum(pool.requests_per_s or 0.0 for pool in scene.pools)
     cpu = "-" if engine["cpu_percent"] is None else f"{engine['cpu_percent']:.0f}%"
     serving = sum(worker["phase"] == "serving" for worker in engine["workers"])
-    left = f" lbapp {engine['node']}  {freshness}  {rights}  {node_state(engine, status['at'], brief_duration)}"
+    left = f" lbapp {engine['node']}  {freshness}  {rights}  {node_state(engine, scene.at, brief_duration)}"
     right = " ".join(
-        [f"{count(rate)} req/s ", f"{serving}/{len(engine['workers'])} workers ", f"cpu {cpu} ", clock(status["at"])]
+        [f"{count(rate)} req/s ", f"{serving}/{len(engine['workers'])} workers ", f"cpu {cpu} ", clock(scene.at)]
     )
     rest = f"up {duration(engine['uptime_s'])}  {size(engine['memory_bytes'])}  "
     if len(left) + len(rest) + len(right) + 4 <= width:

@@ -9,6 +9,7 @@ drawn as it is, never read as markup, and what was cut says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from typing import ClassVar, Final, Generic, TypeVar
 
@@ -49,8 +50,14 @@ class LineTable(ScrollView, Generic[Item], can_focus=True):
         Binding("pagedown", "page(1)", "page down", show=False),
         Binding("home,g", "go(0)", "first", show=False),
         Binding("end,G", "go(-1)", "last", show=False),
-        Binding("enter", "choose", "open", show=False),
+        Binding("enter", "choose", "open", show=False, id="list.open"),
+        Binding("s", "sort", "sort by the next column", show=False, id="list.sort"),
+        Binding("r", "reverse", "reverse the order", show=False, id="list.reverse"),
+        Binding("exclamation_mark", "problems", "problems only", show=False, id="list.problems"),
     ]
+
+    class Looked(Message):
+        """The operator sorts or filters anew."""
 
     class Chosen(Message):
         """Enter was pressed on an item."""
@@ -81,6 +88,20 @@ class LineTable(ScrollView, Generic[Item], can_focus=True):
         return (self._cursor + 1 if self._shown else 0), len(self._shown), self.total
 
     @property
+    def facts(self) -> str:
+        """Where the cursor is, and what is sorted and left out."""
+        row, shown, total = self.place
+        parts = [f"{row} of {shown}" if shown == total else f"{row} of {shown}, {total} in all"]
+        if self.view.sort is not None:
+            held = " (held)" if self.is_held else ""
+            parts.append(f"sort {self.kind.columns[self.view.sort].title}{held}")
+        if self.view.text:
+            parts.append(f"/{self.view.text}")
+        if self.view.problems_only:
+            parts.append("! problems only")
+        return "  ".join(parts)
+
+    @property
     def is_held(self) -> bool:
         """Say whether the order stands still because the operator has just moved."""
         return self.view.sort is not None and monotonic() - self._moved_at < HOLD_S
@@ -108,6 +129,23 @@ class LineTable(ScrollView, Generic[Item], can_focus=True):
         self.view = view
         self._moved_at = float("-inf")
         self.show(self._items)
+        self.post_message(self.Looked())
+
+    def action_problems(self) -> None:
+        """Show problems only, or everything again."""
+        self.look(replace(self.view, problems_only=not self.view.problems_only))
+
+    def action_sort(self) -> None:
+        """Sort by the next column, figures from the highest; behind the last comes the order of the configuration."""
+        choices = [None, *(index for index, _ in shown_columns(self.kind.columns, self.app.size.width))]
+        now = self.view.sort
+        following = choices[(choices.index(now) + 1) % len(choices)] if now in choices else None
+        is_figure = following is not None and self.kind.columns[following].is_right
+        self.look(replace(self.view, sort=following, is_reversed=is_figure))
+
+    def action_reverse(self) -> None:
+        """Turn the order around."""
+        self.look(replace(self.view, is_reversed=not self.view.is_reversed))
 
     def action_move(self, rows: int) -> None:
         """Move the cursor by so many rows."""

@@ -15,6 +15,7 @@ from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.model.entities import CheckType, HealthCheck, Pool, Server
+from lbapp.model.errors import RequestRefused
 from lbapp.model.health import NotFoundMeans, StartPolicy
 from lbapp.model.states import AdminState, HealthState
 from lbapp.model.transport import PoolTransport
@@ -274,3 +275,128 @@ async def test_next_engine_that_does_not_understand_what_probes_add_up_to_counts
         own.server("s1").checked = HealthState.UP
         checks.know(own.server("s1"), known)
         assert checks.known_of(own.server("s1")) == {"streak": 0, "last_was_success": None}
+
+
+async def test_check_that_an_operator_asks_for_is_made_at_once_and_the_schedule_stays() -> None:
+    check = replace(SLOW, fall=2)
+    with Backend() as backend:
+        async with checked(backend.port, check) as (own, checks):
+            await settled(own, checks, backend)
+            found = checks._targets.of(own.server("s1"))
+            assert found
+            before = found[0].last_start_s, found[0].probes
+            result = await checks.check_now(own.server("s1"))
+            assert (result["is_success"], result["reason"], result["streak"]) == (True, "HTTP 200", 2)
+            assert own.server("s1").probe == result
+            assert (found[0].last_start_s, found[0].probes) == before
+            assert backend.requests == 2
+
+
+async def test_checks_that_an_operator_asks_for_count_for_the_thresholds() -> None:
+    check = replace(SLOW, fall=2, rise=2, fast_interval_s=60.0)
+    with Backend() as backend:
+        async with checked(backend.port, check) as (own, checks):
+            await settled(own, checks, backend)
+            for status, states in (
+                (503, (HealthState.UP, HealthState.DOWN)),
+                (200, (HealthState.DOWN, HealthState.UP)),
+            ):
+                backend.status = status
+                for state in states:
+                    assert (await checks.check_now(own.server("s1")))["is_success"] is (status == 200)
+                    assert own.server("s1").health is state
+
+
+async def test_server_that_fails_when_an_operator_asks_is_probed_again_soon() -> None:
+    with Backend() as backend:
+        async with checked(backend.port, SLOW) as (own, checks):
+            await settled(own, checks, backend)
+            backend.status = 503
+            await checks.check_now(own.server("s1"))
+            await until(lambda: own.server("s1").health is HealthState.DOWN)
+            assert backend.requests == 4
+
+
+async def test_one_check_at_a_time_is_made_for_operators_and_it_waits_for_one_that_is_scheduled() -> None:
+    slow = HealthCheck(CheckType.HTTP, path="/slow", interval_s=60.0, timeout_s=5.0)
+    with Backend() as backend:
+        async with checked(backend.port, slow) as (own, checks):
+            await until(lambda: backend.requests == 1)
+            async with anyio.create_task_group() as asking:
+                asking.start_soon(checks.check_now, own.server("s1"))
+                await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].extra)
+                with pytest.raises(RequestRefused, match="a check of app/s1 that somebody asked for is under way"):
+                    await checks.check_now(own.server("s1"))
+                assert backend.requests == 1
+                backend.gate.set()
+            assert backend.requests == 2
+            assert (await checks.check_now(own.server("s1")))["streak"] == 3
+
+
+async def test_servers_without_a_check_and_in_maintenance_are_not_checked_for_operators_either() -> None:
+    async with checked(1, HealthCheck(CheckType.NONE)) as (own, checks):
+        with pytest.raises(RequestRefused, match="app/s1 has no health check"):
+            await checks.check_now(own.server("s1"))
+    slow = HealthCheck(CheckType.HTTP, path="/slow", interval_s=60.0, timeout_s=5.0)
+    with Backend() as backend:
+        async with checked(backend.port, slow) as (own, checks):
+            await until(lambda: backend.requests == 1)
+            async with anyio.create_task_group() as asking:
+
+                async def ask() -> None:
+                    with pytest.raises(RequestRefused, match="app/s1 is in maintenance: it is not checked"):
+                        await checks.check_now(own.server("s1"))
+
+                asking.start_soon(ask)
+                await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].extra)
+                own.states.set_admin(own.server("s1"), AdminState.MAINT, None)
+                await ask()
+                backend.gate.set()
+            assert backend.requests == 1
+
+
+async def test_who_waits_for_a_check_is_told_when_another_generation_begins() -> None:
+    slow = HealthCheck(CheckType.HTTP, path="/slow", interval_s=60.0, timeout_s=5.0)
+    with Backend() as backend:
+        async with anyio.create_task_group() as asking:
+            async with checked(backend.port, slow) as (own, checks):
+                await until(lambda: backend.requests == 1)
+
+                async def ask() -> None:
+                    with pytest.raises(RequestRefused, match="another configuration was applied just now"):
+                        await checks.check_now(own.server("s1"))
+
+                asking.start_soon(ask)
+                await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].extra)
+            await ask()
+
+
+async def test_error_in_a_check_that_an_operator_asked_for_is_told_and_the_loop_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> ProbeResult:
+        raise RuntimeError("a fault of lbapp itself")
+
+    with Backend() as backend:
+        async with checked(backend.port, SLOW) as (own, checks):
+            await settled(own, checks, backend)
+            with monkeypatch.context() as patched:
+                patched.setattr("lbapp.engine.supervisor.checks.probe", fail)
+                with pytest.raises(RequestRefused, match="failed in lbapp itself"):
+                    await checks.check_now(own.server("s1"))
+            assert checks.faults == 1
+            assert (await checks.check_now(own.server("s1")))["is_success"]
+
+
+async def test_every_probe_is_kept_in_the_order_in_which_they_were_made() -> None:
+    with Backend() as backend:
+        async with checked(backend.port, SLOW) as (own, checks):
+            await settled(own, checks, backend)
+            backend.status = 503
+            await checks.check_now(own.server("s1"))
+            own.states.set_admin(own.server("s1"), AdminState.MAINT, None)
+            found = own.server("s1").probes.probes()
+            assert [(each["is_success"], each["reason"], each["layer"]) for each in found[:2]] == [
+                (True, "HTTP 200", "http"),
+                (False, "HTTP 503", "http"),
+            ]

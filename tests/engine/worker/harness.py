@@ -147,6 +147,16 @@ class RunningWorker:
     def send(self, message: Any) -> None:
         anyio.run(self.channel.send, message)
 
+    def ask(self, question: Any) -> Any:
+        """Return what the worker says to a question."""
+
+        async def asked() -> Any:
+            await self.channel.send(question)
+            with anyio.fail_after(20):
+                return (await self.channel.receive())[0]
+
+        return anyio.run(asked)
+
     def server(self, server_id: str) -> ServerTotals:
         return server_totals(self.segment, self.rows.servers[server_id])
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from lbapp.tui.staging import scene_of
 from lbapp.tui.widgets.status_line import describe
 from tests.tui.engine_double import server, status
 
 
 def test_top_line_fits_and_says_how_fresh_the_figures_are() -> None:
-    one = status([server("app", "s1")])
+    one = scene_of(status([server("app", "s1")]))
     for width in (80, 120):
         line = describe(one, "STALE 4s", "RO", width)
         assert len(line) == width

@@ -13,7 +13,7 @@ from typing import Final
 LENGTH: Final = 60  # readings; two a second
 
 
-class History:
+class Trends:
     """The last readings by name."""
 
     def __init__(self, length: int = LENGTH) -> None:

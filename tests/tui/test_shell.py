@@ -41,7 +41,12 @@ async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) 
             await pilot.press("p")
             await until_shown(pilot, "PAUSED")
             double.servers[0]["health"] = "down"
-            await until(pilot, lambda: app.feed.servers()[0]["health"] == "down")
+
+            def health() -> str:
+                row = app.feed.scene.server("app/s1") if app.feed.scene else None
+                return row.health if row else ""
+
+            await until(pilot, lambda: health() == "down")
             assert "DOWN" not in screen_text(app)
             await pilot.press("p")
             await until_shown(pilot, "DOWN")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from lbapp.tui.screens.confirm import Confirm
+from lbapp.tui.dialogs.confirm import Confirm
 
 pytestmark = pytest.mark.anyio
 

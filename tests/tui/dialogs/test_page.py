@@ -5,7 +5,7 @@ from textual.app import App
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from lbapp.tui.screens.page import Page
+from lbapp.tui.dialogs.page import Page
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from lbapp.tui.screens.weight import AskWeight
+from lbapp.tui.dialogs.weight import AskWeight
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,215 @@
+"""Every call of the control API as a value: what is asked, how long it may take, and what comes back.
+
+Responsible for paths, queries, bodies and the type of each answer. Knows nothing of sockets: a client of an engine carries
+calls out, and so may whatever stands in for an engine, such as a file that was written for a bug report.
+
+Invariants: a call is made once and never changed; whoever carries it out gives the whole answer or raises RequestRefused or
+EngineUnreachable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+from urllib.parse import quote
+
+from lbapp.control.changes import (
+    ActionsDone,
+    ConfigurationKept,
+    ConfigurationsKept,
+    Differences,
+    NewServer,
+    NodeChange,
+    NodePatch,
+    PoolChange,
+    PoolPatch,
+    ReloadDone,
+    ReloadRequest,
+    Removal,
+    RollbackRequest,
+    ServerChange,
+    ServerPatch,
+    ServersChange,
+    ServersKilled,
+    ServersKillRequest,
+    ServersPatch,
+    Undone,
+    UndoRequest,
+)
+from lbapp.control.decisions import Decisions
+from lbapp.control.latency import LatencyReport
+from lbapp.control.looking import Captures, Sessions
+from lbapp.control.messages import Events, ProbesDone, ProbeStatus, ServerStatus, Status
+from lbapp.control.past import Course, PastStatus
+from lbapp.model.amounts import Subject
+
+Answer = TypeVar("Answer")
+
+ASK_TIMEOUT_S: Final = 10.0
+CHECK_TIMEOUT_S: Final = 120.0  # as long as a check may take
+RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Answer]):
+    """One question or change. `timeout_s`: the longest silence until the answer."""
+
+    method: str
+    path: str
+    query: Mapping[str, str | int] = field(default_factory=dict)
+    body: object = None
+    timeout_s: float = ASK_TIMEOUT_S
+
+    @property
+    def is_change(self) -> bool:
+        """Say whether it changes something."""
+        return self.method != "GET"
+
+
+def server_path(server_id: str) -> str:
+    """Return the path of a server, `POOL/SERVER`."""
+    pool, _, server = server_id.partition("/")
+    return f"/v1/pools/{quote(pool, safe='')}/servers/{quote(server, safe='')}"
+
+
+# -- looking -------------------------------------------------------------------------------------------------------------
+
+
+def status() -> Call[Status]:
+    """Ask for everything as it is."""
+    return Call("GET", "/v1/status")
+
+
+def server(server_id: str) -> Call[ServerStatus]:
+    """Ask for all figures of one server."""
+    return Call("GET", server_path(server_id))
+
+
+def probes(server_id: str) -> Call[ProbesDone]:
+    """Ask for a server's last probes, the latest last."""
+    return Call("GET", f"{server_path(server_id)}/probes")
+
+
+def events(after: int = 0, limit: int = 100) -> Call[Events]:
+    """Ask for the newest events behind `after`, oldest first."""
+    return Call("GET", "/v1/events", {"after": after, "limit": limit})
+
+
+def latency(window_s: float, pool: str | None = None) -> Call[LatencyReport]:
+    """Ask for percentiles over the last 10, 60 or 300 seconds."""
+    return Call("GET", "/v1/latency", {"window": f"{window_s:g}"} | ({} if pool is None else {"pool": pool}))
+
+
+def status_at(at: float) -> Call[PastStatus]:
+    """Ask how everything was at a time (Unix seconds)."""
+    return Call("GET", "/v1/history", {"at": f"{at:.3f}"})
+
+
+def course(subject: Subject | None, last_s: float, step_s: int) -> Call[Course]:
+    """Ask how it went, of late; no subject: with the node."""
+    named = {} if subject is None else {str(subject.kind): subject.name}
+    return Call("GET", "/v1/history", {"last": f"{last_s:.3f}", "step": str(step_s)} | named)
+
+
+def sessions(limit: int) -> Call[Sessions]:
+    """Ask for the connections of clients, those busy for longest first."""
+    return Call("GET", "/v1/sessions", {"limit": limit})
+
+
+def captures() -> Call[Captures]:
+    """Ask for the last malformed requests and answers."""
+    return Call("GET", "/v1/captures")
+
+
+def decisions(query: Mapping[str, str]) -> Call[Decisions]:
+    """Ask why servers were chosen lately."""
+    return Call("GET", "/v1/decisions", query)
+
+
+def preview_decision(query: Mapping[str, str]) -> Call[Decisions]:
+    """Ask which server would be chosen now, and why."""
+    return Call("GET", "/v1/decisions/preview", query)
+
+
+def changes(limit: int) -> Call[ActionsDone]:
+    """Ask what operators did, the latest last."""
+    return Call("GET", "/v1/changes", {"limit": limit})
+
+
+def differences() -> Call[Differences]:
+    """Ask where the engine is other than its file."""
+    return Call("GET", "/v1/diff")
+
+
+def configurations() -> Call[ConfigurationsKept]:
+    """Ask what was applied, the latest last."""
+    return Call("GET", "/v1/configurations")
+
+
+# -- changing ------------------------------------------------------------------------------------------------------------
+
+
+def patch_server(server_id: str, patch: ServerPatch) -> Call[ServerChange]:
+    """Change a server's state or weight."""
+    return Call("PATCH", server_path(server_id), body=patch)
+
+
+def patch_servers(patch: ServersPatch) -> Call[ServersChange]:
+    """Change several servers, or none; or ask what that would do."""
+    return Call("PATCH", "/v1/servers", body=patch)
+
+
+def check_now(server_id: str) -> Call[ProbeStatus]:
+    """Run a server's health check at once."""
+    return Call("POST", f"{server_path(server_id)}/check", timeout_s=CHECK_TIMEOUT_S)
+
+
+def kill(request: ServersKillRequest) -> Call[ServersKilled]:
+    """End everything in flight at servers now, by force."""
+    return Call("POST", "/v1/servers/kill", body=request)
+
+
+def patch_pool(pool: str, patch: PoolPatch) -> Call[PoolChange]:
+    """Publish or unpublish a pool."""
+    return Call("PATCH", f"/v1/pools/{quote(pool, safe='')}", body=patch)
+
+
+def patch_node(patch: NodePatch) -> Call[NodeChange]:
+    """Drain the node, or end that."""
+    return Call("PATCH", "/v1/node", body=patch)
+
+
+def add_server(pool: str, new: NewServer) -> Call[ReloadDone]:
+    """Add a server to a pool."""
+    return Call("POST", f"/v1/pools/{quote(pool, safe='')}/servers", body=new, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def remove_server(server_id: str, removal: Removal) -> Call[ReloadDone]:
+    """Take a server out of its pool."""
+    return Call("DELETE", server_path(server_id), body=removal, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def undo(request: UndoRequest) -> Call[Undone]:
+    """Take an action back."""
+    return Call("POST", "/v1/undo", body=request)
+
+
+def reload(request: ReloadRequest) -> Call[ReloadDone]:
+    """Have the engine serve by its file as it is now."""
+    return Call("POST", "/v1/reload", body=request, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def rollback(request: RollbackRequest) -> Call[ReloadDone]:
+    """Have the engine serve by an earlier configuration."""
+    return Call("POST", "/v1/rollback", body=request, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def confirm() -> Call[ConfigurationKept]:
+    """Have the configuration that serves stay."""
+    return Call("POST", "/v1/confirm")
+
+
+def close_session(session: int) -> Call[object]:
+    """Close one connection of a client."""
+    return Call("DELETE", f"/v1/sessions/{session}")

@@ -1,0 +1,238 @@
+"""The one screen of the terminal: lines above and below, and between them the pane where the operator is.
+
+Responsible for going from pane to pane, for the lines around them and for the filter. Knows nothing of what a pane
+shows or of what an action does. Invariants: what is typed behind a key that opens something reaches what it opened;
+while a field has the focus, letters are text; panes that are out of sight are not painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.widgets import Input, TextArea
+
+from lbapp.tui.acting import ACTING, Acting
+from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.dialogs.page import Page
+from lbapp.tui.glyphs import Glyphs
+from lbapp.tui.keys import short_keys, written_keys
+from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.place import TABS, Place, Way
+from lbapp.tui.source import Source
+from lbapp.tui.widgets.status_line import StatusLine, TextLine
+from lbapp.tui.widgets.table import LineTable
+from lbapp.tui.wording import keys_page
+
+TICK_S: Final = 0.5
+Panes = Mapping[str, Callable[[Desk], Pane]]
+
+
+class Shell(Acting):
+    """Status and tabs above; facts, outcome and keys below."""
+
+    # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
+        Binding("slash", "filter", "filter", priority=True, id="filter"),
+        Binding("p", "pause", "pause", show=False, id="pause"),
+        Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("question_mark,f1", "help", "help", priority=True, id="help"),
+        Binding("q", "app.quit", "quit", id="quit"),
+    ]
+
+    def __init__(self, source: Source, changes: Changes | None, glyphs: Glyphs, panes: Panes) -> None:
+        super().__init__()
+        self.source = source
+        self.changes = changes
+        self.desk = Desk(source, glyphs, self.go, self.tell)
+        self._make = panes
+        self._panes: dict[str, Pane] = {}
+        self._way = Way()
+        self._is_paused = False
+        self._problem = ""
+        # Kept here, not looked up: the source may have news while the screen is being built or taken down.
+        self._status = StatusLine(id="status")
+        self._tabs = TextLine(id="tabs")
+        self._nothing = TextLine(id="nothing")
+        self._content = Container(id="content")
+        self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
+        self._facts = TextLine(id="facts")
+        self._said = TextLine(id="said")
+        self._keys = TextLine(id="keys")
+
+    def compose(self) -> ComposeResult:
+        """Lay the screen out."""
+        yield self._status
+        yield self._tabs
+        yield self._nothing
+        with self._content:
+            yield self._pane(self._way.here.screen)
+        with Horizontal(id="context"):
+            yield self._filter
+            yield self._facts
+        yield self._said
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Begin to repaint, and make the panes that are not in sight."""
+        self._arrive()
+        self.set_interval(TICK_S, self._show_lines)
+        self.call_after_refresh(self._make_the_rest)
+
+    def _make_the_rest(self) -> None:
+        for name in self._make:
+            if name not in self._panes:
+                self._content.mount(self._pane(name))
+                self.call_after_refresh(
+                    self._make_the_rest
+                )  # one at a time: the first figures are not to wait for them
+                return
+
+    def _pane(self, name: str) -> Pane:
+        if name not in self._panes:
+            pane = self._make[name](self.desk)
+            pane.display = name == self._way.here.screen
+            self._panes[name] = pane
+        return self._panes[name]
+
+    # ---- where the operator is
+
+    @property
+    def here(self) -> Place:
+        """Where the operator is."""
+        return self._way.here
+
+    @property
+    def pane(self) -> Pane:
+        """What he sees there."""
+        return self._panes[self._way.here.screen]
+
+    def go(self, place: Place) -> None:
+        """Go on to a place; Esc comes back."""
+        self._way.enter(place)
+        self._arrive()
+
+    def action_tab(self, screen: str) -> None:
+        """Go to the screen of a number key."""
+        self._way.begin(Place(screen))
+        self._arrive()
+
+    def action_back(self) -> None:
+        """Take back the filter or marks; without any, go back."""
+        if self._filter.has_focus or self._filter.display or not self.pane.clear():
+            if self._filter.display:
+                self._filter.display = False
+                self.pane.clear()
+            elif self._way.leave():
+                self._arrive()
+        self._focus_pane()
+        self.show()
+
+    def _arrive(self) -> None:
+        here = self._way.here
+        is_new = here.screen not in self._panes
+        pane = self._pane(here.screen)
+        if is_new:
+            self._content.mount(pane)
+        for name, each in self._panes.items():
+            each.display = name == here.screen
+        pane.visit(here.subject)
+        self._filter.value = pane.table.view.text if pane.table else ""
+        self._filter.display = bool(self._filter.value)
+        if is_new:
+            self.call_after_refresh(self._focus_pane)
+        else:
+            self._focus_pane()
+        self.show()
+
+    def _focus_pane(self) -> None:
+        self.set_focus(self.pane.first)
+
+    # ---- what is shown
+
+    def show(self) -> None:
+        """Show the newest of the source; paused, only the lines around the pane."""
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
+            self.pane.show()
+        self._tell_of_the_source()
+        self._show_lines()
+
+    def _tell_of_the_source(self) -> None:
+        """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""
+        problem = self.source.problem if self.source.scene is not None else ""
+        if problem != self._problem:
+            self.tell(Outcome(problem or "the engine answers again", is_refused=bool(problem)))
+        self._problem = problem
+
+    def _show_lines(self) -> None:
+        source = self.source
+        freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
+        self._status.tell(source.scene, freshness, "RO" if self.changes is None else "RW")
+        self._nothing.display = source.scene is None
+        self._content.display = source.scene is not None
+        self._nothing.say(source.problem or f"asking {source.name}")
+        self._tabs.say(self._tab_words())
+        self._facts.say(self.pane.facts)
+        self._keys.say(" " + "  ".join(f"{key} {does}" for key, does in short_keys(self)))
+
+    def _tab_words(self) -> str:
+        words = ""
+        for tab in TABS:
+            if tab.screen in self._make:
+                text = f"{tab.key} {tab.title}"
+                words += f"[{text}]" if tab.has(self._way.here.screen) else f" {text} "
+        return words
+
+    def tell(self, outcome: Outcome) -> None:
+        """Show how something went, until the next outcome."""
+        self._said.set_class(outcome.is_refused, "-refused")
+        self._said.say(f" {'! ' if outcome.is_refused else ''}{outcome.message}")
+
+    def on_line_table_looked(self, _event: LineTable.Looked) -> None:
+        """Say how the table is sorted and filtered now."""
+        self._show_lines()
+
+    # ---- the filter, pause, help
+
+    def action_filter(self) -> None:
+        """Open the filter; every key behind this one is text."""
+        self._filter.display = True
+        self.set_focus(self._filter)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as it is typed."""
+        table = self.pane.table
+        if event.input is self._filter and self._filter.display and table is not None:
+            table.look(replace(table.view, text=event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go back to the list, which stays filtered."""
+        if event.input is self._filter:
+            event.input.display = bool(event.value)
+            self._focus_pane()
+
+    def action_pause(self) -> None:
+        """Hold the pane still, or follow again."""
+        self._is_paused = not self._is_paused
+        self.show()
+
+    def action_help(self) -> None:
+        """Show every key that exists here."""
+        keys = list(written_keys(self))
+        self.app.push_screen(Page("Keys", lambda: keys_page(keys, self.size.width)))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether a key exists now: not while typing, and not what changes something without the right to."""
+        if action in ACTING and self.changes is None:
+            return False
+        if action == "tab" and parameters and parameters[0] not in self._make:
+            return False
+        if action == "filter" and self.pane.table is None:
+            return False
+        is_typing = isinstance(self.focused, Input | TextArea)
+        return not is_typing or action in ("back", "app.quit", "quit")

@@ -1,0 +1,57 @@
+"""Where the console's figures come from, as the screens know it.
+
+Responsible for the one interface over an engine that answers, an engine's past, and a file that was written for a bug
+report. Knows nothing of any of them. Invariant: a source is read by everybody and written by nobody but itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from lbapp.control.calls import Answer, Call
+from lbapp.control.looking import LogLine, Skipped
+from lbapp.control.messages import Event
+from lbapp.tui.scene import Scene
+from lbapp.tui.trends import Trends
+
+
+class Source(Protocol):
+    """The newest that is known."""
+
+    @property
+    def scene(self) -> Scene | None:
+        """The newest whole picture; None: there is none yet."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """The events that are kept, oldest first, printable."""
+
+    @property
+    def trends(self) -> Trends:
+        """The short past of every pool and server."""
+
+    @property
+    def name(self) -> str:
+        """What the figures are of, for people: a socket, a host, a file."""
+
+    @property
+    def is_live(self) -> bool:
+        """Say whether the figures are of now."""
+
+    @property
+    def freshness(self) -> str:
+        """LIVE, STALE with the age of the figures, WAITING before there are any, PAST or BUNDLE with their time."""
+
+    @property
+    def problem(self) -> str:
+        """Why there are no new figures, as one sentence; empty while there are."""
+
+    def now(self) -> float:
+        """Return the time (Unix seconds) that the figures are of: by the engine's clock, or that of a past."""
+
+    async def ask(self, call: Call[Answer]) -> Answer:
+        """Carry a call out. Raises RequestRefused, EngineUnreachable. What comes back is not printable yet."""
+
+    def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
+        """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable. What comes is not printable yet."""

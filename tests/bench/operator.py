@@ -25,10 +25,11 @@ from tests.system.terminal import Terminal
 CHANGING: Final = frozenset("dmew+-z")
 _SERVER: Final = re.compile(r"\bapp/s\d+\b")
 _DIALOG: Final = ("Cancel", "new weight")
+_ANSWERED: Final = 0.6  # of the keys pressed in a dialog are such as answer it
 # Never q or Ctrl-C, which leave. FILTER is `/` and a few letters that change nothing wherever they go; DIGITS a weight.
 _WEIGHTS: Final[Mapping[str, int]] = {
     "down": 14, "up": 10, "j": 6, "k": 6, "pagedown": 2, "pageup": 2, "home": 1, "end": 1, "g": 1, "G": 1,
-    "1": 2, "2": 4, "3": 8, "4": 2, "5": 2, "6": 2, "7": 2, "enter": 6, "escape": 10, "tab": 2, "left": 2, "right": 2,
+    "1": 2, "2": 4, "3": 16, "4": 2, "5": 2, "6": 2, "7": 2, "enter": 6, "escape": 10, "tab": 2, "left": 2, "right": 2,
     "d": 8, "m": 3, "e": 5, "w": 4, "+": 3, "-": 3, "z": 4, "y": 6, "!": 2, "s": 3, "r": 2, "p": 2, "?": 2, "x": 1,
     "space": 2, "FILTER": 4, "DIGITS": 6,
 }  # fmt: skip
@@ -66,6 +67,8 @@ class Operator:
         """Press one key, or type a little; return what it was."""
         (key,) = self._source.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
         is_asked = any(word in self._terminal.text for word in _DIALOG)
+        if is_asked and self._source.random() < _ANSWERED:
+            key = self._source.choice(("y", "enter", "DIGITS", "escape"))
         if key == "FILTER":
             key = "escape" if is_asked else "/" + "".join(self._source.choices("aps012", k=3))
         elif key == "DIGITS":

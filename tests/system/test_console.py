@@ -41,6 +41,7 @@ LINUX_SGR = {0, 1, 7, 22, 27, *range(30, 38), 39, *range(40, 48), 49}
 COLOURLESS_SGR = {0, 1, 2, 7, 22, 27, 39, 49}
 SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writes: how the mouse's pointer looks
+WEIGHT = "new weight"  # stands in the dialog that asks for one
 SETTLED_S = 0.13  # longer than a lone Esc waits for what may follow it
 
 
@@ -89,7 +90,7 @@ def leave_to_servers(terminal: Terminal) -> None:
     for key in ("escape", "escape", "3", "escape", "3"):
         terminal.press(key)
         with suppress(NotShown):
-            terminal.until(lambda: under_cursor(terminal), 2.0)
+            terminal.until(lambda: WEIGHT not in terminal.text and under_cursor(terminal), 2.0)
             return
     raise AssertionError(f"Esc does not lead back to the servers:\n{terminal.text}")
 
@@ -236,7 +237,7 @@ def test_what_is_typed_behind_the_key_of_a_filter_or_a_weight_is_text(engine: En
         go_to_servers(terminal)
         for number in range(100):
             terminal.press("/w"[number % 2] + "".join(source.choices(string.printable[:95], k=50)))
-            terminal.until(lambda: not under_cursor(terminal))
+            terminal.until(lambda: WEIGHT in terminal.text or not under_cursor(terminal))
             leave_to_servers(terminal)
         assert terminal.process.poll() is None, terminal.text
 

@@ -69,7 +69,8 @@ def undo(settings: Settings, action: int | None, force: bool, reason: str, unrec
 def diff(settings: Settings) -> None:
     """Show where the engine is other than its configuration file, and who made it so."""
     with engine(settings) as client:
-        found = client.differences()
+        answer = client.diff()
+    found = answer["differences"]
     if settings.as_json:
         say_json(found)
         return
@@ -83,13 +84,16 @@ def diff(settings: Settings) -> None:
         )
         for each in found
     ]
-    say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+    if answer["file"]:
+        say(answer["file"])
+    if rows or not answer["file"]:
+        say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
 
 
 def _who(difference: Difference) -> str:
     action = difference["action"]
     if action is None:
-        return "see: lbapp history" if difference["setting"] == "server" else "not recorded"
+        return "see: lbapp configurations" if difference["setting"] == "server" else "not recorded"
     return f"{_when(action)} {action['actor']['user']}"
 
 

@@ -9,7 +9,7 @@ Invariant: every method returns a whole message of `control.messages` or raises 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,12 @@ from urllib.parse import quote
 from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationFile,
     ConfigurationKept,
     ConfigurationsKept,
+    ConfigurationText,
     Difference,
+    Differences,
     NewServer,
     NodeChange,
     NodePatch,
@@ -44,6 +47,7 @@ from lbapp.control.changes import (
 )
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
+from lbapp.control.live import Line
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import (
     Event,
@@ -57,7 +61,7 @@ from lbapp.control.messages import (
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, RequestRefused
+from lbapp.model.errors import EngineUnreachable, Problem, RequestRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -95,9 +99,12 @@ def _answer(response: httpx.Response) -> Any:
     try:
         detail = response.json()["error"]
         code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
+        problems = [
+            Problem(each["file"], each["line"], each["key"], each["message"]) for each in detail.get("problems", ())
+        ]
     except (ValueError, KeyError, TypeError):
-        code, message, hint = "unexpected", f"the engine answered {response.status_code}", ""
-    raise RequestRefused(code, message, hint, response.status_code)
+        code, message, hint, problems = "unexpected", f"the engine answered {response.status_code}", "", []
+    raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
 def _server_path(pool: str, server: str) -> str:
@@ -176,7 +183,11 @@ class ControlClient:
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
-        return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
+        return self.diff()["differences"]
+
+    def diff(self) -> Differences:
+        """Return the same, and whether the file itself is other than what serves. Raises EngineUnreachable."""
+        return cast(Differences, self._call("GET", "/v1/diff"))
 
     def undo(self, request: UndoRequest) -> Undone:
         """Take an action back. Raises RequestRefused, EngineUnreachable."""
@@ -214,6 +225,14 @@ class ControlClient:
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
         return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
+
+    def configuration(self) -> ConfigurationFile:
+        """Return the configuration file as it is now, and what serves. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationFile, self._call("GET", "/v1/configuration"))
+
+    def configuration_text(self, number: int) -> str:
+        """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
 
     def events(self, after: int = 0, limit: int = 100) -> list[Event]:
         """Return the newest events behind `after`, oldest first."""
@@ -253,11 +272,18 @@ class ControlClient:
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
+        return self._content("/metrics").decode()
+
+    def history_file(self) -> bytes:
+        """Return the history file as it is: see `control.recall.Past.in_file`. Raises RequestRefused, EngineUnreachable."""
+        return self._content("/v1/history/file")
+
+    def _content(self, path: str) -> bytes:
         with _reaching(self._socket):
-            answer = self._http.get("/metrics")
+            answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
-            return answer.text
+            return answer.content
 
     def close_session(self, session: int) -> None:
         """Close one connection. Raises RequestRefused, EngineUnreachable."""
@@ -316,20 +342,13 @@ class AsyncControlClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def watch(self) -> AsyncIterator[Status]:
-        """Yield the status as it changes. Raises EngineUnreachable when the engine ends or goes silent."""
-        import httpx
+    def watch_changes(self) -> AsyncGenerator[Line, None]:
+        """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
+        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S)
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
-        with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/watch", timeout=timeout) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    _answer(answer)
-                async for line in answer.aiter_lines():
-                    if line:
-                        yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
+    def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
+        """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
@@ -339,16 +358,22 @@ class AsyncControlClient:
             )
             return cast(Answer, _answer(answer))
 
-    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
-        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+    def follow_log(self, query: Mapping[str, str]) -> AsyncGenerator[LogLine | Skipped, None]:
+        """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/log", query, None)
+
+    async def _lines(
+        self, path: str, query: Mapping[str, int | str], silence_s: float | None
+    ) -> AsyncGenerator[Any, None]:
         import httpx
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
+            async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     _answer(answer)
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
+        raise EngineUnreachable(f"the engine on {self._socket} has ended", _START)

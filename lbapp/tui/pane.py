@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on the line for outcomes."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `may_change`: the right to."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
+    may_change: bool = False
 
 
 class Pane(Vertical):
@@ -69,6 +70,18 @@ class Pane(Vertical):
     def selection(self) -> Sequence[str]:
         """The ids of the servers that an action is about, those marked or the one under the cursor."""
         return ()
+
+    @property
+    def pool_here(self) -> str:
+        """The pool of what is under the cursor; empty: it has none."""
+        scene, chosen = self.desk.source.scene, self.selection
+        if scene is None:
+            return ""
+        server = scene.server(chosen[0]) if chosen else None
+        if server is not None:
+            return server.target.pool
+        pool = scene.pool((self.table.selected if self.table else None) or "")
+        return pool.name if pool else ""
 
     def clear(self) -> bool:
         """Take back a filter or marks; say whether there was anything to take back."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks|soak|tui`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|watch|picks|soak|tui`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls
+from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls, watch
 from tests.bench.options import parse
 from tests.bench.process import BenchError
 
@@ -27,6 +27,7 @@ _BENCHES = {
     "checks": checks.run,
     "faults": faults.run,
     "reloads": reloads.run,
+    "watch": watch.run,
 }
 # Imported late: the peers can be measured while lbapp itself cannot be imported.
 _WITH_THEIR_OWN_OPTIONS = ("picks", "soak", "tui")

@@ -4,8 +4,8 @@ Responsible for whole messages of many servers in 24 pools, every counter of whi
 them out at next to no cost, so that what is measured is the console. Knows nothing of the console. What it is asked besides it
 answers as `tests/tui/engine_double.py` does.
 
-Invariants: each line is a whole message of `control.messages`, its `at` the moment it was sent; two lines that follow each
-other differ in every server.
+Invariants: each line of the live feed is one of `control.live`, its `at` the moment it was sent; every server's figures are in
+every line.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator
+from itertools import chain, cycle, pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import uvicorn
@@ -24,13 +25,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lbapp.control.messages import ServerStatus, Status
-from tests.tui.engine_double import EngineDouble, percentiles, server, status
+from tests.tui.engine_double import EngineDouble, live_line, live_tables, percentiles, server, status
 
 POOLS: Final = 24
 PERIOD_S: Final = 0.5
-_FRAMES_BYTES_MAX: Final = 64 * 2**20
-_FRAMES_MAX: Final = 8
+_FRAMES: Final = 6
 _AT: Final = 1_000_000_000.125  # stands in a message where the moment of its sending belongs
+_Line = tuple[bytes, bytes]  # what stands before that moment and behind it
 
 
 def pool_name(number: int) -> str:
@@ -85,13 +86,14 @@ class ManyServers(EngineDouble):
         source = random.Random(count)
         for one in self.servers:
             one["latency"] = {**one["latency"]}  # each its own
-        self._frames: list[tuple[bytes, bytes]] = []  # what stands before and behind the moment
-        while len(self._frames) < _FRAMES_MAX and sum(len(end) for _, end in self._frames) < _FRAMES_BYTES_MAX:
+        tables: list[dict[str, Any]] = []
+        for _ in range(_FRAMES):
             for one in self.servers:
                 _move(one, source)
-            before, mark, behind = json.dumps(self._message()).encode().partition(str(_AT).encode())
-            assert mark
-            self._frames.append((before, behind + b"\n"))
+            tables.append(live_tables(self._message()))
+        self._whole = self._line(tables[0], {})
+        # The last leads to the first: so it goes on for as long as somebody follows.
+        self._changes = [self._line(now, before) for before, now in pairwise([*tables, tables[0]])]
 
     def _message(self) -> Status:
         found = status(self.servers)
@@ -100,14 +102,21 @@ class ManyServers(EngineDouble):
         found["at"] = _AT
         return found
 
-    async def _watch(self, _request: Request) -> Response:
+    def _line(self, now: dict[str, Any], before: dict[str, Any]) -> _Line:
+        line = json.dumps(live_line(self._message(), now, before), separators=(",", ":")).encode()
+        head, mark, rest = line.partition(str(_AT).encode())
+        assert mark
+        return head, rest + b"\n"
+
+    async def _watch(self, request: Request) -> Response:
+        if request.query_params.get("as") != "changes":
+            return await super()._watch(request)
+
         async def lines() -> AsyncIterator[bytes]:
-            due_s, number = anyio.current_time(), 0
-            while True:
-                before, behind = self._frames[number % len(self._frames)]
-                yield before + f"{time.time():.3f}".encode()
-                yield behind
-                number += 1
+            due_s = anyio.current_time()
+            for head, rest in chain([self._whole], cycle(self._changes)):
+                yield head + f"{time.time():.3f}".encode()
+                yield rest
                 due_s += PERIOD_S
                 await anyio.sleep_until(due_s)
 

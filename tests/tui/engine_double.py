@@ -21,6 +21,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lbapp.control.live import (
+    COLUMNS,
+    EngineState,
+    ListenerState,
+    PoolState,
+    ServerState,
+    TableName,
+    WorkerState,
+    without_defaults,
+)
 from lbapp.control.messages import (
     Actor,
     DrainStatus,
@@ -33,7 +43,9 @@ from lbapp.control.messages import (
     Traffic,
 )
 from lbapp.control.past import PastPoint
+from tests.tui.looks_double import LooksDouble
 
+CHECK = {"rise": 2, "fall": 3}
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
 
@@ -168,6 +180,70 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
     }
 
 
+def live_tables(status: Status) -> dict[str, Any]:
+    """Return the tables of the live feed that say what a status says."""
+    engine: Any = status["engine"]
+    servers: list[Any] = [one for pool in status["pools"] for one in pool["servers"]]
+    said: dict[TableName, list[Any]] = {
+        "engine": [engine],
+        "workers": engine["workers"],
+        "listeners": [{**one, "certificates": None} for one in status["listeners"]],
+        "pools": [{**pool, "check": CHECK, "states": {}} for pool in status["pools"]],
+        "servers": [{**one, "drain": _live_drain(one["drain"], status["at"])} for one in servers],
+    }
+    kinds: dict[TableName, Any] = {
+        "engine": EngineState, "workers": WorkerState, "listeners": ListenerState, "pools": PoolState, "servers": ServerState
+    }  # fmt: skip
+    return {
+        table: {
+            "columns": list(COLUMNS[table]),
+            "states": [
+                without_defaults(table, {name: row[name] for name in kinds[table].__annotations__ if name in row})
+                for row in rows
+            ],
+            "figures": [_live_figures(table, row) for row in rows],
+        }
+        for table, rows in said.items()
+    }
+
+
+def _live_figures(table: TableName, row: Any) -> list[Any]:
+    total = row["latency"]["total"] if "latency" in row else {}
+    more = {"silent_s": 0, "queued": None, "responses_5xx_total": 0}
+    return [{**more, **total, **row}[name] for name in COLUMNS[table]]
+
+
+def _live_drain(drain: Any, at: float) -> Any:
+    return drain and {**drain, "until": at + drain["remaining_s"], "oldest_since": None, "finish_at": None}
+
+
+def live_line(status: Status, tables: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of the live feed for one whose tables are `before`."""
+    head = {"at": status["at"], "revision": status["revision"], "window_s": 10.0}
+
+    def names(of: dict[str, Any]) -> list[Any]:
+        return [(one["pool"], one["name"]) for one in of["servers"]["states"]]
+
+    if not before or names(tables) != names(before):
+        return {"kind": "whole", **head, **tables}
+    changes = {
+        table: {
+            "states": [
+                [row, new]
+                for row, (new, old) in enumerate(zip(now["states"], before[table]["states"], strict=True))
+                if new != old
+            ],
+            "figures": [
+                [row, *new]
+                for row, (new, old) in enumerate(zip(now["figures"], before[table]["figures"], strict=True))
+                if new != old
+            ],
+        }
+        for table, now in tables.items()
+    }
+    return {"kind": "changes", **head, **changes}
+
+
 class EngineDouble:
     """Servers that can be changed, and the patches that came."""
 
@@ -181,7 +257,9 @@ class EngineDouble:
         self.probes: list[ProbeDone] = []
         self.points: list[PastPoint] = []
         self.asked: list[dict[str, str]] = []  # of the history
+        self.is_old = False  # it knows no live feed
         self.revision = 1
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -199,6 +277,7 @@ class EngineDouble:
                 Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
                 Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
+                *self.looks.routes(),
             ]
         )
 
@@ -212,16 +291,36 @@ class EngineDouble:
         self.stops.append(await request.json())
         return JSONResponse({"accepted": True})
 
-    async def _watch(self, _request: Request) -> Response:
+    async def _watch(self, request: Request) -> Response:
+        is_live = request.query_params.get("as") == "changes" and not self.is_old
+
         async def lines() -> AsyncIterator[str]:
+            before: dict[str, Any] = {}
             while True:
-                yield json.dumps(self.current()) + "\n"
+                status = self.current()
+                if is_live:
+                    tables = live_tables(status)
+                    yield json.dumps(live_line(status, tables, before)) + "\n"
+                    before = tables
+                else:
+                    yield json.dumps(status) + "\n"
                 await anyio.sleep(0.05)
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params["after"])
+
+        async def lines() -> AsyncIterator[str]:
+            seq = after
+            while True:
+                for event in [event for event in self.events if event["seq"] > seq]:
+                    seq = event["seq"]
+                    yield json.dumps(event) + "\n"
+                await anyio.sleep(0.02)
+
+        if request.query_params.get("follow"):
+            return StreamingResponse(lines(), media_type="application/x-ndjson")
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
 
     async def _server(self, request: Request) -> Response:

@@ -74,12 +74,12 @@ class Operator:
         elif key == "DIGITS":
             key = str(self._source.randint(1, 256)) if _DIALOG[1] in self._terminal.text else "down"
         if not is_asked:
-            self._note(key)
+            self.note(key)
         self._terminal.press(key)
         self.pressed += 1
         return key
 
-    def _note(self, key: str) -> None:
+    def note(self, key: str) -> None:
         """Note, before a key is pressed, whom it may change."""
         target = self.target()
         if key == "space" and target:

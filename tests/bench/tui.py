@@ -1,7 +1,7 @@
 """`python -m tests.bench tui`: what an operator's terminal sees of the console, beside other programs that fill one.
 
-Responsible for the engine that is looked at (messages made ahead of time; with `--real` a whole engine without traffic), for the
-goals, and for the table. Knows nothing of how a figure is taken. Invariant: one program is measured at a time.
+Responsible for the command line, for the goals and for the table. Knows nothing of how a figure is taken. Invariant: one program
+is measured at a time.
 """
 
 from __future__ import annotations
@@ -10,23 +10,18 @@ import argparse
 import math
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lbapp.control.client import ControlClient
-from lbapp.model.errors import LbappError
 from tests.bench import tui_console, tui_peers
-from tests.bench.process import HOST, BenchError, Program
-from tests.bench.stand_in import many_servers
+from tests.bench.process import BenchError
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 from tests.bench.tui_console import Effort, Figures, View
+from tests.bench.tui_engine import LookedAt
 from tests.system.terminal import NotShown
 
-_READY_TIMEOUT_S: Final = 60.0
 _SMALL: Final = 1_000  # servers up to which the goals of a small node hold
 
 
@@ -67,6 +62,8 @@ GOALS: Final = (
     Goal("T20", "longest silence behind a key, ms", "silence_max_ms", 50, 100, 50),
     Goal("T8", "oldest clock at 8 kB/s, s", "age_s_at_8000", 3, 3, 3),
     Goal("T8", "oldest clock at 4 kB/s, s", "age_s_at_4000", 6, 6, 6),
+    Goal("T19", "engine killed to STALE, s", "stale_s", 2, 2, 2, digits=2),
+    Goal("T19", "engine back to LIVE, s", "live_again_s", 1, 1, 1, digits=2),
     Goal("T10", "CPU paused, % of a core", "paused_cpu_percent", 0.5, 0.5, 0.5, digits=2),
 )
 
@@ -97,7 +94,7 @@ class Options:
 
     def effort(self) -> Effort:
         """How much is done for each figure."""
-        return Effort(self.seconds, 6, 2, 0.0) if self.brief else Effort(self.seconds)
+        return Effort(1, self.seconds, 6, 2, 0.0) if self.brief else Effort(seconds=self.seconds)
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -130,11 +127,13 @@ def main(argv: Sequence[str]) -> int:
     facts = machine_facts({})
     figures: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="lbb-") as name:
-        for view in views:
+        for number, view in enumerate(views):
             print(f"  {view.name}", file=sys.stderr)
             try:
-                with engine(view.servers, Path(name), is_real=options.real) as socket:
-                    figures[view.name] = tui_console.measure(view, socket, options.effort())
+                home = Path(name) / str(number)
+                home.mkdir()
+                with LookedAt(view.servers, home, is_real=options.real) as looked_at:
+                    figures[view.name] = tui_console.measure(view, looked_at, options.effort())
             except (BenchError, NotShown) as error:
                 failures.append(f"{view.name}: {error}")
         for peer in tui_peers.PEERS:
@@ -180,45 +179,3 @@ def _cells(goal: Goal, limit: float | None, found: Figures) -> tuple[str, str, s
     value = found[goal.figure] / goal.per
     text = "never" if math.isinf(value) else f"{value:.{goal.digits}f}"
     return (text, "-", "-") if limit is None else (text, f"{limit:g}", "ok" if value <= limit else "SHORT")
-
-
-@contextmanager
-def engine(servers: int, folder: Path, *, is_real: bool) -> Iterator[Path]:
-    """Run what the console looks at until the block ends; yield its control socket. Raises BenchError."""
-    with tempfile.TemporaryDirectory(dir=folder) as name, ExitStack() as stack:
-        home, socket = Path(name), Path(name) / "c.sock"
-        if is_real:
-            arguments = ["-m", "lbapp", "run", "-c", str(_configuration(servers, home)), "--socket", str(socket)]
-        else:
-            arguments = ["-m", "tests.bench.stand_in", str(socket), str(servers)]
-        stack.enter_context(Program("engine", [sys.executable, *arguments], home))
-        deadline = time.monotonic() + _READY_TIMEOUT_S
-        while not _answers(socket):
-            if time.monotonic() > deadline:
-                raise BenchError(f"no engine answers on {socket} after {_READY_TIMEOUT_S:.0f} s; see its output.log")
-            time.sleep(0.1)
-        yield socket
-
-
-def _answers(socket: Path) -> bool:
-    try:
-        with ControlClient(socket) as client:
-            return client.status()["engine"]["phase"] == "serving"
-    except LbappError:
-        return False
-
-
-def _configuration(servers: int, folder: Path) -> Path:
-    pools: dict[str, list[str]] = {}
-    for one in many_servers(servers):
-        pools.setdefault(one["pool"], []).append(
-            f'[[pool.server]]\nname = "{one["name"]}"\naddress = "{one["address"]}"\n'
-        )
-    text = (
-        f'[engine]\nworkers = 1\nstate_dir = "{folder}"\n[[listener]]\nname = "web"\nbind = "{HOST}:0"\npool = "p01"\n'
-    )
-    for pool, listed in pools.items():
-        text += f'[[pool]]\nname = "{pool}"\n[pool.health_check]\ntype = "none"\n{"".join(listed)}'
-    path = folder / "lbapp.toml"
-    path.write_text(text)
-    return path

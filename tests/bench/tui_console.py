@@ -22,9 +22,9 @@ from typing import Final
 from tests.bench import keys
 from tests.bench.cpu import read_memory
 from tests.bench.process import BenchError
+from tests.bench.tui_engine import LookedAt
 from tests.system.terminal import Terminal
 
-STARTS: Final = 5
 SCREENS: Final = "1234567"
 _START_TIMEOUT_S: Final = 30.0
 _SERVER: Final = re.compile(r"\bs\d{5}\b")
@@ -50,8 +50,9 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done: seconds of watching, cursor keys, dialogs, seconds on a slow link."""
+    """How much is done: starts, seconds of watching, cursor keys, dialogs, seconds on a slow link."""
 
+    starts: int = 5
     seconds: float = 20.0
     cursor_keys: int = 120
     dialogs: int = 25
@@ -117,10 +118,11 @@ def console(view: View, socket: Path) -> Iterator[Console]:
         yield found
 
 
-def measure(view: View, socket: Path, effort: Effort) -> Figures:
-    """Return the figures of one view. Raises BenchError."""
+def measure(view: View, engine: LookedAt, effort: Effort) -> Figures:
+    """Return the figures of one view. Raises BenchError, NotShown."""
+    socket = engine.control
     _start_ms(view, socket)  # the first one warms the file cache
-    found = {"start_ms": median(_start_ms(view, socket) for _ in range(STARTS))}
+    found = {"start_ms": median(_start_ms(view, socket) for _ in range(effort.starts))}
     with console(view, socket) as one:
         one.go_to_servers()
         one.terminal.pump_for(1.0)
@@ -138,6 +140,7 @@ def measure(view: View, socket: Path, effort: Effort) -> Figures:
     for rate in (8_000, 4_000):
         if effort.slow_s:
             found[f"age_s_at_{rate}"] = _slow(view, socket, rate, effort.slow_s)
+    _restart(view, engine, found)
     return found
 
 
@@ -216,6 +219,20 @@ def _pause(one: Console, seconds: float, found: Figures) -> None:
     found["paused_cpu_percent"] = keys.cost(one.terminal, [one.pid], seconds).cpu_percent
     one.terminal.press("p")
     one.terminal.wait_for("LIVE")
+
+
+def _restart(view: View, engine: LookedAt, found: Figures) -> None:
+    """Kill the engine and start it again: how long it takes until each is painted, in seconds."""
+    with console(view, engine.control) as one:
+        engine.kill()
+        gone_at = time.monotonic()
+        one.terminal.wait_for("STALE")
+        found["stale_s"] = time.monotonic() - gone_at
+        engine.begin()
+        one.terminal.until(engine.accepts, _START_TIMEOUT_S)
+        back_at = time.monotonic()
+        one.terminal.until(lambda: "LIVE" in one.terminal.lines[0])
+        found["live_again_s"] = time.monotonic() - back_at
 
 
 def _slow(view: View, socket: Path, bytes_per_s: int, seconds: float) -> float:

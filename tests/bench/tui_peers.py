@@ -20,7 +20,7 @@ from tests.bench import keys
 from tests.bench.cpu import read_memory
 from tests.bench.process import HOST, BenchError, Program, free_port
 from tests.bench.stand_in import POOLS, pool_name, server_name
-from tests.bench.tui_console import STARTS, Effort, Figures
+from tests.bench.tui_console import Effort, Figures
 from tests.system.terminal import Terminal
 
 _SIZE: Final = (120, 40)
@@ -77,7 +77,7 @@ def measure(peer: Peer, folder: Path, servers: int, effort: Effort) -> Figures:
         program = shutil.which(peer.name)
         assert program is not None
         line = peer.command(program, home, servers, stack)
-        found = {"start_ms": median(_start_ms(peer, line, home) for _ in range(STARTS))}
+        found = {"start_ms": median(_start_ms(peer, line, home) for _ in range(effort.starts))}
         with Terminal(line, size=_SIZE, env={"HOME": str(home)}) as terminal:
             terminal.until(lambda: peer.row.search(terminal.text), _START_TIMEOUT_S)
             terminal.pump_for(1.0)

@@ -30,6 +30,7 @@ NOBODY: Final[Mapping[str, ServerStatus]] = {}
 @click.pass_obj
 def save(settings: Settings, dry_run: bool) -> None:
     """Write weights that were changed, and servers that came or went, into the file, keeping its comments and order."""
+    settings.stay_here()  # where the file is
     with engine(settings) as client:
         differences, status = client.differences(), client.status()
         path = Path(status["engine"]["configuration_path"])

@@ -74,7 +74,7 @@ _START: Final = "Start one with: lbapp run -c FILE"
 
 
 @contextmanager
-def _reaching(socket: Path) -> Iterator[None]:
+def _reaching(name: str) -> Iterator[None]:
     import httpx
 
     try:
@@ -82,8 +82,8 @@ def _reaching(socket: Path) -> Iterator[None]:
     except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
         if _is_forbidden(error):
             hint = "Run this as the user that runs the engine, or as root"
-            raise EngineUnreachable(f"you may not use the control socket {socket}", hint) from error
-        raise EngineUnreachable(f"no engine answers on {socket}", _START) from error
+            raise EngineUnreachable(f"you may not use the control socket {name}", hint) from error
+        raise EngineUnreachable(f"no engine answers on {name}", _START) from error
 
 
 def _is_forbidden(error: BaseException | None) -> bool:
@@ -107,17 +107,22 @@ def _answer(response: httpx.Response) -> Any:
     raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
+def _events_query(before: int | None, kind: str, subject: str) -> dict[str, int | str]:
+    found = {"before": before, "kind": kind or None, "subject": subject or None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _server_path(pool: str, server: str) -> str:
     return f"/v1/pools/{quote(pool, safe='')}/servers/{quote(server, safe='')}"
 
 
 class ControlClient:
-    """The calls of the control API, one after the other."""
+    """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
-        self._socket = socket
+        self._name = name or str(socket)
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         transport = httpx.HTTPTransport(uds=str(socket), verify=False)
         self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
@@ -131,7 +136,7 @@ class ControlClient:
         self._http.close()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             return _answer(self._http.request(method, path, **options))
 
     def status(self) -> Status:
@@ -177,9 +182,10 @@ class ControlClient:
         """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
         return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
 
-    def changes(self, limit: int) -> ActionsDone:
-        """Return what operators did, the latest last. Raises EngineUnreachable."""
-        return cast(ActionsDone, self._call("GET", "/v1/changes", params={"limit": limit}))
+    def changes(self, limit: int, before: int | None = None) -> ActionsDone:
+        """Return what operators did, the latest last; `before`: of smaller numbers. Raises EngineUnreachable."""
+        query = {"limit": limit} | ({} if before is None else {"before": before})
+        return cast(ActionsDone, self._call("GET", "/v1/changes", params=query))
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
@@ -234,14 +240,16 @@ class ControlClient:
         """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
         return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
 
-    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
-        answer = cast(Events, self._call("GET", "/v1/events", params={"after": after, "limit": limit}))
-        return answer["events"]
+    def events(
+        self, after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
+    ) -> list[Event]:
+        """Return the newest events between two numbers, oldest first; of some kinds (with commas), about a subject."""
+        query = {"after": after, "limit": limit, **_events_query(before, kind, subject)}
+        return cast(Events, self._call("GET", "/v1/events", params=query))["events"]
 
-    def follow_events(self, after: int = 0) -> Iterator[Event]:
+    def follow_events(self, after: int = 0, *, kind: str = "", subject: str = "") -> Iterator[Event]:
         """Yield events as they happen, until the engine stops."""
-        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1, **_events_query(None, kind, subject)}, None)
 
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
@@ -262,9 +270,9 @@ class ControlClient:
         named = {} if subject is None else {subject.kind: subject.name}
         return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
-    def sessions(self, limit: int) -> Sessions:
-        """Return the connections of clients. Raises EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+    def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
+        """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
@@ -279,15 +287,18 @@ class ControlClient:
         return self._content("/v1/history/file")
 
     def _content(self, path: str) -> bytes:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
             return answer.content
 
-    def close_session(self, session: int) -> None:
-        """Close one connection. Raises RequestRefused, EngineUnreachable."""
-        self._call("DELETE", f"/v1/sessions/{session}")
+    def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
+        """Close one connection; `where`: only if it is busy with that pool or server now.
+
+        Raises RequestRefused, EngineUnreachable.
+        """
+        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""
@@ -302,7 +313,7 @@ class ControlClient:
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with (
-            _reaching(self._socket),
+            _reaching(self._name),
             self._http.stream("GET", path, params=params, timeout=timeout) as answer,
         ):
             if not answer.is_success:
@@ -330,12 +341,12 @@ class ControlClient:
 class AsyncControlClient:
     """The same for an event loop: what the TUI uses."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
         from lbapp.control.unix_transport import UnixTransport
 
-        self._socket = socket
+        self._name = name or str(socket)
         self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
 
     async def close(self) -> None:
@@ -352,7 +363,7 @@ class AsyncControlClient:
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = await self._http.request(
                 call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
@@ -368,7 +379,7 @@ class AsyncControlClient:
         import httpx
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
-        with _reaching(self._socket):
+        with _reaching(self._name):
             async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
@@ -376,4 +387,4 @@ class AsyncControlClient:
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", _START)
+        raise EngineUnreachable(f"the engine on {self._name} has ended", _START)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from lbapp.tui.changes import Changes
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.kept import Kept
 from lbapp.tui.screens.config import ConfigPane
 from lbapp.tui.screens.events import EventsPane
 from lbapp.tui.screens.nodes import NodesPane
@@ -28,6 +29,10 @@ from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
+from lbapp.tui.travel import Start
+
+if TYPE_CHECKING:
+    from lbapp.control.ssh import Link
 
 PANES: Final[Panes] = {
     "overview": OverviewPane,
@@ -43,32 +48,52 @@ PANES: Final[Panes] = {
 
 
 class LbappConsole(App[None]):
-    """The operator's console for the engine on one control socket."""
+    """The operator's console. `origin`: the control socket of an engine here or elsewhere, or a file that keeps what was.
+
+    `start`: the moment that is looked at first. `feed`: what follows the engine; a file has none.
+    """
+
+    feed: Feed
 
     TITLE = "lbapp"
     CSS_PATH = "lbapp.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, socket_path: Path, *, read_only: bool = False, panes: Panes = PANES) -> None:
+    def __init__(
+        self,
+        origin: Path | Link | Kept,
+        *,
+        read_only: bool = False,
+        start: Start | None = None,
+        panes: Panes = PANES,
+    ) -> None:
         # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
         # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
-        self.feed = Feed(socket_path, self._changed)
-        changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
-        self.shell = Shell(self.feed, changes, glyphs_for(os.environ), panes)
+        self._start = start
+        changes = None
+        if not isinstance(origin, Kept):
+            link = None if isinstance(origin, Path) else origin
+            self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
+            changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
+        source = origin if isinstance(origin, Kept) else self.feed
+        self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
 
     def on_mount(self) -> None:
-        """Show the shell and begin to follow the engine."""
+        """Show the shell and begin to follow the engine, if there is one."""
         for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
         self.push_screen(self.shell)
-        self.run_worker(self.feed.run(), group="feed", exclusive=True)
+        if isinstance(self.shell.source.home, Feed):
+            self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
+        if self._start is not None:
+            self.run_worker(self.shell.travel.go(self._start), group="time")
 
     def _changed(self) -> None:
-        if self.shell.is_attached and not self._is_behind():
+        if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():
             self.shell.show()
 
     def _is_behind(self) -> bool:
@@ -78,8 +103,8 @@ class LbappConsole(App[None]):
         return queue is not None and queue.qsize() > 0
 
 
-def run_console(socket_path: Path, *, read_only: bool = False) -> int:
+def run_console(origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> int:
     """Run the console until it is left; return the exit status."""
-    console = LbappConsole(socket_path, read_only=read_only)
+    console = LbappConsole(origin, read_only=read_only, start=start)
     console.run()
     return console.return_code or 0

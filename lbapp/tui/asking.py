@@ -35,12 +35,19 @@ class Question(Generic[Answer]):
         self._call: Call[Answer] | None = None
         self._is_asking = False
         self._asked_at = float("-inf")
+        self._turn = 0
 
     def about(self, call: Call[Answer] | None) -> None:
         """Ask this from now on; None: nothing. The answer to another question is forgotten."""
         if call != self._call:
             self._call, self.answer, self.problem = call, None, ""
             self._asked_at = float("-inf")
+
+    def forget(self) -> None:
+        """Ask anew: what was answered, and what still will be, is of another moment."""
+        self._turn += 1
+        self.answer, self.problem = None, ""
+        self._asked_at = float("-inf")
 
     def ask(self) -> None:
         """Ask when it is time to."""
@@ -51,13 +58,13 @@ class Question(Generic[Answer]):
 
     async def _carry_out(self, call: Call[Answer]) -> None:
         answer: Any = None
-        problem = ""
+        problem, turn = "", self._turn
         try:
             answer = clean_value(await self._source().ask(call))
         except LbappError as error:
             problem = clean(str(error))
         finally:
             self._is_asking = False
-        if call == self._call:
+        if call == self._call and turn == self._turn:
             self.answer, self.problem = answer, problem
             self._answered()

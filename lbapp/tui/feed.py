@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic, time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
 from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
@@ -32,6 +33,9 @@ from lbapp.tui.scene import Scene, Target
 from lbapp.tui.staging import adopt, clean_event
 from lbapp.tui.trends import Trends
 
+if TYPE_CHECKING:
+    from lbapp.control.ssh import Link
+
 RETRY_S_MIN: Final = 0.25
 RETRY_S_MAX: Final = 2.0
 STALE_AFTER_S: Final = 2.0  # the engine sends two a second
@@ -42,12 +46,14 @@ _TREND_S: Final = 0.4  # between two readings for sparklines: a change of state 
 class Feed:
     """The newest that is known of the engine on one socket.
 
-    `changed` is called after every change, on the event loop that runs `run`. `name`: what it is to people.
+    `changed` is called after every change, on the event loop that runs `run`. `link`: what brings the socket here, when
+    the engine is on another host.
     """
 
-    def __init__(self, socket_path: Path, changed: Callable[[], None], name: str = "") -> None:
+    def __init__(self, socket_path: Path, changed: Callable[[], None], link: Link | None = None) -> None:
         self.socket_path = socket_path
-        self.name = name or str(socket_path)
+        self.name = str(link.host if link else socket_path)
+        self._link = link
         self.scene: Scene | None = None
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.trends = Trends()
@@ -56,6 +62,18 @@ class Feed:
         self._received_at = 0.0
         self._trends_at = 0.0  # by the engine's clock
         self._problem = ""
+
+    @property
+    def title(self) -> str:
+        """The node, as soon as it is known, and the host where that is another one."""
+        engine = self.scene.engine if self.scene else None
+        words = [engine["node"]] if engine else []
+        return " at ".join([*words, clean(self._link.host.name)] if self._link else words)
+
+    @property
+    def is_of_now(self) -> bool:
+        """Yes: time passes at an engine."""
+        return True
 
     @property
     def age_s(self) -> float:
@@ -85,11 +103,11 @@ class Feed:
 
     def config_file(self, path: str) -> ConfigFile:
         """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
-        return LocalFile(Path(path))
+        return self._link.file(path) if self._link else LocalFile(Path(path))
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        client = AsyncControlClient(self.socket_path)
+        client = self._client()
         try:
             return await client.ask(call)
         finally:
@@ -98,7 +116,7 @@ class Feed:
 
     async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
         """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable."""
-        client = AsyncControlClient(self.socket_path)
+        client = self._client()
         try:
             async with aclosing(client.follow_log(query)) as lines:
                 async for line in lines:
@@ -106,6 +124,9 @@ class Feed:
         finally:
             with anyio.CancelScope(shield=True):
                 await client.close()
+
+    def _client(self) -> AsyncControlClient:
+        return AsyncControlClient(self.socket_path, self.name)
 
     def adopt(self, raw: ServerStatus) -> None:
         """Show what a change answered with at once, ahead of the next scene."""
@@ -118,8 +139,10 @@ class Feed:
         """Follow the engine until cancelled."""
         delay_s = RETRY_S_MIN
         while True:
-            client = AsyncControlClient(self.socket_path)
+            client = self._client()
             try:
+                if self._link is not None:
+                    await anyio.to_thread.run_sync(self._link.ensure, abandon_on_cancel=True)
                 await self._follow(client)
             except LbappError as error:
                 if self._is_connected:

@@ -25,6 +25,8 @@ _NAMES: Final = {
     "greater_than_sign": ">",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "home": "Home",

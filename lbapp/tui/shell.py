@@ -24,6 +24,9 @@ from lbapp.tui.keys import short_keys, written_keys
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.source import Source
+from lbapp.tui.switch import Switch
+from lbapp.tui.travel import Travel
+from lbapp.tui.travelling import Travelling
 from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
@@ -33,7 +36,7 @@ TICK_S: Final = 0.5
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
 
-class Shell(Acting):
+class Shell(Acting, Travelling):
     """Status and tabs above; facts, outcome and keys below."""
 
     # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
@@ -47,11 +50,14 @@ class Shell(Acting):
         Binding("q", "app.quit", "quit", id="quit"),
     ]
 
+    source: Switch
+
     def __init__(self, source: Source, changes: Changes | None, glyphs: Glyphs, panes: Panes) -> None:
         super().__init__()
-        self.source = source
+        self.source = Switch(source)
+        self.travel = Travel(self.source, self.tell, self._turned)
         self.changes = changes
-        self.desk = Desk(source, glyphs, self.go, self.tell, changes is not None)
+        self.desk = Desk(self.source, glyphs, self.go, self.tell, changes is not None)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -83,7 +89,7 @@ class Shell(Acting):
     def on_mount(self) -> None:
         """Begin to repaint, and make the panes that are not in sight."""
         self._arrive()
-        self.set_interval(TICK_S, self._show_lines)
+        self.set_interval(TICK_S, self._tick)
         self.call_after_refresh(self._make_the_rest)
 
     def _make_the_rest(self) -> None:
@@ -132,6 +138,8 @@ class Shell(Acting):
                 self.pane.clear()
             elif self._way.leave():
                 self._arrive()
+            else:
+                self.travel.come_home()
         self._focus_pane()
         self.show()
 
@@ -155,6 +163,11 @@ class Shell(Acting):
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
 
+    @property
+    def _may_change(self) -> bool:
+        """Say whether something can be changed: with the right to it, and not in the past."""
+        return self.changes is not None and not self.source.is_away
+
     # ---- what is shown
 
     def show(self) -> None:
@@ -164,8 +177,25 @@ class Shell(Acting):
         self._tell_of_the_source()
         self._show_lines()
 
+    def _tick(self) -> None:
+        """Show ages as they are now, and the pane where nothing new comes in that would have it shown."""
+        if self.source.is_live:
+            self._show_lines()
+        else:
+            self.show()
+
+    def _turned(self) -> None:
+        """Show another moment; whoever goes there wants to see it."""
+        self._is_paused = False
+        for pane in self._panes.values():
+            pane.turn()
+        self.refresh_bindings()
+        self.show()
+
     def _tell_of_the_source(self) -> None:
         """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""
+        if self.source.is_away:
+            return
         problem = self.source.problem if self.source.scene is not None else ""
         if problem != self._problem:
             self.tell(Outcome(problem or "the engine answers again", is_refused=bool(problem)))
@@ -174,7 +204,7 @@ class Shell(Acting):
     def _show_lines(self) -> None:
         source = self.source
         freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
-        self._status.tell(source.scene, freshness, "RO" if self.changes is None else "RW")
+        self._status.tell(source, freshness, "RW" if self._may_change else "RO")
         self._nothing.display = source.scene is None
         self._content.display = source.scene is not None
         self._nothing.say(source.problem or f"asking {source.name}")
@@ -237,7 +267,9 @@ class Shell(Acting):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
-        if action in ACTING and self.changes is None:
+        if action in ACTING and not self._may_change:
+            return False
+        if action == "now" and not self.source.is_away:
             return False
         if action == "tab" and parameters and parameters[0] not in self._make:
             return False

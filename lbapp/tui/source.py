@@ -37,8 +37,16 @@ class Source(Protocol):
         """What the figures are of, for people: a socket, a host, a file."""
 
     @property
+    def title(self) -> str:
+        """Whose figures they are, as the top line says it: a node, and the host where that is another one; or nothing."""
+
+    @property
     def is_live(self) -> bool:
         """Say whether the figures are of now."""
+
+    @property
+    def is_of_now(self) -> bool:
+        """Say whether time passes there, be the figures fresh or not: with an engine, not in its past or in a file."""
 
     @property
     def freshness(self) -> str:

@@ -98,3 +98,18 @@ def test_bundle_without_an_engine_has_the_rest_and_says_what_is_missing(tmp_path
     assert b"***" in read(file)["configuration.toml"]
     assert SECRET.encode() not in read(file)["configuration.toml"]
     assert read_bundle(file).past == Past()
+
+
+def test_console_says_in_a_sentence_why_a_file_cannot_be_opened(tmp_path: Path) -> None:
+    def opened(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "lbapp", "tui", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stderr
+
+    (tmp_path / "torn.tar.gz").write_bytes(b"\x1f\x8b no tar")
+    for name in ("torn.tar.gz", "nothing.tar.gz"):
+        code, said = opened("--bundle", str(tmp_path / name))
+        assert (code, said.startswith(f"lbapp: cannot read {tmp_path / name}: ")) == (1, True), said
+    assert opened("--bundle", str(tmp_path / "b"), "--host", "ssh://lb1")[0] == 2
+    assert opened("--at", "yesterday")[0] == 2

@@ -42,7 +42,7 @@ from lbapp.control.messages import (
     Status,
     Traffic,
 )
-from lbapp.control.past import PastPoint
+from lbapp.control.past import PastNode, PastPoint, PastStatus
 from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
@@ -118,6 +118,20 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
         "changed_at": None,
         "changed_by": None,
     }
+
+
+def was(at: float, servers: list[ServerStatus], seconds: float = 1.0, **figures: Any) -> PastStatus:
+    """Return a moment that was recorded. `figures`: of everything."""
+    counted: Any = {"requests": 25, "requests_per_s": 25.0, "errors": 5, "error_rate": 0.2, "in_flight": 2}
+    counted |= {"p50": 4.0, "p99": 40.0, **figures}
+    rows = [{key: one[key] for key in ("id", "pool", "admin", "health", "weight")} | counted for one in servers]
+    pools = [
+        {"name": pool, **counted, "servers": [row for row in rows if row["pool"] == pool]}
+        for pool in dict.fromkeys(one["pool"] for one in servers)
+    ]
+    node: PastNode = {"cpu_percent": 34.0, "memory_bytes": 70_000_000, "connections": 9}
+    found = {"at": at, "seconds": seconds, "node": node, "listeners": [{"name": "web", **counted}], "pools": pools}
+    return cast(PastStatus, found)
 
 
 def status(servers: list[ServerStatus], revision: int = 1) -> Status:
@@ -260,6 +274,7 @@ class EngineDouble:
         self.is_old = False  # it knows no live feed
         self.revision = 1
         self.looks = LooksDouble()
+        self.moments: list[PastStatus] = []  # that are recorded, oldest first
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -330,10 +345,18 @@ class EngineDouble:
         return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
 
     async def _history(self, request: Request) -> Response:
+        if "at" in request.query_params:
+            return self._moment(float(request.query_params["at"]))
         self.asked.append(dict(request.query_params))
         if not self.points:
             return _refusal("not_recorded", "nothing is recorded of that time", "")
         return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
+
+    def _moment(self, at: float) -> Response:
+        for one in reversed(self.moments):
+            if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 5:
+                return JSONResponse(one)
+        return _refusal("not_recorded", "nothing is recorded of that time", "")
 
     def _find(self, request: Request) -> ServerStatus:
         wanted = (request.path_params["pool"], request.path_params["server"])

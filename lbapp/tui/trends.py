@@ -22,8 +22,9 @@ class Trends:
 
     def add(self, reading: Mapping[str, float]) -> None:
         """Append one value per name."""
-        kept = {name: self._readings.get(name) for name in reading}
-        self._readings = {name: past or deque(maxlen=self._length) for name, past in kept.items()}
+        if reading.keys() != self._readings.keys():
+            kept = {name: self._readings.get(name) for name in reading}
+            self._readings = {name: past or deque(maxlen=self._length) for name, past in kept.items()}
         for name, value in reading.items():
             self._readings[name].append(value)
 

@@ -21,13 +21,16 @@ import click
 
 from lbapp.config.values import duration_s
 from lbapp.control.client import ControlClient
+from lbapp.control.messages import PoolStatus
+from lbapp.control.past import PastPool
 from lbapp.control.paths import default_socket
-from lbapp.model.errors import ConfigurationError, EngineUnreachable, LbappError
+from lbapp.model.errors import ConfigurationError, EngineUnreachable, LbappError, RequestRefused
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Pool = TypeVar("_Pool", PoolStatus, PastPool)
 
 
 @dataclass
@@ -120,6 +123,14 @@ def plan_options(command: _Command) -> _Command:
 def printable(text: str) -> str:
     """Return `text` with every character that a terminal might obey replaced."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def pool_named(pools: list[_Pool], name: str, missing: str) -> list[_Pool]:
+    """Return the one pool of that name. Raises RequestRefused with the sentence `missing` and the names that there are."""
+    chosen = [each for each in pools if each["name"] == name]
+    if not chosen:
+        raise RequestRefused("unknown_pool", missing, f"Pools: {', '.join(each['name'] for each in pools)}")
+    return chosen
 
 
 def say(text: str) -> None:

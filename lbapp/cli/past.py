@@ -19,6 +19,7 @@ from lbapp.cli.context import (
     complain,
     duration_option,
     json_option,
+    pool_named,
     reporting,
     say,
     say_json,
@@ -32,7 +33,7 @@ from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastPoo
 from lbapp.control.paths import default_state_dir
 from lbapp.control.recall import Past, course, status_at
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
+from lbapp.model.errors import EngineUnreachable, LbappError
 
 _LAST_S: Final = 1800.0
 _FORMATS: Final = ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
@@ -77,11 +78,7 @@ def show_status_at(settings: Settings, pool: str | None, at: float, source: Path
     with reporting():
         found = _recalled(settings, source, lambda client: client.status_at(at), lambda past: status_at(past, at))
         if pool is not None:
-            chosen = [each for each in found["pools"] if each["name"] == pool]
-            if not chosen:
-                names = ", ".join(each["name"] for each in found["pools"])
-                raise RequestRefused("unknown_pool", f"there was no pool {pool} then", f"Pools: {names}")
-            found["pools"] = chosen
+            found["pools"] = pool_named(found["pools"], pool, f"there was no pool {pool} then")
         if settings.as_json:
             say_json(found)
         else:
@@ -144,20 +141,23 @@ def _recalled(
 
 
 def _read(source: Path) -> Past:
-    path = source
-    if source.is_dir():
-        files = _files_in(source)
-        if not files:
-            raise LbappError(f"there is no history in {source}", "Name the state_dir of the engine")
-        if len(files) > 1:
-            raise LbappError(f"there are several in {source}", "Name one: " + ", ".join(map(str, files)))
-        path = files[0]
+    path = history_in(source) if source.is_dir() else source
     try:
         return Past.in_file(path.read_bytes())
     except OSError as error:
         raise LbappError(f"cannot read {path}: {error.strerror}", "Ask as the user that runs the engine") from error
     except ValueError as error:
         raise LbappError(f"cannot read {path}: {error}", "Name a file history-... of a state_dir") from error
+
+
+def history_in(state_dir: Path) -> Path:
+    """Return the history file of a state_dir. Raises LbappError where there is none, or are several."""
+    files = _files_in(state_dir)
+    if not files:
+        raise LbappError(f"there is no history in {state_dir}", "Name the state_dir of the engine")
+    if len(files) > 1:
+        raise LbappError(f"there are several in {state_dir}", "Name one: " + ", ".join(map(str, files)))
+    return files[0]
 
 
 def _files_in(folder: Path) -> list[Path]:

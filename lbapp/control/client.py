@@ -19,9 +19,12 @@ from urllib.parse import quote
 from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationFile,
     ConfigurationKept,
     ConfigurationsKept,
+    ConfigurationText,
     Difference,
+    Differences,
     NewServer,
     NodeChange,
     NodePatch,
@@ -58,7 +61,7 @@ from lbapp.control.messages import (
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, RequestRefused
+from lbapp.model.errors import EngineUnreachable, Problem, RequestRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -96,9 +99,17 @@ def _answer(response: httpx.Response) -> Any:
     try:
         detail = response.json()["error"]
         code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
+        problems = [
+            Problem(each["file"], each["line"], each["key"], each["message"]) for each in detail.get("problems", ())
+        ]
     except (ValueError, KeyError, TypeError):
-        code, message, hint = "unexpected", f"the engine answered {response.status_code}", ""
-    raise RequestRefused(code, message, hint, response.status_code)
+        code, message, hint, problems = "unexpected", f"the engine answered {response.status_code}", "", []
+    raise RequestRefused(code, message, hint, response.status_code, problems)
+
+
+def _events_query(before: int | None, kind: str, subject: str) -> dict[str, int | str]:
+    found = {"before": before, "kind": kind or None, "subject": subject or None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _server_path(pool: str, server: str) -> str:
@@ -171,13 +182,18 @@ class ControlClient:
         """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
         return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
 
-    def changes(self, limit: int) -> ActionsDone:
-        """Return what operators did, the latest last. Raises EngineUnreachable."""
-        return cast(ActionsDone, self._call("GET", "/v1/changes", params={"limit": limit}))
+    def changes(self, limit: int, before: int | None = None) -> ActionsDone:
+        """Return what operators did, the latest last; `before`: of smaller numbers. Raises EngineUnreachable."""
+        query = {"limit": limit} | ({} if before is None else {"before": before})
+        return cast(ActionsDone, self._call("GET", "/v1/changes", params=query))
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
-        return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
+        return self.diff()["differences"]
+
+    def diff(self) -> Differences:
+        """Return the same, and whether the file itself is other than what serves. Raises EngineUnreachable."""
+        return cast(Differences, self._call("GET", "/v1/diff"))
 
     def undo(self, request: UndoRequest) -> Undone:
         """Take an action back. Raises RequestRefused, EngineUnreachable."""
@@ -216,14 +232,24 @@ class ControlClient:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
         return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
 
-    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
-        answer = cast(Events, self._call("GET", "/v1/events", params={"after": after, "limit": limit}))
-        return answer["events"]
+    def configuration(self) -> ConfigurationFile:
+        """Return the configuration file as it is now, and what serves. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationFile, self._call("GET", "/v1/configuration"))
 
-    def follow_events(self, after: int = 0) -> Iterator[Event]:
+    def configuration_text(self, number: int) -> str:
+        """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
+
+    def events(
+        self, after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
+    ) -> list[Event]:
+        """Return the newest events between two numbers, oldest first; of some kinds (with commas), about a subject."""
+        query = {"after": after, "limit": limit, **_events_query(before, kind, subject)}
+        return cast(Events, self._call("GET", "/v1/events", params=query))["events"]
+
+    def follow_events(self, after: int = 0, *, kind: str = "", subject: str = "") -> Iterator[Event]:
         """Yield events as they happen, until the engine stops."""
-        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1, **_events_query(None, kind, subject)}, None)
 
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
@@ -244,9 +270,9 @@ class ControlClient:
         named = {} if subject is None else {subject.kind: subject.name}
         return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
-    def sessions(self, limit: int) -> Sessions:
-        """Return the connections of clients. Raises EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+    def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
+        """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
@@ -254,15 +280,25 @@ class ControlClient:
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
+        return self._content("/metrics").decode()
+
+    def history_file(self) -> bytes:
+        """Return the history file as it is: see `control.recall.Past.in_file`. Raises RequestRefused, EngineUnreachable."""
+        return self._content("/v1/history/file")
+
+    def _content(self, path: str) -> bytes:
         with _reaching(self._socket):
-            answer = self._http.get("/metrics")
+            answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
-            return answer.text
+            return answer.content
 
-    def close_session(self, session: int) -> None:
-        """Close one connection. Raises RequestRefused, EngineUnreachable."""
-        self._call("DELETE", f"/v1/sessions/{session}")
+    def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
+        """Close one connection; `where`: only if it is busy with that pool or server now.
+
+        Raises RequestRefused, EngineUnreachable.
+        """
+        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""

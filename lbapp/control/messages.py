@@ -319,6 +319,7 @@ class EngineStatus(TypedDict):
     configuration_path: str
     configuration: int  # the number of what serves, in GET /v1/configurations; 0: it could not be kept
     confirm_by: float | None  # Unix seconds: when what serves is taken back, unless it is confirmed
+    file_is_other: NotRequired[str]  # why the file is not what serves, as of a few seconds ago; empty: it is
     drain: NodeDrainStatus | None
     workers: list[WorkerStatus]
     cpu_percent: float | None  # of all engine processes, 100 = one core
@@ -336,7 +337,10 @@ class Status(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&limit=N`."""
+    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&before=SEQ&limit=N&kind=K,K&subject=S`.
+
+    The newest of those, oldest first. A pool is the subject of what happens to its servers, too.
+    """
 
     seq: int
     at: float
@@ -360,12 +364,23 @@ class StopRequest(TypedDict):
     timeout_s: NotRequired[float]
 
 
+class ProblemFound(TypedDict):
+    """What is wrong with a configuration. `line` counts from 1; 0: the file as a whole. `key`: such as `pool[0].name`."""
+
+    file: str
+    line: int
+    key: str
+    message: str  # the whole sentence
+    allowed: str  # the end of it that says what is allowed; empty: it does not
+
+
 class ErrorDetail(TypedDict):
     """The one shape of every error."""
 
     code: str
     message: str
     hint: str
+    problems: NotRequired[list[ProblemFound]]  # of invalid_configuration: all of them, in the order of lines
 
 
 class ErrorAnswer(TypedDict):

@@ -16,10 +16,13 @@ from textual.binding import Binding, BindingType
 from lbapp.tui.changes import Changes
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.screens.config import ConfigPane
 from lbapp.tui.screens.events import EventsPane
+from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
@@ -30,7 +33,10 @@ PANES: Final[Panes] = {
     "pool": PoolPane,
     "servers": ServersPane,
     "server": ServerPane,
+    "requests": RequestsPane,
     "events": EventsPane,
+    "config": ConfigPane,
+    "nodes": NodesPane,
 }
 
 
@@ -42,7 +48,7 @@ class LbappConsole(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, socket_path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, socket_path: Path, *, read_only: bool = False, panes: Panes = PANES) -> None:
         # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
         # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
         super().__init__(ansi_color=True)
@@ -50,7 +56,7 @@ class LbappConsole(App[None]):
         self.animation_level = "none"
         self.feed = Feed(socket_path, self._changed)
         changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
-        self.shell = Shell(self.feed, changes, glyphs_for(os.environ), PANES)
+        self.shell = Shell(self.feed, changes, glyphs_for(os.environ), panes)
 
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine."""
@@ -58,7 +64,7 @@ class LbappConsole(App[None]):
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
 
     def _changed(self) -> None:
-        if self.shell.is_mounted and not self._is_behind():
+        if self.shell.is_attached and not self._is_behind():
             self.shell.show()
 
     def _is_behind(self) -> bool:

@@ -21,6 +21,7 @@ import anyio
 from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
 from lbapp.control.client import AsyncControlClient
+from lbapp.control.config_file import ConfigFile, LocalFile
 from lbapp.control.live import Line
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event, ServerStatus
@@ -81,6 +82,10 @@ class Feed:
     def problem(self) -> str:
         """Why there is no connection, as one sentence; empty while there is one."""
         return self._problem
+
+    def config_file(self, path: str) -> ConfigFile:
+        """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
+        return LocalFile(Path(path))
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""

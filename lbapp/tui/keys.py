@@ -29,14 +29,15 @@ _NAMES: Final = {
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
-    "f1": "F1",
     "tab": "Tab",
 }
 
 
 def key_name(key: str) -> str:
     """Return a key as it is written on it, or as it is pressed."""
-    return key.replace("ctrl+", "^").upper() if key.startswith("ctrl+") else _NAMES.get(key, key)
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+').upper()}"
+    return key.upper() if key[0] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
 
 
 def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from lbapp.tui.keys import short_keys, written_keys
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.source import Source
+from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 from lbapp.tui.wording import keys_page
@@ -41,6 +42,7 @@ class Shell(Acting):
         Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("p", "pause", "pause", show=False, id="pause"),
         Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
         Binding("question_mark,f1", "help", "help", priority=True, id="help"),
         Binding("q", "app.quit", "quit", id="quit"),
     ]
@@ -49,7 +51,7 @@ class Shell(Acting):
         super().__init__()
         self.source = source
         self.changes = changes
-        self.desk = Desk(source, glyphs, self.go, self.tell)
+        self.desk = Desk(source, glyphs, self.go, self.tell, changes is not None)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -62,7 +64,7 @@ class Shell(Acting):
         self._content = Container(id="content")
         self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
         self._facts = TextLine(id="facts")
-        self._said = TextLine(id="said")
+        self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
 
     def compose(self) -> ComposeResult:
@@ -157,7 +159,7 @@ class Shell(Acting):
 
     def show(self) -> None:
         """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused:
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
             self.pane.show()
         self._tell_of_the_source()
         self._show_lines()
@@ -220,6 +222,13 @@ class Shell(Acting):
         """Hold the pane still, or follow again."""
         self._is_paused = not self._is_paused
         self.show()
+
+    def action_why(self) -> None:
+        """Ask which server of the pool here a client would get."""
+        if pool := self.pane.pool_here:
+            ask_why(self.app, self.source, pool)
+        else:
+            self.tell(Outcome("select a pool, a server or a request first"))
 
     def action_help(self) -> None:
         """Show every key that exists here."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BALANCE_CASES = ("unequal", "fair", "sinkhole", "slow")
-PEER_NAMES = ("lbapp", "lbapp-log", "haproxy", "nginx", "envoy", "traefik", "caddy")
+SEEING = ("lbapp-log", "lbapp-ids", "lbapp-all")  # measured where they are asked for
+PEER_NAMES = ("lbapp", *SEEING, "haproxy", "nginx", "envoy", "traefik", "caddy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Options:
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """The names of the peers to measure, lbapp first. With a log it is measured where that is asked for."""
-        return self.only or tuple(name for name in PEER_NAMES if name != "lbapp-log")
+        """The names of the peers to measure, lbapp first."""
+        return self.only or tuple(name for name in PEER_NAMES if name not in SEEING)
 
 
 def parse(argv: Sequence[str]) -> Options:

@@ -32,7 +32,7 @@ def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
     missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
     if missing:
         pytest.skip(f"the HTTP benchmark needs: apt-get install {' '.join(missing)}")
-    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    peers = ["lbapp", "lbapp-all", *(["haproxy"] if shutil.which("haproxy") else [])]
     figures = tmp_path / "figures.json"
     done = _bench("http", "--rounds", "1", "--seconds", "1", "--only", ",".join(peers), "--json", str(figures))
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_picks_bench_gives_figures() -> None:
 def test_unknown_peer_is_refused_with_the_known_ones() -> None:
     done = _bench("http", "--only", "squid")
     assert done.returncode == 2
-    assert "unknown peer squid; known: lbapp, lbapp-log, haproxy" in done.stderr
+    assert "unknown peer squid; known: lbapp, lbapp-log, lbapp-ids, lbapp-all, haproxy" in done.stderr
 
 
 def test_request_heads_are_all_different_and_carry_eleven_headers() -> None:
@@ -105,7 +105,7 @@ def test_table_aligns_columns_and_shows_the_spread() -> None:
 
 
 def test_balance_bench_sends_everybody_the_same_and_no_request_fails(tmp_path: Path) -> None:
-    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    peers = ["lbapp", "lbapp-all", *(["haproxy"] if shutil.which("haproxy") else [])]
     figures = tmp_path / "figures.json"
     arguments = ("--rounds", "1", "--seconds", "2", "--rate", "200", "--only", ",".join(peers), "--json", str(figures))
     done = _bench("balance", *arguments)

@@ -31,7 +31,19 @@ from lbapp.control.live import (
     WorkerState,
     without_defaults,
 )
-from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.messages import (
+    Actor,
+    DrainStatus,
+    Event,
+    Latency,
+    Percentiles,
+    ProbeDone,
+    ServerStatus,
+    Status,
+    Traffic,
+)
+from lbapp.control.past import PastPoint
+from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
@@ -242,8 +254,12 @@ class EngineDouble:
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
+        self.probes: list[ProbeDone] = []
+        self.points: list[PastPoint] = []
+        self.asked: list[dict[str, str]] = []  # of the history
         self.is_old = False  # it knows no live feed
         self.revision = 1
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:
@@ -258,7 +274,10 @@ class EngineDouble:
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server),
+                Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
+                Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
+                *self.looks.routes(),
             ]
         )
 
@@ -306,6 +325,15 @@ class EngineDouble:
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))
+
+    async def _probes(self, request: Request) -> Response:
+        return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
+
+    async def _history(self, request: Request) -> Response:
+        self.asked.append(dict(request.query_params))
+        if not self.points:
+            return _refusal("not_recorded", "nothing is recorded of that time", "")
+        return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
 
     def _find(self, request: Request) -> ServerStatus:
         wanted = (request.path_params["pool"], request.path_params["server"])

@@ -37,7 +37,17 @@ class PastApi:
 
     def routes(self, guarded: Guard) -> list[Route]:
         """Return the routes, each guarded."""
-        return [Route("/v1/latency", guarded(self._latency)), Route("/v1/history", guarded(self._history))]
+        return [
+            Route("/v1/latency", guarded(self._latency)),
+            Route("/v1/history", guarded(self._history)),
+            Route("/v1/history/file", guarded(self._file)),
+        ]
+
+    async def _file(self, _request: Request) -> Response:
+        content = await self.generation().keeper.file_bytes()
+        if content is None:
+            raise RequestRefused("not_recorded", "there is no history file", "See: lbapp events", 404)
+        return Response(content, media_type="application/octet-stream")
 
     async def _latency(self, request: Request) -> Response:
         query = _query(request, ("window", "pool"))

@@ -72,6 +72,7 @@ class StatusReader:
     pools: PoolWatch
     certificates: Certificates | None = None
     applied: Callable[[], Kept | None] = lambda: None
+    why_file_is_other: Callable[[], str] = lambda: ""
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
@@ -152,6 +153,7 @@ class StatusReader:
             "configuration_path": str(running.path),
             "configuration": 0 if (applied := self.applied()) is None else applied.number,
             "confirm_by": None if applied is None else applied.confirm_by,
+            "file_is_other": self.why_file_is_other(),
             "drain": self.drains.node.status(),
             "workers": self.worker_statuses(),
             "cpu_percent": self._processes.cpu_percent,

@@ -15,17 +15,18 @@ from lbapp.tui.scene import Scene
 
 
 class TextLine(Static):
-    """One line of plain text."""
+    """One line of plain text. `wraps`: more lines, where its style lets it be higher."""
 
-    def __init__(self, text: str = "", *, id: str) -> None:  # noqa: A002 - Textual's own name
-        super().__init__(Text(text, no_wrap=True), id=id, markup=False)
+    def __init__(self, text: str = "", *, id: str | None = None, wraps: bool = False) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(Text(text, no_wrap=not wraps), id=id, markup=False)
         self.text = text
+        self._wraps = wraps
 
     def say(self, text: str) -> None:
         """Show this text."""
         if text != self.text:
             self.text = text
-            self.update(Text(text, no_wrap=True, overflow="crop"))
+            self.update(Text(text, no_wrap=not self._wraps, overflow="fold" if self._wraps else "crop"))
 
 
 class StatusLine(TextLine):

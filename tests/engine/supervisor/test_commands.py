@@ -88,6 +88,13 @@ async def test_drain_asked_for_twice_keeps_its_clock_unless_another_timeout_is_g
         ({"state": "drain", "drain_timeout_s": math.nan}, "invalid_body"),
         ({"state": "drain", "drain_timeout_s": True}, "invalid_body"),
         ({"state": "drain", "drain_timeout_s": 10**400}, "invalid_body"),
+        ({"weight": 5, "weight_add": 1}, "invalid_body"),
+        ({"weight_add": 1, "weight_percent": 50}, "invalid_body"),
+        ({"weight_add": 257}, "invalid_weight"),
+        ({"weight_add": 1.0}, "invalid_weight"),
+        ({"weight_add": True}, "invalid_weight"),
+        ({"weight_percent": -1}, "invalid_weight"),
+        ({"weight_percent": "50"}, "invalid_weight"),
         ({"weight": 5, "expect_revision": "1"}, "invalid_body"),
         ({"weight": 5, "state": "no"}, "invalid_state"),
         ({"weight": 5, "reason": 3}, "invalid_body"),
@@ -241,10 +248,12 @@ async def test_undo_of_what_has_changed_since_is_refused_and_changes_nothing() -
             with pytest.raises(RequestRefused, match=said):
                 await commands.undo(body, EVE)
         await commands.undo({"action": 2}, EVE)
-        for number, said in ((2, "action 2 is undone already"), (3, "action 3 is an undo itself")):
-            with pytest.raises(RequestRefused, match=said):
-                await commands.undo({"action": number}, EVE)
+        with pytest.raises(RequestRefused, match="action 2 is undone already"):
+            await commands.undo({"action": 2}, EVE)
         assert own.server("s1").weight == 50
+        await commands.change_server(own.server("s1"), {"weight": 70}, EVE)
+        with pytest.raises(RequestRefused, match="has weight 70 now, not 50 as action 3 left it"):
+            await commands.undo({"action": 3}, EVE)
 
 
 @pytest.mark.parametrize("body", [[], {"action": "1"}, {"action": True}, {"nothing": 1}])
@@ -307,3 +316,79 @@ async def test_change_of_several_that_is_wrong_changes_nothing(body: object) -> 
             await commands.change_servers(body, EVE)
         assert caught.value.status == 422
         assert (own.states.revision, own.kinds()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("now", "patch", "after"),
+    [
+        (100, {"weight_add": 10}, 110),
+        (100, {"weight_add": -10}, 90),
+        (5, {"weight_add": -10}, 1),
+        (250, {"weight_add": 10}, 256),
+        (0, {"weight_add": -10}, 0),
+        (0, {"weight_add": 10}, 10),
+        (7, {"weight_percent": 50}, 50),
+        (7, {"weight_percent": 0}, 0),
+        (7, {"weight_percent": 0.1}, 1),
+        (7, {"weight_percent": 1000}, 256),
+    ],
+)
+async def test_weight_is_wanted_by_what_the_server_has_or_the_file_says(
+    now: int, patch: dict[str, object], after: int
+) -> None:
+    with commanding() as (own, commands):
+        await commands.change_server(own.server("s1"), {"weight": now, "force": True}, EVE)
+        answer = await commands.change_server(own.server("s1"), {**patch, "force": True}, EVE)
+        assert (answer["before"]["weight"], answer["after"]["weight"]) == (now, after)
+
+
+async def test_step_of_a_weight_is_from_where_a_ramp_has_come_to_and_ends_it() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 200, "over_s": 1000}, EVE)
+        own.states.set_weight(state, 120, None, is_step=True)
+        await commands.change_server(state, {"weight_add": 5}, EVE)
+        assert (state.weight, state.ramp) == (125, None)
+
+
+async def test_undo_of_an_undo_is_a_redo_and_told_as_such() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 7}, EVE)
+        undone = await commands.undo({}, EVE)
+        redone = await commands.undo({"action": 2}, EVE)
+        assert (undone["actions"], undone["redone"], redone["actions"], redone["redone"]) == ([1], [], [2], [1])
+        assert state.weight == 7
+        assert own.events.after(0)[-1]["message"].endswith(": redo of 1")
+        done = commands._intents.actions_done(10)["actions"]
+        assert [(each["undoes"], each["redoes"], each["is_undone"]) for each in done] == [
+            ([], [], False),
+            ([1], [], True),
+            ([2], [1], False),
+        ]
+        with pytest.raises(RequestRefused, match="action 2 is undone already"):
+            await commands.undo({"action": 2}, EVE)
+        assert (await commands.undo({}, EVE))["actions"] == [1], "it can be undone again"
+        assert state.weight == 100
+
+
+async def test_redo_of_a_ramp_lets_the_weight_go_on_its_way() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 200, "over_s": 1000}, EVE)
+        await commands.undo({}, EVE)
+        assert (state.weight, state.ramp) == (100, None)
+        await commands.undo({"action": 2}, EVE)
+        assert state.ramp is not None
+        assert state.ramp.after == 200
+
+
+async def test_actions_are_listed_page_by_page_backwards() -> None:
+    with commanding() as (own, commands):
+        for weight in (1, 2, 3, 4, 5):
+            await commands.change_server(own.server("s1"), {"weight": weight}, EVE)
+        pages, before = [], None
+        while page := commands._intents.actions_done(2, before)["actions"]:
+            pages.append([each["number"] for each in page])
+            before = page[0]["number"]
+        assert pages == [[4, 5], [2, 3], [1]]

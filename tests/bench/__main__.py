@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks|watch`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks|lists|watch`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -37,6 +37,10 @@ def main(argv: Sequence[str]) -> int:
         from tests.bench import picks
 
         return picks.main(list(argv[1:]))
+    if argv and argv[0] == "lists":
+        from tests.bench import lists
+
+        return lists.main(list(argv[1:]))
     options = parse(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from lbapp.control.looking import CaptureStatus, SessionStatus
-from lbapp.tui.exchanges import ExchangeRow
+from lbapp.tui.exchanges import SLOW_MS, ExchangeRow
 from lbapp.tui.filtering import Fields, Number, Words
 from lbapp.tui.format import brief_duration, clock, count, milliseconds, share
 from lbapp.tui.glyphs import Glyphs, Tone
@@ -19,7 +19,6 @@ from lbapp.tui.listing import Column, Kind
 from lbapp.tui.malformed import marked, who
 from lbapp.tui.sample import Group
 
-SLOW_MS: Final = 1_000.0
 OLD_S: Final = 10.0  # a request that has been under way for so long is not a common one
 LONG_MS: Final = 60_000.0  # such as of a tunnel
 _WIDE: Final = 112  # below, a path would have too little room

@@ -21,7 +21,7 @@ from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.page import Page
 from lbapp.tui.exchange_words import capture_page, ended, exchange_page, session_page, timing_line
-from lbapp.tui.exchanges import ROWS_PER_S, ExchangeRow
+from lbapp.tui.exchanges import ROWS_PER_S, SLOW_MS, ExchangeRow
 from lbapp.tui.filtering import Filter, parse
 from lbapp.tui.format import clean, count
 from lbapp.tui.log_query import ask_engine
@@ -29,7 +29,6 @@ from lbapp.tui.looked_at import LookedAt
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
 from lbapp.tui.request_columns import (
-    SLOW_MS,
     capture_id,
     capture_kind,
     exchange_fields,
@@ -126,6 +125,12 @@ class RequestsPane(TablePane):
         if subject != self._subject or (subject and subject != self.table.view.text):
             self._subject = subject
             self._look_at(STREAM if subject else self.view, subject)
+
+    def turn(self) -> None:
+        """Look anew, at what another moment has."""
+        self.workers.cancel_group(self, "log")
+        self.looked_at.turn()
+        self._wanted_by = None
 
     def on_show(self) -> None:
         """Begin to look."""

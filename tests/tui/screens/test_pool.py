@@ -67,21 +67,21 @@ async def test_at_120x40_the_last_ten_minutes_are_drawn(tmp_path: Path) -> None:
             assert sum("pool" in each for each in double.asked) == of_the_pool, "out of sight nothing is asked"
 
 
-async def test_brackets_go_to_the_pools_beside_it_and_marks_do_not_follow(tmp_path: Path) -> None:
+async def test_n_and_b_go_to_the_pools_beside_it_and_marks_do_not_follow(tmp_path: Path) -> None:
     with answering(two_pools(), tmp_path / "s"):
         app = LbappConsole(tmp_path / "s")
         async with app.run_test(size=SIZE) as pilot:
             await at_pool(pilot, app, "api")
             await pilot.press("down", "space")
             await until_shown(pilot, "marked 1")
-            await pilot.press("right_square_bracket")
+            await pilot.press("n")
             await until_shown(pilot, "Pools > web")
             await until_shown(pilot, "pool web  1 of 20")
             assert "marked" not in screen_text(app)
             assert list(app.shell.pane.selection) == ["web/s00"]
-            await pilot.press("right_square_bracket")
+            await pilot.press("n")
             await until_shown(pilot, "Pools > api")
-            await pilot.press("left_square_bracket")
+            await pilot.press("b")
             await until_shown(pilot, "Pools > web")
             await pilot.press("escape")
             await until_shown(pilot, "[1 Overview]")
@@ -93,7 +93,7 @@ async def test_pool_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
         async with app.run_test(size=SIZE) as pilot:
             await at_pool(pilot, app, "gone")
             await until_shown(pilot, "Pools > gone  is not there any more")
-            await pilot.press("right_square_bracket")
+            await pilot.press("n")
             await until_shown(pilot, "Pools > api")
 
 

@@ -67,6 +67,14 @@ class LookedAt:
         self._query = None
         self._owner.workers.cancel_group(self._owner, _LOG)
 
+    def forget(self) -> None:
+        """Forget what was seen, and ask anew."""
+        self.stop()
+        self.stream.fetch()
+        self.shown.recent.clear()
+        self._sessions.forget()
+        self._captures.forget()
+
     def fetch(self, *, is_following: bool) -> None:
         """Take over what came; put it on the screen while that is followed."""
         now = monotonic()

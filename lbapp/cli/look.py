@@ -139,19 +139,21 @@ def _pool(each: PoolStatus) -> str:
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with events as they happen, until Ctrl-C.")
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, EVENTS_MAX), help="How many.")
+@click.option("--subject", default="", metavar="NAME", help="About POOL/SERVER, POOL with its servers, or node.")
+@click.option("--kind", default="", metavar="KIND,...", help="Of these kinds, such as server_went_down.")
 @json_option
 @socket_option
 @click.pass_obj
-def events(settings: Settings, follow: bool, limit: int) -> None:
+def events(settings: Settings, follow: bool, limit: int, subject: str, kind: str) -> None:
     """Show what happened: state changes, operators' actions."""
     with engine(settings) as client:
         last = 0
-        for event in client.events(limit=limit):
+        for event in client.events(limit=limit, subject=subject, kind=kind):
             _say_event(event, settings.as_json)
             last = event["seq"]
         if follow:
             with suppress(KeyboardInterrupt):
-                for event in client.follow_events(after=last):
+                for event in client.follow_events(after=last, subject=subject, kind=kind):
                     _say_event(event, settings.as_json)
 
 

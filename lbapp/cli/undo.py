@@ -49,7 +49,10 @@ def changes(settings: Settings, limit: int) -> None:
 @socket_option
 @click.pass_obj
 def undo(settings: Settings, action: int | None, force: bool, reason: str, unrecorded: bool) -> None:
-    """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo."""
+    """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo.
+
+    With the number of an undo, what that took back is made again.
+    """
     request: UndoRequest = {"reason": reason, "unrecorded": unrecorded, "force": force}
     if action is not None:
         request["action"] = action
@@ -58,6 +61,9 @@ def undo(settings: Settings, action: int | None, force: bool, reason: str, unrec
     if settings.as_json:
         say_json(done)
         return
+    redone = done.get("redone", [])
+    if redone:
+        say(f"made again: {', '.join(map(str, redone))}")
     for change in done["changes"]:
         say(_sentence(change))
 
@@ -103,8 +109,11 @@ def _when(action: ActionDone) -> str:
 
 def _what(action: ActionDone) -> str:
     told = "; ".join(_sentence(change) for change in action["changes"])
-    if action["undoes"]:
-        return f"undo of {', '.join(map(str, action['undoes']))}: {told}"
+    redoes = action.get("redoes", [])
+    if redoes:
+        told = f"redo of {', '.join(map(str, redoes))}: {told}"
+    elif action["undoes"]:
+        told = f"undo of {', '.join(map(str, action['undoes']))}: {told}"
     return f"{told} (undone)" if action["is_undone"] else told
 
 

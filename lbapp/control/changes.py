@@ -56,11 +56,15 @@ class ActionDone(TypedDict):
     group: str
     changes: list[ChangeDone]
     undoes: list[int]
-    is_undone: bool
+    redoes: NotRequired[list[int]]  # what it has made again, as the undo of their undo; empty: it is no redo
+    is_undone: bool  # by an undo that is not undone itself
 
 
 class ActionsDone(TypedDict):
-    """`GET /v1/changes?limit=N`: the latest last. `unavailable`: why nothing can be recorded; empty: it can."""
+    """`GET /v1/changes?limit=N&before=NUMBER`: the latest last; `before`: of those with a smaller number.
+
+    `unavailable`: why nothing can be recorded; empty: it can.
+    """
 
     actions: list[ActionDone]
     unavailable: str
@@ -72,16 +76,19 @@ class UndoRequest(TypedDict):
     409 nothing_to_undo, and leaves_nobody or too_little_capacity unless `force` is true; 422 invalid_body; 503 not_recorded.
     """
 
-    action: NotRequired[int]  # its number; without it, the last
+    action: NotRequired[
+        int
+    ]  # its number; without it, the last that is no undo. Of an undo: what that took back is made again
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
 
 
 class Undone(TypedDict):
-    """The actions taken back, the latest first, and what was changed."""
+    """The actions taken back, the latest first, and what was changed. `redone`: what was made again, where it was an undo."""
 
     actions: list[int]
+    redone: NotRequired[list[int]]
     changes: list[ChangeDone]
 
 

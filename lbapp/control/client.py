@@ -107,6 +107,11 @@ def _answer(response: httpx.Response) -> Any:
     raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
+def _events_query(before: int | None, kind: str, subject: str) -> dict[str, int | str]:
+    found = {"before": before, "kind": kind or None, "subject": subject or None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _server_path(pool: str, server: str) -> str:
     return f"/v1/pools/{quote(pool, safe='')}/servers/{quote(server, safe='')}"
 
@@ -177,9 +182,10 @@ class ControlClient:
         """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
         return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
 
-    def changes(self, limit: int) -> ActionsDone:
-        """Return what operators did, the latest last. Raises EngineUnreachable."""
-        return cast(ActionsDone, self._call("GET", "/v1/changes", params={"limit": limit}))
+    def changes(self, limit: int, before: int | None = None) -> ActionsDone:
+        """Return what operators did, the latest last; `before`: of smaller numbers. Raises EngineUnreachable."""
+        query = {"limit": limit} | ({} if before is None else {"before": before})
+        return cast(ActionsDone, self._call("GET", "/v1/changes", params=query))
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
@@ -234,14 +240,16 @@ class ControlClient:
         """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
         return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
 
-    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
-        answer = cast(Events, self._call("GET", "/v1/events", params={"after": after, "limit": limit}))
-        return answer["events"]
+    def events(
+        self, after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
+    ) -> list[Event]:
+        """Return the newest events between two numbers, oldest first; of some kinds (with commas), about a subject."""
+        query = {"after": after, "limit": limit, **_events_query(before, kind, subject)}
+        return cast(Events, self._call("GET", "/v1/events", params=query))["events"]
 
-    def follow_events(self, after: int = 0) -> Iterator[Event]:
+    def follow_events(self, after: int = 0, *, kind: str = "", subject: str = "") -> Iterator[Event]:
         """Yield events as they happen, until the engine stops."""
-        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1, **_events_query(None, kind, subject)}, None)
 
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
@@ -262,9 +270,9 @@ class ControlClient:
         named = {} if subject is None else {subject.kind: subject.name}
         return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
-    def sessions(self, limit: int) -> Sessions:
-        """Return the connections of clients. Raises EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+    def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
+        """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
@@ -285,9 +293,12 @@ class ControlClient:
                 _answer(answer)
             return answer.content
 
-    def close_session(self, session: int) -> None:
-        """Close one connection. Raises RequestRefused, EngineUnreachable."""
-        self._call("DELETE", f"/v1/sessions/{session}")
+    def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
+        """Close one connection; `where`: only if it is busy with that pool or server now.
+
+        Raises RequestRefused, EngineUnreachable.
+        """
+        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""

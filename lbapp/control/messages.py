@@ -327,7 +327,7 @@ class EngineStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """`GET /v1/status`, and each line of `GET /v1/watch`."""
+    """`GET /v1/status`, and each line of `GET /v1/watch`; as changes: `lbapp.control.live`."""
 
     at: float
     revision: int  # grows with every change of a state or weight
@@ -337,7 +337,10 @@ class Status(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&limit=N`."""
+    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&before=SEQ&limit=N&kind=K,K&subject=S`.
+
+    The newest of those, oldest first. A pool is the subject of what happens to its servers, too.
+    """
 
     seq: int
     at: float

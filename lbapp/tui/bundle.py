@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lbapp.control import calls
 from lbapp.control.bundle import HISTORY, Bundle
+from lbapp.control.changes import ConfigurationFile
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
 from lbapp.control.messages import Status
@@ -70,8 +71,9 @@ def _answers(found: Bundle) -> dict[str, Answering]:
     whole: dict[str, Any] = {
         "/v1/events": None if found.events is None else {"events": found.events},
         "/v1/changes": found.changes,
-        "/v1/diff": None if found.differences is None else {"differences": found.differences},
+        "/v1/diff": None if found.differences is None else {"differences": found.differences, "file": ""},
         "/v1/configurations": None if found.configurations is None else {"configurations": found.configurations},
+        "/v1/configuration": _configuration(found),
         "/v1/sessions": found.sessions,
         "/v1/captures": found.captures,
     }
@@ -81,6 +83,24 @@ def _answers(found: Bundle) -> dict[str, Answering]:
     if (latency := found.latency) is not None:
         answers["/v1/latency"] = lambda query: _latency(latency, query)
     return answers
+
+
+def _configuration(found: Bundle) -> ConfigurationFile | None:
+    """Return the configuration that was packed, its secrets starred; it is all that is known of file and engine."""
+    text = found.configuration
+    if text is None:
+        return None
+    engine = found.status["engine"] if found.status else None
+    return {
+        "path": engine["configuration_path"] if engine else "lbapp.toml",
+        "text": text,
+        "digest": None,
+        "problem": "",
+        "running_text": text,
+        "running_number": engine["configuration"] if engine else 0,
+        "is_file_other_than_running": False,
+        "why_other": "",
+    }
 
 
 def _always(value: object) -> Answering:

@@ -37,6 +37,9 @@ class Glyphs:
     fault_end: str = "<"
     fault_under: str = "^"
     left_right: str = "←/→"
+    left: str = "←"
+    right: str = "→"
+    rule: str = "─"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

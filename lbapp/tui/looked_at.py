@@ -8,49 +8,43 @@ view that asks the engine for something else begins a new sample; everything kep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Final
+
+from textual.widget import Widget
 
 from lbapp.control import calls
-from lbapp.control.looking import CaptureStatus, SessionStatus
-from lbapp.model.errors import LbappError
+from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
+from lbapp.tui.asking import Question
 from lbapp.tui.exchanges import ExchangeRow, Shown
-from lbapp.tui.format import clean
 from lbapp.tui.log_stream import LogStream
 from lbapp.tui.requests_head import Ages, Head, ages_of
 from lbapp.tui.sample import GROUPINGS, Group, Sample
 from lbapp.tui.source import Source
-from lbapp.tui.staging import clean_value
 
 LINES_PER_S: Final = "50"  # that the engine sends: enough for the sample of a minute, and cheap for both
 SESSIONS_MAX: Final = 1_000
-_SESSIONS_S: Final = 2.0
-_SESSIONS_SEEN_S: Final = 0.9  # while they are the list
+_LOG: Final = "log"
+_EVERY_S: Final = 1.0
 _GROUPS_S: Final = 2.0
-
-Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class LookedAt:
-    """What is known. `start(work, group)` runs work on the event loop, in place of what runs in that group."""
+    """What is known. `owner` carries the work; `source` returns where to ask."""
 
-    def __init__(self, source: Source, start: Start) -> None:
+    def __init__(self, owner: Widget, source: Callable[[], Source]) -> None:
+        self._owner = owner
         self._source = source
-        self._start = start
-        self.stream = LogStream(source.follow_log)
+        self.stream = LogStream(lambda query: source().follow_log(query))
         self.sample = Sample()
         self.shown = Shown()
-        self.sessions: Sequence[SessionStatus] = ()
-        self.connections: int | None = None
-        self.captures: Sequence[CaptureStatus] = ()
-        self.captures_skipped = 0
         self.grouping = "route"
-        self.ages = Ages()
-        self.problem = ""  # of the last question
+        self._sessions: Question[Sessions] = Question(owner, source, _EVERY_S, _nothing)
+        self._captures: Question[Captures] = Question(owner, source, _EVERY_S, _nothing)
+        self._sessions.about(calls.sessions(SESSIONS_MAX))
+        self._captures.about(calls.captures())
         self._query: dict[str, str] | None = None
-        self._asked_at: dict[str, float] = {}
-        self._asking: set[str] = set()
         self._groups: list[Group] = []
         self._grouped_at = float("-inf")
 
@@ -62,11 +56,13 @@ class LookedAt:
             self._query = query
             self.sample.clear()
             self._grouped_at = float("-inf")
-            self._start(self.stream.run({"rate": LINES_PER_S} | query), "log")
+            work = self.stream.run({"rate": LINES_PER_S} | query)
+            self._owner.run_worker(work, group=_LOG, exclusive=True)
 
     def stop(self) -> None:
-        """Take that nobody looks any more; the next `follow` begins anew."""
+        """Follow no more: nobody looks."""
         self._query = None
+        self._owner.workers.cancel_group(self._owner, _LOG)
 
     def turn(self) -> None:
         """Forget everything: it is of another moment."""
@@ -106,48 +102,35 @@ class LookedAt:
 
     # ---- questions
 
-    def ask_sessions(self, *, are_in_sight: bool) -> None:
-        """Ask for connections, when it is time to."""
-        self._ask("sessions", _SESSIONS_SEEN_S if are_in_sight else _SESSIONS_S, self._sessions)
+    def ask_sessions(self) -> None:
+        """Ask for the connections of clients, when it is time to."""
+        self._sessions.ask()
+
+    @property
+    def sessions(self) -> Sequence[SessionStatus]:
+        """Connections that carry something, those busy for longest first."""
+        found = self._sessions.answer
+        return [each for each in found["sessions"] if each["state"] != "idle"] if found else ()
 
     def ask_captures(self) -> None:
         """Ask for malformed heads, when it is time to."""
-        self._ask("captures", _SESSIONS_S, self._captures)
+        self._captures.ask()
 
-    def ask_again(self, name: str) -> None:
-        """Have a question asked at the next opportunity: something has changed."""
-        self._asked_at.pop(name, None)
+    @property
+    def captures(self) -> Sequence[CaptureStatus]:
+        """The last malformed heads, the latest first."""
+        return self._captures.answer["captures"] if self._captures.answer else ()
 
-    def _ask(self, name: str, every_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        now = monotonic()
-        if name not in self._asking and now - self._asked_at.get(name, float("-inf")) >= every_s:
-            self._asking.add(name)
-            self._asked_at[name] = now
-            self._start(self._answer(name, work), name)
-
-    async def _answer(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-            self.problem = ""
-        except LbappError as error:
-            self.problem = clean(str(error))
-        finally:
-            self._asking.discard(name)
-
-    async def _sessions(self) -> None:
-        found = clean_value(await self._source.ask(calls.sessions(SESSIONS_MAX)))
-        self.sessions, self.connections = found["sessions"], found["connections"]
-        self.ages = ages_of(found)
-
-    async def _captures(self) -> None:
-        found = clean_value(await self._source.ask(calls.captures()))
-        self.captures, self.captures_skipped = found["captures"], found["skipped"]
+    @property
+    def captures_skipped(self) -> int:
+        """How many were too many to look at."""
+        return self._captures.answer["skipped"] if self._captures.answer else 0
 
     # ---- the head
 
     def head(self, *, with_top: bool) -> Head:
         """Return the figures above the list."""
-        scene = self._source.scene
+        scene = self._source().scene
         carried = (scene.listeners or scene.pools) if scene else []
         rates = [each.requests_per_s for each in carried if each.requests_per_s is not None]
         is_narrowed = bool(self._query)
@@ -157,8 +140,12 @@ class LookedAt:
             asked=" of those asked for" if is_narrowed else "",
             span_s=self.sample.span_s(monotonic()),
             classes=self.sample.classes(),
-            ages=self.ages,
+            ages=ages_of(self._sessions.answer) if self._sessions.answer else Ages(),
             grouping=self.grouping,
             top=self.groups()[:4] if with_top else (),
-            problem=self.stream.problem or self.problem,
+            problem=self.stream.problem or self._sessions.problem or self._captures.problem,
         )
+
+
+def _nothing() -> None:
+    """Do nothing more: the screen is shown twice a second anyway."""

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
@@ -96,6 +97,38 @@ class Pane(Vertical):
         return False
 
 
+class DetailPane(Pane):
+    """A screen about one of several, such as one pool. `screen_name`: its own, as places call it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
+        Binding("right_square_bracket", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
+    ]
+    screen_name: ClassVar[str] = ""
+    subject = ""
+
+    def visit(self, subject: str) -> None:
+        """Be about another one."""
+        self.subject = subject
+
+    def subjects(self) -> Sequence[str]:
+        """Return the subjects that this one stands among, in their order."""
+        raise NotImplementedError
+
+    @property
+    def rank(self) -> str:
+        """Which of its subjects this one is, as `5 of 40`; empty: it is not there any more."""
+        subjects = list(self.subjects())
+        return f"{subjects.index(self.subject) + 1:,} of {len(subjects):,}" if self.subject in subjects else ""
+
+    def action_sibling(self, step: int) -> None:
+        """Go to the next one, or the one before; behind the last comes the first. When this one is gone: to the first."""
+        subjects = list(self.subjects())
+        if subjects:
+            here = subjects.index(self.subject) + step if self.subject in subjects else 0
+            self.desk.go(Place(self.screen_name, subjects[here % len(subjects)]))
+
+
 class TablePane(Pane):
     """A pane whose keys are about one table at a time. `tables`: all of it, the first one takes the keys at first."""
 
@@ -121,9 +154,9 @@ class TablePane(Pane):
         return "" if self.table is None else self.table.facts
 
     def clear(self) -> bool:
-        """Take back the filter."""
+        """Take back the filter, else the marks."""
         table = self.table
         if table is None or not table.view.text:
-            return False
+            return table is not None and table.clear_marks()
         table.look(replace(table.view, text=""))
         return True

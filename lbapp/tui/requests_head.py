@@ -15,7 +15,7 @@ from lbapp.tui.bars import bar
 from lbapp.tui.format import count, milliseconds, share
 from lbapp.tui.glyphs import Glyphs, Tone
 from lbapp.tui.sample import CLASSES, Group
-from lbapp.tui.widgets.lines import Line, Piece
+from lbapp.tui.tones import Line, Piece
 
 AGES: Final = (("<100ms", 0.1), ("<1s", 1.0), ("<10s", 10.0), (">10s", float("inf")))
 WIDE: Final = 110
@@ -116,7 +116,7 @@ def _wide(head: Head, glyphs: Glyphs) -> list[Line]:
     )
     lines: list[Line] = [
         [(said, "plain")],
-        [(f"{names[0]:<{_TOP}}", "head"), (f"{names[1]:<33}", "head"), (names[2], "head")],
+        [(f"{names[0]:<{_TOP}}", "plain"), (f"{names[1]:<33}", "plain"), (names[2], "plain")],
     ]
     for at, (status, (age, _)) in enumerate(zip(CLASSES, AGES, strict=True)):
         figure = head.classes.get(status)

@@ -27,8 +27,8 @@ _DECISIONS: Final = "200"  # of one client, in one pool; the engine keeps 64 of 
 _COLUMNS: Final = 72
 
 
-class Question:
-    """One question and its answer, once it is there."""
+class Explanation:
+    """What an engine is asked once; `answer` says so until it has answered."""
 
     def __init__(self) -> None:
         self.answer = "asking the engine"
@@ -67,9 +67,9 @@ def ask_why(app: App[None], source: Source, pool: str, client: str = "") -> None
 
     def answered(address: str | None) -> None:
         if address:
-            question = Question()
-            app.run_worker(question.preview(source, pool, address), group="why", exclusive=True)
-            app.push_screen(Page(f"A client {address} at pool {pool}", lambda: question.answer))
+            explanation = Explanation()
+            app.run_worker(explanation.preview(source, pool, address), group="why", exclusive=True)
+            app.push_screen(Page(f"A client {address} at pool {pool}", lambda: explanation.answer))
 
     title = f"Which server of {pool} would a client get?"
     app.push_screen(AskLine(title, "the client's address; Enter asks, Esc leaves", client), answered)
@@ -77,6 +77,6 @@ def ask_why(app: App[None], source: Source, pool: str, client: str = "") -> None
 
 def show_why(app: App[None], source: Source, row: ExchangeRow, write: Callable[[str], str]) -> None:
     """Show a page about a request; `write` returns it, given why it went where it went."""
-    question = Question()
-    app.run_worker(question.why(source, row), group="why", exclusive=True)
-    app.push_screen(Page("Request", lambda: write(question.answer)))
+    explanation = Explanation()
+    app.run_worker(explanation.why(source, row), group="why", exclusive=True)
+    app.push_screen(Page("Request", lambda: write(explanation.answer)))

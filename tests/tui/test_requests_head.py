@@ -4,12 +4,12 @@ from lbapp.control.looking import Sessions
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.requests_head import Ages, Head, ages_of, head_lines, views_line
 from lbapp.tui.sample import Group
-from lbapp.tui.widgets.lines import Line
+from lbapp.tui.tones import Line, plain
 from tests.tui.looks_double import session
 
 
 def text(lines: list[Line]) -> list[str]:
-    return ["".join(piece for piece, _ in line) for line in lines]
+    return [plain(line) for line in lines]
 
 
 def test_ages_are_of_connections_that_carry_something() -> None:

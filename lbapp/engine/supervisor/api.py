@@ -34,7 +34,7 @@ from lbapp.engine.supervisor.api_servers import ServersApi
 from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, why_of_new_server
 from lbapp.engine.supervisor.calls import actor_of, json_body, number_in
 from lbapp.engine.supervisor.commands import ask_stop
-from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.events import EVENTS_MISSED, EventFilter, Events
 from lbapp.engine.supervisor.file_look import FileLook
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
@@ -226,7 +226,8 @@ class Api:
         return JSONResponse(await self.generation.commands.change_node(await json_body(request), actor_of(request)))
 
     async def _changes(self, request: Request) -> Response:
-        return JSONResponse(self.generation.intents.actions_done(number_in(request, "limit", CHANGES_SHOWN)))
+        before = number_in(request, "before", 0) if "before" in request.query_params else None
+        return JSONResponse(self.generation.intents.actions_done(number_in(request, "limit", CHANGES_SHOWN), before))
 
     async def _diff(self, _request: Request) -> Response:
         differences = [*self.generation.intents.differences(), *self.reloads.edits()]
@@ -259,11 +260,20 @@ class Api:
         return self._stream(request, _as_lines(self._statuses()))
 
     async def _events(self, request: Request) -> Response:
-        after = number_in(request, "after", 0)
+        query = request.query_params
+        before = number_in(request, "before", 0) if "before" in query else None
+        kinds = frozenset(filter(None, query.get("kind", "").split(",")))
+        wanted = EventFilter(number_in(request, "after", 0), before, kinds, query.get("subject", ""))
         limit = number_in(request, "limit", EVENTS_MAX)
-        if request.query_params.get("follow", "0") in ("", "0"):
-            return JSONResponse({"events": self.events.after(after, limit)})
-        return self._stream(request, _as_lines(self.events.follow(after)))
+        if query.get("follow", "0") in ("", "0"):
+            return JSONResponse({"events": self.events.page(wanted, limit)})
+        return self._stream(request, _as_lines(self._followed(wanted)))
+
+    async def _followed(self, wanted: EventFilter) -> AsyncIterator[Any]:
+        """Give events that are wanted as they happen, and say in any case where some were missed."""
+        async for event in self.events.follow(wanted.after):
+            if event["kind"] == EVENTS_MISSED or wanted.takes(event):
+                yield event
 
     def _stream(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> Response:
         if request.method == "HEAD":

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -20,6 +21,7 @@ import anyio
 from lbapp.control.messages import Actor, Event
 from lbapp.model.limits import EVENTS_MAX
 
+EVENTS_MISSED: Final = "events_missed"
 ENGINE: Final[Actor] = {"uid": None, "user": "engine", "pid": None}
 
 _LEVELS: Final = {
@@ -78,6 +80,27 @@ class Signal:
         await self._event.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted: with numbers between two, of some kinds (none: of any), and about a subject (empty: any).
+
+    A pool is the subject of what happens to its servers, too.
+    """
+
+    after: int = 0
+    before: int | None = None
+    kinds: frozenset[str] = frozenset()
+    subject: str = ""
+
+    def takes(self, event: Event) -> bool:
+        """Say whether an event is wanted."""
+        seq, subject = event["seq"], event["subject"]
+        is_between = seq > self.after and (self.before is None or seq < self.before)
+        is_kind = not self.kinds or event["kind"] in self.kinds
+        is_subject = not self.subject or subject == self.subject or subject.startswith(f"{self.subject}/")
+        return is_between and is_kind and is_subject
+
+
 class Events:
     """The ring of events. All of it is used from one event loop. `earlier`: those of the engine before."""
 
@@ -126,6 +149,11 @@ class Events:
         # Numbers may be missing among those of an engine before: what was not kept.
         return [event for event in islice(self._ring, start, None) if event["seq"] > seq] if count > 0 else []
 
+    def page(self, wanted: EventFilter, limit: int) -> list[Event]:
+        """Return the newest events that are wanted, at most `limit`, oldest first."""
+        found = list(islice(filter(wanted.takes, reversed(self._ring)), limit))
+        return found[::-1]
+
     async def follow(self, seq: int) -> AsyncIterator[Event]:
         """Give the events after number `seq` and then each new one, until `close`.
 
@@ -154,7 +182,7 @@ def _missed(seq: int, last: int) -> Event:
     return {
         "seq": last,
         "at": time.time(),
-        "kind": "events_missed",
+        "kind": EVENTS_MISSED,
         "subject": "node",
         "message": f"{last - seq} events are no longer kept",
         "actor": None,

@@ -35,8 +35,9 @@ class FileLook:
     async def run(self) -> None:
         """Look again and again, until cancelled. A file that has not been touched is not read."""
         while True:
-            applied = self._reloads.applied
-            seen = (await anyio.to_thread.run_sync(_touched, self._reloads.path), applied, self._reloads.text)
+            touched = await anyio.to_thread.run_sync(_touched, self._reloads.path)
+            # Also what has become of a configuration: one may be taken back a moment after another serves.
+            seen = touched, self._reloads.text, tuple(self._reloads.history())
             if seen != self._seen:
                 self._seen = seen
                 await self.read()

@@ -20,6 +20,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.access_line import (
     COMBINED_HEADERS,
     LINE_OF,
+    Verdicts,
     json_client,
     json_second,
     json_server,
@@ -49,7 +50,10 @@ _KNOWN_MAX: Final = 4096  # methods and hosts whose quoted form is kept
 
 
 class ConnectionEnd(NamedTuple):
-    """How a TCP connection ended. `started` in monotonic seconds; `connect_us` -1: no server was reached."""
+    """How a TCP connection ended. `started` in monotonic seconds; `connect_us` -1: no server was reached.
+
+    `persistence`: what was found of the client, and what it was given.
+    """
 
     started: float
     outcome: Outcome
@@ -58,6 +62,7 @@ class ConnectionEnd(NamedTuple):
     attempts: int = 0
     connect_us: int = -1
     moved: tuple[int, int] = (0, 0)
+    persistence: Verdicts = (None, None)
 
     @property
     def phase(self) -> Phase | None:
@@ -197,6 +202,7 @@ class Trail:
         record.pool, record.outcome = ended.pool, ended.outcome
         record.bytes_in, record.bytes_out = ended.moved
         record.server, record.attempts, record.connect_us = ended.server, ended.attempts, ended.connect_us
+        record.verdict, record.given = ended.persistence
         record.phase = ended.phase
         self._leave(client, record)
 

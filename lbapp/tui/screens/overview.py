@@ -14,12 +14,14 @@ from lbapp.control import calls
 from lbapp.control.past import Course
 from lbapp.tui.asking import Question
 from lbapp.tui.attention import Concern, concerns
-from lbapp.tui.columns import event_kind, pool_kind
+from lbapp.tui.columns import event_kind
 from lbapp.tui.format import brief_duration
 from lbapp.tui.glance import PAST_S, glance
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
+from lbapp.tui.pool_columns import pool_kind
+from lbapp.tui.server_columns import Context
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.status_line import TextLine
 from lbapp.tui.widgets.table import LineTable
@@ -44,7 +46,9 @@ class OverviewPane(TablePane):
         self.glance = Block(id="glance")
         self.calm = TextLine(" nothing needs attention", id="calm")
         self.attention: LineTable[Concern] = LineTable(self._concern_kind(), id="attention")
-        self.pools = LineTable(pool_kind(desk.glyphs, desk.source.trends.of), id="pools-at-a-glance")
+        self.pools = LineTable(
+            pool_kind(Context(desk.glyphs, desk.source.trends.of, desk.source.now)), id="pools-at-a-glance"
+        )
         self.events = LineTable(event_kind(), id="last-events")
         self.tables = (self.attention, self.pools, self.events)
         self._places: dict[str, Place] = {}

@@ -6,7 +6,7 @@ only while the screen is in sight; closing a connection is asked about first, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -39,8 +39,9 @@ from lbapp.tui.request_columns import (
 )
 from lbapp.tui.requests_head import TALL, WIDE, head_lines, views_line
 from lbapp.tui.sample import GROUPINGS, Group
+from lbapp.tui.tones import Line
 from lbapp.tui.why import show_why
-from lbapp.tui.widgets.lines import Line, ToneLines
+from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.table import LineTable
 
 
@@ -65,6 +66,7 @@ VIEWS: Final = (STREAM, IN_FLIGHT, SLOW, FAILING, TOP, MALFORMED)
 class RequestsPane(TablePane):
     """Requests."""
 
+    DEFAULT_CSS = "RequestsPane Block { height: auto; text-wrap: nowrap; text-overflow: clip; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "view(1)", "next view", show=False, priority=True, id="requests.next"),
         Binding("left", "view(-1)", "view before", show=False, priority=True, id="requests.before"),
@@ -77,7 +79,7 @@ class RequestsPane(TablePane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="requests")
-        self.looked_at = LookedAt(desk.source, self._start)
+        self.looked_at = LookedAt(self, lambda: desk.source)
         self.exchanges: LineTable[ExchangeRow] = LineTable(exchange_kind(), id="exchanges")
         self.sessions: LineTable[SessionStatus] = LineTable(session_kind(), id="sessions")
         self.groups: LineTable[Group] = LineTable(group_kind(self.looked_at.grouping), id="groups")
@@ -85,17 +87,13 @@ class RequestsPane(TablePane):
         self.tables = (self.exchanges, self.sessions, self.groups, self.captures)
         self.view = STREAM
         self.is_following = True
-        self._head = ToneLines(id="requests-head")
-        self._views = ToneLines(id="requests-views")
-        self._detail = ToneLines(id="requests-detail")
+        self._head = Block(id="requests-head")
+        self._views = Block(id="requests-views")
+        self._detail = Block(id="requests-detail")
         self._subject = ""
-        self._own: tuple[_View, str] = (STREAM, "")  # how it was looked at before it was about something
         self._told = ""
         self._wanted_by: tuple[str, str] | None = None
         self._is_in_sight = False
-
-    def _start(self, work: Coroutine[Any, Any, None], group: str) -> object:
-        return self.run_worker(work, group=group, exclusive=True)
 
     def compose(self) -> ComposeResult:
         """Lay head, views, the lists and the detail out."""
@@ -124,17 +122,13 @@ class RequestsPane(TablePane):
         return self.table
 
     def visit(self, subject: str) -> None:
-        """Be about what a filter wants; empty: about what was looked at before."""
-        if subject == self._subject:
-            return
-        if not self._subject:
-            self._own = (self.view, self.table.view.text)
-        self._subject = subject
-        self._look_at(*((STREAM, subject) if subject else self._own))
+        """Be about what a filter wants; empty: about everything."""
+        if subject != self._subject or (subject and subject != self.table.view.text):
+            self._subject = subject
+            self._look_at(STREAM if subject else self.view, subject)
 
     def turn(self) -> None:
         """Look anew, at what another moment has."""
-        self.workers.cancel_group(self, "log")
         self.looked_at.turn()
         self._wanted_by = None
 
@@ -146,7 +140,6 @@ class RequestsPane(TablePane):
     def on_hide(self) -> None:
         """Look no more: out of sight nothing is asked for."""
         self._is_in_sight = False
-        self.workers.cancel_group(self, "log")
         self.looked_at.stop()
 
     def _look_at(self, view: _View, text: str) -> None:
@@ -168,13 +161,13 @@ class RequestsPane(TablePane):
         if not self._is_in_sight:
             return
         self._want()
-        self.looked_at.ask_sessions(are_in_sight=self.view is IN_FLIGHT)
+        self.looked_at.ask_sessions()
         self.looked_at.fetch(is_following=self.is_following)
         if self.view.is_log:
             self.exchanges.show(self.looked_at.shown.rows)
         elif self.view is IN_FLIGHT:
             if self.is_following:
-                self.sessions.show([each for each in self.looked_at.sessions if each["state"] != "idle"])
+                self.sessions.show(self.looked_at.sessions)
         elif self.view is TOP:
             self.groups.show(self.looked_at.groups())
         else:
@@ -202,6 +195,7 @@ class RequestsPane(TablePane):
         self._head.say(head_lines(self.looked_at.head(with_top=is_wide), self.desk.glyphs, is_wide=is_wide))
         self._views.say([views_line([view.name for view in VIEWS], self.view.name, self._said())])
         row = self.looked_at.row(self.exchanges.selected or "") if self.view.is_log and is_wide else None
+        self._detail.display = row is not None
         self._detail.say(self._detail_lines(row) if row else [])
 
     def _said(self) -> str:
@@ -221,7 +215,7 @@ class RequestsPane(TablePane):
         about = f" {row.client}{port} -> {row.listener} -> {row.where}   {row.method} {row.host}{row.target}"
         return [
             [(" " * width, "plain")],
-            [(f"{about:.{width - 2}}", "head")],
+            [(f"{about:.{width - 2}}", "plain")],
             [(f" {timing_line(row, width - 2, glyphs)}", "plain")],
             [(f" attempts {row.attempts}   ended ", "plain"), (ended(row), "bad" if row.is_failed else "plain")],
         ]
@@ -304,7 +298,7 @@ class RequestsPane(TablePane):
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
-                self._start(self._close(number), "close")
+                self.run_worker(self._close(number), group="close")
 
         effect = f"{session_page(session)}\n\nIt is cut, whatever it carries: who waits for an answer gets a 503."
         self.app.push_screen(Confirm(f"Close connection {number}?", effect, "Close"), answered)
@@ -316,7 +310,6 @@ class RequestsPane(TablePane):
             self.desk.tell(Outcome(clean(str(error)), is_refused=True))
             return
         self.desk.tell(Outcome(f"connection {number} was closed"))
-        self.looked_at.ask_again("sessions")
 
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
         """Open the row."""

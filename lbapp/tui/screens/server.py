@@ -21,8 +21,7 @@ from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
 from lbapp.tui.asking import Question
 from lbapp.tui.columns import event_kind
-from lbapp.tui.pane import Desk, Pane
-from lbapp.tui.place import Place
+from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
 from lbapp.tui.scene import ServerRow
 from lbapp.tui.tones import Line
@@ -37,7 +36,7 @@ _TALL: Final = 34  # rows from which on the first three stand together
 _LOG_ROWS: Final = 8  # of the log then
 
 
-class ServerPane(Pane):
+class ServerPane(DetailPane):
     """One server, in sections that left and right turn over where there is no room for all."""
 
     DEFAULT_CSS = """
@@ -50,13 +49,15 @@ class ServerPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "section(-1)", "section before", show=False, id="section.before"),
         Binding("right", "section(1)", "next section", show=False, id="section.next"),
-        Binding("j,n", "other(1)", "next server of the pool", show=False, id="server.next"),
-        Binding("k,b", "other(-1)", "server before", show=False, id="server.before"),
+        Binding("n", "sibling(1)", "next server of the pool", show=False, priority=True, id="server.next"),
+        Binding("b", "sibling(-1)", "server before", show=False, priority=True, id="server.before"),
+        Binding("j", "beside_the_log(1)", "next server of the pool", show=False, priority=True, id="server.down"),
+        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.up"),
     ]
+    screen_name = "server"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="server")
-        self._server_id = ""
         self._section = 0
         self._crumb = Block(id="crumb")
         self._sections = Block(id="sections")
@@ -94,21 +95,18 @@ class ServerPane(Pane):
     @property
     def selection(self) -> Sequence[str]:
         """This server."""
-        return (self._server_id,)
+        return (self.subject,)
 
     @property
     def facts(self) -> str:
         """Which of the pool's servers it is."""
-        servers = self._siblings()
-        if self._server_id not in servers:
-            return f"server {self._server_id}"
-        place = f"{servers.index(self._server_id) + 1} of {len(servers)}"
-        return f"server {self._server_id}  {place} in its pool, j k next and before"
+        rank = self.rank
+        return f"server {self.subject}{f'  {rank} in its pool, j k next and before' if rank else ''}"
 
     def visit(self, subject: str) -> None:
         """Be about another server."""
-        if subject != self._server_id:
-            self._server_id = subject
+        if subject != self.subject:
+            super().visit(subject)
             self._scroll.scroll_home(animate=False)
         row = self._row()
         target = row.target.id if row else None
@@ -125,7 +123,7 @@ class ServerPane(Pane):
         """Show the newest answers, and ask for the next."""
         for question in (self._status, self._past, self._probes):
             question.ask()
-        self._log.show([event for event in self.desk.source.events if event["subject"] == self._server_id][::-1])
+        self._log.show([event for event in self.desk.source.events if event["subject"] == self.subject][::-1])
         self._paint()
 
     def _paint(self) -> None:
@@ -133,7 +131,7 @@ class ServerPane(Pane):
         glyphs, now = self.desk.glyphs, self.desk.source.now()
         is_tall = size.height >= _TALL and not self._is_log
         name = SECTIONS[self._section]
-        self._crumb.say([crumb(row, glyphs, now) if row else [(f" {self._server_id} is not there any more", "bad")]])
+        self._crumb.say([crumb(row, glyphs, now) if row else [(f" {self.subject} is not there any more", "bad")]])
         self._sections.say([self._section_words()])
         found = self._status.answer
         problem: list[Line] = [[(f" {self._status.problem}", "bad")]] if self._status.problem else []
@@ -161,9 +159,10 @@ class ServerPane(Pane):
 
     def _row(self) -> ServerRow | None:
         scene = self.desk.source.scene
-        return scene.server(self._server_id) if scene else None
+        return scene.server(self.subject) if scene else None
 
-    def _siblings(self) -> list[str]:
+    def subjects(self) -> Sequence[str]:
+        """Return the servers of its pool."""
         row, scene = self._row(), self.desk.source.scene
         pool = scene.pool(row.pool) if row and scene else None
         return [server.id for server in pool.servers] if pool else []
@@ -174,9 +173,10 @@ class ServerPane(Pane):
         self._paint()
         self.screen.set_focus(self.first)
 
-    def action_other(self, step: int) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether a key exists now: j and k move in the log while it has the keys."""
+        return not self._is_log if action == "beside_the_log" else True
+
+    def action_beside_the_log(self, step: int) -> None:
         """Go to another server of the pool."""
-        servers = self._siblings()
-        if self._server_id in servers:
-            following = servers[(servers.index(self._server_id) + step) % len(servers)]
-            self.desk.go(Place("server", following))
+        self.action_sibling(step)

@@ -19,7 +19,7 @@ from lbapp.tui.source import Source
 class TextLine(Static):
     """One line of plain text. `wraps`: more lines, where its style lets it be higher."""
 
-    def __init__(self, text: str = "", *, id: str, wraps: bool = False) -> None:  # noqa: A002 - Textual's own name
+    def __init__(self, text: str = "", *, id: str | None = None, wraps: bool = False) -> None:  # noqa: A002 - Textual's own name
         super().__init__(Text(text, no_wrap=not wraps), id=id, markup=False)
         self.text = text
         self._wraps = wraps

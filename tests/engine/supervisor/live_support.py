@@ -51,27 +51,23 @@ class Follower:
         return next(row for row in self.rows(table) if row["name"] == name)
 
 
-def check_same(follower: Follower, status: Status) -> None:
-    """Fail unless a follower knows what a status says."""
-    at = status["at"]
-    (engine,) = follower.rows("engine")
-    for name in ("node", "pid", "phase", "generation", "configuration", "confirm_by", "cpu_percent", "memory_bytes"):
-        assert engine[name] == status["engine"][name], name
-    _check_drain(engine["drain"], status["engine"]["drain"], at)
-    _check_each(follower.rows("workers"), status["engine"]["workers"])
-    listeners = follower.rows("listeners")
-    _check_each(listeners, status["listeners"])
-    _check_each(follower.rows("pools"), status["pools"])
+_OF_THE_MOMENT = {"requests_per_s", "error_rate", "p50", "p90", "p99", "connections", "idle_connections", "in_flight"}
+
+
+def check_same(follower: Follower, status: Status, *, is_of_same_moment: bool = False) -> None:
+    """Fail unless a follower knows what a status says; of another moment, rates and gauges may be others."""
+    at, left_out = status["at"], set() if is_of_same_moment else _OF_THE_MOMENT
+    _check_engine(follower, status, is_of_same_moment=is_of_same_moment)
+    _check_each(follower.rows("workers"), status["engine"]["workers"], left_out)
+    _check_each(follower.rows("listeners"), status["listeners"], left_out)
+    _check_each(follower.rows("pools"), status["pools"], left_out)
     servers = [server for pool in status["pools"] for server in pool["servers"]]
     rows = follower.rows("servers")
-    _check_each(rows, servers)
+    _check_each(rows, servers, left_out)
     for row, server in zip(rows, servers, strict=True):
         assert f"{row['pool']}/{row['name']}" == server["id"]
         assert row["agent_percent"] == (server["agent"]["percent"] if server["agent"] else 100)
-        probe = server["probe"]
-        agreeing = {"up": (True,), "down": (False,), "unknown": (True,)}[server["health"]]
-        against = probe is not None and probe["is_success"] not in agreeing
-        assert row["probe"] == ({name: probe[name] for name in ("is_success", "streak")} if probe and against else None)
+        assert row["probe"] == _streak(server)
         _check_drain(row["drain"], server["drain"], at)
     for row, pool in zip(follower.rows("pools"), status["pools"], strict=True):
         words = [one["health"] if one["admin"] == "ready" else one["admin"] for one in pool["servers"]]
@@ -79,14 +75,30 @@ def check_same(follower: Follower, status: Status) -> None:
         assert row["queued"] == (pool["queue"]["queued"] if pool["queue"] else None)
 
 
+def _check_engine(follower: Follower, status: Status, *, is_of_same_moment: bool) -> None:
+    (engine,) = follower.rows("engine")
+    cost = ("cpu_percent", "memory_bytes") if is_of_same_moment else ()
+    for name in ("node", "pid", "phase", "generation", "configuration", "confirm_by", *cost):
+        assert engine[name] == status["engine"][name], name  # type: ignore[literal-required]
+    _check_drain(engine["drain"], status["engine"]["drain"], status["at"])
+
+
+def _streak(server: Any) -> dict[str, Any] | None:
+    """Return what is said of probes: only while they speak against the health. A success is the end of unknown."""
+    probe = server["probe"]
+    if probe is None or probe["is_success"] is (server["health"] != "down"):
+        return None
+    return {name: probe[name] for name in ("is_success", "streak")}
+
+
 _TOLD_OTHERWISE = {"drain", "probe", "queue", "persistence", "silent_s", "queued", "turned_away", "ramp"}
 
 
-def _check_each(rows: list[dict[str, Any]], wholes: Any) -> None:
+def _check_each(rows: list[dict[str, Any]], wholes: Any, left_out: set[str]) -> None:
     assert len(rows) == len(wholes)
     for row, whole in zip(rows, wholes, strict=True):
         flat = {**whole, **(_flat(whole) if "latency" in whole else {})}
-        told = row.keys() & flat.keys() - _TOLD_OTHERWISE
+        told = row.keys() & flat.keys() - _TOLD_OTHERWISE - left_out
         assert {name: row[name] for name in told} == {name: flat[name] for name in told}
         if "turned_away" in row:
             assert row["turned_away"] == {name: count for name, count in whole["turned_away"].items() if count}

@@ -195,3 +195,26 @@ def test_metrics_are_prometheus_text(control: httpx.Client) -> None:
 def test_control_socket_is_its_owners(running: EngineProcess) -> None:
     assert running.socket.stat().st_mode & 0o777 == 0o600
     assert Path(running.socket).is_socket()
+
+
+def test_events_are_picked_and_paged_over_the_api_also_as_they_happen(
+    running: EngineProcess, control: httpx.Client
+) -> None:
+    seqs = [control.patch(SERVER, json={"weight": weight}).json()["event_seqs"][0] for weight in (11, 12, 13, 100)]
+    picked = {"kind": "weight_changed,server_went_down", "subject": "app/s1"}
+    last = control.get("/v1/events", params={**picked, "limit": 2}).json()["events"]
+    assert [event["seq"] for event in last] == seqs[2:]
+    before = control.get("/v1/events", params={**picked, "limit": 2, "before": seqs[2]}).json()["events"]
+    assert [event["seq"] for event in before] == seqs[:2]
+    assert error_of(control.get("/v1/events?before=x")) == (422, "invalid_query")
+    assert error_of(control.get("/v1/changes?before=x")) == (422, "invalid_query")
+    actions = control.get("/v1/changes").json()["actions"]
+    page = control.get("/v1/changes", params={"limit": 1, "before": actions[-1]["number"]}).json()["actions"]
+    assert page == [actions[-2]]
+    query = {"follow": 1, "after": seqs[-1], "subject": "app/s2"}
+    with running.control() as following, following.stream("GET", "/v1/events", params=query) as answer:
+        control.patch(SERVER, json={"weight": 9})
+        control.patch("/v1/pools/app/servers/s2", json={"weight": 8})
+        assert json.loads(next(answer.iter_lines()))["subject"] == "app/s2"
+    for name in ("s1", "s2"):
+        control.patch(f"/v1/pools/app/servers/{name}", json={"weight": 100})

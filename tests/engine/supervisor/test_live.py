@@ -205,9 +205,9 @@ def test_whole_and_changes_together_are_the_status_of_that_moment(steps: list[tu
                 if does_it_read:  # the other one reads slowly
                     some.take(bench.line(seen_by_some))
                     seen_by_some = seen
-                check_same(every, bench.status())
+                check_same(every, bench.status(), is_of_same_moment=True)
             some.take(bench.line(seen_by_some))
-            check_same(some, bench.status())
+            check_same(some, bench.status(), is_of_same_moment=True)
             assert some.rows("servers") == every.rows("servers")
 
     anyio.run(check)

@@ -45,7 +45,7 @@ async def test_node_its_workers_and_its_listeners_are_in_sight(tmp_path: Path) -
             for text in (
                 "node-a  serving",
                 "configuration 1, generation 1, of lbapp.toml",
-                "heartbeat",
+                "HEARTBEAT",
                 "0.0.0.0:8080",
             ):
                 await until_shown(pilot, text)

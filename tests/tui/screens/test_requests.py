@@ -201,8 +201,11 @@ async def test_top_groups_the_sample_and_enter_shows_what_is_in_a_group(looks: L
         await until(pilot, lambda: looks.followers == [{"rate": "50", "status": "503-503"}])
         assert app.shell.here == Place("requests", "status=503")
         assert "[stream]" in screen_text(app)
-        await pilot.press("escape", "escape")
-        await until_shown(pilot, "[top]")
+        await pilot.press("escape")
+        await until(pilot, lambda: looks.followers == [{"rate": "50"}])
+        looks.lines += [log_line(status=404)]
+        await pilot.press("b")
+        await until_shown(pilot, "by status (b), of 1")
 
 
 async def test_malformed_has_the_byte_that_was_wrong_marked(looks: LooksDouble, socket: Path) -> None:

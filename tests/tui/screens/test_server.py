@@ -70,7 +70,7 @@ async def test_j_and_k_go_to_the_next_server_and_actions_are_about_the_one_in_si
             await pilot.press("k", "k")
             await until_shown(pilot, "server app/s3  3 of 3 in its pool")
             await pilot.press("escape")
-            await until(pilot, lambda: "wgt" in screen_text(app))
+            await until(pilot, lambda: "WGT" in screen_text(app))
 
 
 async def test_server_that_is_gone_says_so(tmp_path: Path) -> None:

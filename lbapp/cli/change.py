@@ -1,4 +1,4 @@
-"""The verbs that change servers: ready, drain, maint, weight.
+"""The verbs that change the state of servers: ready, drain, maint; and what all verbs share that change servers.
 
 Responsible for globs, for asking the engine server by server, and for saying what came of it. Knows nothing of what
 a state means to traffic. Invariant: what is not done is said, with its reason, and shows in the exit status.
@@ -32,18 +32,18 @@ from lbapp.control.messages import ServerStatus
 from lbapp.control.wording import node_open, still_open
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
-from lbapp.model.states import WEIGHT_MAX
 
-_WAIT_INTERVAL_S: Final = 0.25
+WAIT_INTERVAL_S: Final = 0.25
 
 
-def _all_servers(client: ControlClient) -> list[ServerStatus]:
+def all_servers(client: ControlClient) -> list[ServerStatus]:
+    """Return the servers of all pools. Raises EngineUnreachable."""
     return [server for pool in client.status()["pools"] for server in pool["servers"]]
 
 
 def chosen(client: ControlClient, patterns: Sequence[str]) -> list[ServerStatus]:
     """Return the servers that the patterns name, each once. Raises RequestRefused when one names none."""
-    servers = _all_servers(client)
+    servers = all_servers(client)
     chosen: dict[str, ServerStatus] = {}
     for pattern in patterns:
         wanted = pattern if "/" in pattern else f"{pattern}/*"  # a pool is all of its servers
@@ -62,23 +62,26 @@ def _near(pattern: str, servers: Sequence[ServerStatus]) -> str:
     return f"Did you mean {' or '.join(found)}?" if found else "See: lbapp status"
 
 
-def _apply(client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServersPatch) -> list[str]:
-    """Apply one change to every server named, or to none, and say what came of each; return their ids.
+def apply(
+    client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServersPatch
+) -> list[ServerChange]:
+    """Apply one change to every server named, or to none, and say what came of each.
 
     Raises RequestRefused.
     """
     done = client.patch_servers({**patch, "servers": [server["id"] for server in chosen(client, patterns)]})
     if settings.as_json:
         say_json(done if patch.get("dry_run") else done["changes"])
-        return [change["server"]["id"] for change in done["changes"]]
+        return done["changes"]
     if patch.get("dry_run"):
         say("\n\n".join(map(_plan, done["plan"])))
     for change in done["changes"]:
         say(_sentence(change))
-    return [change["server"]["id"] for change in done["changes"]]
+    return done["changes"]
 
 
-def _planned(patch: ServersPatch, how: How) -> ServersPatch:
+def planned(patch: ServersPatch, how: How) -> ServersPatch:
+    """Return a patch with what the options of a plan say."""
     patch["reason"], patch["unrecorded"] = how["reason"], how["unrecorded"]
     patch["force"], patch["dry_run"] = how["force"], how["dry_run"]
     return patch
@@ -146,7 +149,7 @@ def ready(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Un
         if node:
             _change_node(client, settings, {"state": "ready", "reason": how["reason"], "unrecorded": how["unrecorded"]})
             return
-        _apply(client, settings, servers, _planned({"servers": [], "state": "ready"}, how))
+        apply(client, settings, servers, planned({"servers": [], "state": "ready"}, how))
 
 
 @click.command()
@@ -158,7 +161,7 @@ def ready(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Un
 def maint(settings: Settings, /, servers: tuple[str, ...], **how: Unpack[How]) -> None:
     """Take servers out for maintenance: no clients, no health checks."""
     with engine(settings) as client:
-        _apply(client, settings, servers, _planned({"servers": [], "state": "maint"}, how))
+        apply(client, settings, servers, planned({"servers": [], "state": "maint"}, how))
 
 
 class _HowToDrain(How):
@@ -190,12 +193,12 @@ def drain(
     if how["node"]:
         _drain_node(settings, timeout, how, wait=wait)
         return
-    patch = _planned({"servers": [], "state": "drain", "hard": how["hard"]}, how)
+    patch = planned({"servers": [], "state": "drain", "hard": how["hard"]}, how)
     if timeout is not None:
         patch["drain_timeout_s"] = timeout
     with engine(settings) as client:
         newest = client.events(limit=1)
-        ids = _apply(client, settings, servers, patch)
+        ids = [change["server"]["id"] for change in apply(client, settings, servers, patch)]
         if wait and ids:
             try:
                 _wait(client, ids)
@@ -228,15 +231,15 @@ def _drain_node(settings: Settings, timeout: float | None, how: How, *, wait: bo
                     "overdue", "clients were closed by force", "Give it longer next time with --timeout"
                 )
             click.echo(f"draining the node: {node_open(duration, drain)}", err=True)
-            time.sleep(4 * _WAIT_INTERVAL_S)
+            time.sleep(4 * WAIT_INTERVAL_S)
 
 
 def _wait(client: ControlClient, ids: Sequence[str]) -> None:
     """Return when nothing is in flight at the servers; progress goes to stderr. Raises RequestRefused."""
     is_terminal, shown = sys.stderr.isatty(), -1
     while True:
-        time.sleep(_WAIT_INTERVAL_S)
-        servers = [each for each in _all_servers(client) if each["id"] in ids]
+        time.sleep(WAIT_INTERVAL_S)
+        servers = [each for each in all_servers(client) if each["id"] in ids]
         gone = [each for each in ids if each not in {server["id"] for server in servers}]
         if gone:
             reason = f"{', '.join(gone)} is not there any more: somebody else took it out of its pool"
@@ -263,81 +266,3 @@ def _check_not_forced(client: ControlClient, ids: Sequence[str], after: int) -> 
     forced = [event["message"] for event in events if event["kind"] == "drain_timed_out" and event["subject"] in ids]
     if forced:
         raise RequestRefused("overdue", "; ".join(forced), "Give it longer next time with --timeout")
-
-
-def _percent(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    try:
-        return float(value.removesuffix("%"))
-    except ValueError as error:
-        raise click.BadParameter(f"{value} is no share; use one such as 2%") from error
-
-
-class _HowToWeigh(How):
-    over: float | None
-    abort_if_errors: float | None
-    wait: bool
-
-
-@click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
-@click.argument("weight", type=click.IntRange(0, WEIGHT_MAX), metavar="N")
-@duration_option("--over", "Get there little by little, in this time.")
-@click.option("--abort-if-errors", metavar="SHARE", callback=_percent, help="Put it back if more fail, such as 2%.")
-@click.option("--wait", is_flag=True, help="Return when --over is over; status 1 if it was put back.")
-@plan_options
-@json_option
-@socket_option
-@click.pass_obj
-def weight(settings: Settings, /, servers: tuple[str, ...], weight: int, **how: Unpack[_HowToWeigh]) -> None:
-    """Set the weight of servers, 0 to 256; 0: no new clients."""
-    if how["wait"] and how["over"] is None:
-        raise click.UsageError("--wait stands beside --over")
-    patch = _planned({"servers": [], "weight": weight}, how)
-    if how["over"] is not None:
-        patch["over_s"] = how["over"]
-    if how["abort_if_errors"] is not None:
-        patch["abort_if_errors_percent"] = how["abort_if_errors"]
-    with engine(settings) as client:
-        newest = client.events(limit=1)
-        ids = _apply(client, settings, servers, patch)
-        if how["wait"] and ids:
-            try:
-                _wait_for_weight(client, ids, weight)
-            except KeyboardInterrupt:
-                click.echo("\nlbapp: the weights go on changing; to put them back: lbapp undo", err=True)
-                raise
-            _check_not_aborted(client, ids, weight, newest[-1]["seq"] if newest else 0)
-            click.echo(f"weight {weight}: {', '.join(ids)}", err=settings.as_json)
-
-
-def _wait_for_weight(client: ControlClient, ids: Sequence[str], weight: int) -> None:
-    """Return when no server is on its way to a weight any more; progress goes to a terminal."""
-    is_terminal = sys.stderr.isatty()
-    while True:
-        time.sleep(_WAIT_INTERVAL_S)
-        ramps = [
-            (each["weight"], each["ramp"])
-            for each in _all_servers(client)
-            if each["id"] in ids and each["ramp"] is not None and each["ramp"]["after"] == weight
-        ]
-        if is_terminal:
-            click.echo("\r\x1b[K", err=True, nl=False)
-        if not ramps:
-            return
-        if is_terminal:
-            left_s = max(ramp["until"] for _, ramp in ramps) - time.time()
-            now = ", ".join(map(str, sorted({each for each, _ in ramps})))
-            click.echo(f"at weight {now}, {duration(max(0.0, left_s))} to {weight}", err=True, nl=False)
-
-
-def _check_not_aborted(client: ControlClient, ids: Sequence[str], weight: int, after: int) -> None:
-    events = client.events(after=after, limit=EVENTS_MAX)
-    aborted = [event["message"] for event in events if event["kind"] == "ramp_aborted" and event["subject"] in ids]
-    if aborted:
-        raise RequestRefused("aborted", "; ".join(aborted), "See: lbapp events")
-    others = [each["id"] for each in _all_servers(client) if each["id"] in ids and each["weight"] != weight]
-    if others:
-        message = f"the way of {', '.join(others)} to weight {weight} was ended by somebody else"
-        raise RequestRefused("cancelled", message, "See: lbapp events")

@@ -15,7 +15,7 @@ import click
 
 from lbapp import __version__
 from lbapp.cli.bundle import bundle
-from lbapp.cli.change import drain, maint, ready, weight
+from lbapp.cli.change import drain, maint, ready
 from lbapp.cli.check import check
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
 from lbapp.cli.kill import kill
@@ -32,6 +32,7 @@ from lbapp.cli.save import save
 from lbapp.cli.stop import stop
 from lbapp.cli.undo import changes, diff, undo
 from lbapp.cli.upgrade import upgrade
+from lbapp.cli.weight import weight
 from lbapp.cli.why import why
 from lbapp.control.paths import ENVIRONMENT
 from lbapp.model.errors import LbappError

@@ -24,6 +24,8 @@ class ServerPatch(TypedDict):
 
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    weight_add: NotRequired[int]  # instead: so much more or less; 1 to 256, but 0 stays 0 unless it gets more
+    weight_percent: NotRequired[float]  # instead: of the weight in the file; 1 to 256, or 0
     over_s: NotRequired[float]  # the weight changes little by little
     abort_if_errors_percent: NotRequired[float]  # of failed attempts of late, at which the weight is put back
     hard: NotRequired[bool]  # beside state drain: not even remembered clients get the server
@@ -132,6 +134,8 @@ class ServersPatch(TypedDict):
     servers: list[str]
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
+    weight_add: NotRequired[int]  # each from its own
+    weight_percent: NotRequired[float]
     over_s: NotRequired[float]
     abort_if_errors_percent: NotRequired[float]
     hard: NotRequired[bool]

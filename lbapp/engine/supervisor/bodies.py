@@ -7,7 +7,7 @@ change does. Invariant: whatever a body holds, it is understood or refused with 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
@@ -22,7 +22,25 @@ _SHOWN_MAX: Final = 60
 _ADMIN: Final = {state.name.lower(): state for state in AdminState}
 _GROUP_LETTERS_MAX: Final = 64
 REASON_LETTERS_MAX: Final = 200
+_WEIGHTS: Final = ("weight", "weight_add", "weight_percent")
+_PERCENT_MAX: Final = 100 * WEIGHT_MAX  # of a weight of 1
 _WHY_OF_NEW: Final = ("reason", "unrecorded")
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A weight by what a server has: so much more or less than now, or a share of what the file says."""
+
+    more: int = 0
+    percent: float | None = None
+
+    def of(self, state: ServerState) -> int:
+        """Return the weight of one server: at least 1, so that no step takes it out, but 0 stays 0 unless it gets more."""
+        if self.percent is not None:
+            return min(WEIGHT_MAX, max(1, round(state.server.weight * self.percent / 100))) if self.percent else 0
+        if state.weight == 0 and self.more <= 0:
+            return 0
+        return min(WEIGHT_MAX, max(1, state.weight + self.more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,11 @@ class Wish:
     is_hard: bool = False
     over_s: float | None = None
     abort_percent: float | None = None
+    relative: Relative | None = None
+
+    def at(self, state: ServerState) -> Wish:
+        """Return what is to become of one server as it is now: a weight is a number then."""
+        return self if self.relative is None else replace(self, weight=self.relative.of(state), relative=None)
 
     def admin_of(self, state: ServerState) -> tuple[AdminState, bool]:
         """Return what a server's state becomes, and whether it is hard."""
@@ -47,7 +70,7 @@ class Wish:
 
 def wish_of(patch: dict[str, object]) -> Wish:
     """Return what a ServerPatch or a ServersPatch asks for. Raises RequestRefused 422."""
-    if not patch.keys() & {"state", "weight", "drain_timeout_s"}:
+    if not patch.keys() & {"state", *_WEIGHTS, "drain_timeout_s"}:
         raise invalid("body", "the change is empty", "Give state, weight or both")
     is_hard = patch.get("hard", False)
     if not isinstance(is_hard, bool) or (is_hard and patch.get("state") != "drain"):
@@ -60,7 +83,26 @@ def wish_of(patch: dict[str, object]) -> Wish:
         force_of(patch),
         is_hard,
         *_ramp(patch),
+        _relative(patch),
     )
+
+
+def _relative(patch: dict[str, object]) -> Relative | None:
+    """Return which weight is wanted by what each server has; None: none is. Raises RequestRefused 422."""
+    named = [name for name in _WEIGHTS if name in patch]
+    if len(named) > 1:
+        raise invalid("body", f"{' and '.join(named)} stand beside each other", "Use one of them")
+    more, percent = patch.get("weight_add"), patch.get("weight_percent")
+    if "weight_add" in named:
+        if not isinstance(more, int) or isinstance(more, bool) or not -WEIGHT_MAX <= more <= WEIGHT_MAX:
+            hint = f"Use a whole number from -{WEIGHT_MAX} to {WEIGHT_MAX}"
+            raise invalid("weight", f"weight_add is {shown_json(more)}", hint)
+        return Relative(more)
+    if "weight_percent" in named:
+        if not isinstance(percent, int | float) or isinstance(percent, bool) or not 0 <= percent <= _PERCENT_MAX:
+            raise invalid("weight", f"weight_percent is {shown_json(percent)}", f"Use a share from 0 to {_PERCENT_MAX}")
+        return Relative(percent=float(percent))
+    return None
 
 
 def _ramp(patch: dict[str, object]) -> tuple[float | None, float | None]:
@@ -68,7 +110,7 @@ def _ramp(patch: dict[str, object]) -> tuple[float | None, float | None]:
     over, percent = patch.get("over_s"), patch.get("abort_if_errors_percent")
     if over is None and percent is None:
         return None, None
-    if over is None or "weight" not in patch:
+    if over is None or not patch.keys() & set(_WEIGHTS):
         raise invalid(
             "body", "over_s and abort_if_errors_percent are about a weight", 'Such as {"weight": 0, "over_s": 600}'
         )

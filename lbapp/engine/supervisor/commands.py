@@ -46,7 +46,9 @@ from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 from lbapp.model.states import AdminState
 
 _WHY_FIELDS: Final = ("reason", "group", "unrecorded")
-_SERVER_FIELDS: Final = ("state", "weight", "hard", "over_s", "abort_if_errors_percent", "drain_timeout_s", "force")
+_SERVER_FIELDS: Final = (
+    "state", "weight", "weight_add", "weight_percent", "hard", "over_s", "abort_if_errors_percent", "drain_timeout_s", "force",
+)  # fmt: skip
 _PATCH_FIELDS: Final = (*_SERVER_FIELDS, "expect_revision", *_WHY_FIELDS)
 _SERVERS_FIELDS: Final = ("servers", *_SERVER_FIELDS, "dry_run", "reason", "unrecorded")
 
@@ -97,8 +99,6 @@ class Commands:
         expected = patch.get("expect_revision")
         async with self._intents.one_at_a_time():
             self._check_revision(state, expected)
-            if not wish.is_forced:
-                self._guard.check([Becoming(state, wish.admin, wish.weight)])
             (change,) = await self._change([state], wish, actor)
         return change
 
@@ -110,29 +110,32 @@ class Commands:
         if not isinstance(is_dry, bool):
             raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
         if is_dry:
-            planned = [Becoming(state, wish.admin, wish.weight) for state in self.find_servers(names)]
+            states = self.find_servers(names)
+            planned = [Becoming(state, wish.admin, wish.at(state).weight) for state in states]
             return {"plan": await self._guard.plan(planned), "changes": []}
         async with self._intents.one_at_a_time():
-            states = self.find_servers(names)
-            if not wish.is_forced:
-                self._guard.check([Becoming(state, wish.admin, wish.weight) for state in states])
-            return {"plan": [], "changes": await self._change(states, wish, actor)}
+            return {"plan": [], "changes": await self._change(self.find_servers(names), wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: Wish, actor: Actor) -> list[ServerChange]:
-        """Record a change of servers as one action, then make it. Call it with other changes kept waiting."""
+        """Check a change of servers, record it as one action, then make it. Call it with other changes kept waiting."""
+        wishes = [wish.at(state) for state in states]
+        if not wish.is_forced:
+            self._guard.check(
+                [Becoming(state, wish.admin, each.weight) for state, each in zip(states, wishes, strict=True)]
+            )
         if wish.timeout_s is not None and any(
             (state.admin if wish.admin is None else wish.admin) is not AdminState.DRAIN for state in states
         ):
             raise invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
         before = [_admin_and_weight(state) for state in states]
-        changes = [change for state in states for change in self._changes(state, wish)]
+        changes = [change for state, each in zip(states, wishes, strict=True) for change in self._changes(state, each)]
         action = await self._intents.record(changes, actor, wish.why) if changes else None
         gone = [state.server.id for state in states if state is not self._states.by_id.get(state.server.id)]
         if gone:
             raise RequestRefused(
                 "unknown_server", f"{', '.join(gone)} is gone just now", "It is not found any more", 404
             )
-        events = [self._make(state, was, wish, actor) for state, was in zip(states, before, strict=True)]
+        events = [self._make(state, was, each, actor) for state, was, each in zip(states, before, wishes, strict=True)]
         if action is not None:
             self._begin_ramps(action, actor, wish.why.reason)
         return [

@@ -88,6 +88,13 @@ async def test_drain_asked_for_twice_keeps_its_clock_unless_another_timeout_is_g
         ({"state": "drain", "drain_timeout_s": math.nan}, "invalid_body"),
         ({"state": "drain", "drain_timeout_s": True}, "invalid_body"),
         ({"state": "drain", "drain_timeout_s": 10**400}, "invalid_body"),
+        ({"weight": 5, "weight_add": 1}, "invalid_body"),
+        ({"weight_add": 1, "weight_percent": 50}, "invalid_body"),
+        ({"weight_add": 257}, "invalid_weight"),
+        ({"weight_add": 1.0}, "invalid_weight"),
+        ({"weight_add": True}, "invalid_weight"),
+        ({"weight_percent": -1}, "invalid_weight"),
+        ({"weight_percent": "50"}, "invalid_weight"),
         ({"weight": 5, "expect_revision": "1"}, "invalid_body"),
         ({"weight": 5, "state": "no"}, "invalid_state"),
         ({"weight": 5, "reason": 3}, "invalid_body"),
@@ -307,3 +314,36 @@ async def test_change_of_several_that_is_wrong_changes_nothing(body: object) -> 
             await commands.change_servers(body, EVE)
         assert caught.value.status == 422
         assert (own.states.revision, own.kinds()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("now", "patch", "after"),
+    [
+        (100, {"weight_add": 10}, 110),
+        (100, {"weight_add": -10}, 90),
+        (5, {"weight_add": -10}, 1),
+        (250, {"weight_add": 10}, 256),
+        (0, {"weight_add": -10}, 0),
+        (0, {"weight_add": 10}, 10),
+        (7, {"weight_percent": 50}, 50),
+        (7, {"weight_percent": 0}, 0),
+        (7, {"weight_percent": 0.1}, 1),
+        (7, {"weight_percent": 1000}, 256),
+    ],
+)
+async def test_weight_is_wanted_by_what_the_server_has_or_the_file_says(
+    now: int, patch: dict[str, object], after: int
+) -> None:
+    with commanding() as (own, commands):
+        await commands.change_server(own.server("s1"), {"weight": now, "force": True}, EVE)
+        answer = await commands.change_server(own.server("s1"), {**patch, "force": True}, EVE)
+        assert (answer["before"]["weight"], answer["after"]["weight"]) == (now, after)
+
+
+async def test_step_of_a_weight_is_from_where_a_ramp_has_come_to_and_ends_it() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 200, "over_s": 1000}, EVE)
+        own.states.set_weight(state, 120, None, is_step=True)
+        await commands.change_server(state, {"weight_add": 5}, EVE)
+        assert (state.weight, state.ramp) == (125, None)

@@ -10,12 +10,17 @@ import os
 from pathlib import Path
 from typing import ClassVar, Final
 
+from anyio import to_thread
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from lbapp.tui.changes import Changes
+from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.hints import first_hint, hints_file
+from lbapp.tui.journal import Journal
+from lbapp.tui.rights import Rights
 from lbapp.tui.screens.events import EventsPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
@@ -49,13 +54,21 @@ class LbappConsole(App[None]):
         self.theme = "ansi-dark"
         self.animation_level = "none"
         self.feed = Feed(socket_path, self._changed)
-        changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
+        journal = Journal(self.feed, os.getuid())
+        changes = None if read_only else Changes(self.feed, lambda told: self.shell.tell(told), journal, Rights())
         self.shell = Shell(self.feed, changes, glyphs_for(os.environ), PANES)
 
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine."""
         self.push_screen(self.shell)
         self.run_worker(self.feed.run(), group="feed", exclusive=True)
+        self._welcome()
+
+    @work(group="hint")
+    async def _welcome(self) -> None:
+        """Say at the first start how to go on."""
+        if hint := await to_thread.run_sync(first_hint, hints_file(os.environ)):
+            self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
         if self.shell.is_mounted and not self._is_behind():

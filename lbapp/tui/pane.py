@@ -70,6 +70,16 @@ class Pane(Vertical):
         """The ids of the servers that an action is about, those marked or the one under the cursor."""
         return ()
 
+    @property
+    def subject_pool(self) -> str:
+        """The pool that an action is about where no server is selected; empty: none."""
+        return ""
+
+    @property
+    def draft(self) -> str:
+        """What would be lost with the console, as a sentence; empty: nothing."""
+        return ""
+
     def clear(self) -> bool:
         """Take back a filter or marks; say whether there was anything to take back."""
         return False

@@ -33,6 +33,11 @@ class OverviewPane(TablePane):
             self.listeners.show(scene.listeners)
             self.pools.show(scene.pools)
 
+    @property
+    def subject_pool(self) -> str:
+        """The pool under the cursor."""
+        return self.pools.selected or ""
+
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
         """Open the pool."""
         if event.table is self.pools:

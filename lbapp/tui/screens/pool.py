@@ -28,6 +28,11 @@ class PoolPane(ServersPane):
             self.servers.show(pool.servers if pool else [])
 
     @property
+    def subject_pool(self) -> str:
+        """The pool in sight."""
+        return self._pool
+
+    @property
     def facts(self) -> str:
         """The pool, and where the cursor is."""
         return f"pool {self._pool}  {super().facts}"

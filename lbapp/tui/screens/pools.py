@@ -25,6 +25,11 @@ class PoolsPane(TablePane):
         if scene is not None:
             self.pools.show(scene.pools)
 
+    @property
+    def subject_pool(self) -> str:
+        """The pool under the cursor."""
+        return self.pools.selected or ""
+
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
         """Open the pool."""
         self.desk.go(Place("pool", event.identity))

@@ -17,16 +17,24 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from lbapp import __version__
 from lbapp.cli.context import Settings, reporting, say, socket_option
+from lbapp.cli.past import history_in, source_option
+from lbapp.control.bundle import CONFIGURATION, FOLDER, HISTORY, MANIFEST, METRICS, Manifest, too_large
 from lbapp.control.client import ControlClient
 from lbapp.control.looking import Sessions
-from lbapp.model.errors import LbappError
-from lbapp.model.limits import EVENTS_MAX, SESSIONS_LISTED_MAX
+from lbapp.control.paths import default_state_dir
+from lbapp.model.errors import EngineUnreachable, LbappError
+from lbapp.model.limits import (
+    DECISIONS_LISTED_MAX,
+    EVENTS_MAX,
+    LATENCY_WINDOWS_S,
+    SESSIONS_LISTED_MAX,
+)
 
 _CHANGES: Final = 1_000
 _MODE: Final = 0o600
@@ -37,13 +45,14 @@ _MODE: Final = 0o600
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), help="The configuration, where no engine names its own."
 )
+@source_option
 @socket_option
 @click.pass_obj
-def bundle(settings: Settings, file: Path, config: Path | None) -> None:
-    """Write one file (.tar.gz) for a bug report: configuration without secrets, status, events, metrics, versions."""
+def bundle(settings: Settings, file: Path, config: Path | None, source: Path | None) -> None:
+    """Write one file (.tar.gz) for a bug report: configuration without secrets, status, events, history, versions."""
     with reporting():
-        parts, missing = _collect(settings.socket_path, config)
-        parts["manifest.json"] = _json(_manifest(sorted(parts), missing))
+        parts, missing = _collect(settings.socket_path, config, source)
+        parts[MANIFEST] = _json(_manifest(sorted(parts), missing))
         try:
             _write(file, parts)
         except OSError as error:
@@ -55,7 +64,7 @@ def bundle(settings: Settings, file: Path, config: Path | None) -> None:
             say(f"missing: {part}: {why}")
 
 
-def _collect(socket: Path, config: Path | None) -> tuple[dict[str, bytes], dict[str, str]]:
+def _collect(socket: Path, config: Path | None, source: Path | None) -> tuple[dict[str, bytes], dict[str, str]]:
     """Return the parts by name, and why others are missing."""
     parts: dict[str, bytes] = {}
     missing: dict[str, str] = {}
@@ -65,12 +74,20 @@ def _collect(socket: Path, config: Path | None) -> tuple[dict[str, bytes], dict[
                 parts[name] = ask()
             except LbappError as error:
                 missing[name] = str(error)
+        try:
+            parts[HISTORY] = _history(client, source)
+        except LbappError as error:
+            missing[HISTORY] = str(error)
     if config is None and "status.json" in parts:
         config = Path(json.loads(parts["status.json"])["engine"]["configuration_path"])
     try:
-        parts["configuration.toml"] = _configuration(config)
+        parts[CONFIGURATION] = _configuration(config)
     except (OSError, ValueError) as error:
-        missing["configuration.toml"] = str(error)
+        missing[CONFIGURATION] = str(error)
+    for name, content in list(parts.items()):
+        if (problem := too_large(name, content)) is not None:  # nobody could read the bundle
+            del parts[name]
+            missing[name] = problem
     return parts, missing
 
 
@@ -82,7 +99,24 @@ def _questions(client: ControlClient) -> Iterator[tuple[str, Callable[[], bytes]
     yield "configurations.json", lambda: _json(client.configurations())
     yield "sessions.json", lambda: _json(_without_queries(client.sessions(SESSIONS_LISTED_MAX)))
     yield "captures.json", lambda: _json(client.captures())
-    yield "metrics.txt", lambda: client.metrics().encode()
+    yield "decisions.json", lambda: _json(client.decisions({"limit": str(DECISIONS_LISTED_MAX)}))
+    yield "latency.json", lambda: _json({f"{each:g}": client.latency(each, None) for each in LATENCY_WINDOWS_S})
+    yield METRICS, lambda: client.metrics().encode()
+
+
+def _history(client: ControlClient, source: Path | None) -> bytes:
+    """Return the history as the engine has it; without one, as the last one has left it. Raises LbappError."""
+    try:
+        return client.history_file()
+    except EngineUnreachable as error:
+        file = source or default_state_dir()
+        try:
+            if file.is_dir() or source is None:
+                file = history_in(file)
+            return file.read_bytes()
+        except OSError as unreadable:
+            reason = (unreadable.strerror or str(unreadable)).lower()
+            raise LbappError(f"{error.message}, and {file} cannot be read: {reason}") from error
 
 
 def _without_queries(found: Sessions) -> Sessions:
@@ -101,7 +135,7 @@ def _configuration(path: Path | None) -> bytes:
     return without_secrets(path.read_text("utf-8")).encode()
 
 
-def _manifest(parts: list[str], missing: dict[str, str]) -> dict[str, Any]:
+def _manifest(parts: list[str], missing: dict[str, str]) -> Manifest:
     return {
         "made_at": time.time(),
         "lbapp": __version__,
@@ -124,7 +158,7 @@ def _write(file: Path, parts: dict[str, bytes]) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, content in sorted(parts.items()):
-            member = tarfile.TarInfo(f"lbapp-bundle/{name}")
+            member = tarfile.TarInfo(f"{FOLDER}/{name}")
             member.size, member.mtime, member.mode = len(content), int(time.time()), _MODE
             archive.addfile(member, io.BytesIO(content))
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)

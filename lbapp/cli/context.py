@@ -1,6 +1,6 @@
 """What every verb of the command line shares: the socket, the output, the exit status.
 
-Responsible for `--socket` and `--json` (accepted before and after the verb), for turning errors into one sentence
+Responsible for `--socket`, `--host` and `--json` (accepted before and after the verb), for turning errors into one sentence
 and an exit status, and for keeping control bytes out of the terminal. Knows nothing of any verb.
 
 Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers;
@@ -10,24 +10,31 @@ every error is one sentence on stderr, never a traceback.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
 from lbapp.config.values import duration_s
 from lbapp.control.client import ControlClient
-from lbapp.control.paths import default_socket
-from lbapp.model.errors import ConfigurationError, EngineUnreachable, LbappError
+from lbapp.control.messages import PoolStatus
+from lbapp.control.past import PastPool
+from lbapp.control.paths import HOST, default_socket
+from lbapp.model.errors import ConfigurationError, EngineUnreachable, LbappError, RequestRefused
+
+if TYPE_CHECKING:
+    from lbapp.control.ssh import Link
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Pool = TypeVar("_Pool", PoolStatus, PastPool)
 
 
 @dataclass
@@ -35,12 +42,26 @@ class Settings:
     """What the options say. They stand before the verb or behind it."""
 
     socket: Path | None = None
+    host: str | None = None
     as_json: bool = False
 
     @property
     def socket_path(self) -> Path:
-        """The control socket to use."""
+        """The control socket to use, of a verb that works on the engine's own host only. Raises click.UsageError."""
+        self.stay_here()
         return self.socket or default_socket()
+
+    @property
+    def host_named(self) -> str:
+        """The host that an option or the environment names; empty: this one. A socket that is named is of this one."""
+        return self.host or ("" if self.socket else os.environ.get(HOST, ""))
+
+    def stay_here(self) -> None:
+        """Raises click.UsageError when another host is named."""
+        if self.host_named:
+            raise click.UsageError(
+                f"this works on the engine's own host only: run it there, not with {self.host_named}"
+            )
 
 
 def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
@@ -60,6 +81,17 @@ def socket_option(command: _Command) -> _Command:
         callback=_store("socket"),
         expose_value=False,
         help="The engine's control socket (or $LBAPP_SOCKET).",
+    )(command)
+
+
+def host_option(command: _Command) -> _Command:
+    """Give a command `--host ssh://USER@HOST`."""
+    return click.option(
+        "--host",
+        metavar="ssh://USER@HOST",
+        callback=_store("host"),
+        expose_value=False,
+        help="Of the engine there, by ssh (or $LBAPP_HOST).",
     )(command)
 
 
@@ -122,6 +154,14 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
+def pool_named(pools: list[_Pool], name: str, missing: str) -> list[_Pool]:
+    """Return the one pool of that name. Raises RequestRefused with the sentence `missing` and the names that there are."""
+    chosen = [each for each in pools if each["name"] == name]
+    if not chosen:
+        raise RequestRefused("unknown_pool", missing, f"Pools: {', '.join(each['name'] for each in pools)}")
+    return chosen
+
+
 def say(text: str) -> None:
     """Print lines made of our own words and of strings from outside. Raises LbappError."""
     _print("\n".join(printable(line) for line in text.split("\n")))
@@ -169,6 +209,33 @@ def reporting() -> Iterator[None]:
 
 @contextmanager
 def engine(settings: Settings) -> Iterator[ControlClient]:
-    """Open a client to the engine; what goes wrong is reported."""
-    with reporting(), ControlClient(settings.socket_path) as client:
+    """Open a client to the engine, here or on another host; what goes wrong is reported."""
+    with reporting(), reached(settings) as client:
         yield client
+
+
+@contextmanager
+def reached(settings: Settings) -> Iterator[ControlClient]:
+    """Open a client to the engine, here or on another host. Raises LbappError, click.UsageError."""
+    if not settings.host_named:
+        with ControlClient(settings.socket_path) as client:
+            yield client
+        return
+    with linked(settings) as link, ControlClient(link.socket, str(link.host)) as client:
+        yield client
+
+
+@contextmanager
+def linked(settings: Settings) -> Iterator[Link]:
+    """Bring the control socket of another host here. Raises EngineUnreachable, click.UsageError."""
+    from lbapp.control.ssh import Host, Link
+
+    if settings.socket:
+        raise click.UsageError("--socket is of this host: name one there as ssh://HOST/PATH")
+    try:
+        host = Host.parse(settings.host_named)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    with Link(host) as link:
+        link.open()
+        yield link

@@ -31,15 +31,21 @@ _SESSIONS_RIGHT = frozenset((0, 4, 5))
 @click.option("--status", default="", metavar="STATUS", help="Such as 503, 5xx or 400-499.")
 @duration_option("--slower-than", "That took at least so long, such as 500ms.")
 @click.option("--failed", is_flag=True, help="That were not complete, or a 5xx.")
+@click.option("--prefer", is_flag=True, help="Where there are too many, those first that --failed would show.")
+@duration_option("--slow", "With --prefer: and those that took so long, such as 500ms.")
 @click.option("--rate", default=100, show_default=True, type=click.IntRange(1), help="Lines a second, at most.")
 @json_option
 @socket_option
 @click.pass_obj
-def log(settings: Settings, /, follow: bool, slower_than: float | None, **wanted: str | bool | int) -> None:
+def log(
+    settings: Settings, /, follow: bool, slower_than: float | None, slow: float | None, **wanted: str | bool | int
+) -> None:
     """Show exchanges as they end. The rest is counted where there are too many to show."""
     query = {name: str(int(value) if isinstance(value, bool) else value) for name, value in wanted.items() if value}
     if slower_than is not None:
         query["slower_ms"] = f"{slower_than * 1000:.3f}"
+    if slow is not None:
+        query["slow_ms"] = f"{slow * 1000:.3f}"
     with engine(settings) as client, suppress(KeyboardInterrupt):
         for line in client.follow_log(query):
             if settings.as_json:
@@ -70,18 +76,21 @@ def _exchange(line: LogLine) -> str:
 
 @click.command()
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--pool", default="", metavar="NAME", help="Busy with this pool.")
+@click.option("--server", default="", metavar="POOL/SERVER", help="Busy with this server.")
 @click.option("--close", type=click.IntRange(0), metavar="ID", help="Close this one, whatever it carries.")
 @json_option
 @socket_option
 @click.pass_obj
-def sessions(settings: Settings, limit: int, close: int | None) -> None:
+def sessions(settings: Settings, /, limit: int, close: int | None, **where: str) -> None:
     """Show the connections of clients, those busy for longest first; close one."""
+    named = {name: value for name, value in where.items() if value}
     with engine(settings) as client:
         if close is not None:
-            client.close_session(close)
+            client.close_session(close, named)
             say(f"closed: {close}")
             return
-        found = client.sessions(limit)
+        found = client.sessions(limit, named)
         if settings.as_json:
             say_json(found)
         else:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, host_option, json_option, pool_named, say, say_json, socket_option
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
 from lbapp.cli.past import show_status_at, source_option, time_asked
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
 from lbapp.control.wording import node_state
-from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
 
 _SERVERS = ("SERVER", "ADMIN", "HEALTH", "WEIGHT", "CONN", "INFL", "REQ/S", "ERR", "P50", "P99", "NOTE")
@@ -34,6 +33,7 @@ _NAMES_SHOWN = 2
 @click.option("--at", metavar="TIME", callback=time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
 @source_option
 @json_option
+@host_option
 @socket_option
 @click.pass_obj
 def status(settings: Settings, pool: str | None, at: float | None, source: Path | None) -> None:
@@ -46,11 +46,7 @@ def status(settings: Settings, pool: str | None, at: float | None, source: Path 
     with engine(settings) as client:
         found = client.status()
         if pool is not None:
-            chosen = [each for each in found["pools"] if each["name"] == pool]
-            if not chosen:
-                names = ", ".join(each["name"] for each in found["pools"])
-                raise RequestRefused("unknown_pool", f"there is no pool {pool}", f"Pools: {names}")
-            found["pools"] = chosen
+            found["pools"] = pool_named(found["pools"], pool, f"there is no pool {pool}")
         if settings.as_json:
             say_json(found)
         else:
@@ -65,6 +61,8 @@ def _status(found: Status, *, with_listeners: bool) -> str:
         f"lbapp {node['version']} on {node['node']}: {state}, up {duration(node['uptime_s'])}, "
         f"{serving} of {len(node['workers'])} workers, pid {node['pid']}"
     ]
+    if node.get("file_is_other"):
+        parts.append(f"the file: {node['file_is_other']}")
     if with_listeners:
         parts.append(table(_LISTENERS, [_listener(each) for each in found["listeners"]], _LISTENERS_RIGHT))
         certificates = [row for each in found["listeners"] for row in _certificates(each)]
@@ -141,19 +139,21 @@ def _pool(each: PoolStatus) -> str:
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with events as they happen, until Ctrl-C.")
 @click.option("-n", "--limit", default=50, show_default=True, type=click.IntRange(1, EVENTS_MAX), help="How many.")
+@click.option("--subject", default="", metavar="NAME", help="About POOL/SERVER, POOL with its servers, or node.")
+@click.option("--kind", default="", metavar="KIND,...", help="Of these kinds, such as server_went_down.")
 @json_option
 @socket_option
 @click.pass_obj
-def events(settings: Settings, follow: bool, limit: int) -> None:
+def events(settings: Settings, follow: bool, limit: int, subject: str, kind: str) -> None:
     """Show what happened: state changes, operators' actions."""
     with engine(settings) as client:
         last = 0
-        for event in client.events(limit=limit):
+        for event in client.events(limit=limit, subject=subject, kind=kind):
             _say_event(event, settings.as_json)
             last = event["seq"]
         if follow:
             with suppress(KeyboardInterrupt):
-                for event in client.follow_events(after=last):
+                for event in client.follow_events(after=last, subject=subject, kind=kind):
                     _say_event(event, settings.as_json)
 
 

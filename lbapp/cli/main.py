@@ -1,6 +1,6 @@
 """The `lbapp` command.
 
-Responsible for the list of verbs and for starting engine, TUI and demo, which are imported only when asked for.
+Responsible for the list of verbs and for starting engine and demo, which are imported only when asked for.
 Knows nothing of what a verb does. Invariant: what stands in the contract stands here, and nothing is offered that is
 not there yet.
 """
@@ -17,7 +17,7 @@ from lbapp import __version__
 from lbapp.cli.bundle import bundle
 from lbapp.cli.change import drain, maint, ready
 from lbapp.cli.check import check
-from lbapp.cli.context import Settings, engine, has_terminal, json_option, reporting, socket_option
+from lbapp.cli.context import Settings, host_option, json_option, reporting, socket_option
 from lbapp.cli.kill import kill
 from lbapp.cli.latency import latency
 from lbapp.cli.log import captures, log, sessions
@@ -30,12 +30,12 @@ from lbapp.cli.publish import publish, unpublish
 from lbapp.cli.reload import configurations, confirm, reload, rollback
 from lbapp.cli.save import save
 from lbapp.cli.stop import stop
+from lbapp.cli.tui import tui
 from lbapp.cli.undo import changes, diff, undo
 from lbapp.cli.upgrade import upgrade
 from lbapp.cli.weight import weight
 from lbapp.cli.why import why
 from lbapp.control.paths import ENVIRONMENT
-from lbapp.model.errors import LbappError
 
 
 @click.group(
@@ -44,6 +44,7 @@ from lbapp.model.errors import LbappError
 )
 @click.version_option(__version__, prog_name="lbapp")
 @json_option
+@host_option
 @socket_option
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -54,22 +55,6 @@ def cli(context: click.Context) -> None:
     context.ensure_object(Settings)
     if context.invoked_subcommand is None:
         context.invoke(tui)
-
-
-@cli.command()
-@click.option("--read-only", is_flag=True, help="Look only: the keys that change something do not exist.")
-@socket_option
-@click.pass_obj
-def tui(settings: Settings, read_only: bool) -> None:
-    """Open the console: servers, health and traffic, live."""
-    with engine(settings) as client:
-        client.status()
-        if not has_terminal():
-            raise LbappError("the console needs a terminal", "Without one there is: lbapp status")
-    from lbapp.tui.app import run_console
-
-    with reporting():
-        sys.exit(run_console(settings.socket_path, read_only=read_only))
 
 
 @cli.command()
@@ -97,7 +82,7 @@ def demo(headless: bool, duration: float | None) -> None:
 
 
 for command in (
-    status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, kill, check_now, probes, add, remove,
+    tui, status, latency, events, log, sessions, why, captures, ready, drain, maint, weight, kill, check_now, probes, add, remove,
     publish, unpublish, changes, undo, diff, save, reload, confirm, rollback, configurations, history, persistence, upgrade, stop,
     check, bundle,
 ):  # fmt: skip

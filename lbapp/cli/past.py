@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +19,8 @@ from lbapp.cli.context import (
     complain,
     duration_option,
     json_option,
+    pool_named,
+    reached,
     reporting,
     say,
     say_json,
@@ -26,16 +28,15 @@ from lbapp.cli.context import (
 )
 from lbapp.cli.format import count, milliseconds, share, table
 from lbapp.cli.reload import configurations
-from lbapp.config.values import duration_s
+from lbapp.config.times import unix_time
 from lbapp.control.client import ControlClient
 from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastPool, PastStatus
 from lbapp.control.paths import default_state_dir
 from lbapp.control.recall import Past, course, status_at
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
+from lbapp.model.errors import EngineUnreachable, LbappError
 
 _LAST_S: Final = 1800.0
-_FORMATS: Final = ("%H:%M", "%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 _FIGURES: Final = ("INFL", "REQ/S", "ERR", "P50", "P99")
 _T = TypeVar("_T")
 
@@ -49,27 +50,10 @@ source_option = click.option(
 
 def time_asked(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
     """Return a time that somebody has given, in Unix seconds. Raises click.BadParameter."""
-    return None if value is None else unix_time(value, datetime.now())
-
-
-def unix_time(text: str, now: datetime) -> float:
-    """Return the last time before `now` that is meant by a text such as 14:05 or -10m. Raises click.BadParameter."""
-    if text.startswith("-"):
-        try:
-            return now.timestamp() - duration_s(text[1:])
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-    for form in _FORMATS:
-        try:
-            found = datetime.strptime(text, form)  # in local time, as the operator's clock shows it
-        except ValueError:
-            continue
-        if "%Y" not in form:
-            found = datetime.combine(now.date(), found.time())
-            if found > now:
-                found -= timedelta(days=1)
-        return found.timestamp()
-    raise click.BadParameter(f"{text} is no time: such as 14:05, 14:05:30, '2026-11-28 14:05' or -10m")
+    try:
+        return None if value is None else unix_time(value, datetime.now())
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def show_status_at(settings: Settings, pool: str | None, at: float, source: Path | None) -> None:
@@ -77,11 +61,7 @@ def show_status_at(settings: Settings, pool: str | None, at: float, source: Path
     with reporting():
         found = _recalled(settings, source, lambda client: client.status_at(at), lambda past: status_at(past, at))
         if pool is not None:
-            chosen = [each for each in found["pools"] if each["name"] == pool]
-            if not chosen:
-                names = ", ".join(each["name"] for each in found["pools"])
-                raise RequestRefused("unknown_pool", f"there was no pool {pool} then", f"Pools: {names}")
-            found["pools"] = chosen
+            found["pools"] = pool_named(found["pools"], pool, f"there was no pool {pool} then")
         if settings.as_json:
             say_json(found)
         else:
@@ -131,33 +111,43 @@ def _recalled(
     """Return what the engine knows of the past, or what its file holds. Raises LbappError."""
     if source is None:
         try:
-            with ControlClient(settings.socket_path) as client:
+            with reached(settings) as client:
                 return ask(client)
         except EngineUnreachable as error:
-            files = _files_in(default_state_dir())
-            if len(files) != 1:
-                message, hint = str(error).partition("\n")[0], "Name its history: --from STATE_DIR"
-                raise EngineUnreachable(message, hint) from error
-            source = files[0]
+            if settings.host_named:
+                raise  # the file is there, too
+            source = file_instead(error)
             complain(LbappError(f"no engine answers: this is out of {source}"))
-    return look(_read(source))
+    return look(read_past(source))
 
 
-def _read(source: Path) -> Past:
-    path = source
-    if source.is_dir():
-        files = _files_in(source)
-        if not files:
-            raise LbappError(f"there is no history in {source}", "Name the state_dir of the engine")
-        if len(files) > 1:
-            raise LbappError(f"there are several in {source}", "Name one: " + ", ".join(map(str, files)))
-        path = files[0]
+def file_instead(error: EngineUnreachable) -> Path:
+    """Return the history of the engine that does not answer. Raises EngineUnreachable where it is not clear which that is."""
+    files = _files_in(default_state_dir())
+    if len(files) != 1:
+        raise EngineUnreachable(str(error).partition("\n")[0], "Name its history: --from STATE_DIR") from error
+    return files[0]
+
+
+def read_past(source: Path) -> Past:
+    """Return what a history file, or the only one of a state_dir, holds. Raises LbappError."""
+    path = history_in(source) if source.is_dir() else source
     try:
         return Past.in_file(path.read_bytes())
     except OSError as error:
         raise LbappError(f"cannot read {path}: {error.strerror}", "Ask as the user that runs the engine") from error
     except ValueError as error:
         raise LbappError(f"cannot read {path}: {error}", "Name a file history-... of a state_dir") from error
+
+
+def history_in(state_dir: Path) -> Path:
+    """Return the history file of a state_dir. Raises LbappError where there is none, or are several."""
+    files = _files_in(state_dir)
+    if not files:
+        raise LbappError(f"there is no history in {state_dir}", "Name the state_dir of the engine")
+    if len(files) > 1:
+        raise LbappError(f"there are several in {state_dir}", "Name one: " + ", ".join(map(str, files)))
+    return files[0]
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -7,9 +7,6 @@ has been changed since it was read, is not written; the old one is replaced at o
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ import click
 
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.control.changes import Difference
+from lbapp.control.config_file import LocalFile
 from lbapp.control.messages import ServerStatus
 from lbapp.model.errors import LbappError
 from lbapp.model.journal import shown
@@ -32,6 +30,7 @@ NOBODY: Final[Mapping[str, ServerStatus]] = {}
 @click.pass_obj
 def save(settings: Settings, dry_run: bool) -> None:
     """Write weights that were changed, and servers that came or went, into the file, keeping its comments and order."""
+    settings.stay_here()  # where the file is
     with engine(settings) as client:
         differences, status = client.differences(), client.status()
         path = Path(status["engine"]["configuration_path"])
@@ -61,16 +60,14 @@ def save_into(
     wanted = [each for each in differences if each["setting"] == "weight"]
     members = [each for each in differences if each["setting"] == "server"]
     left = [each for each in differences if each["setting"] not in ("weight", "server")]
-    try:
-        before = path.read_text()
-    except (OSError, UnicodeError) as error:
-        raise LbappError(f"cannot read {path}: {error}") from error
-    after = with_servers(before, members, servers)
+    file = LocalFile(path)
+    before = file.read()
+    after = with_servers(before.text, members, servers)
     after, saved = with_weights(after, wanted)
     saved = members + saved
     parse_configuration(after, str(path))
     if saved and not is_dry:
-        _replace(path, before, after)
+        file.write(after, before)
     return saved, [*left, *(each for each in wanted if each not in saved)]
 
 
@@ -116,26 +113,3 @@ def with_weights(text: str, wanted: list[Difference]) -> tuple[str, list[Differe
     for each in saved:
         tables[each["on"]]["weight"] = each["now"]
     return tomlkit.dumps(document), saved
-
-
-def _replace(path: Path, before: str, after: str) -> None:
-    path = path.resolve()  # a link stays one
-    try:
-        known = path.stat()
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as beside:
-            try:
-                beside.write(after)
-                beside.flush()
-                os.fsync(beside.fileno())
-                os.fchmod(beside.fileno(), stat.S_IMODE(known.st_mode))
-                os.fchown(beside.fileno(), known.st_uid, known.st_gid)
-                if path.read_text() != before:
-                    raise LbappError(
-                        f"{path} has been changed just now; nothing was written", "Look at it, then save again"
-                    )
-                Path(beside.name).replace(path)
-            except BaseException:
-                Path(beside.name).unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise LbappError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error

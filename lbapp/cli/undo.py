@@ -49,7 +49,10 @@ def changes(settings: Settings, limit: int) -> None:
 @socket_option
 @click.pass_obj
 def undo(settings: Settings, action: int | None, force: bool, reason: str, unrecorded: bool) -> None:
-    """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo."""
+    """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo.
+
+    With the number of an undo, what that took back is made again.
+    """
     request: UndoRequest = {"reason": reason, "unrecorded": unrecorded, "force": force}
     if action is not None:
         request["action"] = action
@@ -58,6 +61,9 @@ def undo(settings: Settings, action: int | None, force: bool, reason: str, unrec
     if settings.as_json:
         say_json(done)
         return
+    redone = done.get("redone", [])
+    if redone:
+        say(f"made again: {', '.join(map(str, redone))}")
     for change in done["changes"]:
         say(_sentence(change))
 
@@ -69,7 +75,8 @@ def undo(settings: Settings, action: int | None, force: bool, reason: str, unrec
 def diff(settings: Settings) -> None:
     """Show where the engine is other than its configuration file, and who made it so."""
     with engine(settings) as client:
-        found = client.differences()
+        answer = client.diff()
+    found = answer["differences"]
     if settings.as_json:
         say_json(found)
         return
@@ -83,13 +90,16 @@ def diff(settings: Settings) -> None:
         )
         for each in found
     ]
-    say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+    if answer["file"]:
+        say(answer["file"])
+    if rows or not answer["file"]:
+        say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
 
 
 def _who(difference: Difference) -> str:
     action = difference["action"]
     if action is None:
-        return "see: lbapp history" if difference["setting"] == "server" else "not recorded"
+        return "see: lbapp configurations" if difference["setting"] == "server" else "not recorded"
     return f"{_when(action)} {action['actor']['user']}"
 
 
@@ -99,8 +109,11 @@ def _when(action: ActionDone) -> str:
 
 def _what(action: ActionDone) -> str:
     told = "; ".join(_sentence(change) for change in action["changes"])
-    if action["undoes"]:
-        return f"undo of {', '.join(map(str, action['undoes']))}: {told}"
+    redoes = action.get("redoes", [])
+    if redoes:
+        told = f"redo of {', '.join(map(str, redoes))}: {told}"
+    elif action["undoes"]:
+        told = f"undo of {', '.join(map(str, action['undoes']))}: {told}"
     return f"{told} (undone)" if action["is_undone"] else told
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from lbapp.config.lines import Path as KeyPath
-from lbapp.config.lines import Placed
+from lbapp.config.lines import Placed, tables_in
 from lbapp.model.entities import AlgorithmName, Protocol
 
 _LEARNING: Final = [each.value for each in AlgorithmName if each.learns]
@@ -40,8 +40,8 @@ def learning_rules(pools: Iterable[Placed], listeners: Iterable[Placed]) -> Iter
 
 def _named_by(listener: dict[str, Any]) -> Iterator[str]:
     """Yield the pools that a listener names: its own, and those of its routes and of their splits."""
-    for table in (listener, *_tables(listener, "route")):
-        for named in (table, *_tables(table, "split")):
+    for path, table in (((), listener), *tables_in(listener, (), "route")):
+        for _, named in ((path, table), *tables_in(table, path, "split")):
             if isinstance(named.get("pool"), str):
                 yield named["pool"]
 
@@ -54,8 +54,3 @@ def _with_those_that_take_over(names: Iterable[str], takes_over: dict[str, str])
             found.add(wanted)
             wanted = takes_over.get(wanted)
     return found
-
-
-def _tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    value = table.get(key)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any, Final
 
 Path = tuple[str | int, ...]
@@ -130,3 +131,11 @@ class LineMap:
     def _take(self, pattern: re.Pattern[str]) -> None:
         match = pattern.match(self._text, self._at)
         self._at = match.end() if match else len(self._text)
+
+
+def tables_in(table: dict[str, Any], path: Path, key: str) -> Iterator[Placed]:
+    """Yield the tables of the array `key` of a table that stands at `path`; what is no table is left out."""
+    value = table.get(key)
+    for at, each in enumerate(value if isinstance(value, list) else []):
+        if isinstance(each, dict):
+            yield (*path, key, at), each

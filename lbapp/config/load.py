@@ -35,19 +35,37 @@ def load_configuration(path: Path) -> Configuration:
 
 def read_configuration(path: Path) -> tuple[str, Configuration]:
     """Read a configuration file; return its text, too. Raises ConfigurationError with every problem found."""
+    text = read_text(path)
+    return text, parse_for(path, text)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file, whatever it says. Raises ConfigurationError."""
     file = str(path)
     try:
-        is_for_all = is_open_to_all(path.stat().st_mode)
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigurationError([Problem(file, 0, "", f"cannot be read: {error.strerror}")]) from error
+        raise _unreadable(file, error) from error
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         sentence = f"the file is not UTF-8 text: {error.reason}; save it as UTF-8"
         raise ConfigurationError([Problem(file, line, "", sentence)]) from error
-    return text, parse_configuration(text, file, is_for_all=is_for_all)
+
+
+def parse_for(path: Path, text: str) -> Configuration:
+    """Read a configuration from a text that stands in a file, or is to. Raises ConfigurationError."""
+    file = str(path)
+    try:
+        is_for_all = is_open_to_all(path.stat().st_mode)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    return parse_configuration(text, file, is_for_all=is_for_all)
+
+
+def _unreadable(file: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError([Problem(file, 0, "", f"cannot be read: {error.strerror}")])
 
 
 def parse_configuration(text: str, file: str, *, is_for_all: bool = False) -> Configuration:

@@ -19,7 +19,7 @@ from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
-from lbapp.config.lines import Path, Placed
+from lbapp.config.lines import Path, Placed, tables_in
 from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
@@ -35,14 +35,14 @@ _Table = dict[str, Any]
 
 def rules(data: _Table) -> Iterator[Found]:
     """Yield the key path and the sentence of everything that does not hold between tables."""
-    listeners, pools = list(_tables(data, (), "listener")), list(_tables(data, (), "pool"))
+    listeners, pools = list(tables_in(data, (), "listener")), list(tables_in(data, (), "pool"))
     if data.get("listener", []) == []:
         yield ("listener",), "there is no listener; allowed: one or more, each under [[listener]]"
     yield from access_log_rules(data.get("access_log"))
     yield from _unique_names(listeners)
     yield from _unique_names(pools)
     for path, pool in pools:
-        yield from _unique_names(_tables(pool, path, "server"))
+        yield from _unique_names(tables_in(pool, path, "server"))
         yield from pool_rules(path, pool)
         yield from pool_tls_rules(path, pool)
         yield from health_rules(path, pool)
@@ -70,13 +70,6 @@ def rules(data: _Table) -> Iterator[Found]:
         yield from dual_stack_rules(path, listener, binds)
         yield from tracing_rules(path, listener)
         yield from admission_rules(path, listener, data.get("limits"))
-
-
-def _tables(table: _Table, path: Path, key: str) -> Iterator[Placed]:
-    value = table.get(key)
-    for at, each in enumerate(value if isinstance(value, list) else []):
-        if isinstance(each, dict):
-            yield (*path, key, at), each
 
 
 def _unique_names(placed: Iterable[Placed]) -> Iterator[Found]:
@@ -117,12 +110,12 @@ def _where_traffic_goes(path: Path, listener: _Table, pools: list[str]) -> Itera
         yield path, "the listener has no pool; name one, or give it routes"
     if is_tcp:
         yield from _http_only(path, listener)
-    for route_path, route in _tables(listener, path, "route"):
+    for route_path, route in tables_in(listener, path, "route"):
         yield from route_rules(route_path, route)
         yield from sni_rules(route_path, listener, route)
         if "pool" in route:
             yield from _known_pool((*route_path, "pool"), route["pool"], pools)
-        for share_path, share in _tables(route, route_path, "split"):
+        for share_path, share in tables_in(route, route_path, "split"):
             yield from _known_pool((*share_path, "pool"), share.get("pool"), pools)
 
 

@@ -16,8 +16,10 @@ from urllib.parse import quote
 
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationFile,
     ConfigurationKept,
     ConfigurationsKept,
+    ConfigurationText,
     Differences,
     NewServer,
     NodeChange,
@@ -145,6 +147,16 @@ def differences() -> Call[Differences]:
 def configurations() -> Call[ConfigurationsKept]:
     """Ask what was applied, the latest last."""
     return Call("GET", "/v1/configurations")
+
+
+def configuration() -> Call[ConfigurationFile]:
+    """Ask for the configuration file as it is now, and for what serves."""
+    return Call("GET", "/v1/configuration")
+
+
+def configuration_text(number: int) -> Call[ConfigurationText]:
+    """Ask for a configuration that was applied."""
+    return Call("GET", f"/v1/configurations/{number}")
 
 
 # -- changing ------------------------------------------------------------------------------------------------------------

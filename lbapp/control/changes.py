@@ -56,11 +56,15 @@ class ActionDone(TypedDict):
     group: str
     changes: list[ChangeDone]
     undoes: list[int]
-    is_undone: bool
+    redoes: NotRequired[list[int]]  # what it has made again, as the undo of their undo; empty: it is no redo
+    is_undone: bool  # by an undo that is not undone itself
 
 
 class ActionsDone(TypedDict):
-    """`GET /v1/changes?limit=N`: the latest last. `unavailable`: why nothing can be recorded; empty: it can."""
+    """`GET /v1/changes?limit=N&before=NUMBER`: the latest last; `before`: of those with a smaller number.
+
+    `unavailable`: why nothing can be recorded; empty: it can.
+    """
 
     actions: list[ActionDone]
     unavailable: str
@@ -72,16 +76,19 @@ class UndoRequest(TypedDict):
     409 nothing_to_undo, and leaves_nobody or too_little_capacity unless `force` is true; 422 invalid_body; 503 not_recorded.
     """
 
-    action: NotRequired[int]  # its number; without it, the last
+    action: NotRequired[
+        int
+    ]  # its number; without it, the last that is no undo. Of an undo: what that took back is made again
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
 
 
 class Undone(TypedDict):
-    """The actions taken back, the latest first, and what was changed."""
+    """The actions taken back, the latest first, and what was changed. `redone`: what was made again, where it was an undo."""
 
     actions: list[int]
+    redone: NotRequired[list[int]]
     changes: list[ChangeDone]
 
 
@@ -96,9 +103,10 @@ class Difference(TypedDict):
 
 
 class Differences(TypedDict):
-    """`GET /v1/diff`."""
+    """`GET /v1/diff`. `file`: why the file as it is on disk now is not what serves, in a sentence; empty: it is."""
 
     differences: list[Difference]
+    file: str
 
 
 class PlannedShare(TypedDict):
@@ -223,10 +231,12 @@ class ReloadRequest(TypedDict):
     """`POST /v1/reload`. Answers with ReloadDone when everything is served by the file as it is now.
 
     422 invalid_configuration with every problem; 409 cannot_reload, worker_refused, unconfirmed; 503 not_recorded. Whatever is
-    refused has changed nothing.
+    refused has changed nothing. 409 changed: the file has another digest than `expect_digest`, that of a ConfigurationFile.
     """
 
     dry_run: NotRequired[bool]
+    text: NotRequired[str]  # of a dry run: to be looked at as if it stood in the file
+    expect_digest: NotRequired[str]
     unrecorded: NotRequired[bool]  # also when it cannot be kept
     confirm_s: NotRequired[float]  # it is taken back after that, unless `POST /v1/confirm` comes
     reason: NotRequired[str]
@@ -270,6 +280,26 @@ class ConfigurationsKept(TypedDict):
     """`GET /v1/configurations`: the latest last. `POST /v1/confirm` answers with the last one."""
 
     configurations: list[ConfigurationKept]
+
+
+class ConfigurationFile(TypedDict):
+    """`GET /v1/configuration`, for those who may operate: the text may hold secrets."""
+
+    path: str
+    text: str | None  # as it is on disk now; null: it cannot be read
+    digest: str | None  # SHA-256 of the file
+    problem: str  # why it cannot be read; empty: it can
+    running_text: str  # of what serves
+    running_number: int  # as of GET /v1/configurations; 0: it could not be kept
+    is_file_other_than_running: bool  # the file is not the one that what serves came from
+    why_other: str  # in a sentence
+
+
+class ConfigurationText(TypedDict):
+    """`GET /v1/configurations/N`, for those who may operate. 404 unknown_configuration."""
+
+    number: int
+    text: str
 
 
 class UpgradeRequest(TypedDict):

@@ -9,7 +9,7 @@ Invariant: every method returns a whole message of `control.messages` or raises 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,12 @@ from urllib.parse import quote
 from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
+    ConfigurationFile,
     ConfigurationKept,
     ConfigurationsKept,
+    ConfigurationText,
     Difference,
+    Differences,
     NewServer,
     NodeChange,
     NodePatch,
@@ -44,6 +47,7 @@ from lbapp.control.changes import (
 )
 from lbapp.control.decisions import Decisions
 from lbapp.control.latency import LatencyReport
+from lbapp.control.live import Line
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import (
     Event,
@@ -57,7 +61,7 @@ from lbapp.control.messages import (
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, RequestRefused
+from lbapp.model.errors import EngineUnreachable, Problem, RequestRefused
 
 if TYPE_CHECKING:
     import httpx
@@ -70,7 +74,7 @@ _START: Final = "Start one with: lbapp run -c FILE"
 
 
 @contextmanager
-def _reaching(socket: Path) -> Iterator[None]:
+def _reaching(name: str) -> Iterator[None]:
     import httpx
 
     try:
@@ -78,8 +82,8 @@ def _reaching(socket: Path) -> Iterator[None]:
     except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
         if _is_forbidden(error):
             hint = "Run this as the user that runs the engine, or as root"
-            raise EngineUnreachable(f"you may not use the control socket {socket}", hint) from error
-        raise EngineUnreachable(f"no engine answers on {socket}", _START) from error
+            raise EngineUnreachable(f"you may not use the control socket {name}", hint) from error
+        raise EngineUnreachable(f"no engine answers on {name}", _START) from error
 
 
 def _is_forbidden(error: BaseException | None) -> bool:
@@ -95,9 +99,17 @@ def _answer(response: httpx.Response) -> Any:
     try:
         detail = response.json()["error"]
         code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
+        problems = [
+            Problem(each["file"], each["line"], each["key"], each["message"]) for each in detail.get("problems", ())
+        ]
     except (ValueError, KeyError, TypeError):
-        code, message, hint = "unexpected", f"the engine answered {response.status_code}", ""
-    raise RequestRefused(code, message, hint, response.status_code)
+        code, message, hint, problems = "unexpected", f"the engine answered {response.status_code}", "", []
+    raise RequestRefused(code, message, hint, response.status_code, problems)
+
+
+def _events_query(before: int | None, kind: str, subject: str) -> dict[str, int | str]:
+    found = {"before": before, "kind": kind or None, "subject": subject or None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _server_path(pool: str, server: str) -> str:
@@ -105,12 +117,12 @@ def _server_path(pool: str, server: str) -> str:
 
 
 class ControlClient:
-    """The calls of the control API, one after the other."""
+    """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
-        self._socket = socket
+        self._name = name or str(socket)
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         transport = httpx.HTTPTransport(uds=str(socket), verify=False)
         self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
@@ -124,7 +136,7 @@ class ControlClient:
         self._http.close()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        with _reaching(self._socket):
+        with _reaching(self._name):
             return _answer(self._http.request(method, path, **options))
 
     def status(self) -> Status:
@@ -170,13 +182,18 @@ class ControlClient:
         """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
         return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
 
-    def changes(self, limit: int) -> ActionsDone:
-        """Return what operators did, the latest last. Raises EngineUnreachable."""
-        return cast(ActionsDone, self._call("GET", "/v1/changes", params={"limit": limit}))
+    def changes(self, limit: int, before: int | None = None) -> ActionsDone:
+        """Return what operators did, the latest last; `before`: of smaller numbers. Raises EngineUnreachable."""
+        query = {"limit": limit} | ({} if before is None else {"before": before})
+        return cast(ActionsDone, self._call("GET", "/v1/changes", params=query))
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
-        return cast(list[Difference], self._call("GET", "/v1/diff")["differences"])
+        return self.diff()["differences"]
+
+    def diff(self) -> Differences:
+        """Return the same, and whether the file itself is other than what serves. Raises EngineUnreachable."""
+        return cast(Differences, self._call("GET", "/v1/diff"))
 
     def undo(self, request: UndoRequest) -> Undone:
         """Take an action back. Raises RequestRefused, EngineUnreachable."""
@@ -215,14 +232,24 @@ class ControlClient:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
         return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
 
-    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
-        """Return the newest events behind `after`, oldest first."""
-        answer = cast(Events, self._call("GET", "/v1/events", params={"after": after, "limit": limit}))
-        return answer["events"]
+    def configuration(self) -> ConfigurationFile:
+        """Return the configuration file as it is now, and what serves. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationFile, self._call("GET", "/v1/configuration"))
 
-    def follow_events(self, after: int = 0) -> Iterator[Event]:
+    def configuration_text(self, number: int) -> str:
+        """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
+        return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
+
+    def events(
+        self, after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
+    ) -> list[Event]:
+        """Return the newest events between two numbers, oldest first; of some kinds (with commas), about a subject."""
+        query = {"after": after, "limit": limit, **_events_query(before, kind, subject)}
+        return cast(Events, self._call("GET", "/v1/events", params=query))["events"]
+
+    def follow_events(self, after: int = 0, *, kind: str = "", subject: str = "") -> Iterator[Event]:
         """Yield events as they happen, until the engine stops."""
-        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1, **_events_query(None, kind, subject)}, None)
 
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
@@ -243,9 +270,9 @@ class ControlClient:
         named = {} if subject is None else {subject.kind: subject.name}
         return cast(Course, self._call("GET", "/v1/history", params=query | named))
 
-    def sessions(self, limit: int) -> Sessions:
-        """Return the connections of clients. Raises EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit}))
+    def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
+        """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
+        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
@@ -253,15 +280,25 @@ class ControlClient:
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
-        with _reaching(self._socket):
-            answer = self._http.get("/metrics")
+        return self._content("/metrics").decode()
+
+    def history_file(self) -> bytes:
+        """Return the history file as it is: see `control.recall.Past.in_file`. Raises RequestRefused, EngineUnreachable."""
+        return self._content("/v1/history/file")
+
+    def _content(self, path: str) -> bytes:
+        with _reaching(self._name):
+            answer = self._http.get(path)
             if not answer.is_success:
                 _answer(answer)
-            return answer.text
+            return answer.content
 
-    def close_session(self, session: int) -> None:
-        """Close one connection. Raises RequestRefused, EngineUnreachable."""
-        self._call("DELETE", f"/v1/sessions/{session}")
+    def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
+        """Close one connection; `where`: only if it is busy with that pool or server now.
+
+        Raises RequestRefused, EngineUnreachable.
+        """
+        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""
@@ -276,7 +313,7 @@ class ControlClient:
 
         timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
         with (
-            _reaching(self._socket),
+            _reaching(self._name),
             self._http.stream("GET", path, params=params, timeout=timeout) as answer,
         ):
             if not answer.is_success:
@@ -304,51 +341,50 @@ class ControlClient:
 class AsyncControlClient:
     """The same for an event loop: what the TUI uses."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
         from lbapp.control.unix_transport import UnixTransport
 
-        self._socket = socket
+        self._name = name or str(socket)
         self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def watch(self) -> AsyncIterator[Status]:
-        """Yield the status as it changes. Raises EngineUnreachable when the engine ends or goes silent."""
-        import httpx
+    def watch_changes(self) -> AsyncGenerator[Line, None]:
+        """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
+        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S)
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=_SILENCE_S)
-        with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/watch", timeout=timeout) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    _answer(answer)
-                async for line in answer.aiter_lines():
-                    if line:
-                        yield json.loads(line)
-        raise EngineUnreachable(f"the engine on {self._socket} has ended", "Start it with: lbapp run -c FILE")
+    def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
+        """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._socket):
+        with _reaching(self._name):
             answer = await self._http.request(
                 call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
             return cast(Answer, _answer(answer))
 
-    async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
-        """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
+    def follow_log(self, query: Mapping[str, str]) -> AsyncGenerator[LogLine | Skipped, None]:
+        """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
+        return self._lines("/v1/log", query, None)
+
+    async def _lines(
+        self, path: str, query: Mapping[str, int | str], silence_s: float | None
+    ) -> AsyncGenerator[Any, None]:
         import httpx
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
-        with _reaching(self._socket):
-            async with self._http.stream("GET", "/v1/log", params=dict(query), timeout=timeout) as answer:
+        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        with _reaching(self._name):
+            async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     _answer(answer)
                 async for line in answer.aiter_lines():
                     if line:
                         yield json.loads(line)
+        raise EngineUnreachable(f"the engine on {self._name} has ended", _START)

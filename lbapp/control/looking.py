@@ -39,7 +39,10 @@ class LogLine(TypedDict):
 
 
 class Skipped(TypedDict):
-    """A line of `GET /v1/log` between others: so many more exchanges ended that were asked for."""
+    """A line of `GET /v1/log` between others: so many more exchanges ended that were asked for.
+
+    With `prefer=1` those that failed (not complete, or a 5xx) and those that took `slow_ms` or more come before the others.
+    """
 
     skipped: int
 
@@ -61,9 +64,13 @@ class SessionStatus(TypedDict):
 
 
 class Sessions(TypedDict):
-    """`GET /v1/sessions?limit=N`: those busy for longest first. `DELETE /v1/sessions/ID` closes one; 404 unknown_session."""
+    """`GET /v1/sessions?limit=N&pool=P&server=P/S`: those busy for longest first; with a pool or server, those busy with it.
 
-    connections: int  # that are open
+    `DELETE /v1/sessions/ID` closes one; 404 unknown_session. With `pool` or `server`: only if it is busy with that now. A TCP
+    connection has a pool once it has its server.
+    """
+
+    connections: int  # that are open, of those asked for
     sessions: list[SessionStatus]
 
 

@@ -147,8 +147,8 @@ class AgentStatus(TypedDict):
     connections_max: int  # 0: no limit
 
 
-class ServerStatus(Traffic):
-    """One server of one pool."""
+class ServerFacts(TypedDict):
+    """What is said of a server beside its figures."""
 
     id: str  # "pool/server"
     pool: str
@@ -172,11 +172,16 @@ class ServerStatus(Traffic):
     ejected_until: float | None
     share_percent: float  # of its weight: below 100 during a slow start
     is_backup: bool  # eligible only while no other server of the pool is
-    idle_connections: int
     drain: DrainStatus | None
     ramp: RampStatus | None
     changed_at: float | None  # the operator's last change while running
     changed_by: Actor | None
+
+
+class ServerStatus(Traffic, ServerFacts):
+    """One server of one pool."""
+
+    idle_connections: int
 
 
 class PersistenceStatus(TypedDict):
@@ -198,15 +203,14 @@ class QueueStatus(TypedDict):
     waiting_since: float | None  # since when requests have had to wait again and again; null: they do not
 
 
-class PoolStatus(Traffic):
-    """One pool and its servers, in the order of the configuration."""
+class PoolFacts(TypedDict):
+    """What is said of a pool beside its figures and its servers."""
 
     name: str
     algorithm: str
     published: bool  # false: routes pass it over; its servers are checked all the same
     eligible: int
     total: int
-    servers: list[ServerStatus]
     persistence: PersistenceStatus | None  # null: the pool has none
     retries_refused_total: int  # attempts not made because the pool's retry budget was spent
     connections_max: int  # in flight at all its servers; 0: no limit
@@ -216,6 +220,12 @@ class PoolStatus(Traffic):
     served_by: str | None  # the pool that gets the requests now: itself, one that takes over, null: nobody
     is_on_backups: bool
     is_in_panic: bool  # too few servers are available: health is ignored
+
+
+class PoolStatus(Traffic, PoolFacts):
+    """One pool and its servers, in the order of the configuration."""
+
+    servers: list[ServerStatus]
 
 
 class RememberedClient(TypedDict):
@@ -262,8 +272,8 @@ class TlsStatus(TypedDict):
     resumed_total: int  # of those done
 
 
-class ListenerStatus(Traffic):
-    """One listener. `state` follows the node: serving or draining."""
+class ListenerFacts(TypedDict):
+    """What is said of a listener beside its figures. `state` follows the node: serving or draining."""
 
     name: str
     protocol: Literal["http", "tcp"]
@@ -277,6 +287,10 @@ class ListenerStatus(Traffic):
     pool: str | None
     state: Literal["serving", "draining"]
     tls: TlsStatus | None  # null: it speaks plain text, or passes TLS on unopened
+
+
+class ListenerStatus(Traffic, ListenerFacts):
+    """One listener."""
 
 
 class WorkerStatus(TypedDict):
@@ -305,6 +319,7 @@ class EngineStatus(TypedDict):
     configuration_path: str
     configuration: int  # the number of what serves, in GET /v1/configurations; 0: it could not be kept
     confirm_by: float | None  # Unix seconds: when what serves is taken back, unless it is confirmed
+    file_is_other: NotRequired[str]  # why the file is not what serves, as of a few seconds ago; empty: it is
     drain: NodeDrainStatus | None
     workers: list[WorkerStatus]
     cpu_percent: float | None  # of all engine processes, 100 = one core
@@ -312,7 +327,7 @@ class EngineStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """`GET /v1/status`, and each line of `GET /v1/watch`."""
+    """`GET /v1/status`, and each line of `GET /v1/watch`; as changes: `lbapp.control.live`."""
 
     at: float
     revision: int  # grows with every change of a state or weight
@@ -322,7 +337,10 @@ class Status(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&limit=N`."""
+    """Something that happened, in the order of `seq`. `GET /v1/events?after=SEQ&before=SEQ&limit=N&kind=K,K&subject=S`.
+
+    The newest of those, oldest first. A pool is the subject of what happens to its servers, too.
+    """
 
     seq: int
     at: float
@@ -346,12 +364,23 @@ class StopRequest(TypedDict):
     timeout_s: NotRequired[float]
 
 
+class ProblemFound(TypedDict):
+    """What is wrong with a configuration. `line` counts from 1; 0: the file as a whole. `key`: such as `pool[0].name`."""
+
+    file: str
+    line: int
+    key: str
+    message: str  # the whole sentence
+    allowed: str  # the end of it that says what is allowed; empty: it does not
+
+
 class ErrorDetail(TypedDict):
     """The one shape of every error."""
 
     code: str
     message: str
     hint: str
+    problems: NotRequired[list[ProblemFound]]  # of invalid_configuration: all of them, in the order of lines
 
 
 class ErrorAnswer(TypedDict):

@@ -77,7 +77,8 @@ class PastPoint(PastFigures):
 class Course(TypedDict):
     """`GET /v1/history?pool=P&last=1800&step=60`; `server=P/S` or `listener=L` instead of the pool, neither: the node.
 
-    `last` is in seconds, `step` 1 or 60.
+    `last` is in seconds, `step` 1 or 60; `until=UNIX`: up to then instead of up to now. `GET /v1/history/file`: all of it,
+    as the file that it is kept in.
     """
 
     kind: str  # "pool", "server", "listener", "node"

@@ -1,7 +1,7 @@
 """Where the control socket is.
 
-Responsible for the default path and for what overrides it. Knows nothing of sockets. Invariant: engine, command line and TUI
-of one user agree without being told.
+Responsible for the default path and for what overrides it, or names another host. Knows nothing of sockets. Invariant:
+engine, command line and TUI of one user agree without being told.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 ENVIRONMENT = "LBAPP_SOCKET"
+HOST = "LBAPP_HOST"
 
 
 def default_socket() -> Path:

@@ -7,18 +7,23 @@ question, or who looks on; what is answered is bounded by what was asked for; te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from lbapp.model.decision import Decision
-from lbapp.model.log_filter import LogFilter
+from lbapp.model.log_filter import LogFilter, Preference
 
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """Tell of exchanges as they end, of at most so many a second, until Unobserve. `number` names who looks on."""
+    """Tell of exchanges as they end, of at most so many a second, until Unobserve. `number` names who looks on.
+
+    `preference`: of which ones before others, where there are more; None: of those that end first.
+    """
 
     number: int
     wanted: LogFilter
     per_second: float
+    preference: Preference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,16 @@ class Observed:
     number: int
     lines: tuple[str, ...]
     skipped: int
+
+
+class Where(NamedTuple):
+    """What a connection is busy with now: a pool, or a server as `POOL/SERVER`; empty for any."""
+
+    pool: str = ""
+    server: str = ""
+
+
+ANYWHERE: Final = Where()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +103,20 @@ class ListCaptures:
 
 @dataclass(frozen=True, slots=True)
 class ListSessions:
-    """Tell of open connections, of so many at most. `number` names the question."""
+    """Tell of open connections, of so many at most. `number` names the question; `where`: of those there alone."""
 
     number: int
     limit: int
+    where: Where = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class EndSession:
-    """Close one connection, whatever it carries."""
+    """Close one connection, whatever it carries; `where`: only if it is there now."""
 
     number: int
     session: int
+    where: Where = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +152,7 @@ class PreviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """From the worker: what a question came to. `connections`: how many are open; `skipped`: captures not made.
+    """From the worker: what a question came to. `connections`: how many are open there; `skipped`: captures not made.
 
     `ended`: what was in flight at servers, in the order of the question.
     """

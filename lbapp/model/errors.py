@@ -6,6 +6,7 @@ Knows nothing of how either is printed. Invariant: every error that may reach an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -40,6 +41,11 @@ class Problem:
         where = f"{self.file}:{self.line}" if self.line else self.file
         return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
 
+    @property
+    def allowed(self) -> str:
+        """What the message says is allowed; empty: it does not say."""
+        return self.message.partition("allowed: ")[2]
+
 
 class ConfigurationError(LbappError):
     """The configuration does not hold; `problems` lists everything that is wrong with it, in the order of lines."""
@@ -58,9 +64,15 @@ class EngineUnreachable(LbappError):
 
 
 class RequestRefused(LbappError):
-    """The engine understood and refused. `code` is the machine-readable reason, such as `unknown_server`."""
+    """The engine understood and refused. `code` is the machine-readable reason, such as `unknown_server`.
 
-    def __init__(self, code: str, message: str, hint: str = "", status: int = 400) -> None:
+    `problems`: what is wrong with a configuration, where that is the reason.
+    """
+
+    def __init__(
+        self, code: str, message: str, hint: str = "", status: int = 400, problems: Sequence[Problem] = ()
+    ) -> None:
         super().__init__(message, hint)
         self.code = code
         self.status = status
+        self.problems = tuple(problems)

@@ -44,7 +44,7 @@ class ExchangeRecord:
     outcome: Outcome = Outcome.COMPLETED
     phase: Phase | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
-    trace: tuple[bytes, bytes] | None = None  # as of RequestHead
+    trace: tuple[str, str] | None = None  # as of RequestHead
     connections: int = 0
 
     @property

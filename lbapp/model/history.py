@@ -13,14 +13,16 @@ whose number it has, and that number is the table's checksum, so that the same t
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from lbapp.model.amounts import Amounts, Phase, Subject
-from lbapp.model.histogram import percentile_buckets
+from lbapp.model.histogram import BUCKETS, percentile_buckets
 
 _HEAD: Final = struct.Struct("<IfiqIH")  # table, seconds, CPU permille (-1: unknown), memory (-1), connections, rows
 _COLUMNS: Final = "HIIIHH"
@@ -144,6 +146,8 @@ def decode_moment(data: bytes) -> Moment:
             at += struct.calcsize(f"<{count}{code}")
     except struct.error as error:
         raise ValueError("no moment") from error
+    if not (0.0 <= seconds < math.inf and all(each < BUCKETS or each == _NO_BUCKET for each in chain(*columns[-2:]))):
+        raise ValueError("no moment")
     rows = {
         place: RowWas(requests, errors, open_now, _bucket(p50), _bucket(p99))
         for place, requests, errors, open_now, p50, p99 in zip(*columns, strict=True)
@@ -157,6 +161,8 @@ def decode_table(data: bytes) -> Table:
     try:
         read: Any = json.loads(_expanded(data))
         listeners, pools, servers = read
+        if not all(map(str.isprintable, chain(listeners, pools, *(server[:3] for server in servers)))):
+            raise ValueError("no table")
         return Table(
             tuple(map(str, listeners)),
             tuple(map(str, pools)),
@@ -164,7 +170,7 @@ def decode_table(data: bytes) -> Table:
                 ServerWas(str(name), str(admin), str(health), int(weight)) for name, admin, health, weight in servers
             ),
         )
-    except (TypeError, RecursionError) as error:
+    except (TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError("no table") from error
 
 

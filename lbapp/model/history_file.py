@@ -8,7 +8,8 @@ what stands in a frame, and reads and writes no file.
     ring of minutes      the same
 
 Invariants: a frame begins at a multiple of ALIGNMENT and says its length; its checksum covers all of it and begins with the
-file's number, so that a torn frame, or one of another file, is none; a ring has room for its time when all rows are busy.
+file's number, so that a torn frame, or one of another file, is none; a ring has room for its time when all rows are busy;
+reading one takes time in proportion to its size, whatever stands there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ _SUM: Final = struct.Struct("<I")
 _SECOND_BYTES: Final = (192, 7)  # of a moment, and more for each row
 _MINUTE_BYTES: Final = (256, 12)  # likewise
 _ROWS_STEP: Final = 64
+_TIME_MAX_S: Final = 2.0**33  # in the year 2242: what is beyond, or no number, cannot be shown
+_SPOILT_MAX: Final = (
+    4  # times the ring's bytes that may be looked at in vain: a file may be made so that it takes for ever
+)
 
 
 class Ring(IntEnum):
@@ -126,14 +131,23 @@ def frames_in(ring: bytes, file_number: int) -> list[Frame]:
 
 
 def _frames(ring: bytes, file_number: int) -> Iterator[Frame]:
-    at = 0
-    while (at := ring.find(_FRAME_MAGIC, at)) >= 0:
+    at, patience = 0, _SPOILT_MAX * len(ring)
+    while patience >= 0 and (at := ring.find(_FRAME_MAGIC, at)) >= 0:
         frame = _frame_at(ring, at, file_number) if at % ALIGNMENT == 0 else None
         if frame is None:
+            patience -= _length_at(ring, at)
             at += 1
         else:
             yield frame
             at = frame.end
+
+
+def _length_at(ring: bytes, at: int) -> int:
+    """Return how much had to be looked at to find that there is no frame."""
+    if at % ALIGNMENT or at + _FRAME.size > len(ring):
+        return 0
+    length = int(_FRAME.unpack_from(ring, at)[4])
+    return length if length <= len(ring) - at else 0
 
 
 def _frame_at(ring: bytes, at: int, file_number: int) -> Frame | None:
@@ -141,7 +155,7 @@ def _frame_at(ring: bytes, at: int, file_number: int) -> Frame | None:
         return None
     _, kind, number, at_s, length, checksum = _FRAME.unpack_from(ring, at)
     begin = at + _FRAME.size
-    if begin + length > len(ring) or kind not in (FrameKind.TABLE, FrameKind.MOMENT):
+    if begin + length > len(ring) or kind not in (FrameKind.TABLE, FrameKind.MOMENT) or not 0.0 <= at_s < _TIME_MAX_S:
         return None
     payload = ring[begin : begin + length]
     if _checksum(ring[at : begin - _SUM.size], payload, file_number) != checksum:

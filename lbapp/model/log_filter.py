@@ -1,4 +1,4 @@
-"""Which exchanges somebody wants to see.
+"""Which exchanges somebody wants to see, and which before others.
 
 Responsible for the names that the control API, the command line and the workers agree on. Knows nothing of records. Invariant:
 what is empty or 0 asks for nothing.
@@ -25,3 +25,13 @@ class LogFilter:
 
 
 EVERYTHING = LogFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Exchanges that are shown before others where there are too many: those that failed, and those that took so long.
+
+    `slow_us` 0: however long they took. A TCP connection is never slow: it lasts as long as its two ends want.
+    """
+
+    slow_us: int = 0

@@ -57,6 +57,11 @@ class Acting(Screen[None]):
     ]  # fmt: skip
 
     @property
+    def why_not_change(self) -> str:
+        """Why nothing can be changed now; empty: it can."""
+        raise NotImplementedError
+
+    @property
     def pane(self) -> Pane:
         """What the operator sees."""
         raise NotImplementedError
@@ -78,13 +83,13 @@ class Acting(Screen[None]):
             rows = list(spoken.servers)
         else:
             rows = [row for row in map(scene.server, self.pane.selection) if row is not None]
-        pools = {row.pool for row in rows} or {self.pane.subject_pool}
+        pools = {row.pool for row in rows} or {clean(self.pane.pool_here)}
         return Subject(scene, rows, scene.pool(next(iter(pools))) if len(pools) == 1 else None)
 
     def why_not(self, action: Action, subject: Subject) -> str:
         """Return why an action is not possible now; empty: it is."""
-        if self.rights.why_not:
-            return self.rights.why_not
+        if self.why_not_change:
+            return self.why_not_change
         return action.why_not(subject) if self.source.is_live else _NOT_LIVE
 
     def action_act(self, action_id: str) -> None:
@@ -96,7 +101,7 @@ class Acting(Screen[None]):
         action, subject = ACTIONS[spoken.action], self.subject(spoken)
         why = self.why_not(action, subject)
         if why or self.changes is None:
-            self.tell(Outcome(why or self.rights.why_not, is_refused=True))
+            self.tell(Outcome(why, is_refused=True))
             return
         if action.about == "history":
             self._go_back(self.changes, is_undo=action.id == "undo")

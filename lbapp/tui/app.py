@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from anyio import to_thread
 from textual import work
@@ -20,14 +20,22 @@ from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.hints import first_hint, hints_file
 from lbapp.tui.journal import Journal
+from lbapp.tui.kept import Kept
 from lbapp.tui.rights import Rights
+from lbapp.tui.screens.config import ConfigPane
 from lbapp.tui.screens.events import EventsPane
+from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
 from lbapp.tui.screens.pool import PoolPane
 from lbapp.tui.screens.pools import PoolsPane
+from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
+from lbapp.tui.travel import Start
+
+if TYPE_CHECKING:
+    from lbapp.control.ssh import Link
 
 PANES: Final[Panes] = {
     "overview": OverviewPane,
@@ -35,33 +43,57 @@ PANES: Final[Panes] = {
     "pool": PoolPane,
     "servers": ServersPane,
     "server": ServerPane,
+    "requests": RequestsPane,
     "events": EventsPane,
+    "config": ConfigPane,
+    "nodes": NodesPane,
 }
 
 
 class LbappConsole(App[None]):
-    """The operator's console for the engine on one control socket."""
+    """The operator's console. `origin`: the control socket of an engine here or elsewhere, or a file that keeps what was.
+
+    `start`: the moment that is looked at first. `feed`: what follows the engine; a file has none.
+    """
+
+    feed: Feed
 
     TITLE = "lbapp"
     CSS_PATH = "lbapp.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
-    def __init__(self, socket_path: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        origin: Path | Link | Kept,
+        *,
+        read_only: bool = False,
+        start: Start | None = None,
+        panes: Panes = PANES,
+    ) -> None:
         # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
         # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.animation_level = "none"
-        self.feed = Feed(socket_path, self._changed)
-        journal = Journal(self.feed, os.getuid())
-        changes = None if read_only else Changes(self.feed, lambda told: self.shell.tell(told), journal, Rights())
-        self.shell = Shell(self.feed, changes, glyphs_for(os.environ), PANES)
+        self._start = start
+        changes = None
+        if not isinstance(origin, Kept):
+            link = None if isinstance(origin, Path) else origin
+            self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
+            journal = Journal(self.feed, os.getuid() if link is None else None)
+            if not read_only:
+                changes = Changes(self.feed, lambda outcome: self.shell.tell(outcome), journal, Rights())
+        source = origin if isinstance(origin, Kept) else self.feed
+        self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
 
     def on_mount(self) -> None:
-        """Show the shell and begin to follow the engine."""
+        """Show the shell and begin to follow the engine, if there is one."""
         self.push_screen(self.shell)
-        self.run_worker(self.feed.run(), group="feed", exclusive=True)
+        if isinstance(self.shell.source.home, Feed):
+            self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
+        if self._start is not None:
+            self.run_worker(self.shell.travel.go(self._start), group="time")
         self._welcome()
 
     @work(group="hint")
@@ -71,7 +103,7 @@ class LbappConsole(App[None]):
             self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
-        if self.shell.is_mounted and not self._is_behind():
+        if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():
             self.shell.show()
 
     def _is_behind(self) -> bool:
@@ -81,8 +113,8 @@ class LbappConsole(App[None]):
         return queue is not None and queue.qsize() > 0
 
 
-def run_console(socket_path: Path, *, read_only: bool = False) -> int:
+def run_console(origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> int:
     """Run the console until it is left; return the exit status."""
-    console = LbappConsole(socket_path, read_only=read_only)
+    console = LbappConsole(origin, read_only=read_only, start=start)
     console.run()
     return console.return_code or 0

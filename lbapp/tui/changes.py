@@ -168,6 +168,9 @@ class Changes:
                 changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
         for change in changes:
             self._is_own(change["server"]["id"])
+            who = change["server"]["changed_by"]
+            if self.journal.uid is None and who is not None:
+                self.journal.uid = who["uid"]
             self._feed.adopt(change["server"])
         return changes
 

@@ -6,7 +6,7 @@ Invariants: what is typed behind a key of these reaches what it opened; a choice
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -24,7 +24,6 @@ from lbapp.tui.dialogs.question import Asked, Question
 from lbapp.tui.format import duration
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.keys import key_name, written_keys
-from lbapp.tui.pane import Pane
 from lbapp.tui.place import TABS, Place
 from lbapp.tui.wording import help_lines
 
@@ -55,11 +54,6 @@ class Commanding(Acting):
     @property
     def screens(self) -> Sequence[str]:
         """The names of the screens that there are."""
-        raise NotImplementedError
-
-    @property
-    def panes(self) -> Iterable[Pane]:
-        """Those that were made."""
         raise NotImplementedError
 
     def go(self, place: Place) -> None:
@@ -187,14 +181,13 @@ class Commanding(Acting):
         self.tell(Outcome(f"copied, if your terminal allows it: {found[0]}{more}"))
 
     def action_leave(self) -> None:
-        """Leave the console; ask first when something would be lost or come to an end by itself."""
-        lines = [pane.draft for pane in self.panes if pane.draft]
+        """Leave the console; ask first when something is about to come to an end by itself."""
         engine = self.source.scene.engine if self.source.scene else None
         if engine is not None and engine["confirm_by"] is not None and self.source.is_live:
             left = duration(max(0.0, engine["confirm_by"] - self.source.now()))
-            lines.append(f"Configuration {engine['configuration']} is not confirmed: it is taken back in {left}.")
-        if not lines:
+            line = f"Configuration {engine['configuration']} is not confirmed: it is taken back in {left}."
+        else:
             self.app.exit()
             return
-        asked = Asked("Quit all the same?", "Quit", lines=tuple(lines))
+        asked = Asked("Quit all the same?", "Quit", lines=(line,))
         self.app.push_screen(Question(asked), lambda yes: self.app.exit() if yes is not None else None)

@@ -3,7 +3,7 @@
 Responsible for the connection to the engine, for coming back when it was lost, and for saying how fresh the figures are.
 Knows nothing of screens: it calls `changed` and is read. Everything it keeps is printable.
 
-Invariant: what is shown is the newest whole scene that arrived, never a mixture; once it is older than STALE_AFTER_S or
+Invariant: what is shown is the scene as of the newest line that arrived, whole; once that is older than STALE_AFTER_S or
 the connection is gone, `is_live` is false until the next one arrives.
 """
 
@@ -11,46 +11,69 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic, time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
 from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
 from lbapp.control.client import AsyncControlClient
+from lbapp.control.config_file import ConfigFile, LocalFile
+from lbapp.control.live import Line
 from lbapp.control.looking import LogLine, Skipped
-from lbapp.control.messages import Event, ServerStatus, Status
-from lbapp.model.errors import EngineUnreachable, LbappError, RequestRefused
+from lbapp.control.messages import Event, ServerStatus
+from lbapp.model.errors import EngineUnreachable, LbappError
 from lbapp.tui.format import clean, duration
+from lbapp.tui.live import LiveScene
 from lbapp.tui.scene import Scene, Target
-from lbapp.tui.staging import adopt, clean_event, scene_of
+from lbapp.tui.staging import adopt, clean_event
 from lbapp.tui.trends import Trends
+
+if TYPE_CHECKING:
+    from lbapp.control.ssh import Link
 
 RETRY_S_MIN: Final = 0.25
 RETRY_S_MAX: Final = 2.0
 STALE_AFTER_S: Final = 2.0  # the engine sends two a second
 EVENTS_KEPT: Final = 1_000
+_TREND_S: Final = 0.4  # between two readings for sparklines: a change of state brings a line in between
 
 
 class Feed:
     """The newest that is known of the engine on one socket.
 
-    `changed` is called after every change, on the event loop that runs `run`. `name`: what it is to people.
+    `changed` is called after every change, on the event loop that runs `run`. `link`: what brings the socket here, when
+    the engine is on another host.
     """
 
-    def __init__(self, socket_path: Path, changed: Callable[[], None], name: str = "") -> None:
+    def __init__(self, socket_path: Path, changed: Callable[[], None], link: Link | None = None) -> None:
         self.socket_path = socket_path
-        self.name = name or str(socket_path)
+        self.name = str(link.host if link else socket_path)
+        self._link = link
         self.scene: Scene | None = None
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.trends = Trends()
         self._changed = changed
         self._is_connected = False
         self._received_at = 0.0
+        self._trends_at = 0.0  # by the engine's clock
         self._problem = ""
+
+    @property
+    def title(self) -> str:
+        """The node, as soon as it is known, and the host where that is another one."""
+        engine = self.scene.engine if self.scene else None
+        words = [engine["node"]] if engine else []
+        return " at ".join([*words, clean(self._link.host.name)] if self._link else words)
+
+    @property
+    def is_of_now(self) -> bool:
+        """Yes: time passes at an engine."""
+        return True
 
     @property
     def age_s(self) -> float:
@@ -78,9 +101,13 @@ class Feed:
         """Why there is no connection, as one sentence; empty while there is one."""
         return self._problem
 
+    def config_file(self, path: str) -> ConfigFile:
+        """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
+        return self._link.file(path) if self._link else LocalFile(Path(path))
+
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        client = AsyncControlClient(self.socket_path)
+        client = self._client()
         try:
             return await client.ask(call)
         finally:
@@ -89,14 +116,17 @@ class Feed:
 
     async def follow_log(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
         """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable."""
-        client = AsyncControlClient(self.socket_path)
+        client = self._client()
         try:
-            async with aclosing(client.follow_log(query)) as lines:  # type: ignore[type-var]  # a generator in fact
+            async with aclosing(client.follow_log(query)) as lines:
                 async for line in lines:
                     yield line
         finally:
             with anyio.CancelScope(shield=True):
                 await client.close()
+
+    def _client(self) -> AsyncControlClient:
+        return AsyncControlClient(self.socket_path, self.name)
 
     def adopt(self, raw: ServerStatus) -> None:
         """Show what a change answered with at once, ahead of the next scene."""
@@ -109,8 +139,10 @@ class Feed:
         """Follow the engine until cancelled."""
         delay_s = RETRY_S_MIN
         while True:
-            client = AsyncControlClient(self.socket_path)
+            client = self._client()
             try:
+                if self._link is not None:
+                    await anyio.to_thread.run_sync(self._link.ensure, abandon_on_cancel=True)
                 await self._follow(client)
             except LbappError as error:
                 if self._is_connected:
@@ -123,36 +155,50 @@ class Feed:
             delay_s = min(delay_s * 2, RETRY_S_MAX)
 
     async def _follow(self, client: AsyncControlClient) -> None:
-        last_seq: int | None = None
-        async with aclosing(client.watch()) as statuses:  # type: ignore[type-var]  # a generator in fact
-            async for raw in statuses:
-                self._take(raw)
-                last_seq = await self._take_events(client, last_seq)
-                self._changed()
+        """Take in lines until there are no more. Raises EngineUnreachable, RequestRefused."""
+        live, lost = LiveScene(), None
+        async with anyio.create_task_group() as tasks:
+            try:
+                async with aclosing(client.watch_changes()) as lines:
+                    async for line in lines:
+                        is_first = live.scene is None
+                        self._take(live, line)
+                        self._changed()
+                        if is_first:  # the figures are not to wait for the events
+                            tasks.start_soon(self._follow_events, client)
+            except LbappError as error:
+                lost = error
+            tasks.cancel_scope.cancel()
+        if lost is not None:
+            raise lost
 
-    def _take(self, raw: Status) -> None:
+    def _take(self, live: LiveScene, line: Line) -> None:
         try:
-            scene = scene_of(raw)
-        except (KeyError, TypeError, ValueError) as error:
+            live.take(line)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             message = f"what answers on {self.name} is no engine of this version"
             raise EngineUnreachable(message, "Restart it with: lbapp run -c FILE") from error
-        self.scene = scene
-        self.trends.add(
-            {server.id: server.requests_per_s or 0.0 for server in scene.servers()}
-            | {pool.name: pool.requests_per_s or 0.0 for pool in scene.pools}
-        )
+        scene = self.scene = live.scene
+        if scene is not None and abs(scene.at - self._trends_at) >= _TREND_S:
+            self._trends_at = scene.at
+            self.trends.add(
+                {server.id: server.requests_per_s or 0.0 for server in scene.servers()}
+                | {pool.name: pool.requests_per_s or 0.0 for pool in scene.pools}
+            )
         self._received_at, self._is_connected, self._problem = monotonic(), True, ""
 
-    async def _take_events(self, client: AsyncControlClient, last_seq: int | None) -> int:
-        """Fetch what happened since `last_seq`; None: this connection has none yet, so begin anew."""
-        try:
-            new = (await client.ask(calls.events(last_seq or 0, EVENTS_KEPT)))["events"]
-        except RequestRefused:
-            return last_seq or 0  # the figures matter more; the next status asks again
-        if last_seq is None:
-            self.events.clear()
-        self.events.extend(clean_event(event) for event in new)
-        return new[-1]["seq"] if new else last_seq or 0
+    async def _follow_events(self, client: AsyncControlClient) -> None:
+        """Take in what has happened, and then what happens. It is shown with the next line, which comes at once or soon."""
+        while True:
+            with suppress(LbappError):  # the figures matter more: it is they that a connection is lost with
+                found = (await client.ask(calls.events(0, EVENTS_KEPT)))["events"]
+                self.events.clear()
+                self.events.extend(clean_event(event) for event in found)
+                self._changed()
+                async with aclosing(client.follow_events(found[-1]["seq"] if found else 0)) as events:
+                    async for event in events:
+                        self.events.append(clean_event(event))
+            await anyio.sleep(RETRY_S_MAX)
 
     def _lost(self, error: LbappError) -> None:
         self._is_connected = False

@@ -83,3 +83,8 @@ def brief_duration(seconds: float) -> str:
 def clock(at: float) -> str:
     """Return the local time of day of a Unix time."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")
+
+
+def clock_of_day(at: float) -> str:
+    """Return the local date and time of a Unix time, to the second."""
+    return datetime.fromtimestamp(at).strftime("%m-%d %H:%M:%S")

@@ -30,6 +30,16 @@ class Glyphs:
     rising: str = "↑"
     falling: str = "↓"
     mark: str = "*"
+    bar_full: str = "█"
+    bar_half: str = "▒"
+    bar_low: str = "░"
+    fault_begin: str = ">"
+    fault_end: str = "<"
+    fault_under: str = "^"
+    left_right: str = "←/→"
+    left: str = "←"
+    right: str = "→"
+    rule: str = "─"
     spark: str = "▁▂▃▄▅▆▇█"
 
 

@@ -21,9 +21,9 @@ ACTIONS_ASKED: Final = 200
 
 
 class Journal:
-    """The latest actions. `uid`: of the user whose undo it is."""
+    """The latest actions. `uid`: of the user whose undo it is; None: the engine's first answer to a change says it."""
 
-    def __init__(self, source: Source, uid: int) -> None:
+    def __init__(self, source: Source, uid: int | None) -> None:
         self._source = source
         self.uid = uid
         self.actions: list[ActionDone] = []

@@ -29,12 +29,13 @@ _NAMES: Final = {
     "greater_than_sign": ">",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
     "delete": "Del",
-    "f1": "F1",
     "tab": "Tab",
     "shift+tab": "S-Tab",
 }
@@ -42,7 +43,9 @@ _NAMES: Final = {
 
 def key_name(key: str) -> str:
     """Return a key as it is written on it, or as it is pressed."""
-    return key.replace("ctrl+", "^").upper() if key.startswith("ctrl+") else _NAMES.get(key, key)
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+').upper()}"
+    return key.upper() if key[0] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
 
 
 def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:

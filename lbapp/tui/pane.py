@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
@@ -28,12 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on the line for outcomes."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `is_allowed`: to change."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
+    is_allowed: Callable[[], bool] = lambda: False
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether something may be changed now."""
+        return self.is_allowed()
 
 
 class Pane(Vertical):
@@ -45,6 +52,9 @@ class Pane(Vertical):
 
     def visit(self, subject: str) -> None:
         """Be about something else from now on; empty: about everything."""
+
+    def turn(self) -> None:
+        """Forget what was asked for: the source is of another moment from now on."""
 
     def show(self) -> None:
         """Show the newest of the source."""
@@ -71,18 +81,52 @@ class Pane(Vertical):
         return ()
 
     @property
-    def subject_pool(self) -> str:
-        """The pool that an action is about where no server is selected; empty: none."""
-        return ""
-
-    @property
-    def draft(self) -> str:
-        """What would be lost with the console, as a sentence; empty: nothing."""
-        return ""
+    def pool_here(self) -> str:
+        """The pool of what is under the cursor; empty: it has none."""
+        scene, chosen = self.desk.source.scene, self.selection
+        if scene is None:
+            return ""
+        server = scene.server(chosen[0]) if chosen else None
+        if server is not None:
+            return server.target.pool
+        pool = scene.pool((self.table.selected if self.table else None) or "")
+        return pool.name if pool else ""
 
     def clear(self) -> bool:
         """Take back a filter or marks; say whether there was anything to take back."""
         return False
+
+
+class DetailPane(Pane):
+    """A screen about one of several, such as one pool. `screen_name`: its own, as places call it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
+        Binding("right_square_bracket", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
+    ]
+    screen_name: ClassVar[str] = ""
+    subject = ""
+
+    def visit(self, subject: str) -> None:
+        """Be about another one."""
+        self.subject = subject
+
+    def subjects(self) -> Sequence[str]:
+        """Return the subjects that this one stands among, in their order."""
+        raise NotImplementedError
+
+    @property
+    def rank(self) -> str:
+        """Which of its subjects this one is, as `5 of 40`; empty: it is not there any more."""
+        subjects = list(self.subjects())
+        return f"{subjects.index(self.subject) + 1:,} of {len(subjects):,}" if self.subject in subjects else ""
+
+    def action_sibling(self, step: int) -> None:
+        """Go to the next one, or the one before; behind the last comes the first. When this one is gone: to the first."""
+        subjects = list(self.subjects())
+        if subjects:
+            here = subjects.index(self.subject) + step if self.subject in subjects else 0
+            self.desk.go(Place(self.screen_name, subjects[here % len(subjects)]))
 
 
 class TablePane(Pane):
@@ -110,9 +154,9 @@ class TablePane(Pane):
         return "" if self.table is None else self.table.facts
 
     def clear(self) -> bool:
-        """Take back the filter."""
+        """Take back the filter, else the marks."""
         table = self.table
         if table is None or not table.view.text:
-            return False
+            return table is not None and table.clear_marks()
         table.look(replace(table.view, text=""))
         return True

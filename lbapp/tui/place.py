@@ -58,8 +58,10 @@ class Way:
         self.here, self._before = place, []
 
     def enter(self, place: Place) -> None:
-        """Go on to a place; `leave` comes back here."""
-        if place != self.here:
+        """Go on to a place; `leave` comes back here, or to where a subject was entered from that only changes for another."""
+        if place.screen == self.here.screen and place.subject and self.here.subject:
+            self.here = place
+        elif place != self.here:
             self._before = [*self._before, self.here][-BACK_MAX:]
             self.here = place
 

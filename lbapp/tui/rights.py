@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-STARTED: Final = "this console looks only: it was started with --read-only, or shows a past or a file"
+STARTED: Final = "this console looks only: it was started with --read-only, or shows what a file keeps"
 VIEWER: Final = "the engine lets you look only; members of the group engine.operators may change things"
+AWAY: Final = "this is the past: 0 shows the newest, which can be changed"
 LOCKED: Final = "this console is locked: R unlocks it"
 
 
@@ -24,11 +25,6 @@ class Rights:
     def why_not(self) -> str:
         """Why nothing can be changed now, as one sentence; empty: it can."""
         return self._forbidden or (LOCKED if self._is_locked else "")
-
-    @property
-    def word(self) -> str:
-        """RO or RW, for the top line."""
-        return "RO" if self.why_not else "RW"
 
     @property
     def may_unlock(self) -> bool:

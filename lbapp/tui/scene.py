@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lbapp.control.messages import CertificateStatus, EngineStatus
+from lbapp.control.past import PastNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Scene:
     at: float = 0.0
     revision: int = 0
     engine: EngineStatus | None = None
+    node_was: PastNode | None = None  # of a past, what was recorded of the node
     listeners: list[ListenerRow] = field(default_factory=list)
     pools: list[PoolRow] = field(default_factory=list)
     _servers: dict[str, ServerRow] = field(default_factory=dict)

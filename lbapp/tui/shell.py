@@ -7,7 +7,7 @@ while a field has the focus, letters are text; panes that are out of sight are n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -24,8 +24,12 @@ from lbapp.tui.journal import Journal
 from lbapp.tui.keys import short_keys
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
-from lbapp.tui.rights import STARTED, Rights
+from lbapp.tui.rights import AWAY, STARTED, Rights
 from lbapp.tui.source import Source
+from lbapp.tui.switch import Switch
+from lbapp.tui.travel import Travel
+from lbapp.tui.travelling import Travelling
+from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
@@ -33,7 +37,7 @@ TICK_S: Final = 0.5
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
 
-class Shell(Commanding):
+class Shell(Commanding, Travelling):
     """Status and tabs above; facts, outcome and keys below."""
 
     # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
@@ -42,14 +46,18 @@ class Shell(Commanding):
         Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("p", "pause", "pause", show=False, id="pause"),
         Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
     ]
+
+    source: Switch
 
     def __init__(self, source: Source, changes: Changes | None, glyphs: Glyphs, panes: Panes) -> None:
         super().__init__()
-        self.source = source
+        self.source = Switch(source)
+        self.travel = Travel(self.source, self.tell, self._turned)
         self.changes = changes
         self.rights = Rights(STARTED) if changes is None else changes.rights
-        self.desk = Desk(source, glyphs, self.go, self.tell)
+        self.desk = Desk(self.source, glyphs, self.go, self.tell, lambda: not self.why_not_change)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -62,7 +70,7 @@ class Shell(Commanding):
         self._content = Container(id="content")
         self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
         self._facts = TextLine(id="facts")
-        self._said = TextLine(id="said")
+        self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
 
     def compose(self) -> ComposeResult:
@@ -81,7 +89,7 @@ class Shell(Commanding):
     def on_mount(self) -> None:
         """Begin to repaint, and make the panes that are not in sight."""
         self._arrive()
-        self.set_interval(TICK_S, self._show_lines)
+        self.set_interval(TICK_S, self._tick)
         self.call_after_refresh(self._make_the_rest)
 
     def _make_the_rest(self) -> None:
@@ -113,11 +121,6 @@ class Shell(Commanding):
         return self._panes[self._way.here.screen]
 
     @property
-    def panes(self) -> Iterable[Pane]:
-        """Those that were made."""
-        return self._panes.values()
-
-    @property
     def screens(self) -> Sequence[str]:
         """The names of the screens that there are."""
         return tuple(self._make)
@@ -145,6 +148,8 @@ class Shell(Commanding):
                 self.pane.clear()
             elif self._way.leave():
                 self._arrive()
+            else:
+                self.travel.come_home()
         self._focus_pane()
         self.show()
 
@@ -168,17 +173,39 @@ class Shell(Commanding):
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
 
+    @property
+    def why_not_change(self) -> str:
+        """Why nothing can be changed now: without the right to, or in the past; empty: it can."""
+        return self.rights.why_not or (AWAY if self.source.is_away else "")
+
     # ---- what is shown
 
     def show(self) -> None:
         """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused:
+        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
             self.pane.show()
         self._tell_of_the_source()
         self._show_lines()
 
+    def _tick(self) -> None:
+        """Show ages as they are now, and the pane where nothing new comes in that would have it shown."""
+        if self.source.is_live:
+            self._show_lines()
+        else:
+            self.show()
+
+    def _turned(self) -> None:
+        """Show another moment; whoever goes there wants to see it."""
+        self._is_paused = False
+        for pane in self._panes.values():
+            pane.turn()
+        self.refresh_bindings()
+        self.show()
+
     def _tell_of_the_source(self) -> None:
         """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""
+        if self.source.is_away:
+            return
         problem = self.source.problem if self.source.scene is not None else ""
         if problem != self._problem:
             self.tell(Outcome(problem or "the engine answers again", is_refused=bool(problem)))
@@ -187,7 +214,7 @@ class Shell(Commanding):
     def _show_lines(self) -> None:
         source = self.source
         freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
-        self._status.tell(source.scene, freshness, self.rights.word)
+        self._status.tell(source, freshness, "RO" if self.why_not_change else "RW")
         why_empty = why_nothing(source)
         self._nothing.display = bool(why_empty)
         self._content.display = not why_empty
@@ -198,7 +225,7 @@ class Shell(Commanding):
 
     def _undo_offer(self) -> str:
         """Return what `z` takes back, and have the journal read when somebody did something."""
-        if self.changes is None or self.rights.why_not:
+        if self.changes is None or self.why_not_change:
             return ""
         journal = self.changes.journal
         if self.source.is_live and journal.has_news():
@@ -261,9 +288,18 @@ class Shell(Commanding):
         self._is_paused = not self._is_paused
         self.show()
 
+    def action_why(self) -> None:
+        """Ask which server of the pool here a client would get."""
+        if pool := self.pane.pool_here:
+            ask_why(self.app, self.source, pool)
+        else:
+            self.tell(Outcome("select a pool, a server or a request first"))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
-        if action == "act" and self.rights.why_not:
+        if action == "act" and self.why_not_change:
+            return False
+        if action == "now" and not self.source.is_away:
             return False
         if action == "tab" and parameters and parameters[0] not in self._make:
             return False

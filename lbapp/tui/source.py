@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from lbapp.control.calls import Answer, Call
+from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
 from lbapp.tui.scene import Scene
@@ -36,8 +37,16 @@ class Source(Protocol):
         """What the figures are of, for people: a socket, a host, a file."""
 
     @property
+    def title(self) -> str:
+        """Whose figures they are, as the top line says it: a node, and the host where that is another one; or nothing."""
+
+    @property
     def is_live(self) -> bool:
         """Say whether the figures are of now."""
+
+    @property
+    def is_of_now(self) -> bool:
+        """Say whether time passes there, be the figures fresh or not: with an engine, not in its past or in a file."""
 
     @property
     def freshness(self) -> str:
@@ -49,6 +58,9 @@ class Source(Protocol):
 
     def now(self) -> float:
         """Return the time (Unix seconds) that the figures are of: by the engine's clock, or that of a past."""
+
+    def config_file(self, path: str) -> ConfigFile:
+        """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable. What comes back is not printable yet."""

@@ -107,6 +107,7 @@ def adopt(row: ServerRow, one: ServerStatus, at: float) -> None:
     """Make a row say what a newer status of its server says; its id stays."""
     newer = server_row(one, at)
     newer.id, newer.pool, newer.target = row.id, row.pool, row.target
+    newer.rise, newer.fall = row.rise, row.fall  # which are the pool's
     for each in fields(row):
         setattr(row, each.name, getattr(newer, each.name))
 

@@ -30,3 +30,12 @@ class Trends:
     def of(self, name: str) -> Sequence[float]:
         """Return what is known of a name, oldest first; empty when nothing is."""
         return tuple(self._readings.get(name, ()))
+
+
+def condensed(values: Sequence[float], width: int, each: int) -> Sequence[float]:
+    """Return at most `width` means of `each` values, of the newest ones."""
+    kept = values[-width * each :]
+    first = len(kept) % each
+    parts = [kept[:first]] if first else []
+    parts += [kept[at : at + each] for at in range(first, len(kept), each)]
+    return [sum(part) / len(part) for part in parts[-width:]]

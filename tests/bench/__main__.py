@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks|watch`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls
+from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls, watch
 from tests.bench.options import parse
 from tests.bench.process import BenchError
 
@@ -26,6 +26,7 @@ _BENCHES = {
     "checks": checks.run,
     "faults": faults.run,
     "reloads": reloads.run,
+    "watch": watch.run,
 }
 
 

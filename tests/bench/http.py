@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from tests.bench.cpu import cpu_between, read_cpu
-from tests.bench.options import Options
+from tests.bench.options import SEEING, Options
 from tests.bench.peers import Running
 from tests.bench.session import Session, open_session
 from tests.bench.table import Spread, format_table, ratio, show_facts, write_json
@@ -75,3 +75,8 @@ def _show(session: Session, options: Options, rounds: dict[str, list[Round]]) ->
     print(f"{options.rounds} interleaved rounds of {options.seconds} s: median [lowest-highest]")
     print(show_facts(session.facts) + "\n")
     print(format_table(_COLUMNS, rows))
+    for name in SEEING:
+        if name in rounds and "lbapp" in rounds:
+            pairs = zip(rounds[name], rounds["lbapp"], strict=True)
+            more = Spread(tuple((it.cpu_us_per_request / plain.cpu_us_per_request - 1) * 100 for it, plain in pairs))
+            print(f"{name} over lbapp, round by round: {more.show()} % more CPU a request")

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BALANCE_CASES = ("unequal", "fair", "sinkhole", "slow")
-PEER_NAMES = ("lbapp", "lbapp-log", "haproxy", "nginx", "envoy", "traefik", "caddy")
+SEEING = ("lbapp-log", "lbapp-ids", "lbapp-all")  # measured where they are asked for
+PEER_NAMES = ("lbapp", *SEEING, "haproxy", "nginx", "envoy", "traefik", "caddy")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """One run. `only` empty: every peer. `count`: connections; `megabytes`: size of a body.
 
-    `workers` and `case` are those of `balance`, `rate` its and that of `faults`, `servers` of `checks`.
+    `workers` and `case` are those of `balance`, `rate` its and that of `faults`, `servers` of `checks` and `watch`.
     """
 
     bench: str
@@ -37,8 +38,8 @@ class Options:
 
     @property
     def peers(self) -> tuple[str, ...]:
-        """The names of the peers to measure, lbapp first. With a log it is measured where that is asked for."""
-        return self.only or tuple(name for name in PEER_NAMES if name != "lbapp-log")
+        """The names of the peers to measure, lbapp first."""
+        return self.only or tuple(name for name in PEER_NAMES if name not in SEEING)
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -46,14 +47,26 @@ def parse(argv: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
     parser.add_argument(
         "bench",
-        choices=("http", "bulk", "connections", "tls", "hostile", "balance", "checks", "faults", "reloads", "picks"),
+        choices=(
+            "http",
+            "bulk",
+            "connections",
+            "tls",
+            "hostile",
+            "balance",
+            "checks",
+            "faults",
+            "reloads",
+            "picks",
+            "watch",
+        ),
     )
     parser.add_argument("--rounds", type=_positive, default=5, help="interleaved rounds (default 5)")
     parser.add_argument("--seconds", type=_positive, default=4, help="length of one HTTP round (default 4)")
     parser.add_argument("--only", type=_names, default=(), help="peers to measure, such as lbapp,haproxy")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="also write the figures here")
     parser.add_argument("--count", type=_positive, default=5_000, help="idle or hostile connections (default 5000)")
-    parser.add_argument("--servers", type=_positive, default=1_000, help="servers to check (default 1000)")
+    parser.add_argument("--servers", type=_positive, default=1_000, help="servers of checks and watch (default 1000)")
     parser.add_argument("--megabytes", type=_positive, default=100, help="size of a bulk body (default 100)")
     parser.add_argument("--workers", type=_positive, default=1, help="workers of each proxy under balance (default 1)")
     parser.add_argument("--case", choices=BALANCE_CASES, default="unequal", help="servers of balance (default unequal)")

@@ -113,7 +113,7 @@ class Lbapp(Peer):
     """lbapp from this repository, one worker; the supervisor is counted with it."""
 
     name = "lbapp"
-    is_logged = False
+    is_logged = is_traced = False
     advice = "`python -m lbapp` does not exist in this environment; pip install -e ."
 
     def program(self) -> str | None:
@@ -129,6 +129,8 @@ class Lbapp(Peer):
         for front, port in fronts:
             lines += ["[[listener]]", f'name = "{front.name}"', f'bind = "{HOST}:{port}"']
             lines += [f'protocol = "{front.protocol}"', f'pool = "{front.name}"']
+            if self.is_traced and front.protocol == "http":
+                lines += ["[listener.tracing]", "request_id = true", "traceparent = true"]
             if front.certificate is not None:
                 lines += ["[[listener.tls.certificate]]", f'file = "{front.certificate}"']
             lines += ["[[pool]]", f'name = "{front.name}"']
@@ -143,10 +145,24 @@ class Lbapp(Peer):
 
 
 class LbappLogging(Lbapp):
-    """lbapp with all that can be seen switched on: an access log to a file."""
+    """lbapp with an access log to a file."""
 
     name = "lbapp-log"
     is_logged = True
+
+
+class LbappTracing(Lbapp):
+    """lbapp that gives each request an id and a trace."""
+
+    name = "lbapp-ids"
+    is_traced = True
+
+
+class LbappAll(Lbapp):
+    """lbapp with all that can be seen switched on: the log, which has the ids, too."""
+
+    name = "lbapp-all"
+    is_logged = is_traced = True
 
 
 class Haproxy(Peer):
@@ -381,7 +397,7 @@ class Caddy(_GoPeer):
         return ["run", "--config", str(path)]
 
 
+_SEEING = (LbappLogging(), LbappTracing(), LbappAll())
 PEERS: dict[str, Peer] = {
-    peer.name: peer
-    for peer in (Lbapp(), LbappLogging(), Haproxy(), HaproxySplice(), Nginx(), Envoy(), Traefik(), Caddy())
+    peer.name: peer for peer in (Lbapp(), *_SEEING, Haproxy(), HaproxySplice(), Nginx(), Envoy(), Traefik(), Caddy())
 }

@@ -32,7 +32,7 @@ def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
     missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
     if missing:
         pytest.skip(f"the HTTP benchmark needs: apt-get install {' '.join(missing)}")
-    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    peers = ["lbapp", "lbapp-all", *(["haproxy"] if shutil.which("haproxy") else [])]
     figures = tmp_path / "figures.json"
     done = _bench("http", "--rounds", "1", "--seconds", "1", "--only", ",".join(peers), "--json", str(figures))
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def test_picks_bench_gives_figures() -> None:
 def test_unknown_peer_is_refused_with_the_known_ones() -> None:
     done = _bench("http", "--only", "squid")
     assert done.returncode == 2
-    assert "unknown peer squid; known: lbapp, lbapp-log, haproxy" in done.stderr
+    assert "unknown peer squid; known: lbapp, lbapp-log, lbapp-ids, lbapp-all, haproxy" in done.stderr
 
 
 def test_request_heads_are_all_different_and_carry_eleven_headers() -> None:
@@ -105,7 +105,7 @@ def test_table_aligns_columns_and_shows_the_spread() -> None:
 
 
 def test_balance_bench_sends_everybody_the_same_and_no_request_fails(tmp_path: Path) -> None:
-    peers = ["lbapp", *(["haproxy"] if shutil.which("haproxy") else [])]
+    peers = ["lbapp", "lbapp-all", *(["haproxy"] if shutil.which("haproxy") else [])]
     figures = tmp_path / "figures.json"
     arguments = ("--rounds", "1", "--seconds", "2", "--rate", "200", "--only", ",".join(peers), "--json", str(figures))
     done = _bench("balance", *arguments)
@@ -128,6 +128,17 @@ def test_checks_bench_sees_every_server_probed_again(tmp_path: Path) -> None:
         assert found["probes_per_s"] > 2
         assert 4.0 < found["interval_p50_s"] < 6.0
         assert -1.0 < found["late_p50_ms"] <= found["late_p99_ms"] <= found["late_max_ms"] < 4_000.0
+
+
+def test_watch_bench_measures_whole_statuses_and_changes(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("watch", "--rounds", "1", "--seconds", "2", "--servers", "10", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text())["results"]
+    assert sorted(results) == sorted(f"{count} {kind}" for count in (1, 10, 100) for kind in ("status", "changes"))
+    (status,), (changes,) = results["100 status"], results["100 changes"]
+    assert status["lines_per_s"] > 0 < changes["lines_per_s"]
+    assert 100 * 20 < changes["bytes_per_line"] < status["bytes_per_line"] / 5  # each server has counted
 
 
 def test_faults_bench_loses_no_decision_and_no_request_in_a_drain(tmp_path: Path) -> None:

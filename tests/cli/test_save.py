@@ -82,7 +82,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_file_that_is_gone_or_not_valid_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LbappError, match="cannot read"):
+    with pytest.raises(LbappError, match="cannot be read: there is no such file"):
         save_into(tmp_path / "none.toml", [], is_dry=False)
     path = tmp_path / "lbapp.toml"
     path.write_text(TEXT.replace("pool = ", "pol = "))

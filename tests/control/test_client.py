@@ -89,12 +89,15 @@ def test_socket_of_another_user_is_said_to_be_forbidden(double: EngineDouble, so
 @pytest.mark.anyio
 async def test_asynchronous_client_has_the_calls_of_the_console(double: EngineDouble, socket: Path) -> None:
     client = AsyncControlClient(socket)
-    statuses = client.watch()
-    assert (await anext(statuses))["pools"][1]["name"] == "app"
+    lines = client.watch_changes()
+    whole = await anext(lines)
+    assert whole["kind"] == "whole"
+    assert whole["pools"]["states"][1]["name"] == "app"
     change = await client.ask(calls.patch_server("app/s2", {"weight": 5}))
     assert change["server"]["weight"] == 5
     assert [event["seq"] for event in (await client.ask(calls.events()))["events"]] == [1]
-    await statuses.aclose()  # type: ignore[attr-defined]  # a generator in fact
+    assert [row for row, _ in (await anext(lines)).get("servers", {}).get("states", ())] == [1]
+    await lines.aclose()
     await client.close()
 
 
@@ -102,8 +105,9 @@ async def test_asynchronous_client_has_the_calls_of_the_console(double: EngineDo
 async def test_watch_ends_with_an_error_when_the_engine_does(socket: Path) -> None:
     client = AsyncControlClient(socket)
     with answering(EngineDouble(), socket):
-        statuses = client.watch()
-        await anext(statuses)
-    with pytest.raises(EngineUnreachable, match=str(socket)):
-        _ = [status async for status in statuses]
+        lines, events = client.watch_changes(), client.follow_events(0)
+        await anext(lines)
+    for ended in (lines, events):
+        with pytest.raises(EngineUnreachable, match=str(socket)):
+            _ = [line async for line in ended]
     await client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import pytest
@@ -54,6 +55,28 @@ def test_what_is_no_moment_or_table_is_refused(data: bytes) -> None:
         decode_table(data)
     with pytest.raises(ValueError, match=r"^(no|not|Expecting|invalid)"):
         decode_moment(data)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        Moment(1, math.nan, Node(None, None, 0), {}),
+        Moment(1, math.inf, Node(None, None, 0), {}),
+        Moment(1, 1.0, Node(None, None, 0), {0: RowWas(1, 0, 0, 464, None)}),
+    ],
+)
+def test_moment_that_cannot_be_shown_is_refused(moment: Moment) -> None:
+    with pytest.raises(ValueError, match="no moment"):
+        decode_moment(encode_moment(moment))
+
+
+@pytest.mark.parametrize(
+    "table",
+    ['[["a\\u001b"],[],[]]', '[[],[],[["s","ready","up",Infinity]]]', "[[],[],[{}]]", "[[],[],[1]]", "[[[]],[],[]]"],
+)
+def test_table_that_cannot_be_shown_is_refused(table: str) -> None:
+    with pytest.raises(ValueError, match="no table"):
+        decode_table(zlib.compress(table.encode()))
 
 
 def test_rows_are_of_those_that_did_anything() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from lbapp.model.history_file import (
@@ -83,3 +85,18 @@ def test_rings_have_room_for_their_time_with_all_rows_busy() -> None:
     assert head.ring_bytes[Ring.MINUTES] >= MINUTES * 10_000 + MINUTES / 60 * 4_000
     assert head.file_bytes < 60_000_000
     assert FileHead.for_rows(20, 1).file_bytes < 4_000_000
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), -1.0, 2.0**33])
+def test_frame_of_a_time_that_cannot_be_shown_is_none(at: float) -> None:
+    assert numbers(encode_frame(FrameKind.MOMENT, 1, at, b"", FILE) + frame(2)) == [2]
+
+
+def test_ring_made_so_that_it_takes_for_ever_is_given_up_on() -> None:
+    forged = bytearray(frame(2, b""))
+    count = 200_000  # each says that it goes on to the end: together 600 GB to look at
+    ring = bytearray()
+    for at in range(count):
+        struct.pack_into("<I", forged, 24, ALIGNMENT * (count - at - 1))
+        ring += forged
+    assert numbers(frame(1) + bytes(ring)) == [1]

@@ -162,3 +162,27 @@ def test_drain_that_waits_says_that_somebody_took_the_server_away(tmp_path: Path
             assert f"{held} is not there any more" in said
             may_answer.set()
             assert read_head(asking)[1] == b"slow"
+
+
+def test_file_that_still_has_what_was_taken_back_is_said_at_once_and_after_a_restart_until_it_is_another(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with servers() as ports:
+        first, second = listener(port) + app(ports, "s1"), listener(port) + app(ports, "s2")
+        with running_engine(tmp_path, first) as engine:
+            reload(engine, second, confirm_s=0.5)
+            wait_for(lambda: served(engine) == {"app/s1"})
+            wait_for(lambda: "configuration_reverted" in engine.events())
+            assert "WARNING configuration_reverted" in engine.log.read_text()
+            said = f"{tmp_path / 'lbapp.toml'} still has configuration 2, which was taken back, and not configuration 3"
+            assert said in lbapp(engine, "diff").stdout
+            wait_for(lambda: said in lbapp(engine, "status").stdout)
+        with running_engine(tmp_path, second) as engine:
+            assert served(engine) == {"app/s1"}
+            assert "configuration 2, which" in engine.log.read_text()
+            assert "still has configuration 2, which was taken back" in lbapp(engine, "diff").stdout
+            wait_for(lambda: "still has configuration 2" in lbapp(engine, "status").stdout)
+            assert reload(engine, first)["applied"] is False
+            assert lbapp(engine, "diff").stdout == "everything is as in the file\n"
+            wait_for(lambda: "the file:" not in lbapp(engine, "status").stdout)

@@ -106,8 +106,11 @@ def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
         table = lbapp(engine, "changes").stdout
         assert "undo of 2" in table
         assert "(undone)" in table
+        assert lbapp(engine, "undo", "4").stdout == "made again: 1\napp/s1: weight 100 -> 7\n"
+        assert "redo of 1: app/s1: weight 100 -> 7" in lbapp(engine, "changes").stdout
+        assert lbapp(engine, "undo").stdout == "app/s1: weight 7 -> 100\n", "what was made again can be undone"
         found = json.loads(lbapp(engine, "changes", "--json").stdout)
-        assert [each["number"] for each in found["actions"]] == [1, 2, 3, 4]
+        assert [each["number"] for each in found["actions"]] == [1, 2, 3, 4, 5, 6]
         assert found["actions"][2]["reason"] == "oops"
 
 

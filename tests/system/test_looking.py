@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lbapp.model.errors import RequestRefused
 from tests.engine.worker.harness import Handler, TcpServer, answering, read_head, scripted
 from tests.system.harness import Engine, Load, listener_toml, pool_toml, request, running_engine, wait_for
 
@@ -103,6 +104,43 @@ def test_what_is_too_much_to_show_is_counted_and_nobody_waits_for_it(tmp_path: P
         with lbapp(engine, "log", "-f", "--rate", "4") as lines:
             wait_for(lambda: any("more" in line for line in lines))
         assert load.failures == []
+
+
+def test_failed_exchanges_are_seen_among_more_than_can_be_shown(tmp_path: Path) -> None:
+    with looked_into(tmp_path, app=answering(b"s1"), bad=failing) as engine, Load(engine.port("app")) as load:
+        with lbapp(engine, "log", "-f", "--rate", "4", "--prefer", "--slow", "10m", "--json") as lines:
+            wait_for(lambda: any("skipped" in line for line in lines))
+            for seen in range(5):
+                request(engine.port("bad"))
+                wait_for(lambda seen=seen: sum("bad/s1" in line for line in lines) == seen + 1)  # type: ignore[misc]
+        assert any('"app/s1"' in line for line in lines)
+        assert load.failures == []
+        assert run(engine, "log", "-f", "--slow", "1s").returncode == 1
+
+
+def test_connections_of_one_pool_or_server_are_listed_and_closed_only_there(tmp_path: Path) -> None:
+    with looked_into(tmp_path, app=slow, other=slow) as engine, ExitStack() as stack:
+        for pool in ("app", "other"):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", engine.port(pool)), timeout=20))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        stack.enter_context(
+            socket.create_connection(("127.0.0.1", engine.port("app")), timeout=20)
+        )  # busy with nothing
+        wait_for(lambda: [each["state"] for each in sessions(engine)] == ["headers", "headers", "idle"])
+        with engine.client() as control:
+            for where in ({"pool": "other"}, {"server": "other/s1"}, {"pool": "other", "server": "other/s1"}):
+                found = control.sessions(100, where)
+                assert (found["connections"], found["sessions"][0]["server"]) == (1, "other/s1")
+            assert control.sessions(100, {"pool": "app", "server": "other/s1"})["connections"] == 0
+            wanted = found["sessions"][0]["id"]
+            with pytest.raises(RequestRefused, match=f"there is no connection {wanted} at app"):
+                control.close_session(wanted, {"pool": "app"})
+            with pytest.raises(RequestRefused, match="there is no colour"):
+                control.sessions(100, {"colour": "red"})
+        assert "1 connections" in run(engine, "sessions", "--server", "other/s1").stdout
+        assert run(engine, "sessions", "--server", "app/s1", "--close", str(wanted)).returncode == 1
+        assert run(engine, "sessions", "--server", "other/s1", "--close", str(wanted)).returncode == 0
+        wait_for(lambda: len(sessions(engine)) == 2)
 
 
 def test_worker_that_takes_the_place_of_another_tells_who_looks_on_too(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Changing:
 
     def __init__(self, double: EngineDouble) -> None:
         self._double = double
-        self.actions: list[ActionDone] = []
+        self.actions = double.looks.actions  # which answers to GET /v1/changes
         self.asked: list[tuple[str, str, Any]] = []  # method, path and body of each change that came
         self.too_little = ""
         self.is_viewer = False
@@ -46,7 +46,6 @@ class Changing:
         return [
             Route("/v1/servers", self._answering(self._servers), methods=["PATCH"]),
             Route("/v1/servers/kill", self._answering(self._kill), methods=["POST"]),
-            Route("/v1/changes", self._changes),
             Route("/v1/undo", self._answering(self._undo), methods=["POST"]),
             Route("/v1/node", self._answering(self._node), methods=["PATCH"]),
             Route("/v1/confirm", self._answering(self._confirm), methods=["POST"]),
@@ -74,9 +73,6 @@ class Changing:
                 return JSONResponse(detail, status_code=CODES.get(code, 409))
 
         return answering
-
-    async def _changes(self, _request: Request) -> Response:
-        return JSONResponse({"actions": self.actions, "unavailable": ""})
 
     def record(self, changes: list[Any], actor: Actor = MINE, reason: str = "", undoes: tuple[int, ...] = ()) -> None:
         """Write an action down, and tell of it by an event."""

@@ -65,4 +65,4 @@ async def at_servers(pilot: Pilot[None]) -> None:
     """Wait for the first status and go to the tab of all servers."""
     await until_shown(pilot, "LIVE")
     await pilot.press("3")
-    await until_shown(pilot, "wgt")
+    await until_shown(pilot, "WGT")

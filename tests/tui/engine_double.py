@@ -21,9 +21,33 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lbapp.control.messages import Actor, DrainStatus, Event, Latency, Percentiles, ServerStatus, Status, Traffic
+from lbapp.control.live import (
+    COLUMNS,
+    EngineState,
+    ListenerState,
+    PoolState,
+    ServerState,
+    TableName,
+    WorkerState,
+    without_defaults,
+)
+from lbapp.control.messages import (
+    Actor,
+    DrainStatus,
+    Event,
+    Latency,
+    Percentiles,
+    ProbeDone,
+    ServerStatus,
+    Status,
+    Traffic,
+)
+from lbapp.control.past import PastNode, PastPoint, PastStatus
 from tests.tui.changing_double import ME as ME
 from tests.tui.changing_double import Changing, Refused
+from tests.tui.looks_double import LooksDouble
+
+CHECK = {"rise": 2, "fall": 3}
 
 
 def percentiles(p50: float | None) -> Percentiles:
@@ -97,6 +121,20 @@ def server(pool: str, name: str, rate: float = 12.0) -> ServerStatus:
     }
 
 
+def was(at: float, servers: list[ServerStatus], seconds: float = 1.0, **figures: Any) -> PastStatus:
+    """Return a moment that was recorded. `figures`: of everything."""
+    counted: Any = {"requests": 25, "requests_per_s": 25.0, "errors": 5, "error_rate": 0.2, "in_flight": 2}
+    counted |= {"p50": 4.0, "p99": 40.0, **figures}
+    rows = [{key: one[key] for key in ("id", "pool", "admin", "health", "weight")} | counted for one in servers]
+    pools = [
+        {"name": pool, **counted, "servers": [row for row in rows if row["pool"] == pool]}
+        for pool in dict.fromkeys(one["pool"] for one in servers)
+    ]
+    node: PastNode = {"cpu_percent": 34.0, "memory_bytes": 70_000_000, "connections": 9}
+    found = {"at": at, "seconds": seconds, "node": node, "listeners": [{"name": "web", **counted}], "pools": pools}
+    return cast(PastStatus, found)
+
+
 def status(servers: list[ServerStatus], revision: int = 1) -> Status:
     pools = list(dict.fromkeys(one["pool"] for one in servers))
     return {
@@ -157,6 +195,70 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
     }
 
 
+def live_tables(status: Status) -> dict[str, Any]:
+    """Return the tables of the live feed that say what a status says."""
+    engine: Any = status["engine"]
+    servers: list[Any] = [one for pool in status["pools"] for one in pool["servers"]]
+    said: dict[TableName, list[Any]] = {
+        "engine": [engine],
+        "workers": engine["workers"],
+        "listeners": [{**one, "certificates": None} for one in status["listeners"]],
+        "pools": [{**pool, "check": CHECK, "states": {}} for pool in status["pools"]],
+        "servers": [{**one, "drain": _live_drain(one["drain"], status["at"])} for one in servers],
+    }
+    kinds: dict[TableName, Any] = {
+        "engine": EngineState, "workers": WorkerState, "listeners": ListenerState, "pools": PoolState, "servers": ServerState
+    }  # fmt: skip
+    return {
+        table: {
+            "columns": list(COLUMNS[table]),
+            "states": [
+                without_defaults(table, {name: row[name] for name in kinds[table].__annotations__ if name in row})
+                for row in rows
+            ],
+            "figures": [_live_figures(table, row) for row in rows],
+        }
+        for table, rows in said.items()
+    }
+
+
+def _live_figures(table: TableName, row: Any) -> list[Any]:
+    total = row["latency"]["total"] if "latency" in row else {}
+    more = {"silent_s": 0, "queued": None, "responses_5xx_total": 0}
+    return [{**more, **total, **row}[name] for name in COLUMNS[table]]
+
+
+def _live_drain(drain: Any, at: float) -> Any:
+    return drain and {**drain, "until": at + drain["remaining_s"], "oldest_since": None, "finish_at": None}
+
+
+def live_line(status: Status, tables: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of the live feed for one whose tables are `before`."""
+    head = {"at": status["at"], "revision": status["revision"], "window_s": 10.0}
+
+    def names(of: dict[str, Any]) -> list[Any]:
+        return [(one["pool"], one["name"]) for one in of["servers"]["states"]]
+
+    if not before or names(tables) != names(before):
+        return {"kind": "whole", **head, **tables}
+    changes = {
+        table: {
+            "states": [
+                [row, new]
+                for row, (new, old) in enumerate(zip(now["states"], before[table]["states"], strict=True))
+                if new != old
+            ],
+            "figures": [
+                [row, *new]
+                for row, (new, old) in enumerate(zip(now["figures"], before[table]["figures"], strict=True))
+                if new != old
+            ],
+        }
+        for table, now in tables.items()
+    }
+    return {"kind": "changes", **head, **changes}
+
+
 class EngineDouble:
     """Servers that can be changed, and the patches that came."""
 
@@ -167,7 +269,13 @@ class EngineDouble:
         self.refuses_with: tuple[str, str] | None = None
         self.events: list[Event] = []
         self.stops: list[dict[str, object]] = []
+        self.probes: list[ProbeDone] = []
+        self.points: list[PastPoint] = []
+        self.asked: list[dict[str, str]] = []  # of the history
+        self.is_old = False  # it knows no live feed
         self.revision = 1
+        self.looks = LooksDouble()
+        self.moments: list[PastStatus] = []  # that are recorded, oldest first
         self._changed_in: dict[str, int] = {}
         self.changing = Changing(self)
         self.published: dict[str, bool] = {}
@@ -198,7 +306,10 @@ class EngineDouble:
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server, methods=["GET"]),
+                Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
+                Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
+                *self.looks.routes(),
                 *self.changing.routes(),
             ]
         )
@@ -213,20 +324,57 @@ class EngineDouble:
         self.stops.append(await request.json())
         return JSONResponse({"accepted": True})
 
-    async def _watch(self, _request: Request) -> Response:
+    async def _watch(self, request: Request) -> Response:
+        is_live = request.query_params.get("as") == "changes" and not self.is_old
+
         async def lines() -> AsyncIterator[str]:
+            before: dict[str, Any] = {}
             while True:
-                yield json.dumps(self.current()) + "\n"
+                status = self.current()
+                if is_live:
+                    tables = live_tables(status)
+                    yield json.dumps(live_line(status, tables, before)) + "\n"
+                    before = tables
+                else:
+                    yield json.dumps(status) + "\n"
                 await anyio.sleep(0.05)
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params["after"])
+
+        async def lines() -> AsyncIterator[str]:
+            seq = after
+            while True:
+                for event in [event for event in self.events if event["seq"] > seq]:
+                    seq = event["seq"]
+                    yield json.dumps(event) + "\n"
+                await anyio.sleep(0.02)
+
+        if request.query_params.get("follow"):
+            return StreamingResponse(lines(), media_type="application/x-ndjson")
         return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))
+
+    async def _probes(self, request: Request) -> Response:
+        return JSONResponse({"server": self._find(request)["id"], "probes": self.probes})
+
+    async def _history(self, request: Request) -> Response:
+        if "at" in request.query_params:
+            return self._moment(float(request.query_params["at"]))
+        self.asked.append(dict(request.query_params))
+        if not self.points:
+            return _refusal("not_recorded", "nothing is recorded of that time", "")
+        return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
+
+    def _moment(self, at: float) -> Response:
+        for one in reversed(self.moments):
+            if one["at"] - (one["seconds"] if one["seconds"] > 2 else 0.5) <= at < one["at"] + 5:
+                return JSONResponse(one)
+        return _refusal("not_recorded", "nothing is recorded of that time", "")
 
     def _find(self, request: Request) -> ServerStatus:
         wanted = (request.path_params["pool"], request.path_params["server"])

@@ -34,17 +34,17 @@ def double(socket: Path) -> Iterator[EngineDouble]:
 
 async def test_overview_leads_to_the_servers_of_a_pool_and_to_one_of_them(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await until_shown(pilot, "0.0.0.0:8080")
+        await until_shown(pilot, "nothing needs attention")
         await until_shown(pilot, "3/3")
         await pilot.press("enter")
         await until_shown(pilot, "pool app  1 of 3")
-        await until_shown(pilot, "app/s3")
+        await until_shown(pilot, "  s3  ")
         await pilot.press("down", "enter")
         await until_shown(pilot, "server app/s2")
         await until_shown(pilot, "connect_refused 2")
         await pilot.press("escape")
         await pilot.press("escape")
-        await until_shown(pilot, "servers up")
+        await until_shown(pilot, "UP/ALL")
 
 
 async def test_d_then_y_drains_and_shows_drain_and_z_takes_it_back(double: EngineDouble, socket: Path) -> None:

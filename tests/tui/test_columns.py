@@ -2,25 +2,15 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import pytest
-
 from lbapp.control.messages import Event
-from lbapp.tui.columns import event_kind, is_server_problem, listener_kind, pool_kind, server_kind
-from lbapp.tui.glyphs import FULL
-from lbapp.tui.listing import Kind, shown_columns
-from lbapp.tui.staging import scene_of, server_row
+from lbapp.tui.columns import event_kind, figure_fields, listener_kind
+from lbapp.tui.filtering import Fields, parse
+from lbapp.tui.listing import Kind
+from lbapp.tui.scene import Figures
+from lbapp.tui.staging import scene_of
 from tests.tui.engine_double import ME, server, status
 
 Item = TypeVar("Item")
-NOW = 1_700_000_100.0
-
-
-def test_every_server_figure_of_the_contract_fits_80_cells() -> None:
-    columns = server_kind(FULL, lambda _id: (), lambda: NOW).columns
-    shown = shown_columns(columns, 80)
-    assert sum(cells for _, cells in shown) + len(shown) - 1 == 80
-    titles = [columns[index].title for index, _ in shown]
-    assert titles == ["state", "server", "wgt", "conn", "in-fl", "req/s", "err%", "p50", "p99", "trend"]
 
 
 def has_whole_cells(kind: Kind[Item], item: Item) -> bool:
@@ -30,22 +20,15 @@ def has_whole_cells(kind: Kind[Item], item: Item) -> bool:
     )
 
 
-def test_every_column_gives_text_and_order_for_its_items() -> None:
-    one = scene_of(status([server("app", "s1")]))
-    assert has_whole_cells(server_kind(FULL, lambda _id: (1.0,), lambda: NOW), one.pools[0].servers[0])
-    assert has_whole_cells(pool_kind(FULL, lambda _id: (1.0,)), one.pools[0])
-    assert has_whole_cells(listener_kind(), one.listeners[0])
+def test_every_column_of_a_listener_gives_text_and_order() -> None:
+    assert has_whole_cells(listener_kind(), scene_of(status([server("app", "s1")])).listeners[0])
 
 
-def test_weight_stands_out_that_an_operator_or_an_agent_has_changed() -> None:
-    one = server_row(server("app", "s1"), NOW)
-    kind = server_kind(FULL, lambda _id: (), lambda: NOW)
-    weight = next(column for column in kind.columns if column.title == "wgt")
-    assert weight.tone(one) == "plain"
-    one.agent_percent = 50
-    assert weight.tone(one) == "warn"
-    one.agent_percent, one.weight = 100, 7
-    assert weight.tone(one) == "warn"
+def test_figures_can_be_named_in_a_filter_and_what_is_not_known_is_neither_more_nor_less() -> None:
+    fields: Fields[Figures] = Fields(lambda _: "", figure_fields())
+    one = Figures(connections=7, in_flight=3, requests_per_s=12.0, error_rate=0.02, p50=4.0, p99=1500.0)
+    assert parse("conn=7 inflight<4 req>11 err>1 5xx<2.5% p50<5 p99>1.4s", fields).matches(one)
+    assert not parse("conn<9 or conn>=0 or err<1 or p99>0", fields).matches(Figures())
 
 
 def test_event_that_tells_of_trouble_is_a_problem() -> None:
@@ -63,14 +46,3 @@ def test_event_that_tells_of_trouble_is_a_problem() -> None:
     assert not event_kind().is_problem(event)
     event["kind"] = "server_went_down"
     assert event_kind().is_problem(event)
-
-
-@pytest.mark.parametrize(
-    ("is_eligible", "error_rate", "is_problem"), [(True, 0.0, False), (False, None, True), (True, 0.2, True)]
-)
-def test_problem_is_a_server_without_new_clients_or_with_many_errors(
-    is_eligible: bool, error_rate: float | None, is_problem: bool
-) -> None:
-    one = server_row(server("app", "s1"), NOW)
-    one.is_eligible, one.error_rate = is_eligible, error_rate
-    assert is_server_problem(one) is is_problem

@@ -50,7 +50,7 @@ def test_linux_console_gets_only_what_its_font_has() -> None:
     assert glyphs_for({"TERM": "linux"}) is LINUX_CONSOLE
     assert glyphs_for({"TERM": "xterm-256color"}) is FULL
     every = "".join(getattr(LINUX_CONSOLE, name) for name in LINUX_CONSOLE.__slots__)
-    assert set(every) <= set("▲▼▶■·!░▒█↑↓*")
+    assert set(every) <= {*"▲▼▶■·░▒█↑↓←→─", *map(chr, range(32, 127))}
 
 
 def test_sparkline_is_right_aligned_and_its_highest_is_full() -> None:

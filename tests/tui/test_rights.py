@@ -5,11 +5,11 @@ from lbapp.tui.rights import LOCKED, VIEWER, Rights
 
 def test_lock_is_undone_by_unlock() -> None:
     rights = Rights()
-    assert (rights.why_not, rights.word, rights.may_unlock) == ("", "RW", True)
+    assert (rights.why_not, rights.may_unlock) == ("", True)
     rights.lock()
-    assert (rights.why_not, rights.word, rights.may_unlock) == (LOCKED, "RO", True)
+    assert (rights.why_not, rights.may_unlock) == (LOCKED, True)
     rights.unlock()
-    assert rights.word == "RW"
+    assert rights.why_not == ""
 
 
 def test_what_was_forbidden_stays_so() -> None:
@@ -17,7 +17,7 @@ def test_what_was_forbidden_stays_so() -> None:
     rights.forbid(VIEWER)
     rights.lock()
     rights.unlock()
-    assert (rights.why_not, rights.word, rights.may_unlock) == (VIEWER, "RO", False)
+    assert (rights.why_not, rights.may_unlock) == (VIEWER, False)
     started = Rights("started so")
     started.forbid(VIEWER)
     assert started.why_not == "started so"

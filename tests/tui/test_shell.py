@@ -23,11 +23,15 @@ async def test_sort_reverse_and_problems_arrange_the_servers(tmp_path: Path) -> 
         app = LbappConsole(tmp_path / "s")
         async with app.run_test(size=SIZE) as pilot:
             await at_servers(pilot)
-            await pilot.press("s", "s", "s", "s", "s", "s")
+            assert [line[5:11] for line in screen_text(app).splitlines()[4:7]] == ["app/s2", "app/s1", "app/s3"]
+            await pilot.press("less_than_sign", "less_than_sign", "less_than_sign")
             await until_shown(pilot, "sort req/s")
-            assert [line[14:20] for line in screen_text(app).splitlines()[3:6]] == ["app/s3", "app/s2", "app/s1"]
+            await until(
+                pilot,
+                lambda: [line[5:11] for line in screen_text(app).splitlines()[4:7]] == ["app/s3", "app/s2", "app/s1"],
+            )
             await pilot.press("r")
-            await until(pilot, lambda: screen_text(app).splitlines()[3][14:20] == "app/s1")
+            await until(pilot, lambda: screen_text(app).splitlines()[4][5:11] == "app/s1")
             await pilot.press("exclamation_mark")
             await until_shown(pilot, "1 of 1, 3 in all  sort req/s  ! problems only")
 

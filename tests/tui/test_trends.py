@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lbapp.tui.trends import Trends
+from lbapp.tui.trends import Trends, condensed
 
 
 def test_history_keeps_the_last_readings_and_forgets_what_is_gone() -> None:
@@ -11,3 +11,9 @@ def test_history_keeps_the_last_readings_and_forgets_what_is_gone() -> None:
     history.add({"b": 1.0})
     assert history.of("a") == ()
     assert history.of("b") == (0.0, 1.0)
+
+
+def test_condensed_values_are_means_of_the_newest_and_the_first_may_be_of_fewer() -> None:
+    assert condensed([9, 1, 3, 5, 7], 2, 2) == [2, 6]
+    assert condensed([1, 2, 4], 5, 2) == [1, 3]
+    assert condensed([], 5, 2) == []

@@ -4,7 +4,7 @@ Responsible for which changes still hold when the engine starts again, and for w
 sockets or states.
 
 Invariants: of two changes to one setting the later one holds; a file that was changed after a change beats it; what the file
-says anyway is no wish, unless a weight is still on its way there; an action is undone once.
+says anyway is no wish, unless a weight is still on its way there; an action is undone once, unless that undo was undone.
 """
 
 from __future__ import annotations
@@ -60,8 +60,20 @@ def replay(actions: Sequence[Action], in_file: Mapping[Key, Value], now_s: float
 
 
 def undone_by(actions: Sequence[Action]) -> set[int]:
-    """Return the numbers of all actions that were taken back."""
-    return {number for action in actions for number in action.undoes}
+    """Return the numbers of all actions that are taken back: by an undo that is not taken back itself."""
+    undone: set[int] = set()
+    for action in reversed(actions):
+        if action.number not in undone:
+            undone.update(action.undoes)
+    return undone
+
+
+def redone_by(actions: Sequence[Action], action: Action) -> tuple[int, ...]:
+    """Return the numbers of the actions that an action has made again, as it is the undo of their undo; none: it is no redo."""
+    by_number = {each.number: each for each in actions}
+    undone = [by_number[number] for number in action.undoes if number in by_number]
+    is_redo = bool(undone) and all(each.undoes and not redone_by(actions, each) for each in undone)
+    return tuple(number for each in undone for number in each.undoes) if is_redo else ()
 
 
 def worth_keeping(actions: Sequence[Action], count: int) -> list[Action]:
@@ -74,7 +86,7 @@ def worth_keeping(actions: Sequence[Action], count: int) -> list[Action]:
 def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action]:
     """Return the actions that an undo takes back, the latest first: all of the group of action `number`, None: of the last.
 
-    Raises NothingToUndo.
+    An undo that is named is taken back alone: that is a redo. Raises NothingToUndo.
     """
     undone = undone_by(actions)
     candidates = [action for action in actions if not action.undoes and action.number not in undone]
@@ -87,10 +99,10 @@ def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action
         if not named:
             raise NothingToUndo(f"there is no action {number}")
         chosen = named[0]
-        if chosen.undoes:
-            raise NothingToUndo(f"action {number} is an undo itself; do what it took back again")
         if chosen.number in undone:
             raise NothingToUndo(f"action {number} is undone already")
+        if chosen.undoes:
+            return [chosen]
     return [action for action in reversed(candidates) if action is chosen or action.group == chosen.group != ""]
 
 

@@ -20,7 +20,7 @@ depends on the four capacities alone, so whoever has those four numbers agrees a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lbapp.model.admission import TurnedAway
@@ -134,6 +134,30 @@ class Layout:
     listeners: int
     pools: int
     servers: int
+    # The first cell of each part, worked out once: with many servers they are asked for thousands of times a second.
+    _states: int = field(init=False, repr=False, compare=False)
+    _versions: int = field(init=False, repr=False, compare=False)
+    _withheld: int = field(init=False, repr=False, compare=False)
+    _in_flight: int = field(init=False, repr=False, compare=False)
+    _listeners: int = field(init=False, repr=False, compare=False)
+    _pools: int = field(init=False, repr=False, compare=False)
+    _servers: int = field(init=False, repr=False, compare=False)
+    _clients: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        begin = HEADER_CELLS
+        for part, cells in (
+            ("_states", self.slots * WORKER_CELLS),
+            ("_versions", self.servers * STATE_CELLS),
+            ("_withheld", self.pools),
+            ("_in_flight", self.pools),
+            ("_listeners", self.slots * self.servers),
+            ("_pools", self.slots * self.listeners * LISTENER_CELLS),
+            ("_servers", self.slots * self.pools * POOL_CELLS),
+            ("_clients", self.slots * self.servers * SERVER_CELLS),
+        ):
+            begin += cells
+            object.__setattr__(self, part, begin)
 
     @property
     def cells(self) -> int:
@@ -146,35 +170,41 @@ class Layout:
 
     def state(self, server: int) -> int:
         """Return the first cell of a server's state block."""
-        return self.worker(self.slots) + server * STATE_CELLS
+        return self._states + server * STATE_CELLS
 
     def pool_version(self, pool: int) -> int:
         """Return the cell that grows whenever the pool or a server of it changes."""
-        return self.state(self.servers) + pool
+        return self._versions + pool
 
     def pool_withheld(self, pool: int) -> int:
         """Return the cell that is 1 while the pool is unpublished."""
-        return self.pool_version(self.pools) + pool
+        return self._withheld + pool
 
     def in_flight(self, slot: int) -> int:
         """Return the first cell of a slot's row of in-flight counts; server `i` is `i` cells further."""
-        return self.pool_withheld(self.pools) + slot * self.servers
+        return self._in_flight + slot * self.servers
 
     def listener(self, slot: int, listener: int) -> int:
         """Return the first cell of the block of (slot, listener)."""
-        return self.in_flight(self.slots) + (slot * self.listeners + listener) * LISTENER_CELLS
+        return self._listeners + (slot * self.listeners + listener) * LISTENER_CELLS
 
     def pool(self, slot: int, pool: int) -> int:
         """Return the first cell of the block of (slot, pool)."""
-        return self.listener(self.slots, 0) + (slot * self.pools + pool) * POOL_CELLS
+        return self._pools + (slot * self.pools + pool) * POOL_CELLS
 
     def server(self, slot: int, server: int) -> int:
         """Return the first cell of the block of (slot, server)."""
-        return self.pool(self.slots, 0) + (slot * self.servers + server) * SERVER_CELLS
+        return self._servers + (slot * self.servers + server) * SERVER_CELLS
+
+    def server_blocks(self, server: int) -> range:
+        """Return the first cells of a server's blocks, slot by slot."""
+        step = self.servers * SERVER_CELLS
+        first = self._servers + server * SERVER_CELLS
+        return range(first, first + self.slots * step, step)
 
     def clients(self, slot: int) -> int:
         """Return the first cell of a slot's row of clients' connections; that of their requests is CLIENT_CELLS further.
 
         Memory that nobody has touched takes none, so the row costs nothing where no client is limited.
         """
-        return self.server(self.slots, 0) + slot * 2 * CLIENT_CELLS
+        return self._clients + slot * 2 * CLIENT_CELLS

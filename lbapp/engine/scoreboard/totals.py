@@ -8,6 +8,7 @@ gauges are the sum over the slots of living workers, as each worker clears its o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import add
 
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
@@ -168,12 +169,13 @@ def pool_totals(segment: Segment, pool: int) -> PoolTotals:
 def server_totals(segment: Segment, server: int) -> ServerTotals:
     """Add up the blocks of one server."""
     layout = segment.layout
-    bases = [layout.server(slot, server) for slot in range(layout.slots)]
-    row = _added(segment, bases, at.SERVER_CONNECT)
+    # A worker counts before it adds to histograms, so those of a slot that has counted nothing are empty.
+    used = [base for base in layout.server_blocks(server) if any(segment.cells[base : base + at.SERVER_CONNECT])]
+    row = _added(segment, used, at.SERVER_CONNECT)
     outcomes = tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)])
 
     def added_histogram(offset: int) -> int:
-        return histogram.add(segment.histogram(base + offset) for base in bases)
+        return histogram.add([segment.histogram(base + offset) for base in used])
 
     return ServerTotals(
         connections=row[at.SERVER_CONNECTIONS],
@@ -237,5 +239,9 @@ def clear_gauges(segment: Segment, slot: int) -> None:
 
 
 def _added(segment: Segment, bases: list[int], width: int) -> list[int]:
-    rows = [segment.cells[base : base + width].tolist() for base in bases]
-    return [sum(column) for column in zip(*rows, strict=True)]
+    total = [0] * width
+    for base in bases:
+        row = segment.cells[base : base + width].tolist()
+        if any(row):  # many slots have no worker
+            total = list(map(add, total, row))
+    return total

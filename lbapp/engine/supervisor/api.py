@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import anyio
@@ -24,22 +24,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lbapp.control.messages import ErrorDetail
 from lbapp.engine.supervisor.access import Role
+from lbapp.engine.supervisor.api_configuration import ConfigurationApi
 from lbapp.engine.supervisor.api_decisions import DecisionsApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.api_past import PastApi
 from lbapp.engine.supervisor.api_servers import ServersApi
-from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, read_number, why_of_new_server
+from lbapp.engine.supervisor.bodies import is_forced_by, read_how, read_new_server, why_of_new_server
 from lbapp.engine.supervisor.calls import actor_of, json_body, number_in
 from lbapp.engine.supervisor.commands import ask_stop
-from lbapp.engine.supervisor.configurations import Kept, as_message
-from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.events import EVENTS_MISSED, EventFilter, Events
+from lbapp.engine.supervisor.file_look import FileLook
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.live import LiveFeed
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
-from lbapp.model.errors import RequestRefused
+from lbapp.model.errors import Problem, RequestRefused
 from lbapp.model.limits import (
     EVENTS_MAX,
     PERSISTENCE_LISTED_MAX,
@@ -71,12 +74,17 @@ class Api:
     life: Life
     generation: Generation
     reloads: Reloads
+    file_look: FileLook
     upgrades: Upgrades
     leave: Callable[[], None]  # for another engine, which serves
     faults: int = 0
     _streams: int = 0
     _refused: dict[tuple[int | None, str, str], float] = field(default_factory=dict)  # when each was said last
     _closed: anyio.Event = field(default_factory=anyio.Event)
+    _live: LiveFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._live = LiveFeed(lambda: self.generation.reader, self._closed.is_set)
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -92,16 +100,15 @@ class Api:
             Route("/v1/changes", self._guarded(self._changes)),
             Route("/v1/diff", self._guarded(self._diff)),
             Route("/v1/undo", self._guarded(self._undo), methods=["POST"]),
-            Route("/v1/reload", self._guarded(self._reload), methods=["POST"]),
-            Route("/v1/rollback", self._guarded(self._rollback), methods=["POST"]),
-            Route("/v1/confirm", self._guarded(self._confirm), methods=["POST"]),
             Route("/v1/upgrade", self._guarded(self._upgrade), methods=["POST"]),
-            Route("/v1/configurations", self._guarded(self._configurations)),
             Route("/v1/persistence", self._guarded(self._persistence), methods=["GET", "DELETE"]),
             Route("/v1/watch", self._guarded(self._watch)),
             Route("/v1/events", self._guarded(self._events)),
             Route("/v1/stop", self._guarded(self._stop), methods=["POST"]),
             Route("/metrics", self._guarded(self._metrics)),
+            *ConfigurationApi(self.reloads, self.file_look).routes(
+                self._guarded, lambda endpoint: self._guarded(endpoint, Role.OPERATE)
+            ),
             *ServersApi(lambda: self.generation).routes(self._guarded),
             *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
@@ -115,7 +122,8 @@ class Api:
 
     def serve(self, generation: Generation) -> None:
         """Answer by another generation from now on."""
-        self.generation = generation
+        former, self.generation = self.generation, generation
+        former.states.changed.fire()  # so that who watches sees the new one
 
     def close(self) -> None:
         """End every stream after what it has to say."""
@@ -124,13 +132,15 @@ class Api:
         self.generation.states.changed.fire()
         self.events.close()
 
-    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+    def _guarded(self, endpoint: Endpoint, needed: Role = Role.LOOK) -> Endpoint:
+        """Return the endpoint for those who may use it: who looks needs `needed`, who does anything else has to operate."""
+
         async def guarded(request: Request) -> Response:
             try:
-                self._check_role(request, endpoint.__name__)
+                self._check_role(request, endpoint.__name__, needed)
                 return await endpoint(request)
             except RequestRefused as refused:
-                return _error(refused.status, refused.code, refused.message, refused.hint)
+                return _error(refused.status, refused.code, refused.message, refused.hint, refused.problems)
             except ClientDisconnect:
                 return _error(400, "bad_request", "the request ended before its body", "")
             except Exception:  # noqa: BLE001 - a control command
@@ -140,12 +150,12 @@ class Api:
 
         return guarded
 
-    def _check_role(self, request: Request, asked: str) -> None:
+    def _check_role(self, request: Request, asked: str, needed: Role) -> None:
         """Let nobody do more than they may; the first such try is an event. Raises RequestRefused 403 forbidden.
 
         `asked` is what paths that a caller can make up without end have in common.
         """
-        is_looking = request.method in ("GET", "HEAD")
+        is_looking = request.method in ("GET", "HEAD") and needed is Role.LOOK
         if request.state.role >= (Role.LOOK if is_looking else Role.OPERATE):
             return
         actor = actor_of(request)
@@ -216,38 +226,21 @@ class Api:
         return JSONResponse(await self.generation.commands.change_node(await json_body(request), actor_of(request)))
 
     async def _changes(self, request: Request) -> Response:
-        return JSONResponse(self.generation.intents.actions_done(number_in(request, "limit", CHANGES_SHOWN)))
+        before = number_in(request, "before", 0) if "before" in request.query_params else None
+        return JSONResponse(self.generation.intents.actions_done(number_in(request, "limit", CHANGES_SHOWN), before))
 
     async def _diff(self, _request: Request) -> Response:
-        return JSONResponse({"differences": [*self.generation.intents.differences(), *self.reloads.edits()]})
+        differences = [*self.generation.intents.differences(), *self.reloads.edits()]
+        return JSONResponse({"differences": differences, "file": (await self.file_look.read())["why_other"]})
 
     async def _undo(self, request: Request) -> Response:
         return JSONResponse(await self.generation.commands.undo(await json_body(request), actor_of(request)))
-
-    async def _reload(self, request: Request) -> Response:
-        how = read_how(await json_body(request), actor_of(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
-        return JSONResponse(await self.reloads.reload(how))
-
-    async def _rollback(self, request: Request) -> Response:
-        body = await json_body(request)
-        how = read_how(body, actor_of(request), ("number", "dry_run", "reason", "unrecorded"))
-        return JSONResponse(await self.reloads.rollback(read_number(body), how))
-
-    async def _confirm(self, request: Request) -> Response:
-        return JSONResponse(self._kept(await self.reloads.confirm(actor_of(request))))
 
     async def _upgrade(self, request: Request) -> Response:
         how = read_how(await json_body(request), actor_of(request), ("reason",))
         done = await self.upgrades.upgrade(how.actor, how.reason)
         self.leave()  # whether or not anybody is there any more to be answered
         return JSONResponse(done)
-
-    async def _configurations(self, _request: Request) -> Response:
-        return JSONResponse({"configurations": [self._kept(each) for each in self.reloads.history()]})
-
-    def _kept(self, kept: Kept) -> dict[str, Any]:
-        applied = self.reloads.applied
-        return {**as_message(kept), "is_serving": applied is not None and applied.number == kept.number}
 
     async def _stop(self, request: Request) -> Response:
         ask_stop(self.life, self.events, await json_body(request), actor_of(request))
@@ -259,14 +252,28 @@ class Api:
         return Response(text, media_type=CONTENT_TYPE)
 
     async def _watch(self, request: Request) -> Response:
+        wanted = request.query_params.get("as", "status")
+        if wanted == "changes":
+            return self._stream(request, self._live.follow())
+        if wanted != "status":
+            raise RequestRefused("invalid_query", f"as={wanted} is no kind of line", "Use as=changes or as=status", 422)
         return self._stream(request, _as_lines(self._statuses()))
 
     async def _events(self, request: Request) -> Response:
-        after = number_in(request, "after", 0)
+        query = request.query_params
+        before = number_in(request, "before", 0) if "before" in query else None
+        kinds = frozenset(filter(None, query.get("kind", "").split(",")))
+        wanted = EventFilter(number_in(request, "after", 0), before, kinds, query.get("subject", ""))
         limit = number_in(request, "limit", EVENTS_MAX)
-        if request.query_params.get("follow", "0") in ("", "0"):
-            return JSONResponse({"events": self.events.after(after, limit)})
-        return self._stream(request, _as_lines(self.events.follow(after)))
+        if query.get("follow", "0") in ("", "0"):
+            return JSONResponse({"events": self.events.page(wanted, limit)})
+        return self._stream(request, _as_lines(self._followed(wanted)))
+
+    async def _followed(self, wanted: EventFilter) -> AsyncIterator[Any]:
+        """Give events that are wanted as they happen, and say in any case where some were missed."""
+        async for event in self.events.follow(wanted.after):
+            if event["kind"] == EVENTS_MISSED or wanted.takes(event):
+                yield event
 
     def _stream(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> Response:
         if request.method == "HEAD":
@@ -311,8 +318,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _error(status, code, message.format(path=path, method=request.method), hint)
 
 
-def _error(status: int, code: str, message: str, hint: str) -> Response:
+def _error(status: int, code: str, message: str, hint: str, problems: Sequence[Problem] = ()) -> Response:
     headers = {"Connection": "close"} if status == 413 else None
+    detail: ErrorDetail = {"code": code, "message": message, "hint": hint}
+    if problems:
+        detail["problems"] = [{**asdict(each), "allowed": each.allowed} for each in problems]  # type: ignore[typeddict-item]
     # In ASCII: what a message quotes may be no text that UTF-8 can carry, such as half of a surrogate pair.
-    body = json.dumps({"error": {"code": code, "message": message, "hint": hint}})
-    return Response(body, status_code=status, headers=headers, media_type="application/json")
+    return Response(json.dumps({"error": detail}), status_code=status, headers=headers, media_type="application/json")

@@ -17,19 +17,31 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
-from lbapp.engine.questions import Capture, Session
+from lbapp.engine.questions import ANYWHERE, Capture, Session, Where
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.looking import Looking
 from lbapp.engine.wire.access_line import text_of
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import LOG_LINES_PER_SECOND_MAX, SESSIONS_LISTED_MAX
-from lbapp.model.log_filter import LogFilter
+from lbapp.model.log_filter import LogFilter, Preference
 
 Guard = Callable[[Callable[[Request], Awaitable[Response]]], Callable[[Request], Awaitable[Response]]]
 Stream = Callable[[Request, AsyncGenerator[bytes, None]], Response]
 _LINES_PER_SECOND: Final = 100.0
 _STATUS: Final = re.compile(r"([1-5])xx|([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?").fullmatch
-_WORDS: Final = ("listener", "pool", "server", "client", "path", "status", "slower_ms", "failed", "rate")
+_WORDS: Final = (
+    "listener",
+    "pool",
+    "server",
+    "client",
+    "path",
+    "status",
+    "slower_ms",
+    "failed",
+    "prefer",
+    "slow_ms",
+    "rate",
+)
 _TARGET_BYTES: Final = 256
 
 
@@ -51,9 +63,10 @@ class LookApi:
         ]
 
     async def _log(self, request: Request) -> Response:
-        wanted = read_filter(dict(request.query_params))
+        query = dict(request.query_params)
+        wanted, preference = read_filter(query), read_preference(query)
         rate = number_of(request.query_params.get("rate"), "rate", _LINES_PER_SECOND)
-        lines = self._lines(self.looking().follow(wanted, min(rate, LOG_LINES_PER_SECOND_MAX)))
+        lines = self._lines(self.looking().follow(wanted, min(rate, LOG_LINES_PER_SECOND_MAX), preference))
         return self.stream(request, lines)
 
     @staticmethod
@@ -65,7 +78,8 @@ class LookApi:
 
     async def _sessions(self, request: Request) -> Response:
         limit = number_of(request.query_params.get("limit"), "limit", SESSIONS_LISTED_MAX)
-        found, connections = await self.looking().sessions(min(int(limit), SESSIONS_LISTED_MAX))
+        where = _where(dict(request.query_params), ("limit", "pool", "server"))
+        found, connections = await self.looking().sessions(min(int(limit), SESSIONS_LISTED_MAX), where)
         answer: Sessions = {"connections": connections, "sessions": [_status(number, each) for number, each in found]}
         return JSONResponse(answer)
 
@@ -76,8 +90,12 @@ class LookApi:
 
     async def _session(self, request: Request) -> Response:
         number = int(number_of(request.path_params["session"], "session", 0))
-        if not await self.looking().end_session(number):
-            raise RequestRefused("unknown_session", f"there is no connection {number}", "See: lbapp sessions", 404)
+        where = _where(dict(request.query_params), ("pool", "server"))
+        if not await self.looking().end_session(number, where):
+            there = f" at {where.server or where.pool}" if where != ANYWHERE else ""
+            raise RequestRefused(
+                "unknown_session", f"there is no connection {number}{there}", "See: lbapp sessions", 404
+            )
         message = f"connection {number} was closed"
         self.events.add("session_closed", "node", message, actor=request.state.actor)
         return JSONResponse({"closed": number})
@@ -85,9 +103,7 @@ class LookApi:
 
 def read_filter(query: dict[str, str]) -> LogFilter:
     """Return what a query asks for. Raises RequestRefused 422 invalid_query."""
-    for name in query:
-        if name not in _WORDS:
-            raise _invalid(f"there is no {name}", f"There are {', '.join(_WORDS)}")
+    _check_words(query, _WORDS)
     low, high = _statuses(query.get("status", ""))
     return LogFilter(
         listener=query.get("listener", ""),
@@ -98,8 +114,34 @@ def read_filter(query: dict[str, str]) -> LogFilter:
         status_min=low,
         status_max=high,
         slower_us=int(1000 * number_of(query.get("slower_ms"), "slower_ms", 0.0)),
-        is_failed=query.get("failed", "0") not in ("", "0"),
+        is_failed=_is_asked_for(query, "failed"),
     )
+
+
+def read_preference(query: dict[str, str]) -> Preference | None:
+    """Return what a query asks for before all else, where there is too much. Raises RequestRefused 422 invalid_query."""
+    slow_us = int(1000 * number_of(query.get("slow_ms"), "slow_ms", 0.0))
+    if _is_asked_for(query, "prefer"):
+        return Preference(slow_us)
+    if "slow_ms" in query:
+        raise _invalid("slow_ms goes with prefer=1", "slower_ms leaves out all that took less")
+    return None
+
+
+def _is_asked_for(query: dict[str, str], name: str) -> bool:
+    return query.get(name, "0") not in ("", "0")
+
+
+def _where(query: dict[str, str], words: tuple[str, ...]) -> Where:
+    """Return which connections a query is about. Raises RequestRefused 422 invalid_query."""
+    _check_words(query, words)
+    return Where(query.get("pool", ""), query.get("server", ""))
+
+
+def _check_words(query: dict[str, str], words: tuple[str, ...]) -> None:
+    for name in query:
+        if name not in words:
+            raise _invalid(f"there is no {name}", f"There are {', '.join(words)}")
 
 
 def _statuses(text: str) -> tuple[int, int]:

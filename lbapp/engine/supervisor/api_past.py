@@ -26,6 +26,7 @@ from lbapp.model.limits import HISTORY_LAST_MAX_S, LATENCY_WINDOWS_S
 Guard = Callable[[Callable[[Request], Awaitable[Response]]], Callable[[Request], Awaitable[Response]]]
 _KINDS: Final[tuple[Kind, ...]] = ("pool", "server", "listener")
 _LAST_S: Final = 1800.0
+_UNDER_WAY_S: Final = 1.0  # the second that has not ended yet
 _WINDOWS: Final = ", ".join(f"{window:g}" for window in LATENCY_WINDOWS_S)
 
 
@@ -37,7 +38,17 @@ class PastApi:
 
     def routes(self, guarded: Guard) -> list[Route]:
         """Return the routes, each guarded."""
-        return [Route("/v1/latency", guarded(self._latency)), Route("/v1/history", guarded(self._history))]
+        return [
+            Route("/v1/latency", guarded(self._latency)),
+            Route("/v1/history", guarded(self._history)),
+            Route("/v1/history/file", guarded(self._file)),
+        ]
+
+    async def _file(self, _request: Request) -> Response:
+        content = await self.generation().keeper.file_bytes()
+        if content is None:
+            raise RequestRefused("not_recorded", "there is no history file", "See: lbapp events", 404)
+        return Response(content, media_type="application/octet-stream")
 
     async def _latency(self, request: Request) -> Response:
         query = _query(request, ("window", "pool"))
@@ -51,7 +62,7 @@ class PastApi:
         return JSONResponse(await generation.windows.report(window_s, pools, with_listeners="pool" not in query))
 
     async def _history(self, request: Request) -> Response:
-        query = _query(request, ("at", "pool", "server", "listener", "last", "step"))
+        query = _query(request, ("at", "pool", "server", "listener", "last", "step", "until"))
         keeper = self.generation().keeper
         if "at" in query:
             if len(query) > 1:
@@ -66,8 +77,9 @@ class PastApi:
         step_s = number_of(query.get("step"), "step", 60.0)
         if step_s not in (1.0, 60.0):
             raise _invalid(f"there is no step of {step_s:g} s", "There are 1 and 60")
-        now = time.time()
-        past, span = await keeper.past(), (now - min(last_s, HISTORY_LAST_MAX_S), now + 1)
+        until = number_of(query.get("until"), "until", time.time())
+        end = until if "until" in query else until + _UNDER_WAY_S
+        past, span = await keeper.past(), (until - min(last_s, HISTORY_LAST_MAX_S), end)
         subject = subjects[0] if subjects else None
         return JSONResponse(await anyio.to_thread.run_sync(course, past, subject, span, int(step_s)))
 

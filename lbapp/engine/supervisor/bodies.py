@@ -7,6 +7,7 @@ change does. Invariant: whatever a body holds, it is understood or refused with 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
@@ -173,6 +174,33 @@ def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
     confirm_s = seconds_of(request["confirm_s"], "confirm_s") if "confirm_s" in request else None
     why = why_of({"reason": request.get("reason", ""), "unrecorded": request.get("unrecorded", False)})
     return How(actor, why.reason, confirm_s, is_dry, why.is_unrecorded)
+
+
+def read_candidate(body: object) -> tuple[object, str | None, str]:
+    """Return the rest of a ReloadRequest, the text that is to be looked at, if any, and the digest that the file has to have.
+
+    Raises RequestRefused 422 invalid_body.
+    """
+    if not isinstance(body, dict) or not body.keys() & {"text", "expect_digest"}:
+        return body, None, ""
+    rest = {name: value for name, value in body.items() if name not in ("text", "expect_digest")}
+    text, digest = body.get("text"), body.get("expect_digest", "")
+    if "text" in body:
+        if not isinstance(text, str) or not _is_unicode(text):
+            raise invalid("body", f"text is {shown_json(text)}", "Use the text of a configuration")
+        if body.get("dry_run") is not True or digest:
+            raise invalid("body", "text is only looked at, never applied", 'Use it beside "dry_run": true alone')
+    if not isinstance(digest, str) or not re.fullmatch(r"([0-9a-f]{64})?", digest):
+        raise invalid("body", f"expect_digest is {shown_json(digest)}", "Use the SHA-256 of the file, 64 hex digits")
+    return rest, text, digest
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def read_new_server(body: object) -> dict[str, str | int | bool]:

@@ -15,7 +15,7 @@ from typing import Final
 from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.messages import Actor, Event
-from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
+from lbapp.engine.policy.intent import NothingToUndo, redone_by, reversal, to_undo
 from lbapp.engine.supervisor.bodies import (
     Wish,
     force_of,
@@ -297,16 +297,25 @@ class Commands:
                 self._guard.check(becoming(changes, self._states.by_id))
             changes = [self._from_here(change) for change in changes]
             action = await self._intents.record(changes, actor, why, undoes=tuple(each.number for each in actions))
-            reason = why.reason or f"undo of {' and '.join(str(each.number) for each in actions)}"
+            redone = redone_by(self._intents.actions, action)
+            word, numbers = ("redo", redone) if redone else ("undo", action.undoes)
+            reason = why.reason or f"{word} of {' and '.join(map(str, numbers))}"
             for change in changes:
                 self._take_back(change, actor, reason)
             self._begin_ramps(action, actor, reason)
-        return {"actions": [action.number for action in actions], "changes": [change_done(each) for each in changes]}
+        return {
+            "actions": [action.number for action in actions],
+            "redone": list(redone),
+            "changes": [change_done(each) for each in changes],
+        }
 
     def _from_here(self, change: Change) -> Change:
-        """Have a weight that is to go on its way do so from what it is now."""
-        is_ramp = change.setting is Setting.WEIGHT and change.until is not None
-        return replace(change, start=self._states.by_id[change.on].weight) if is_ramp else change
+        """Have a weight that is to go on its way do so from what it is now, and know how far it was on one that ends."""
+        if change.setting is not Setting.WEIGHT:
+            return change
+        state = self._states.by_id[change.on]
+        start = None if change.until is None else state.weight
+        return replace(change, start=start, ramp_left=self._drains.ramps.left(state))
 
     def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
         if change.setting is Setting.PUBLISHED:

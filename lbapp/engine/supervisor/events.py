@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -20,6 +21,7 @@ import anyio
 from lbapp.control.messages import Actor, Event
 from lbapp.model.limits import EVENTS_MAX
 
+EVENTS_MISSED: Final = "events_missed"
 ENGINE: Final[Actor] = {"uid": None, "user": "engine", "pid": None}
 
 _LEVELS: Final = {
@@ -38,6 +40,9 @@ _LEVELS: Final = {
     "agent_failed": logging.WARNING,
     "change_not_recorded": logging.ERROR,
     "change_overruled": logging.WARNING,
+    "configuration_not_kept": logging.WARNING,
+    "configuration_not_reverted": logging.ERROR,
+    "configuration_reverted": logging.WARNING,
     "connections_killed": logging.WARNING,
     "history_not_written": logging.ERROR,
     "history_set_aside": logging.WARNING,
@@ -73,6 +78,27 @@ class Signal:
     async def wait(self) -> None:
         """Wait for the next `fire`."""
         await self._event.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted: with numbers between two, of some kinds (none: of any), and about a subject (empty: any).
+
+    A pool is the subject of what happens to its servers, too.
+    """
+
+    after: int = 0
+    before: int | None = None
+    kinds: frozenset[str] = frozenset()
+    subject: str = ""
+
+    def takes(self, event: Event) -> bool:
+        """Say whether an event is wanted."""
+        seq, subject = event["seq"], event["subject"]
+        is_between = seq > self.after and (self.before is None or seq < self.before)
+        is_kind = not self.kinds or event["kind"] in self.kinds
+        is_subject = not self.subject or subject == self.subject or subject.startswith(f"{self.subject}/")
+        return is_between and is_kind and is_subject
 
 
 class Events:
@@ -123,6 +149,11 @@ class Events:
         # Numbers may be missing among those of an engine before: what was not kept.
         return [event for event in islice(self._ring, start, None) if event["seq"] > seq] if count > 0 else []
 
+    def page(self, wanted: EventFilter, limit: int) -> list[Event]:
+        """Return the newest events that are wanted, at most `limit`, oldest first."""
+        found = list(islice(filter(wanted.takes, reversed(self._ring)), limit))
+        return found[::-1]
+
     async def follow(self, seq: int) -> AsyncIterator[Event]:
         """Give the events after number `seq` and then each new one, until `close`.
 
@@ -151,7 +182,7 @@ def _missed(seq: int, last: int) -> Event:
     return {
         "seq": last,
         "at": time.time(),
-        "kind": "events_missed",
+        "kind": EVENTS_MISSED,
         "subject": "node",
         "message": f"{last - seq} events are no longer kept",
         "actor": None,

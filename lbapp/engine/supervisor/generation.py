@@ -10,7 +10,7 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,6 +63,7 @@ class Lasting:
     metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
+    why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
 
     @property
@@ -126,6 +127,7 @@ class Generation:
             self.pools,
             self.certificates,
             lambda: lasting.applied,
+            lambda: lasting.why_file_is_other(),
         )
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)

@@ -31,6 +31,7 @@ from lbapp.model.limits import RATE_WINDOW_S
 
 STEP_S: Final = 2.0  # between two readings that are kept ...
 FRESH_S: Final = 1.1  # ... each of which may be so old: one is read every second for the history
+LATELY_S: Final = 0.25  # with very many servers, what else is made of a reading takes that long
 T = TypeVar("T")
 
 
@@ -97,7 +98,8 @@ class History:
         self._listeners = _Rows(listeners, lambda row: totals.listener_totals(segment, row), look_listener)
         self._pools = _Rows(pools, read_pool, look_pool)
         self._servers = _Rows(servers, lambda row: totals.server_totals(segment, row), look_server)
-        self._kept: deque[Reading] = deque([self.now()], maxlen=int(RATE_WINDOW_S / STEP_S) + 1)
+        self.latest = self._read()  # the last reading, however old
+        self._kept: deque[Reading] = deque([self.latest], maxlen=int(RATE_WINDOW_S / STEP_S) + 1)
 
     def take_over(self, former: History) -> None:
         """Go on with the readings of a generation before. What was not there then, had counted nothing."""
@@ -107,10 +109,17 @@ class History:
 
     def now(self) -> Reading:
         """Read everything."""
+        self.latest = self._read()
+        return self.latest
+
+    def _read(self) -> Reading:
         at_s, listeners, pools = time.monotonic(), self._listeners.read(), self._pools.read()
         unserved, waits = tuple(pool[0] for pool in pools), tuple(pool[1] for pool in pools)
-        self._latest = Reading(at_s, listeners, unserved, waits, self._servers.read())
-        return self._latest
+        return Reading(at_s, listeners, unserved, waits, self._servers.read())
+
+    def lately(self) -> Reading:
+        """Return a reading that is at most LATELY_S old: of those who look at the same moment, one reads."""
+        return self.latest if time.monotonic() - self.latest.at_s < LATELY_S else self.now()
 
     def earlier(self) -> Reading:
         """Return the reading that rates are counted from: about RATE_WINDOW_S old, or the engine's first."""
@@ -120,10 +129,8 @@ class History:
         """Keep a reading every STEP_S, until cancelled."""
         while True:
             await anyio.sleep(STEP_S)
-            is_fresh = (
-                time.monotonic() - self._latest.at_s < FRESH_S
-            )  # with very many servers another one has its price
-            self._kept.append(self._latest if is_fresh else self.now())
+            is_fresh = time.monotonic() - self.latest.at_s < FRESH_S  # with very many servers another one has its price
+            self._kept.append(self.latest if is_fresh else self.now())
 
 
 def as_long_as(now: Reading, before: Reading) -> Reading:

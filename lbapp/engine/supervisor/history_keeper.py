@@ -101,6 +101,10 @@ class HistoryKeeper:
         """Return all that is kept."""
         return await anyio.to_thread.run_sync(self._read, limiter=self._thread)
 
+    async def file_bytes(self) -> bytes | None:
+        """Return the file as it is; None where none can be read."""
+        return await anyio.to_thread.run_sync(self._file_bytes, limiter=self._thread)
+
     # -- in the thread -----------------------------------------------------------------------------------------------
 
     def _take(self) -> None:
@@ -143,10 +147,16 @@ class HistoryKeeper:
             self._tables = {table: table.encoded()}
         return self._tables[table]
 
+    def _file_bytes(self) -> bytes | None:
+        try:
+            return self._file.path.read_bytes()
+        except OSError:
+            return None
+
     def _read(self) -> Past:
         try:
-            past = Past.in_file(self._file.path.read_bytes())
-        except (OSError, ValueError):
+            past = Past.in_file(self._file_bytes() or b"")
+        except ValueError:
             past = Past()
         for ring in Ring:
             for kept in self._waiting[ring]:

@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
 from lbapp.control.messages import Actor
-from lbapp.engine.policy.intent import Intent, last_wishes, replay, undone_by
+from lbapp.engine.policy.intent import Intent, last_wishes, redone_by, replay, undone_by
 from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
@@ -222,12 +222,13 @@ class Intents:
             found[pool.name, Setting.PUBLISHED] = not segment.cells[segment.layout.pool_withheld(rows[pool.name])]
         return found
 
-    def actions_done(self, limit: int) -> ActionsDone:
-        """Return the last actions as the control API shows them."""
+    def actions_done(self, limit: int, before: int | None = None) -> ActionsDone:
+        """Return the last actions as the control API shows them; `before`: of those with a smaller number."""
         undone = undone_by(self.actions)
-        shown_ones = self.actions[-limit:] if limit else []
+        every = [action for action in self.actions if before is None or action.number < before]
+        shown_ones = every[-limit:] if limit else []
         return {
-            "actions": [_action_done(action, is_undone=action.number in undone) for action in shown_ones],
+            "actions": [self._action_done(action, undone) for action in shown_ones],
             "unavailable": self._journal.failure,
         }
 
@@ -239,11 +240,24 @@ class Intents:
             if value != in_file[key]:
                 on, setting = key
                 action = wishes[key].action if key in wishes else None
-                done = None if action is None else _action_done(action, is_undone=action.number in undone)
+                done = None if action is None else self._action_done(action, undone)
                 found.append(
                     {"on": on, "setting": setting.value, "in_file": in_file[key], "now": value, "action": done}
                 )
         return found
+
+    def _action_done(self, action: Action, undone: set[int]) -> ActionDone:
+        return {
+            "number": action.number,
+            "at": action.at,
+            "actor": {"uid": action.uid, "user": action.user, "pid": action.pid},
+            "reason": action.reason,
+            "group": action.group,
+            "changes": [change_done(change) for change in action.changes],
+            "undoes": list(action.undoes),
+            "redoes": list(redone_by(self.actions, action)) if action.undoes else [],
+            "is_undone": action.number in undone,
+        }
 
     @staticmethod
     def _file_value(state: ServerState, setting: Setting) -> Value:
@@ -265,19 +279,6 @@ def _who(intent: Intent) -> str:
 def change_done(change: Change) -> ChangeDone:
     """Return a change as the control API shows it."""
     return {"on": change.on, "setting": change.setting.value, "before": change.before, "after": change.after}
-
-
-def _action_done(action: Action, *, is_undone: bool) -> ActionDone:
-    return {
-        "number": action.number,
-        "at": action.at,
-        "actor": {"uid": action.uid, "user": action.user, "pid": action.pid},
-        "reason": action.reason,
-        "group": action.group,
-        "changes": [change_done(change) for change in action.changes],
-        "undoes": list(action.undoes),
-        "is_undone": is_undone,
-    }
 
 
 def _plain(value: Value) -> str | int:

@@ -18,6 +18,7 @@ import anyio
 
 from lbapp.engine.channel import Message
 from lbapp.engine.questions import (
+    ANYWHERE,
     Answer,
     Capture,
     EndInFlight,
@@ -30,10 +31,11 @@ from lbapp.engine.questions import (
     PreviewDecision,
     Session,
     Unobserve,
+    Where,
 )
 from lbapp.engine.supervisor.events import Signal
 from lbapp.model.decision import Decision
-from lbapp.model.log_filter import LogFilter
+from lbapp.model.log_filter import LogFilter, Preference
 
 _ANSWER_TIMEOUT_S: Final = 2.0
 _PENDING_LINES_MAX: Final = 2_000  # of one who looks on, in the supervisor
@@ -69,10 +71,13 @@ class Looking:
         self._questions: dict[int, _Question] = {}
         self._is_over = False
 
-    async def follow(self, wanted: LogFilter, per_second: float) -> AsyncGenerator[tuple[list[str], int], None]:
+    async def follow(
+        self, wanted: LogFilter, per_second: float, preference: Preference | None = None
+    ) -> AsyncGenerator[tuple[list[str], int], None]:
         """Give lines of exchanges as they end, and how many more there were, until `close`."""
         slots = self._slots()
-        watch = _Watch(Observe(next(self._numbers), wanted, max(1.0, per_second / max(1, len(slots)))))
+        share = max(1.0, per_second / max(1, len(slots)))
+        watch = _Watch(Observe(next(self._numbers), wanted, share, preference))
         self._watches[watch.observe.number] = watch
         try:
             for slot in slots:
@@ -90,10 +95,10 @@ class Looking:
             for slot in self._slots():
                 self._tell(slot, Unobserve(watch.observe.number))
 
-    async def sessions(self, limit: int) -> tuple[list[tuple[int, Session]], int]:
+    async def sessions(self, limit: int, where: Where = ANYWHERE) -> tuple[list[tuple[int, Session]], int]:
         """Return open connections with their numbers on this node, those busy for longest first, and how many there are."""
         number = next(self._numbers)
-        answers = await self._ask(number, self._slots(), ListSessions(number, limit))
+        answers = await self._ask(number, self._slots(), ListSessions(number, limit, where))
         found = [
             (session.number << _WORKER_BITS | slot, session)
             for slot, answer in answers.items()
@@ -109,12 +114,12 @@ class Looking:
         found = [each for answer in answers.values() for each in answer.captures]
         return sorted(found, key=lambda each: -each.at_s), sum(answer.skipped for answer in answers.values())
 
-    async def end_session(self, session: int) -> bool:
+    async def end_session(self, session: int, where: Where = ANYWHERE) -> bool:
         """Close a connection, whatever it carries; say whether it was there."""
         number, slot = next(self._numbers), session & ((1 << _WORKER_BITS) - 1)
         if slot not in self._slots():
             return False
-        answers = await self._ask(number, [slot], EndSession(number, session >> _WORKER_BITS))
+        answers = await self._ask(number, [slot], EndSession(number, session >> _WORKER_BITS, where))
         return any(answer.is_done for answer in answers.values())
 
     async def end_in_flight(self, rows: Sequence[int]) -> tuple[list[int], int]:

@@ -53,6 +53,8 @@ class PoolWatch:
         self._running = running
         self._states = states
         self._events = events
+        self._found_at = states.revision
+        self._known: dict[str, Eligible] = {}
         self._watched = {
             pool.name: _Watched(pool, Episodes(self.totals(pool).queued_total, OVERLOAD_QUIET_S), served_by=pool.name)
             for pool in running.configuration.pools
@@ -60,6 +62,7 @@ class PoolWatch:
 
     def take_over(self, former: PoolWatch) -> None:
         """Go on with what a generation before has said of pools."""
+        self._known = {}  # the states have been taken over, too
         for name in self._watched.keys() & former._watched.keys():
             self._watched[name] = replace(former._watched[name], pool=self._watched[name].pool)
 
@@ -77,7 +80,13 @@ class PoolWatch:
         return self._found(pool).is_panic
 
     def _found(self, pool: Pool) -> Eligible:
-        return eligible([each.candidate for each in self._states.members(pool)], pool.passive.panic_percent)
+        """Return what was found of a pool's servers; it stays as long as none of any pool changes."""
+        if self._found_at != self._states.revision:
+            self._found_at, self._known = self._states.revision, {}
+        if pool.name not in self._known:
+            members = self._states.members(pool)
+            self._known[pool.name] = eligible([each.candidate for each in members], pool.passive.panic_percent)
+        return self._known[pool.name]
 
     def situation(self, pool: Pool) -> Situation:
         """Return who serves a pool's requests."""

@@ -1,7 +1,7 @@
 """The last probes of one server.
 
 Responsible for keeping them in little memory: two arrays of numbers, and for each probe a reference to what was found, the same
-object for as long as the same is found. Knows nothing of what a result means. Invariants: never more than PROBES_KEPT, and the
+object wherever the same was found. Knows nothing of what a result means. Invariants: never more than PROBES_KEPT, and the
 oldest goes first; a server's probes stay through maintenance, which forgets what they add up to.
 """
 
@@ -34,7 +34,7 @@ class ProbeHistory:
             del self._at[0], self._took[0], self._found[0]
         self._at.append(probe["at"])
         self._took.append(probe["duration_s"])
-        self._found.append(self._found[-1] if self._found and self._found[-1] == found else found)
+        self._found.append(next((each for each in reversed(self._found) if each == found), found))
 
     def probes(self) -> list[ProbeDone]:
         """Return every probe that is kept, the latest last."""

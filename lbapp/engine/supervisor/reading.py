@@ -19,11 +19,14 @@ from lbapp.control.messages import (
     AgentStatus,
     EngineStatus,
     HealthWord,
+    ListenerFacts,
     ListenerStatus,
     PersistenceStatus,
     PhaseWord,
+    PoolFacts,
     PoolStatus,
     QueueStatus,
+    ServerFacts,
     ServerStatus,
     Status,
     TlsStatus,
@@ -69,6 +72,7 @@ class StatusReader:
     pools: PoolWatch
     certificates: Certificates | None = None
     applied: Callable[[], Kept | None] = lambda: None
+    why_file_is_other: Callable[[], str] = lambda: ""
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
@@ -88,7 +92,7 @@ class StatusReader:
         status: Status = {
             "at": time.time(),
             "revision": self.states.revision,
-            "engine": self._engine(),
+            "engine": self.engine(),
             "listeners": [self._listener(listener, now, earlier) for listener in configuration.listeners],
             "pools": [self._pool(pool, now, earlier) for pool in configuration.pools],
         }
@@ -134,7 +138,8 @@ class StatusReader:
         cpu = self._processes.cpu_percent
         return None if cpu is None else round(10 * cpu), self._processes.memory_bytes
 
-    def _engine(self) -> EngineStatus:
+    def engine(self) -> EngineStatus:
+        """Return the node itself as it is now."""
         running = self.running
         self._processes.look([running.pid, *self.workers.pids])
         return {
@@ -148,6 +153,7 @@ class StatusReader:
             "configuration_path": str(running.path),
             "configuration": 0 if (applied := self.applied()) is None else applied.number,
             "confirm_by": None if applied is None else applied.confirm_by,
+            "file_is_other": self.why_file_is_other(),
             "drain": self.drains.node.status(),
             "workers": self.worker_statuses(),
             "cpu_percent": self._processes.cpu_percent,
@@ -172,10 +178,13 @@ class StatusReader:
 
     def _listener(self, listener: Listener, now: Reading, earlier: Reading) -> ListenerStatus:
         row = self.running.rows.listeners[listener.name]
-        seconds = now.at_s - earlier.at_s
+        figures = traffic(of_listener(now.listeners[row]), of_listener(earlier.listeners[row]), now.at_s - earlier.at_s)
+        return {**figures, **self.listener_facts(listener, now)}
+
+    def listener_facts(self, listener: Listener, now: Reading) -> ListenerFacts:
+        """Return what is said of a listener beside its figures."""
         totals = self.overload.totals(listener)
         return {
-            **traffic(of_listener(now.listeners[row]), of_listener(earlier.listeners[row]), seconds),
             "name": listener.name,
             "protocol": listener.protocol.value,
             "bind": [str(bind) for bind in self.listening.binds(listener.name)],
@@ -199,16 +208,20 @@ class StatusReader:
         }
 
     def _pool(self, pool: Pool, now: Reading, earlier: Reading) -> PoolStatus:
-        seconds = now.at_s - earlier.at_s
-        members = self.states.members(pool)
-        totals, eligible = self.totals(pool), {each.row for each in self.pools.eligible(pool)}
+        figures = traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), now.at_s - earlier.at_s)
+        members, eligible = self.states.members(pool), {each.row for each in self.pools.eligible(pool)}
+        servers = [self._server(member, member.row in eligible, now, earlier) for member in members]
+        return {**figures, **self.pool_facts(pool), "servers": servers}
+
+    def pool_facts(self, pool: Pool) -> PoolFacts:
+        """Return what is said of a pool beside its figures and servers."""
+        totals = self.totals(pool)
         return {
-            **traffic(self._pool_figures(pool, now), self._pool_figures(pool, earlier), seconds),
             "name": pool.name,
             "algorithm": pool.algorithm.value,
             "published": self.is_published(pool),
-            "eligible": len(eligible),
-            "total": len(members),
+            "eligible": len(self.pools.eligible(pool)),
+            "total": len(self.states.members(pool)),
             "persistence": _persistence(pool, totals),
             "retries_refused_total": totals.retries_refused,
             "connections_max": pool.capacity.connections_max,
@@ -218,7 +231,6 @@ class StatusReader:
             "served_by": self.pools.served_by(pool),
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
             "is_in_panic": self.pools.is_panic(pool),
-            "servers": [self._server(member, member.row in eligible, now, earlier) for member in members],
         }
 
     def _queue(self, pool: Pool, totals: PoolTotals) -> QueueStatus | None:
@@ -233,20 +245,26 @@ class StatusReader:
         }
 
     def _pool_figures(self, pool: Pool, reading: Reading) -> Figures:
-        servers = [of_server(reading.servers[row]) for row in self._rows_of(pool)]
+        servers = [of_server(reading.servers[row]) for row in self.rows_of(pool)]
         row = self.running.rows.pools[pool.name]
         return of_pool(servers, reading.pools[row], reading.queue_waits[row])
 
-    def _rows_of(self, pool: Pool) -> Sequence[int]:
+    def rows_of(self, pool: Pool) -> Sequence[int]:
         """Return every row that is, was or may be one of the pool's, so that totals never go back when a server goes."""
         if self._by_pool is None:
             self._by_pool = rows_by_pool(self.running.rows)
         return self._by_pool[pool.name]
 
     def _server(self, state: ServerState, is_eligible: bool, now: Reading, earlier: Reading) -> ServerStatus:
-        server, row = state.server, state.row
+        row = state.row
+        figures = traffic(of_server(now.servers[row]), of_server(earlier.servers[row]), now.at_s - earlier.at_s)
+        idle = now.servers[row].idle
+        return {**figures, **self.server_facts(state, is_eligible=is_eligible), "idle_connections": idle}
+
+    def server_facts(self, state: ServerState, *, is_eligible: bool) -> ServerFacts:
+        """Return what is said of a server beside its figures."""
+        server = state.server
         return {
-            **traffic(of_server(now.servers[row]), of_server(earlier.servers[row]), now.at_s - earlier.at_s),
             "id": server.id,
             "pool": server.pool,
             "name": server.name,
@@ -269,7 +287,6 @@ class StatusReader:
             "ejected": state.ejected,
             "ejected_until": state.ejected_until if state.ejected else None,
             "share_percent": state.share_permille / 10,
-            "idle_connections": now.servers[row].idle,
             "drain": self.drains.status(state),
             "ramp": self.drains.ramps.status(state),
             "changed_at": state.changed_at,

@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.to_thread
 
-from lbapp.config.load import parse_configuration, read_configuration
+from lbapp.config.load import parse_configuration, parse_for, read_text
 from lbapp.control.changes import Difference, ReloadDone
 from lbapp.control.messages import Actor
 from lbapp.engine.channel import Discard
@@ -43,15 +43,22 @@ from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.metrics_port import metrics_warnings
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import prepare
-from lbapp.engine.supervisor.running import NoRoom
+from lbapp.engine.supervisor.reload_words import (
+    UPGRADE,
+    check_digest,
+    clock,
+    edits_of,
+    invalid_configuration,
+    no_configuration,
+    refusal_of,
+    summary,
+)
 from lbapp.engine.supervisor.sockets import check_sources
 from lbapp.engine.supervisor.sockets import warnings as listening_warnings
-from lbapp.engine.supervisor.workers import WorkerRefused
 from lbapp.model.entities import Configuration
-from lbapp.model.errors import ConfigurationError, RequestRefused, StartError
+from lbapp.model.errors import ConfigurationError, RequestRefused
 
 _REVERT_AGAIN_S: Final = 5.0  # after one that could not be taken back
-_UPGRADE: Final = "Use lbapp upgrade for that; nothing was changed"
 
 
 class Reloads:
@@ -79,34 +86,41 @@ class Reloads:
 
     # -- what operators ask for --------------------------------------------------------------------------------------
 
-    async def reload(self, how: How) -> ReloadDone:
+    async def reload(self, how: How, expect_digest: str = "") -> ReloadDone:
         """Apply the file as it is now. As long as it says what it did, servers that were added and removed since stay so.
 
-        Raises RequestRefused 422 invalid_configuration, 409 cannot_reload | unconfirmed | worker_refused, 503 not_recorded.
+        `expect_digest`: that of the file that is meant; empty: any. Raises RequestRefused 422 invalid_configuration, 409
+        changed | cannot_reload | unconfirmed | worker_refused, 503 not_recorded.
         """
         async with self._lasting.changing:
             self._check_nothing_pending()
             try:
-                text, configuration = await anyio.to_thread.run_sync(read_configuration, self._path)
+                text = await anyio.to_thread.run_sync(read_text, self._path)
+                check_digest(self._path, text, expect_digest)
+                configuration = await anyio.to_thread.run_sync(parse_for, self._path, text)
             except ConfigurationError as error:
-                raise _invalid(error) from error
+                raise invalid_configuration(error) from error
             if self._origin == digest_of(text) and self.edits():
                 self._lasting.check_serving()
                 stay = "the file is as it was; servers that were added and removed since stay so (lbapp diff, lbapp rollback)"
                 return self._done([], [stay], is_applied=False)
             return await self._apply(text, configuration, how)
 
+    async def plan(self, text: str, how: How) -> ReloadDone:
+        """Return what a reload would do if this text stood in the file. Raises RequestRefused as reload does."""
+        async with self._lasting.changing:
+            try:
+                configuration = await anyio.to_thread.run_sync(parse_for, self._path, text)
+            except ConfigurationError as error:
+                raise invalid_configuration(error) from error
+            return await self._apply(text, configuration, replace(how, is_dry=True))
+
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
         """Apply an earlier configuration, None: the one before the last. Raises as reload does, and 404 unknown_configuration."""
         async with self._lasting.changing:
             kept = self._configurations.earlier(number)
             if kept is None:
-                message = (
-                    "there is no configuration to go back to"
-                    if number is None
-                    else f"there is no configuration {number}"
-                )
-                raise RequestRefused("unknown_configuration", message, "See: lbapp history", 404)
+                raise no_configuration(number)
             left = self._lasting.applied
             text, configuration = await self._kept(kept)
             of = kept.of if kept.of == self._origin else ""
@@ -131,7 +145,7 @@ class Reloads:
                 message = f"{error.args[0]} is gone just now"
                 raise RequestRefused("unknown_server", message, "Look at it again, then repeat", 404) from error
             except ConfigurationError as error:
-                raise _invalid(error) from error
+                raise invalid_configuration(error) from error
             done = await self._apply(text, configuration, replace(how, of=self._origin))
             if done["applied"] and before is not None:
                 await self._mark(before, EDITED)
@@ -144,7 +158,7 @@ class Reloads:
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
                 raise RequestRefused(
-                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp history", 409
+                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp configurations", 409
                 )
             try:
                 await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
@@ -162,6 +176,22 @@ class Reloads:
         """The copy of what serves; None: it could not be kept."""
         return self._lasting.applied
 
+    @property
+    def path(self) -> Path:
+        """The configuration file."""
+        return self._path
+
+    def is_of(self, text: str) -> bool:
+        """Say whether what serves came from a file of this text, servers that were added and removed since aside."""
+        return self._origin == digest_of(text)
+
+    async def text_of(self, number: int) -> str:
+        """Return the copy of a configuration. Raises RequestRefused 404 unknown_configuration."""
+        kept = self._configurations.number(number)
+        if kept is None:
+            raise no_configuration(number)
+        return await self._text(kept)
+
     def history(self) -> list[Kept]:
         """Return what was applied, the latest last."""
         return self._configurations.kept
@@ -174,11 +204,7 @@ class Reloads:
 
     def edits(self) -> list[Difference]:
         """Return the servers that were added and removed since the file was read."""
-        before = {server.id: server for server in self._in_file.servers}
-        after = {server.id: server for server in self.version.configuration.servers}
-        gone = [each for each in before.values() if after.get(each.id) != each]
-        come = [each for each in after.values() if before.get(each.id) != each]
-        return [_edit(each.id, each.address, "") for each in gone] + [_edit(each.id, "", each.address) for each in come]
+        return edits_of(self._in_file, self.version.configuration)
 
     # -- unconfirmed ones --------------------------------------------------------------------------------------------
 
@@ -222,9 +248,7 @@ class Reloads:
             await self._mark(pending, REVERTED)
             if not done["applied"] or self._lasting.applied is None:
                 self._lasting.applied = kept
-            message = (
-                f"{message}: configuration {kept.number} serves again; {self._path} still has what was not confirmed"
-            )
+            message += f": configuration {kept.number} serves again; {self._path} still has what was not confirmed"
             self._lasting.events.add("configuration_reverted", "node", message)
             return True
 
@@ -234,14 +258,18 @@ class Reloads:
         except NotKept as error:
             self._lasting.events.add("configuration_not_kept", "node", str(error))
 
-    async def _kept(self, kept: Kept) -> tuple[str, Configuration]:
+    async def _text(self, kept: Kept) -> str:
         try:
-            text = await anyio.to_thread.run_sync(self._configurations.text, kept)
-            return text, await anyio.to_thread.run_sync(parse_configuration, text, f"configuration {kept.number}")
+            return await anyio.to_thread.run_sync(self._configurations.text, kept)
         except NotKept as error:
-            raise RequestRefused("unknown_configuration", str(error), "See: lbapp history", 404) from error
+            raise RequestRefused("unknown_configuration", str(error), "See: lbapp configurations", 404) from error
+
+    async def _kept(self, kept: Kept) -> tuple[str, Configuration]:
+        text = await self._text(kept)
+        try:
+            return text, await anyio.to_thread.run_sync(parse_configuration, text, f"configuration {kept.number}")
         except ConfigurationError as error:
-            raise _invalid(error) from error
+            raise invalid_configuration(error) from error
 
     # -- applying ----------------------------------------------------------------------------------------------------
 
@@ -252,7 +280,7 @@ class Reloads:
         try:
             planned = plan_reload(self.version, version)
         except CannotReload as error:
-            raise RequestRefused("cannot_reload", str(error), _UPGRADE, 409) from error
+            raise RequestRefused("cannot_reload", str(error), UPGRADE, 409) from error
         warnings = [*listening_warnings(configuration.listeners), *overload_warnings(configuration)]
         warnings += metrics_warnings(configuration.metrics_bind)
         if how.is_dry:
@@ -266,11 +294,11 @@ class Reloads:
         took_ms = (time.monotonic() - started_s) * 1000
         applied = self._lasting.applied
         number = "" if applied is None else f" {applied.number}"
-        message = f"configuration{number} serves, after {took_ms:.0f} ms: {_summary(planned)}"
+        message = f"configuration{number} serves, after {took_ms:.0f} ms: {summary(planned)}"
         if how.reason:
             message += f": {how.reason}"
         if applied is not None and applied.confirm_by is not None:
-            message += f"; it is taken back at {_clock(applied.confirm_by)} unless it is confirmed"
+            message += f"; it is taken back at {clock(applied.confirm_by)} unless it is confirmed"
         self._lasting.events.add("configuration_applied", "node", message, actor=how.actor)
         return self._done(planned, warnings, is_applied=True)
 
@@ -320,17 +348,10 @@ class Reloads:
             if scraped_at is not None:
                 scraped_at.close()
             lasting.tell(Discard())
-            if isinstance(error, StartError):
-                raise RequestRefused(
-                    "cannot_reload", f"{error.message}; nothing was changed", error.hint, 409
-                ) from error
-            if isinstance(error, NoRoom):
-                raise RequestRefused("cannot_reload", str(error), _UPGRADE, 409) from error
-            if isinstance(error, WorkerRefused):
-                raise RequestRefused(
-                    "worker_refused", f"{error}; nothing was changed", "See the engine's log", 409
-                ) from error
-            raise
+            refused = refusal_of(error)
+            if refused is None:
+                raise
+            raise refused from error
         with anyio.CancelScope(shield=True):
             await former.stop()
             listening.take(prepared.listeners, opened)
@@ -375,20 +396,3 @@ class Reloads:
             ],
             "warnings": warnings,
         }
-
-
-def _edit(on: str, in_file: str, now: str) -> Difference:
-    return {"on": on, "setting": "server", "in_file": in_file, "now": now, "action": None}
-
-
-def _invalid(error: ConfigurationError) -> RequestRefused:
-    return RequestRefused("invalid_configuration", str(error), "Nothing was changed", 422)
-
-
-def _summary(planned: list[Planned]) -> str:
-    shown: Any = [f"{each.what} {each.kind}" for each in planned[:8]]
-    return ", ".join(shown) + (f" and {len(planned) - 8} more" if len(planned) > 8 else "")
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -33,6 +33,7 @@ from lbapp.engine.supervisor.departures import Departures
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
+from lbapp.engine.supervisor.file_look import FileLook
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
@@ -144,9 +145,17 @@ class Engine:
         """Take over what the engine starts with, and say what was found on the way."""
         self.reloads = Reloads(self.path, self.lasting, configurations, self.departures)
         self.reloads.start_with(self.generation, chosen)
+        self.file_look = FileLook(self.reloads)
+        self.lasting.why_file_is_other = lambda: self.file_look.why_other
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
         self.api = Api(
-            self.lasting.events, self.lasting.life, self.generation, self.reloads, upgrades, self._leave_to_another
+            self.lasting.events,
+            self.lasting.life,
+            self.generation,
+            self.reloads,
+            self.file_look,
+            upgrades,
+            self._leave_to_another,
         )
         self.server = ControlServer(self.api.app(), self._access)
         for kind, message in findings:
@@ -194,7 +203,7 @@ class Engine:
             return False
         tasks.start_soon(generation.run)
         self.reloads.served = lambda served: self._go_on_with(served, tasks)
-        for part in (self.reloads.run, self.departures.run, self._serve_control):
+        for part in (self.reloads.run, self.file_look.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
         tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
         life.phase = "serving"

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import add
-from typing import Final
+from operator import add, itemgetter
+from typing import Final, NamedTuple
 
 from lbapp.control.messages import Latency, Percentiles, Traffic
 from lbapp.engine.scoreboard.totals import ListenerTotals, ServerTotals
@@ -28,12 +28,12 @@ _FRACTIONS: Final = (0.5, 0.9, 0.99, 0.999)
 _CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _NOTHING: Final[Percentiles] = {"p50": None, "p90": None, "p99": None, "p999": None}
 # Of HTTP exchanges these always got a 5xx from lbapp ...
-_ANSWERED: Final = (
+_answered: Final = itemgetter(
     Outcome.NO_SERVER, Outcome.CONNECT_FAILED, Outcome.CONNECT_TIMEOUT, Outcome.OVERLOADED, Outcome.QUEUE_FULL,
     Outcome.QUEUE_TIMEOUT,
 )  # fmt: skip
 # ... and these did if the response had not begun.
-_BROKEN: Final = (
+_broken: Final = itemgetter(
     Outcome.RESPONSE_TIMEOUT, Outcome.RESPONSE_BROKEN, Outcome.SERVER_CLOSED, Outcome.ABORTED, Outcome.EXCHANGE_TIMEOUT,
 )  # fmt: skip
 
@@ -128,16 +128,16 @@ def of_pool(servers: Sequence[Figures], unserved: tuple[int, ...], queue: int) -
 
 def traffic(now: Figures, earlier: Figures, seconds: float) -> Traffic:
     """Return the figures now, with rates and latencies over the `seconds` since `earlier`."""
-    requests = now.requests - earlier.requests
+    requests_per_s, error_rate = moved(now, earlier, seconds)
     return {
         "connections": now.connections,
         "connections_total": now.connections_total,
         "in_flight": now.in_flight,
         "requests_total": now.requests,
-        "requests_per_s": round(requests / seconds, 2) if seconds > 0 else 0.0,
+        "requests_per_s": requests_per_s,
         "responses": dict(zip(_CLASSES, now.responses, strict=True)),
         "errors_total": now.errors,
-        "error_rate": round(min(1.0, (now.errors - earlier.errors) / requests), 4) if requests else None,
+        "error_rate": error_rate,
         "bytes_in_total": now.bytes_in,
         "bytes_out_total": now.bytes_out,
         "retries_total": now.retries,
@@ -156,6 +156,56 @@ def _latency(now: Figures, earlier: Figures, seconds: float) -> Latency:
     }
 
 
+class Brief(NamedTuple):
+    """The few figures that lists show. `total` is a histogram sum."""
+
+    connections: int
+    in_flight: int
+    requests: int
+    errors: int
+    retries: int
+    bytes_in: int
+    bytes_out: int
+    responses_5xx: int
+    total: int
+
+
+def brief(of: ServerTotals | ListenerTotals) -> Brief:
+    """Return the few figures of a server or listener."""
+    return Brief(
+        of.connections,
+        of.in_flight,
+        of.requests,
+        _errors(of.responses, of.outcomes),
+        of.retries,
+        of.bytes_in,
+        of.bytes_out,
+        of.responses[4],
+        of.total,
+    )
+
+
+def brief_of_pool(servers: Sequence[Brief], unserved: tuple[int, ...]) -> Brief:
+    """Return the sum over a pool's servers and over what reached none of them, as `of_pool` has it."""
+    lost = Brief(0, 0, sum(unserved), _errors((0,) * len(_CLASSES), unserved), 0, 0, 0, 0, 0)
+    return Brief(*map(sum, zip(lost, *servers, strict=True)))
+
+
+def moved(now: Brief | Figures, earlier: Brief | Figures, seconds: float) -> tuple[float, float | None]:
+    """Return requests per second and the share of them that failed, over the `seconds` since `earlier`."""
+    requests = now.requests - earlier.requests
+    rate = round(requests / seconds, 2) if seconds > 0 else 0.0
+    return rate, round(min(1.0, (now.errors - earlier.errors) / requests), 4) if requests else None
+
+
+def total_in_milliseconds(difference: int) -> tuple[float | None, float | None, float | None]:
+    """Return p50, p90 and p99 of a sum or difference of histograms."""
+    if not difference:
+        return None, None, None
+    p50, p90, p99 = (None if us is None else us / 1000 for us in percentiles(difference, _FRACTIONS[:3]))
+    return p50, p90, p99
+
+
 def in_milliseconds(difference: int) -> Percentiles:
     """Return the percentiles of a sum or difference of histograms."""
     if not difference:
@@ -165,8 +215,8 @@ def in_milliseconds(difference: int) -> Percentiles:
 
 
 def _errors(responses: tuple[int, ...], outcomes: tuple[int, ...]) -> int:
-    answered = sum(outcomes[outcome] for outcome in _ANSWERED)
-    broken = sum(outcomes[outcome] for outcome in _BROKEN)
+    answered: int = sum(_answered(outcomes))
+    broken: int = sum(_broken(outcomes))
     return answered + max(responses[4] - answered, broken)
 
 

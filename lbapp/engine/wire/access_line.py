@@ -98,9 +98,9 @@ def json_server(pool: str, server: str) -> str:
     return f'"pool":{_name(pool)},"server":{_name(server)},'
 
 
-def json_trace(request_id: bytes, trace_id: bytes) -> str:
+def json_trace(request_id: str, trace_id: str) -> str:
     """Return the part of a JSON line about the ids of a request, each empty where there is none; they need no quoting."""
-    return f',"request_id":{_name(request_id.decode("ascii"))},"trace_id":{_name(trace_id.decode("ascii"))}'
+    return f',"request_id":{_name(request_id)},"trace_id":{_name(trace_id)}'
 
 
 def _name(name: str) -> str:

@@ -41,7 +41,7 @@ TEXT: Final = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
 LENGTH_DIGITS_MAX: Final = 18
 
 
-def _any_case(name: bytes) -> bytes:
+def any_case(name: bytes) -> bytes:
     """Return an expression for the name in any case; quicker than IGNORECASE, which folds every byte it looks at.
 
     A hyphen stands for an underscore too: a server behind CGI, WSGI and the like cannot tell X_Real_IP from X-Real-IP.
@@ -61,9 +61,9 @@ def _ordinary_run(special: frozenset[bytes], but: bytes = b"") -> bytes:
     others = bytes(byte for byte in _TOKEN_BYTES if bytes((byte,)).lower() not in firsts)
     branches = [b"[%b]" % re.escape(others)]
     for first in firsts:
-        endings = b"|".join(_any_case(name[1:]) for name in sorted(special) if name.startswith(first))
+        endings = b"|".join(any_case(name[1:]) for name in sorted(special) if name.startswith(first))
         exception = b"(?!%b)" % re.escape(but[1:]) if but.lower().startswith(first) else b""
-        branches.append(_any_case(first) + b"(?!%b(?:%b):)" % (exception, endings))
+        branches.append(any_case(first) + b"(?!%b(?:%b):)" % (exception, endings))
     return b"(?>(?:%b)*)" % b"|".join(branch + TOKEN + b"*+:" + _LINE_END for branch in branches)
 
 
@@ -81,7 +81,7 @@ def _slots(ordinary: bytes, count: int) -> bytes:
 def _request_expression() -> bytes:
     ordinary = _ordinary_run(REQUEST_DROPPED | {b"host"})
     line = rb"(?!CONNECT |PRI )([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/1\.1\r\n"
-    host = b"(?:%b:[\\t ]*+(%b)\\r\\n%b)?" % (_any_case(b"host"), _PLAIN_HOST, ordinary)
+    host = b"(?:%b:[\\t ]*+(%b)\\r\\n%b)?" % (any_case(b"host"), _PLAIN_HOST, ordinary)
     return line + b"(" + ordinary + host + b")" + _slots(ordinary, _REQUEST_SLOTS) + b"\\r\\n"
 
 
@@ -94,7 +94,7 @@ def _response_expression() -> bytes:
 def _plain_response_expression() -> bytes:
     ordinary = _ordinary_run(RESPONSE_DROPPED, b"Connection: keep-alive\r")
     line = rb"HTTP/1\.1 ([2-5][0-9][0-9]) [^\r]*+\r\n"
-    length = b"%b:[\t ]*+([1-9][0-9]{0,%d}+)\\r\\n" % (_any_case(b"content-length"), LENGTH_DIGITS_MAX - 1)
+    length = b"%b:[\t ]*+([1-9][0-9]{0,%d}+)\\r\\n" % (any_case(b"content-length"), LENGTH_DIGITS_MAX - 1)
     return line + ordinary + length + ordinary + b"\\r\\n"
 
 

@@ -53,7 +53,7 @@ class RequestHead:
         self.forwarding = b""
         self.forwarded_host = b""
         self.asked: tuple[bytes, bytes] | None = None
-        self.trace: tuple[bytes, bytes] | None = None
+        self.trace: tuple[str, str] | None = None
 
 
 class ResponseHead:

@@ -125,7 +125,7 @@ def _answer(worker: Worker, message: Question) -> Answer:
     if isinstance(message, ListCaptures):
         return Answer(message.number, captures=tuple(worker.captures.kept), skipped=worker.captures.skipped)
     if isinstance(message, EndSession):
-        return Answer(message.number, is_done=end_session(worker, message.session))
+        return Answer(message.number, is_done=end_session(worker, message.session, message.where))
     if isinstance(message, EndInFlight):
         return Answer(message.number, ended=tuple(close_server(worker, row) for row in message.servers))
     if isinstance(message, ListDecisions):
@@ -133,7 +133,7 @@ def _answer(worker: Worker, message: Question) -> Answer:
         return Answer(message.number, decisions=latest)
     if isinstance(message, PreviewDecision):
         return Answer(message.number, decisions=preview(worker, message))
-    return Answer(message.number, list_sessions(worker, message.limit), len(worker.connections))
+    return Answer(message.number, *list_sessions(worker, message.limit, message.where))
 
 
 async def _prepare(worker: Worker, message: Prepare, fds: list[int]) -> tuple[generation.Next | None, Prepared]:

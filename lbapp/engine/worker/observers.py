@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from lbapp.engine.channel import Channel
-from lbapp.engine.policy.log_filter import is_wanted
+from lbapp.engine.policy.log_filter import is_preferred, is_wanted
 from lbapp.engine.questions import Observe, Observed
 from lbapp.engine.wire.access_line import json_line
 from lbapp.model.exchange_record import ExchangeRecord
@@ -24,31 +24,38 @@ _SEND_INTERVAL_S: Final = 0.2
 
 
 class Observer:
-    """One who looks on. `room`: how many lines it may get until the next sending."""
+    """One who looks on. `room`: how many lines it may get until the next sending; `ordinary`: which of them may give way."""
 
-    __slots__ = ("_asked", "_lines", "_room", "_skipped")
+    __slots__ = ("_asked", "_lines", "_ordinary", "_room", "_skipped")
 
     def __init__(self, asked: Observe) -> None:
         self._asked = asked
         self._room = max(1, int(asked.per_second * _SEND_INTERVAL_S))
         self._lines: list[str] = []
+        self._ordinary: list[int] = []  # places in `_lines`
         self._skipped = 0
 
     def see(self, record: ExchangeRecord) -> None:
         """Keep what it wants to see, or count it."""
         if not is_wanted(record, self._asked.wanted):
             return
-        if len(self._lines) < self._room:
-            self._lines.append(json_line(record))
-        else:
-            self._skipped += 1
+        preference = self._asked.preference
+        is_ordinary = preference is not None and not is_preferred(record, preference)
+        if len(self._lines) >= self._room:
+            self._skipped += 1  # this one, or the one that gives way to it
+            if preference is None or is_ordinary or not self._ordinary:
+                return
+            del self._lines[self._ordinary.pop()]  # the last of them: what is behind it moves up, and is preferred
+        if is_ordinary:
+            self._ordinary.append(len(self._lines))
+        self._lines.append(json_line(record))
 
     def take(self) -> Observed | None:
         """Return what it has not got yet; None: nothing."""
         if not self._lines and not self._skipped:
             return None
         told = Observed(self._asked.number, tuple(self._lines), self._skipped)
-        self._lines, self._skipped = [], 0
+        self._lines, self._ordinary, self._skipped = [], [], 0
         return told
 
 

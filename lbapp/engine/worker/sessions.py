@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lbapp.engine.questions import Session
+from lbapp.engine.questions import Session, Where
 from lbapp.engine.worker.client_text import client_of
 from lbapp.engine.worker.queueing import Waiter
 from lbapp.engine.worker.reactor import Aborted
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 _TARGET_BYTES_MAX: Final = 256
 
 
-def list_sessions(worker: Worker, limit: int) -> tuple[Session, ...]:
-    """Return the connections of a worker, those first that have been busy for longest."""
-    found = [_session(client) for client in list(worker.connections) if client.fd >= 0]
+def list_sessions(worker: Worker, limit: int, where: Where) -> tuple[tuple[Session, ...], int]:
+    """Return the connections of a worker, those first that have been busy for longest, and how many there are."""
+    found = [_session(client) for client in list(worker.connections) if client.fd >= 0 and _is_there(client, where)]
     found.sort(key=lambda each: (each.state == "idle", -each.busy_s, -each.age_s))
-    return tuple(found[:limit])
+    return tuple(found[:limit]), len(found)
 
 
-def end_session(worker: Worker, number: int) -> bool:
+def end_session(worker: Worker, number: int, where: Where) -> bool:
     """Close a connection whatever it carries; say whether it was there."""
     for client in worker.connections:
-        if client.number == number and client.fd >= 0:
+        if client.number == number and client.fd >= 0 and _is_there(client, where):
             _end(client)
             return True
     return False
@@ -53,12 +53,25 @@ def _end(client: Downstream) -> None:
         upstream.interrupt_writer(Aborted())
 
 
+def _is_there(client: Downstream, where: Where) -> bool:
+    if not where.pool and not where.server:
+        return True
+    server, exchange = _server_of(client), client.exchange
+    pool = server.partition("/")[0] or ("" if exchange is None else exchange.pool.name)
+    return where.server in ("", server) and where.pool in ("", pool)
+
+
+def _server_of(client: Downstream) -> str:
+    """Return the server that a connection is busy with; empty: with none, or none yet."""
+    if client.upgraded is not None:
+        return client.upgraded.server.id
+    exchange = client.exchange
+    return "" if exchange is None or exchange.server is None else exchange.server.id
+
+
 def _session(client: Downstream) -> Session:
     now, exchange = client.reactor.now, client.exchange
     address, port = client_of(client)
-    server = "" if exchange is None or exchange.server is None else exchange.server.id
-    if client.upgraded is not None:
-        server = client.upgraded.server.id
     return Session(
         number=client.number,
         client=address,
@@ -67,7 +80,7 @@ def _session(client: Downstream) -> Session:
         state=_state(client),
         age_s=now - client.accepted_at,
         busy_s=0.0 if client.is_idle else now - (client.started or client.accepted_at),
-        server=server,
+        server=_server_of(client),
         method=b"" if exchange is None else exchange.head.method,
         target=b"" if exchange is None else exchange.head.target[:_TARGET_BYTES_MAX],
         bytes_out=0 if exchange is None else exchange.bytes_out,

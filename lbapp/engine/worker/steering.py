@@ -80,10 +80,20 @@ class Steering:
         self._pools = pools
         self._random = random
         self._forwarding = listener.forwarding
-        self._tracer = Tracer(listener, random) if listener.tracing.is_on else None
+        self._tracer = Tracer(listener) if listener.tracing.is_on else None
         self._hsts = None if listener.hsts is None else f"strict-transport-security: {listener.hsts.value}\r\n".encode()
         routes = (*listener.routes, *(() if router.fallback is None else (router.fallback,)))
         self._prepared = {id(route): _Prepared(listener, route) for route in routes}
+        self._only_pool = self._pool_without_routes()
+
+    def _pool_without_routes(self) -> UpstreamPool | None:
+        """Return the pool of a listener that looks at its requests only to know or to trace them; None: it does more."""
+        fallback = self._router.fallback
+        if self._router.has_routes or fallback is None or fallback.pool is None or self._hsts is not None:
+            return None
+        prepared = self._prepared[id(fallback)]
+        is_plain = prepared.request_rules is None and prepared.answer_rules is None and not prepared.host
+        return self._pools[fallback.pool] if is_plain else None
 
     def steer(self, client: Downstream, head: RequestHead) -> UpstreamPool | OwnAnswer:
         """Return where a request goes, or what to answer it with."""
@@ -91,6 +101,10 @@ class Steering:
             self._believe(client, head)
         if self._tracer is not None:
             self._tracer.trace(client, head)
+        client.answer_lines, client.answer_drop = b"", None
+        return self._only_pool or self._route(client, head)
+
+    def _route(self, client: Downstream, head: RequestHead) -> UpstreamPool | OwnAnswer:
         scheme, host = client.scheme, head.forwarded_host or head.host
         location, pools = b"", self._pools
 
@@ -103,7 +117,6 @@ class Steering:
                 return pools[route.pool].is_published
             return not route.split or any(pools[share.pool].is_published for share in route.split if share.weight)
 
-        client.answer_lines, client.answer_drop = b"", None
         try:
             route = self._router.choose_route(head.host, head.target, head.method, head.fields, is_open)
         except TooLong as too_long:
@@ -168,7 +181,7 @@ class _Facts:
         self._client = client
         self._head = head
         self._random = random
-        self._request_id = b"" if head.trace is None else head.trace[0]
+        self._request_id = b"" if head.trace is None else head.trace[0].encode("ascii")
 
     def value(self, variable: str) -> bytes:
         """Return the value of a variable; the id of the request is the same for server and client."""

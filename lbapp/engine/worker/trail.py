@@ -20,6 +20,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.access_line import (
     COMBINED_HEADERS,
     LINE_OF,
+    Verdicts,
     json_client,
     json_second,
     json_server,
@@ -49,7 +50,10 @@ _KNOWN_MAX: Final = 4096  # methods and hosts whose quoted form is kept
 
 
 class ConnectionEnd(NamedTuple):
-    """How a TCP connection ended. `started` in monotonic seconds; `connect_us` -1: no server was reached."""
+    """How a TCP connection ended. `started` in monotonic seconds; `connect_us` -1: no server was reached.
+
+    `persistence`: what was found of the client, and what it was given.
+    """
 
     started: float
     outcome: Outcome
@@ -58,6 +62,7 @@ class ConnectionEnd(NamedTuple):
     attempts: int = 0
     connect_us: int = -1
     moved: tuple[int, int] = (0, 0)
+    persistence: Verdicts = (None, None)
 
     @property
     def phase(self) -> Phase | None:
@@ -83,9 +88,10 @@ class Trail:
         if settings.format is LogFormat.COMBINED:
             names = COMBINED_HEADERS
         self._finders = tuple((name, field_pattern(name.encode()).search) for name in names)
-        self._may_be_quick = self._writer is not None and settings.format is LogFormat.JSON and not names
-        self._second_began = -math.inf  # on the monotonic clock
-        self._stamp = ""
+        may_be_quick = settings.format is LogFormat.JSON and not names
+        self._add_quickly = None if self._writer is None or not may_be_quick else self._writer.add
+        self._second_began = self._stamped_s = -math.inf  # on the monotonic clock
+        self._second = self._stamp = ""
         self._quoted: dict[bytes, str] = {}
         self._servers: dict[str, str] = {}
         self._clock_offset_s = 0.0
@@ -94,7 +100,7 @@ class Trail:
     def look_at_the_clock(self) -> None:
         """Take over where the clock is: it may have been set."""
         self._clock_offset_s = time() - monotonic()
-        self._second_began = -math.inf
+        self._second_began = self._stamped_s = -math.inf
 
     def reopen(self) -> None:
         """See LogWriter."""
@@ -118,40 +124,48 @@ class Trail:
 
     def common_exchange_ended(self, exchange: CommonExchange, server: UpstreamServer, now: float) -> None:
         """Write down a common exchange that completed: hot. Targets are printable ASCII, as every parser makes sure."""
-        writer, head, client = self._writer, exchange.head, exchange.client
+        head, client, visit, started = exchange.head, exchange.client, exchange.visit, exchange.started
         host, target = (head.host, head.target) if head.asked is None else head.asked
         text = target.decode("latin-1")
         if (
-            writer is None
-            or not self._may_be_quick
-            or self._observers
+            self._observers
             or '"' in text
             or "\\" in text
             or len(text) > LOG_TARGET_BYTES_MAX
+            or self._add_quickly is None
         ):
             self.exchange_ended(exchange, Outcome.COMPLETED, None, client.bytes_in, exchange.bytes_out)
             return
-        started, visit, quoted = exchange.started, exchange.visit, self._quoted
-        since_s = started - self._second_began
-        if not 0.0 <= since_s < 1.0:
-            since_s = self._begin_second(started)
-        persistence = "null" if visit is None else persistence_text((visit.verdict, visit.given))
-        writer.add(
-            f'{self._stamp}{_MILLIS[int(since_s * 1000)]}Z",{client.logged_as or _client_text(client)}"method":'
-            f'{quoted.get(head.method) or self._quote(head.method)},"host":{quoted.get(host) or self._quote(host)},'
-            f'"target":"{text}","version":"1.1","status":{exchange.status},'
-            f'{self._servers.get(server.id) or self._name(server.id)}"bytes_in":{client.bytes_in},'
+        if started != self._stamped_s:
+            self._stamp_at(started)
+        quoted = self._quoted
+        try:
+            method, host_text, names = quoted[head.method], quoted[host], self._servers[server.id]
+        except KeyError:
+            method, host_text, names = self._quote(head.method), self._quote(host), self._name(server.id)
+        self._add_quickly(
+            f'{self._stamp}{client.logged_as or _client_text(client)}"method":{method},"host":{host_text},'
+            f'"target":"{text}","version":"1.1","status":{exchange.status},{names}"bytes_in":{client.bytes_in},'
             f'"bytes_out":{exchange.bytes_out},"queue_us":0,"connect_us":0,"first_byte_us":{exchange.first_byte_us},'
-            f'"total_us":{int((now - started) * 1e6)},"attempts":1,"persistence":{persistence},'
+            f'"total_us":{int((now - started) * 1e6)},"attempts":1,'
+            f'"persistence":{"null" if visit is None else persistence_text((visit.verdict, visit.given))},'
             f'"outcome":"completed","ended_by":null,"phase":null'
             f"{'' if head.trace is None else json_trace(*head.trace)}}}\n"
         )
 
+    def _stamp_at(self, started: float) -> None:
+        """Have the stamp be that of a moment, which all exchanges that begin in one batch of events share."""
+        since_s = started - self._second_began
+        if not 0.0 <= since_s < 1.0:
+            since_s = self._begin_second(started)
+        self._stamp = f'{self._second}{_MILLIS[int(since_s * 1000)]}Z",'
+        self._stamped_s = started
+
     def _begin_second(self, started: float) -> float:
-        """Have the stamp be that of the second of a moment; return how much of it had passed then."""
+        """Take over the second of a moment; return how much of it had passed then."""
         at_s = started + self._clock_offset_s
         second = int(at_s)
-        self._stamp = json_second(second)
+        self._second = json_second(second)
         self._second_began = second - self._clock_offset_s
         return min(max(0.0, started - self._second_began), 0.9999)
 
@@ -188,6 +202,7 @@ class Trail:
         record.pool, record.outcome = ended.pool, ended.outcome
         record.bytes_in, record.bytes_out = ended.moved
         record.server, record.attempts, record.connect_us = ended.server, ended.attempts, ended.connect_us
+        record.verdict, record.given = ended.persistence
         record.phase = ended.phase
         self._leave(client, record)
 

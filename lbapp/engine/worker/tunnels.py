@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lbapp.engine.policy.retry import backoff_s
 from lbapp.engine.scoreboard import layout as at
+from lbapp.engine.wire.access_line import Verdicts
 from lbapp.engine.worker.decisions import Asking
 from lbapp.engine.worker.ended import ExchangeEnded
 from lbapp.engine.worker.limited import ServerWish
@@ -26,6 +27,7 @@ from lbapp.engine.worker.trail import ConnectionEnd
 from lbapp.engine.worker.upstream import AttemptFailed, Upstream, UpstreamServer
 from lbapp.model.histogram import bucket_of
 from lbapp.model.outcomes import Outcome
+from lbapp.model.persistence import PersistenceVerdict
 
 if TYPE_CHECKING:
     from lbapp.engine.worker.downstream import Downstream
@@ -102,29 +104,47 @@ def _outcome_of(ended: Exception) -> Outcome:
     return ended.outcome if isinstance(ended, ExchangeEnded) else Outcome.ABORTED
 
 
+class _Visit:
+    """What persistence found of a client, and what it was given: by the pool that chose last."""
+
+    __slots__ = ("persistence",)
+
+    def __init__(self) -> None:
+        self.persistence: Verdicts = (None, None)
+
+    def note(self, verdict: PersistenceVerdict | None, given: PersistenceVerdict | None) -> None:
+        """Take in what came of a choice; later ones for the same client have no verdict of their own."""
+        before = self.persistence
+        self.persistence = (before[0] if verdict is None else verdict, before[1] if given is None else given)
+
+
 async def _next_server(
-    client: Downstream, pool: UpstreamPool, tried: tuple[int, ...]
+    client: Downstream, pool: UpstreamPool, tried: tuple[int, ...], visit: _Visit
 ) -> tuple[UpstreamPool, UpstreamServer | None]:
     """Choose a server that was not tried, in the pool or in one that takes over, waiting for room where there is none.
 
     Returns the pool that has, or lacks, the server. Raises ExchangeEnded, PeerGone, Aborted.
     """
     while True:
-        choose = _chooser(client, pool)
+        choose = _chooser(client, pool, visit)
         server = choose(tried)
         if server is None and pool.queue is not None and (pool.has_eligible_beside(tried) or pool.wanted is not None):
             server = await pool.queue.wait(client, ServerWish(pool, tried, choose))
         if server is not None or tried or pool.failover is None:
             return pool, server
-        pool = pool.failover
+        pool, visit.persistence = pool.failover, (None, None)
 
 
-def _chooser(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
-    choose = _server_for(client, pool)
+def _chooser(
+    client: Downstream, pool: UpstreamPool, visit: _Visit
+) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
+    choose = _server_for(client, pool, visit)
     return lambda tried: client.worker.decisions.decide(Asking(client, pool, tried), choose)
 
 
-def _server_for(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
+def _server_for(
+    client: Downstream, pool: UpstreamPool, visit: _Visit
+) -> Callable[[tuple[int, ...]], UpstreamServer | None]:
     persistence = pool.persistence
     if persistence is None:
         return lambda tried: pool.choose(client.key, client.reactor.now, tried)
@@ -133,7 +153,9 @@ def _server_for(client: Downstream, pool: UpstreamPool) -> Callable[[tuple[int, 
     def choose(tried: tuple[int, ...]) -> UpstreamServer | None:
         nonlocal is_first
         was_first, is_first = is_first and not tried, False
-        return persistence.choose_for_client(client.key, client.reactor.now, tried, is_first=was_first)
+        server = persistence.choose_for_client(client.key, client.reactor.now, tried, is_first=was_first)
+        visit.note(*persistence.said(None)[:2])
+        return server
 
     return choose
 
@@ -154,10 +176,11 @@ async def serve_tcp(client: Downstream) -> None:
     server: UpstreamServer | None = None
     outcome = Outcome.NO_SERVER
     tried: tuple[int, ...] = ()
+    visit = _Visit()
     try:
         while True:
             server = None
-            pool, server = await _next_server(client, pool, tried)
+            pool, server = await _next_server(client, pool, tried, visit)
             if server is None:
                 break
             if tried:
@@ -179,7 +202,7 @@ async def serve_tcp(client: Downstream) -> None:
             _learn(pool, server, dialled, is_failure=False)
             connect_us = int((monotonic() - dialled) * 1e6)
             end = ConnectionEnd(started, outcome, pool.name, server.id, len(tried) + 1, connect_us)
-            _start_tunnel(client, OpenTunnel(client, upstream, end))
+            _start_tunnel(client, OpenTunnel(client, upstream, end._replace(persistence=visit.persistence)))
             return
     except (Aborted, PeerGone, ExchangeEnded) as ended:
         outcome = _outcome_of(ended)
@@ -190,5 +213,6 @@ async def serve_tcp(client: Downstream) -> None:
         server.cells.count_outcome(outcome)
     else:
         pool.cells.count_outcome(outcome)
-    _end(client, ConnectionEnd(started, outcome, pool.name, "" if server is None else server.id, len(tried)))
+    end = ConnectionEnd(started, outcome, pool.name, "" if server is None else server.id, len(tried))
+    _end(client, end._replace(persistence=visit.persistence))
     client.close()

@@ -16,12 +16,13 @@ UNDO_S: Final = 1800.0
 _REDO: Final = "redo of"
 
 
-def to_undo(actions: Sequence[ActionDone], uid: int, now: float) -> ActionDone | None:
+def to_undo(actions: Sequence[ActionDone], uid: int | None, now: float) -> ActionDone | None:
     """Return the newest action of a user that is not taken back. `actions`: the latest last; `now` in Unix seconds."""
     found = [
         action
         for action in actions
-        if action["actor"]["uid"] == uid
+        if uid is not None
+        and action["actor"]["uid"] == uid
         and not action["undoes"]
         and not action["is_undone"]
         and action["changes"]
@@ -30,8 +31,10 @@ def to_undo(actions: Sequence[ActionDone], uid: int, now: float) -> ActionDone |
     return found[-1] if found else None
 
 
-def to_redo(actions: Sequence[ActionDone], uid: int, now: float) -> ActionDone | None:
+def to_redo(actions: Sequence[ActionDone], uid: int | None, now: float) -> ActionDone | None:
     """Return the newest undo of a user that he has not done again; None, too, once he has done something else."""
+    if uid is None:
+        return None
     again = {action["reason"] for action in actions}
     for action in reversed([each for each in actions if each["actor"]["uid"] == uid]):
         if action["undoes"]:

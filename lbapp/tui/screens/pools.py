@@ -5,9 +5,10 @@ Responsible for the table of pools. Knows nothing of one pool's servers. Invaria
 
 from __future__ import annotations
 
-from lbapp.tui.columns import pool_kind
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
+from lbapp.tui.pool_columns import pool_kind
+from lbapp.tui.server_columns import Context
 from lbapp.tui.widgets.table import LineTable
 
 
@@ -16,7 +17,8 @@ class PoolsPane(TablePane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="pools")
-        self.pools = LineTable(pool_kind(desk.glyphs, desk.source.trends.of), id="pools-table")
+        context = Context(desk.glyphs, desk.source.trends.of, desk.source.now)
+        self.pools = LineTable(pool_kind(context), id="pools-table")
         self.tables = (self.pools,)
 
     def show(self) -> None:
@@ -24,11 +26,6 @@ class PoolsPane(TablePane):
         scene = self.desk.source.scene
         if scene is not None:
             self.pools.show(scene.pools)
-
-    @property
-    def subject_pool(self) -> str:
-        """The pool under the cursor."""
-        return self.pools.selected or ""
 
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
         """Open the pool."""

@@ -1,85 +1,182 @@
 """Below screen 3: everything about one server.
 
-Responsible for asking the engine for its figures while it is in sight, and for showing them. Knows nothing of what is done to it.
-Invariants: those of `pane`; what is shown is of the server that was visited, never of another.
+Responsible for asking for its figures while it is in sight, and for where they stand. Knows nothing of what they say or
+of what is done to the server. Invariants: those of `pane`; what is shown is of the server that was visited, never of
+another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Final
 
-from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Static
 
 from lbapp.control import calls
-from lbapp.control.messages import ServerStatus
-from lbapp.model.errors import LbappError
-from lbapp.tui.format import clean
-from lbapp.tui.pane import Desk, Pane
-from lbapp.tui.staging import clean_value
+from lbapp.control.messages import Event, ProbesDone, ServerStatus
+from lbapp.control.past import Course
+from lbapp.model.amounts import Subject
+from lbapp.tui.asking import Question
+from lbapp.tui.columns import event_kind
+from lbapp.tui.pane import Desk, DetailPane
+from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
+from lbapp.tui.scene import ServerRow
+from lbapp.tui.tones import Line
+from lbapp.tui.widgets.block import Block
+from lbapp.tui.widgets.table import LineTable
 from lbapp.tui.wording import server_page
 
+SECTIONS: Final = ("now", "checks", "log", "all figures")
+_EVERY_S: Final = 1.0
+_COURSE_EVERY_S: Final = 5.0
+_TALL: Final = 34  # rows from which on the first three stand together
+_LOG_ROWS: Final = 8  # of the log then
 
-class ServerPane(Pane):
-    """One server."""
+
+class ServerPane(DetailPane):
+    """One server, in sections that left and right turn over where there is no room for all."""
+
+    DEFAULT_CSS = """
+    ServerPane > #crumb { height: 1; }
+    ServerPane > #sections { height: 1; }
+    ServerPane Block { height: auto; }
+    ServerPane > VerticalScroll { height: 1fr; scrollbar-size: 0 0; }
+    ServerPane > LineTable { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "section(-1)", "section before", show=False, id="section.before"),
+        Binding("right", "section(1)", "next section", show=False, id="section.next"),
+        Binding("n", "sibling(1)", "next server of the pool", show=False, priority=True, id="server.next"),
+        Binding("b", "sibling(-1)", "server before", show=False, priority=True, id="server.before"),
+        Binding("j", "beside_the_log(1)", "next server of the pool", show=False, priority=True, id="server.down"),
+        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.up"),
+    ]
+    screen_name = "server"
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="server")
-        self._server_id = ""
-        self._found: ServerStatus | None = None
-        self._problem = ""
-        self._is_asking = False
-        self._text = Static(markup=False)
-        self._scroll = VerticalScroll(self._text, can_focus=True)
+        self._section = 0
+        self._crumb = Block(id="crumb")
+        self._sections = Block(id="sections")
+        self._now = Block(id="server-now")
+        self._course = Block(id="server-course")
+        self._checks = Block(id="server-checks")
+        self._page = Block(id="server-page")
+        self._scroll = VerticalScroll(self._now, self._course, self._checks, self._page, can_focus=True)
+        self._log: LineTable[Event] = LineTable(event_kind(), id="server-log")
+        self._status: Question[ServerStatus] = Question(self, lambda: desk.source, _EVERY_S, self._paint)
+        self._past: Question[Course] = Question(self, lambda: desk.source, _COURSE_EVERY_S, self._paint)
+        self._probes: Question[ProbesDone] = Question(self, lambda: desk.source, _EVERY_S, self._paint)
 
     def compose(self) -> ComposeResult:
-        """Lay the text out."""
+        """Lay the sections out."""
+        yield self._crumb
+        yield self._sections
         yield self._scroll
+        yield self._log
 
     @property
     def first(self) -> Widget:
-        """The text, which scrolls."""
-        return self._scroll
-
-    def visit(self, subject: str) -> None:
-        """Be about another server."""
-        self._server_id, self._found, self._problem = subject, None, ""
-
-    def show(self) -> None:
-        """Show the newest answer, and ask for the next."""
-        if self._found is not None:
-            self._text.update(Text(server_page(self._found, self.desk.glyphs, self.desk.source.now())))
-        else:
-            self._text.update(Text(self._problem or f"asking for {self._server_id}"))
-        if not self._is_asking:
-            self._is_asking = True
-            self.run_worker(self._ask(self._server_id), group="server")
-
-    async def _ask(self, server_id: str) -> None:
-        scene = self.desk.source.scene
-        row = scene.server(server_id) if scene else None
-        try:
-            if row is None:
-                raise LbappError("this server is not there any more")
-            found = clean_value(await self.desk.source.ask(calls.server(row.target.id)))
-        except LbappError as error:
-            if server_id == self._server_id:
-                self._found, self._problem = None, clean(str(error))
-            return
-        finally:
-            self._is_asking = False
-        if server_id == self._server_id:
-            self._found = found
+        """What scrolls."""
+        return self._log if self._is_log else self._scroll
 
     @property
-    def facts(self) -> str:
-        """Which server it is."""
-        return f"server {self._server_id}"
+    def _is_log(self) -> bool:
+        return SECTIONS[self._section] == "log"
+
+    @property
+    def table(self) -> LineTable[Event] | None:
+        """The server's own log, while it is in sight."""
+        return self._log if self._is_log else None
 
     @property
     def selection(self) -> Sequence[str]:
         """This server."""
-        return (self._server_id,)
+        return (self.subject,)
+
+    @property
+    def facts(self) -> str:
+        """Which of the pool's servers it is."""
+        rank = self.rank
+        return f"server {self.subject}{f'  {rank} in its pool, j k next and before' if rank else ''}"
+
+    def visit(self, subject: str) -> None:
+        """Be about another server."""
+        if subject != self.subject:
+            super().visit(subject)
+            self._scroll.scroll_home(animate=False)
+        row = self._row()
+        target = row.target.id if row else None
+        self._status.about(calls.server(target) if target else None)
+        self._past.about(calls.course(Subject("server", target), COURSE_S, 1) if target else None)
+        self._probes.about(calls.probes(target) if target else None)
+
+    def turn(self) -> None:
+        """Forget the answers: they are of another moment."""
+        for question in (self._status, self._past, self._probes):
+            question.forget()
+
+    def show(self) -> None:
+        """Show the newest answers, and ask for the next."""
+        for question in (self._status, self._past, self._probes):
+            question.ask()
+        self._log.show([event for event in self.desk.source.events if event["subject"] == self.subject][::-1])
+        self._paint()
+
+    def _paint(self) -> None:
+        row, size = self._row(), self.app.size
+        glyphs, now = self.desk.glyphs, self.desk.source.now()
+        is_tall = size.height >= _TALL and not self._is_log
+        name = SECTIONS[self._section]
+        self._crumb.say([crumb(row, glyphs, now) if row else [(f" {self.subject} is not there any more", "bad")]])
+        self._sections.say([self._section_words()])
+        found = self._status.answer
+        problem: list[Line] = [[(f" {self._status.problem}", "bad")]] if self._status.problem else []
+        self._now.say(now_lines(found, now) if found else problem)
+        height = 4 if is_tall else 2
+        points = self._past.answer["points"] if self._past.answer else []
+        self._course.say(course_lines(points, size.width, height, glyphs))
+        self._checks.say(
+            check_lines(found, self._probes.answer["probes"] if self._probes.answer else [], size.width, glyphs)
+        )
+        if name == "all figures":
+            self._page.say(
+                [[(line, "plain")] for line in server_page(found, glyphs, now).splitlines()] if found else problem
+            )
+        self._now.display = self._course.display = name == "now"
+        self._checks.display = name == "checks" or (name == "now" and is_tall)
+        self._page.display = name == "all figures"
+        self._scroll.display = not self._is_log
+        self._log.display = self._is_log or (name == "now" and is_tall)
+        self._log.styles.height = "1fr" if self._is_log else _LOG_ROWS
+
+    def _section_words(self) -> Line:
+        words = "".join(f"[{name}]" if place == self._section else f" {name} " for place, name in enumerate(SECTIONS))
+        return [(f" {words}  (left, right)", "plain")]
+
+    def _row(self) -> ServerRow | None:
+        scene = self.desk.source.scene
+        return scene.server(self.subject) if scene else None
+
+    def subjects(self) -> Sequence[str]:
+        """Return the servers of its pool."""
+        row, scene = self._row(), self.desk.source.scene
+        pool = scene.pool(row.pool) if row and scene else None
+        return [server.id for server in pool.servers] if pool else []
+
+    def action_section(self, step: int) -> None:
+        """Turn to another section."""
+        self._section = (self._section + step) % len(SECTIONS)
+        self._paint()
+        self.screen.set_focus(self.first)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether a key exists now: j and k move in the log while it has the keys."""
+        return not self._is_log if action == "beside_the_log" else True
+
+    def action_beside_the_log(self, step: int) -> None:
+        """Go to another server of the pool."""
+        self.action_sibling(step)

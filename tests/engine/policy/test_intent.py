@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbapp.engine.policy.intent import NothingToUndo, last_wishes, replay, reversal, to_undo, worth_keeping
+from lbapp.engine.policy.intent import (
+    NothingToUndo,
+    last_wishes,
+    redone_by,
+    replay,
+    reversal,
+    to_undo,
+    undone_by,
+    worth_keeping,
+)
 from lbapp.model.journal import Action, Change, RampLeft, Setting
 
 WEIGHT = Setting.WEIGHT
@@ -55,9 +64,37 @@ def test_group_is_undone_together_and_an_undo_is_no_action_to_undo() -> None:
     assert [each.number for each in to_undo(actions, 1)] == [1]
     actions.append(action(4, weight("c", 9, 100), weight("b", 9, 100), undoes=(3, 2)))
     assert [each.number for each in to_undo(actions)] == [1]
-    for number, said in ((2, "undone already"), (4, "is an undo itself"), (5, "no action 5")):
+    for number, said in ((2, "undone already"), (5, "no action 5")):
         with pytest.raises(NothingToUndo, match=said):
             to_undo(actions, number)
+
+
+def test_undo_of_an_undo_makes_its_actions_again_which_can_be_undone_then() -> None:
+    actions = [
+        action(1, weight("a", 100, 50), group="g"),
+        action(2, weight("b", 100, 9), group="g"),
+        action(3, weight("b", 9, 100), weight("a", 50, 100), undoes=(2, 1)),
+    ]
+    assert undone_by(actions) == {1, 2}
+    assert to_undo(actions, 3) == [actions[2]]
+    changes = reversal(to_undo(actions, 3), {("a", WEIGHT): 100, ("b", WEIGHT): 100}, NOW_S)
+    assert sorted((each.on, each.after) for each in changes) == [("a", 50), ("b", 9)]
+    actions.append(action(4, *changes, undoes=(3,)))
+    assert (undone_by(actions), redone_by(actions, actions[3]), redone_by(actions, actions[2])) == ({3}, (2, 1), ())
+    with pytest.raises(NothingToUndo, match="action 3 is undone already"):
+        to_undo(actions, 3)
+    assert [each.number for each in to_undo(actions)] == [2, 1]
+    assert [each.number for each in to_undo(actions, 4)] == [4]
+    actions.append(action(5, undoes=(4,)))
+    assert (undone_by(actions), redone_by(actions, actions[4])) == ({1, 2, 4}, ())
+    with pytest.raises(NothingToUndo, match="nothing to undo"):
+        to_undo(actions)
+
+
+def test_redo_of_a_ramp_goes_on_with_what_was_left_of_it() -> None:
+    back = replace(weight("a", 0, 100), ramp_left=RampLeft(60.0, 2.0))
+    (change,) = reversal([action(2, back, undoes=(1,))], {("a", WEIGHT): 100}, NOW_S)
+    assert (change.before, change.after, change.until, change.abort_percent) == (100, 0, NOW_S + 60, 2.0)
 
 
 def test_reversal_goes_back_through_several_changes_of_one_setting() -> None:
@@ -67,18 +104,22 @@ def test_reversal_goes_back_through_several_changes_of_one_setting() -> None:
         reversal(actions, {}, NOW_S)
 
 
-Steps = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.booleans()), max_size=25)
+Steps = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.sampled_from(("do", "undo", "redo"))), max_size=25
+)
 
 
 @given(Steps)
-def test_undoing_everything_leads_back_to_the_beginning(steps: list[tuple[str, int, bool]]) -> None:
+def test_undoing_everything_leads_back_to_the_beginning(steps: list[tuple[str, int, str]]) -> None:
     now = {(name, WEIGHT): 3 for name in "abc"}
     start = dict(now)
     actions: list[Action] = []
-    for name, after, is_undo in steps:
-        if is_undo:
+    for name, after, step in steps:
+        if step == "redo" and not (actions and actions[-1].undoes):
+            continue
+        if step != "do":
             try:
-                back = to_undo(actions)
+                back = to_undo(actions, actions[-1].number if step == "redo" else None)
             except NothingToUndo:
                 assert now == start
                 continue

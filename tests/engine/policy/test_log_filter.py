@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lbapp.engine.policy.log_filter import is_wanted
+from lbapp.engine.policy.log_filter import is_preferred, is_wanted
 from lbapp.model.exchange_record import ExchangeRecord
-from lbapp.model.log_filter import EVERYTHING, LogFilter
+from lbapp.model.log_filter import EVERYTHING, LogFilter, Preference
 from lbapp.model.outcomes import Outcome
 
 RECORD = ExchangeRecord(
@@ -40,3 +40,20 @@ def test_failed_is_what_was_not_complete_and_what_is_a_5xx() -> None:
     failed = LogFilter(is_failed=True)
     assert is_wanted(replace(RECORD, status=503), failed)
     assert is_wanted(replace(RECORD, outcome=Outcome.CLIENT_GONE), failed)
+
+
+@pytest.mark.parametrize(
+    ("record", "slow_us", "is_it"),
+    [
+        (RECORD, 0, False),
+        (replace(RECORD, method=b"GET"), 0, False),
+        (replace(RECORD, method=b"GET"), 5000, True),
+        (replace(RECORD, method=b"GET"), 5001, False),
+        (RECORD, 1, False),  # a TCP connection, which is not slow
+        (replace(RECORD, status=500), 0, True),
+        (replace(RECORD, status=499), 0, False),
+        (replace(RECORD, outcome=Outcome.SERVER_CLOSED), 9_999, True),
+    ],
+)
+def test_what_failed_and_what_was_slow_is_preferred(record: ExchangeRecord, slow_us: int, is_it: bool) -> None:
+    assert is_preferred(record, Preference(slow_us)) is is_it

@@ -81,9 +81,14 @@ def test_operators_may_change_viewers_may_look_and_strangers_may_nothing(running
     assert ask(running, OPERATORS, "PATCH", server, change)[0] == 200
     assert ask(running, VIEWERS, "GET", "/v1/status")[0] == 200
     assert ask(running, VIEWERS, "GET", "/metrics")[0] == 200
+    assert ask(running, VIEWERS, "GET", "/v1/configurations")[0] == 200
+    assert ask(running, OPERATORS, "GET", "/v1/configuration")[0] == 200
     for group, method, target, body in (
         (VIEWERS, "PATCH", server, change),
         (VIEWERS, "POST", "/v1/stop", ""),
+        (VIEWERS, "GET", "/v1/configuration", ""),
+        (VIEWERS, "GET", "/v1/configurations/1", ""),
+        (VIEWERS, "POST", "/v1/servers/kill", '{"servers": ["app/s1"]}'),
         (VIEWERS, "DELETE", "/v1/persistence", ""),
         (None, "GET", "/v1/status", ""),
         (None, "PATCH", server, change),

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.engine.supervisor.live_support import Follower, check_same
 from tests.engine.supervisor.support import Backend, EngineProcess, engine, toml
 
 pytestmark = pytest.mark.system
@@ -97,6 +98,28 @@ def test_watch_gives_a_status_at_once_and_another_at_every_change(
     control.patch(SERVER, json={"weight": 100})
 
 
+def test_watch_as_changes_begins_with_all_and_goes_on_with_what_changed(
+    running: EngineProcess, control: httpx.Client
+) -> None:
+    follower = Follower()
+    with running.control() as watching, watching.stream("GET", "/v1/watch?as=changes") as answer:
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        lines = answer.iter_lines()
+        assert follower.take(next(lines))["kind"] == "whole"
+        check_same(follower, control.get("/v1/status").json())
+        control.patch(SERVER, json={"weight": 42})
+        while follower.row("servers", "s1")["weight"] != 42:
+            assert follower.take(next(lines))["kind"] == "changes"
+        assert follower.row("servers", "s1")["changed_by"]["pid"] == os.getpid()
+    control.patch(SERVER, json={"weight": 100})
+
+
+def test_watch_says_which_lines_there_are_and_a_head_asks_for_none(control: httpx.Client) -> None:
+    assert error_of(control.get("/v1/watch?as=news")) == (422, "invalid_query")
+    answer = control.head("/v1/watch?as=changes")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_followed_events_arrive_as_they_happen(running: EngineProcess, control: httpx.Client) -> None:
     with running.control() as following, following.stream("GET", "/v1/events?follow=1") as answer:
         lines = answer.iter_lines()
@@ -110,10 +133,12 @@ def test_followed_events_arrive_as_they_happen(running: EngineProcess, control: 
 def test_too_many_watches_are_refused(running: EngineProcess) -> None:
     with ExitStack() as opened:
         client = opened.enter_context(running.control())
-        watches = [opened.enter_context(client.stream("GET", "/v1/watch")).iter_lines() for _ in range(32)]
+        paths = ["/v1/watch", "/v1/watch?as=changes"]
+        watches = [opened.enter_context(client.stream("GET", path)).iter_lines() for path in 16 * paths]
         for lines in watches:
             next(lines)
-        assert error_of(client.get("/v1/watch")) == (503, "too_many_watches")
+        for path in paths:
+            assert error_of(client.get(path)) == (503, "too_many_watches")
 
     def is_accepted() -> bool:
         with running.control() as client, client.stream("GET", "/v1/watch") as answer:
@@ -170,3 +195,26 @@ def test_metrics_are_prometheus_text(control: httpx.Client) -> None:
 def test_control_socket_is_its_owners(running: EngineProcess) -> None:
     assert running.socket.stat().st_mode & 0o777 == 0o600
     assert Path(running.socket).is_socket()
+
+
+def test_events_are_picked_and_paged_over_the_api_also_as_they_happen(
+    running: EngineProcess, control: httpx.Client
+) -> None:
+    seqs = [control.patch(SERVER, json={"weight": weight}).json()["event_seqs"][0] for weight in (11, 12, 13, 100)]
+    picked = {"kind": "weight_changed,server_went_down", "subject": "app/s1"}
+    last = control.get("/v1/events", params={**picked, "limit": 2}).json()["events"]
+    assert [event["seq"] for event in last] == seqs[2:]
+    before = control.get("/v1/events", params={**picked, "limit": 2, "before": seqs[2]}).json()["events"]
+    assert [event["seq"] for event in before] == seqs[:2]
+    assert error_of(control.get("/v1/events?before=x")) == (422, "invalid_query")
+    assert error_of(control.get("/v1/changes?before=x")) == (422, "invalid_query")
+    actions = control.get("/v1/changes").json()["actions"]
+    page = control.get("/v1/changes", params={"limit": 1, "before": actions[-1]["number"]}).json()["actions"]
+    assert page == [actions[-2]]
+    query = {"follow": 1, "after": seqs[-1], "subject": "app/s2"}
+    with running.control() as following, following.stream("GET", "/v1/events", params=query) as answer:
+        control.patch(SERVER, json={"weight": 9})
+        control.patch("/v1/pools/app/servers/s2", json={"weight": 8})
+        assert json.loads(next(answer.iter_lines()))["subject"] == "app/s2"
+    for name in ("s1", "s2"):
+        control.patch(f"/v1/pools/app/servers/{name}", json={"weight": 100})

@@ -248,10 +248,12 @@ async def test_undo_of_what_has_changed_since_is_refused_and_changes_nothing() -
             with pytest.raises(RequestRefused, match=said):
                 await commands.undo(body, EVE)
         await commands.undo({"action": 2}, EVE)
-        for number, said in ((2, "action 2 is undone already"), (3, "action 3 is an undo itself")):
-            with pytest.raises(RequestRefused, match=said):
-                await commands.undo({"action": number}, EVE)
+        with pytest.raises(RequestRefused, match="action 2 is undone already"):
+            await commands.undo({"action": 2}, EVE)
         assert own.server("s1").weight == 50
+        await commands.change_server(own.server("s1"), {"weight": 70}, EVE)
+        with pytest.raises(RequestRefused, match="has weight 70 now, not 50 as action 3 left it"):
+            await commands.undo({"action": 3}, EVE)
 
 
 @pytest.mark.parametrize("body", [[], {"action": "1"}, {"action": True}, {"nothing": 1}])
@@ -356,3 +358,46 @@ async def test_step_of_a_weight_is_from_where_a_ramp_has_come_to_and_ends_it() -
         own.states.set_weight(state, 120, None, is_step=True)
         await commands.change_server(state, {"weight_add": 5}, EVE)
         assert (state.weight, state.ramp) == (125, None)
+
+
+async def test_undo_of_an_undo_is_a_redo_and_told_as_such() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 7}, EVE)
+        undone = await commands.undo({}, EVE)
+        redone = await commands.undo({"action": 2}, EVE)
+        assert (undone["actions"], undone["redone"], redone["actions"], redone["redone"]) == ([1], [], [2], [1])
+        assert state.weight == 7
+        assert own.events.after(0)[-1]["message"].endswith(": redo of 1")
+        done = commands._intents.actions_done(10)["actions"]
+        assert [(each["undoes"], each["redoes"], each["is_undone"]) for each in done] == [
+            ([], [], False),
+            ([1], [], True),
+            ([2], [1], False),
+        ]
+        with pytest.raises(RequestRefused, match="action 2 is undone already"):
+            await commands.undo({"action": 2}, EVE)
+        assert (await commands.undo({}, EVE))["actions"] == [1], "it can be undone again"
+        assert state.weight == 100
+
+
+async def test_redo_of_a_ramp_lets_the_weight_go_on_its_way() -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        await commands.change_server(state, {"weight": 200, "over_s": 1000}, EVE)
+        await commands.undo({}, EVE)
+        assert (state.weight, state.ramp) == (100, None)
+        await commands.undo({"action": 2}, EVE)
+        assert state.ramp is not None
+        assert state.ramp.after == 200
+
+
+async def test_actions_are_listed_page_by_page_backwards() -> None:
+    with commanding() as (own, commands):
+        for weight in (1, 2, 3, 4, 5):
+            await commands.change_server(own.server("s1"), {"weight": weight}, EVE)
+        pages, before = [], None
+        while page := commands._intents.actions_done(2, before)["actions"]:
+            pages.append([each["number"] for each in page])
+            before = page[0]["number"]
+        assert pages == [[4, 5], [2, 3], [1]]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import anyio
 import pytest
 
 from lbapp.control.messages import Event
-from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.events import EventFilter, Events
 
 pytestmark = pytest.mark.anyio
 
@@ -65,3 +66,22 @@ async def test_event_is_logged_as_one_line_with_its_actor(caplog: pytest.LogCapt
         "server_went_down: app/s1 is down",
     ]
     assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
+
+
+def test_events_are_paged_backwards_and_picked_by_kind_and_subject() -> None:
+    events = Events(capacity=10)
+    for number in range(12):
+        events.add("up" if number % 2 else "down", ("app/s1", "app/s2", "app", "apple/s1")[number % 4], "")
+
+    def seqs(limit: int = 100, **wanted: Any) -> list[int]:
+        return [event["seq"] for event in events.page(EventFilter(**wanted), limit)]
+
+    assert seqs(4) == [9, 10, 11, 12]
+    assert seqs(4, before=9) == [5, 6, 7, 8]
+    assert seqs(4, before=5) == [3, 4]
+    assert seqs(before=3) == seqs(0) == []
+    assert seqs(after=4, before=7) == [5, 6]
+    assert seqs(kinds=frozenset({"up"})) == [4, 6, 8, 10, 12]
+    assert seqs(1, kinds=frozenset({"up", "down"}), subject="app/s1") == [9]
+    assert seqs(subject="app") == [3, 5, 6, 7, 9, 10, 11], "its servers, and not those of another"
+    assert seqs(subject="node") == []

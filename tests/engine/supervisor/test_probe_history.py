@@ -60,7 +60,7 @@ def test_probes_of_a_thousand_servers_take_two_megabytes_at_most() -> None:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(PROBES_KEPT + 10):
             for history in histories:  # each result is made anew, as probes make them
-                history.add(done(float(next(clock)), f"HTTP {200 if number < 30 else 503}", 0.01))
+                history.add(done(float(next(clock)), f"HTTP {503 if number % 3 else 200}", 0.01))
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()

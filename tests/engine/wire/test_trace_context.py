@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbapp.engine.wire.trace_context import is_request_id, new_traceparent, parse_traceparent
+from lbapp.engine.wire.trace_context import is_request_id, new_ids, parse_traceparent
 
 TRACE, PARENT = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
 SOUND = b"00-%b-%b-01" % (TRACE, PARENT)
@@ -47,11 +50,25 @@ def test_later_version_goes_on_as_version_00_with_the_flag_that_it_has(more: byt
     assert parse_traceparent(b"cc" + SOUND[2:-2] + more) == (TRACE, SOUND[:-2] + flags)
 
 
-@given(st.integers(0, (1 << 192) - 1))
-def test_new_one_is_sound(bits: int) -> None:
-    made = new_traceparent(bits)
-    assert parse_traceparent(made.value) == made
-    assert made.value.endswith(b"-00")
+def test_new_ones_are_sound_and_never_the_same() -> None:
+    made = list(islice(new_ids(os.urandom), 600))
+    for request_id, trace_id, traceparent in made:
+        assert is_request_id(request_id.encode())
+        assert parse_traceparent(traceparent.encode()) == (trace_id.encode(), traceparent.encode())
+        assert traceparent.endswith("-00")
+    assert len({each for ids in made for each in ids}) == 3 * len(made)
+
+
+@pytest.mark.parametrize("zeros", [slice(16, 32), slice(32, 40)])
+def test_id_of_zeros_which_is_malformed_is_never_made(zeros: slice) -> None:
+    block = bytearray(bytes([17]) * 40)
+    block[zeros] = bytes(zeros.stop - zeros.start)
+    first = [bytes(block)]
+
+    def random_bytes(count: int) -> bytes:
+        return (first.pop() if first else bytes([34]) * 40) * (count // 40)
+
+    assert next(new_ids(random_bytes)) == ("22" * 16, "22" * 16, f"00-{'22' * 16}-{'22' * 8}-00")
 
 
 @given(st.binary(max_size=70))

@@ -96,6 +96,23 @@ def test_request_id_that_is_none_is_replaced(sent: bytes) -> None:
     assert re.fullmatch(rb"[0-9a-f]{32}", request_id)
 
 
+@pytest.mark.parametrize("accept", list(Accept))
+def test_ids_in_the_spelling_of_a_server_behind_cgi_are_no_second_ones(accept: Accept) -> None:
+    with serving(replace(WEB, tracing=replace(BOTH, accept=accept))) as (worker, seen):
+        get(worker, fields=b"X_Request_ID: other\r\n" + SENT % SOUND)
+    assert values(seen[0], b"x_request_id") == []
+    (request_id,) = values(seen[0], b"x-request-id")
+    assert request_id not in (b"mine", b"other")
+
+
+def test_other_fields_of_a_traced_request_go_on_as_they_came() -> None:
+    fields = b"X-Request-ID: a\r\nX-Request-ID-Of: b\r\nHost: h\r\nTrace: c\r\nX-D: tracestate: d\r\n"
+    with serving(WEB) as (worker, seen):
+        get(worker, fields=fields)
+    head = seen[0].partition(b"\r\n")[2]
+    assert head.startswith(b"X-Request-ID-Of: b\r\nHost: h\r\nTrace: c\r\nX-D: tracestate: d\r\nX-Request-ID: ")
+
+
 def test_later_version_goes_on_as_ours_with_its_state() -> None:
     with serving(replace(WEB, tracing=replace(BOTH, accept=Accept.ALL))) as (worker, seen):
         get(worker, fields=SENT % (b"01" + SOUND[2:] + b"-more"))

@@ -202,6 +202,24 @@ def test_tcp_connection_is_one_line_with_its_bytes(tmp_path: Path) -> None:
         assert line["total_us"] > 0
 
 
+def test_tcp_connection_says_what_was_found_of_its_client_and_what_it_was_given(tmp_path: Path) -> None:
+    def greet(connection: socket.socket) -> None:
+        connection.sendall(b"hello")
+
+    backend, path = TcpServer(greet), tmp_path / "access.log"
+    listener = Listener("web", (), protocol=Protocol.TCP, pool="app")
+    pool = Pool("app", (server("s1", backend.port),), persistence=Persistence(PersistenceType.IP))
+    log = AccessLog(LogTarget.FILE, str(path))
+    try:
+        with running_worker((listener,), (pool,), QUICK_LIMITS, str(tmp_path), access_log=log) as worker:
+            for number in (1, 2):
+                assert worker.request(b"") == b"hello"
+                lines = Logged(worker, path).lines(number)
+    finally:
+        backend.close()
+    assert [line["persistence"] for line in lines] == [["none", "inserted"], ["valid"]]
+
+
 def test_tcp_connection_that_reached_no_server(tmp_path: Path) -> None:
     listener = Listener("web", (Bind("127.0.0.1", 0),), protocol=Protocol.TCP, pool="app")
     with logging(tmp_path, listener=listener) as logged:

@@ -8,10 +8,10 @@ from tests.tui.engine_double import server, status
 def test_top_line_fits_and_says_how_fresh_the_figures_are() -> None:
     one = scene_of(status([server("app", "s1")]))
     for width in (80, 120):
-        line = describe(one, "STALE 4s", "RO", width)
+        line = describe(one, "node-a", ("STALE 4s", "RO"), width)
         assert len(line) == width
         assert "node-a  STALE 4s  RO  serving" in line
 
 
 def test_top_line_before_the_first_status() -> None:
-    assert describe(None, "WAITING", "RW", 80).split() == ["lbapp", "WAITING"]
+    assert describe(None, "", ("WAITING", "RW"), 80).split() == ["lbapp", "WAITING"]

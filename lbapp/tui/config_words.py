@@ -1,0 +1,98 @@
+"""A draft of a configuration in words: what is other than what serves, what applying it does, what is wrong with it.
+
+Responsible for these lines. Knows nothing of widgets or of who asked. Invariants: every difference has its line number
+in the draft; what applying does is the engine's own plan; every problem is shown, each with its line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from lbapp.control.changes import ConfigurationKept, PlannedChange, ReloadDone
+from lbapp.model.errors import Problem
+from lbapp.tui.format import clean, clock_of_day
+from lbapp.tui.glyphs import Glyphs, Tone
+from lbapp.tui.listing import Column, Kind
+from lbapp.tui.tones import Line
+
+_AROUND: Final = 2  # lines that have not changed, before and after
+
+
+def diff_lines(running: str, draft: str) -> list[Line]:
+    """Return the lines that are other in the draft, with those around them; empty: there are none."""
+    before, after = running.splitlines(), draft.splitlines()
+    found: list[Line] = []
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_AROUND):
+        found.append([(f" line {group[0][3] + 1}", "calm")])
+        for kind, first, last, first_after, last_after in group:
+            if kind == "equal":
+                found.extend(_lines(after[first_after:last_after], " ", "plain"))
+                continue
+            found.extend(_lines(before[first:last], "-", "bad"))
+            found.extend(_lines(after[first_after:last_after], "+", "good"))
+    return found
+
+
+def _lines(texts: Iterable[str], mark: str, tone: Tone) -> Iterable[Line]:
+    return ([(f" {mark} {clean(text)}", tone)] for text in texts)
+
+
+def count_changes(running: str, draft: str) -> int:
+    """Return how many places are other."""
+    matcher = difflib.SequenceMatcher(None, running.splitlines(), draft.splitlines(), autojunk=False)
+    return sum(kind != "equal" for kind, *_ in matcher.get_opcodes())
+
+
+def plan_lines(plan: ReloadDone, glyphs: Glyphs) -> list[Line]:
+    """Return what applying does, and what it warns of."""
+    if not plan["changes"] and not plan["warnings"]:
+        return [[(" applying this changes nothing that is served", "plain")]]
+    found: list[Line] = []
+    for change in plan["changes"]:
+        found.append(
+            [(f" {_mark(change, glyphs)} {change['what']}: {change['kind']}", "plain"), (_how(change), "plain")]
+        )
+        found.extend([(f"     {detail}", "plain")] for detail in change["details"])
+    found.extend([(f" {glyphs.over} {warning}", "warn")] for warning in plan["warnings"])
+    return found
+
+
+def _mark(change: PlannedChange, glyphs: Glyphs) -> str:
+    return {"added": "+", "removed": "-"}.get(change["kind"], glyphs.unknown)
+
+
+def _how(change: PlannedChange) -> str:
+    return f", {change['how']}" if change["how"] else ""
+
+
+def problem_lines(problems: Sequence[Problem], glyphs: Glyphs) -> list[Line]:
+    """Return what is wrong, each problem with its line."""
+    found: list[Line] = []
+    for each in problems:
+        where = f"line {each.line}" if each.line else "the file"
+        key = f"{each.key}: " if each.key else ""
+        found.append([(clean(f" {glyphs.down} {where}: {key}{each.message}"), "bad")])
+    return found
+
+
+def kept_text(kept: ConfigurationKept) -> str:
+    """Return who applied a configuration when, and what became of it."""
+    state = "serves" if kept["is_serving"] else kept["state"]
+    reason = f", {kept['reason']}" if kept["reason"] else ""
+    return f"{kept['number']:>4}  {clock_of_day(kept['at'])}  {kept['user']:<10} {state}{reason}"
+
+
+def problem_count(count: int) -> str:
+    """Return how many problems there are, in words."""
+    return f"{count} problem{'' if count == 1 else 's'}"
+
+
+def kept_kind() -> Kind[ConfigurationKept]:
+    """Return what the table of applied configurations shows."""
+    columns: list[Column[ConfigurationKept]] = [
+        Column("applied; Enter rolls back to it", 0, kept_text, lambda k: k["number"], is_right=False,
+               tone=lambda k: "good" if k["is_serving"] else "warn" if k["state"] in ("reverted", "unconfirmed") else "plain"),
+    ]  # fmt: skip
+    return Kind(columns, lambda k: str(k["number"]), lambda k: k["state"] != "applied", kept_text)

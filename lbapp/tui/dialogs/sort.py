@@ -1,0 +1,63 @@
+"""Choosing what a list is sorted by.
+
+Responsible for a letter for each column. Knows nothing of what columns mean. Invariant: every key goes to the dialog itself;
+it answers once, with one of the choices it was given or with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from string import ascii_lowercase
+from typing import Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_COLUMN: Final = 32  # cells of the left one
+
+
+class AskSort(ModalScreen[int | None]):
+    """Asks for one of at most 26 choices; dismisses with its index, or with None. `current`: the one that holds now."""
+
+    def __init__(self, choices: Sequence[str], current: int | None) -> None:
+        super().__init__()
+        self._choices = choices[: len(ascii_lowercase)]
+        self._current = current
+        self._has_answered = False
+
+    def compose(self) -> ComposeResult:
+        """Lay the dialog out."""
+        with Vertical(classes="dialog"):
+            yield Static(Text("Sort by", style="bold"), markup=False)
+            yield Static(Text(self._page()), classes="effect", markup=False)
+            yield Static(Text("a letter sorts, the same one again reverses; Esc leaves"), markup=False)
+
+    def _page(self) -> str:
+        cells = [
+            f"{letter}  {choice}{'  (now)' if index == self._current else ''}"
+            for index, (letter, choice) in enumerate(zip(ascii_lowercase, self._choices, strict=False))
+        ]
+        half = (len(cells) + 1) // 2
+        return "\n".join(
+            f"{left:<{_COLUMN}}{right}".rstrip()
+            for left, right in zip_longest(cells[:half], cells[half:], fillvalue="")
+        )
+
+    def on_key(self, event: Key) -> None:
+        """Take a letter or Escape; nothing else does anything."""
+        event.stop()
+        letter = event.character or ""
+        if event.key == "escape":
+            self._answer(None)
+        elif len(letter) == 1 and letter in ascii_lowercase[: len(self._choices)]:
+            self._answer(ascii_lowercase.index(letter))
+
+    def _answer(self, choice: int | None) -> None:
+        if not self._has_answered:  # what is typed behind the letter is not for this dialog
+            self._has_answered = True
+            self.dismiss(choice)

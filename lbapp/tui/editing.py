@@ -1,0 +1,194 @@
+"""Editing the configuration of an engine: draft, check, apply, keep or go back.
+
+Responsible for the order of these steps and for what is on disk after each. Knows nothing of widgets or keys.
+
+Invariants: the file is written only when the engine has found the very text sound, and only over what was read; what
+the engine then refuses, or the operator takes back, leaves the file as it was before; a draft is kept until it serves
+or is thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from anyio import to_thread
+
+from lbapp.control import calls
+from lbapp.control.changes import ConfigurationFile, ReloadDone
+from lbapp.control.config_file import ConfigFile, FileText
+from lbapp.model.errors import LbappError, Problem, RequestRefused
+from lbapp.tui.changes import Outcome
+from lbapp.tui.drafts import Drafts
+from lbapp.tui.format import clean
+from lbapp.tui.source import Source
+
+CONFIRM_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class Checked:
+    """What the engine said of a text: its plan, or what is wrong."""
+
+    text: str
+    plan: ReloadDone | None = None
+    problems: Sequence[Problem] = ()
+    refusal: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Say whether it could be applied."""
+        return self.plan is not None
+
+
+@dataclass(slots=True)
+class Editing:
+    """One configuration under the operator's hands."""
+
+    source: Callable[[], Source]
+    drafts: Drafts
+    told: Callable[[Outcome], None]
+    confirm_s: float = CONFIRM_S
+    file: ConfigurationFile | None = None
+    draft: str = ""
+    checked: Checked | None = None
+    before: str | None = None  # the text of the file before it was applied, while it may be taken back
+    problem: str = ""
+    _written: FileText | None = None  # what was written over that
+
+    @property
+    def what(self) -> str:
+        """Return the name of this configuration, for its draft."""
+        return f"{self.source().name} {self.file['path'] if self.file else ''}"
+
+    @property
+    def is_changed(self) -> bool:
+        """Say whether the draft is other than the file."""
+        return self.file is not None and self.draft != (self.file["text"] or "")
+
+    async def load(self) -> None:
+        """Read the file and what serves; go on with a draft that was left."""
+        try:
+            found = await self.source().ask(calls.configuration())
+        except LbappError as error:
+            self.file, self.problem = None, clean(str(error))
+            return
+        self.file, self.problem, self.checked = found, clean(found["problem"]), None
+        kept = self.drafts.load(self.what)
+        self.draft = found["text"] or "" if kept is None else kept
+        if kept is not None and self.is_changed:
+            self.told(Outcome("this is a draft that was left; F7 throws it away and takes the file"))
+
+    def change(self, text: str) -> None:
+        """Take what the operator has written."""
+        self.draft = text
+
+    def keep_draft(self) -> None:
+        """Put the draft where it outlives the console."""
+        if self.is_changed:
+            problem = self.drafts.keep(self.what, self.draft)
+            if problem:
+                self.told(Outcome(problem, is_refused=True))
+        else:
+            self.drafts.forget(self.what)
+
+    def throw_away(self) -> None:
+        """Take the file again."""
+        self.drafts.forget(self.what)
+        self.draft = (self.file["text"] or "") if self.file else ""
+        self.checked = None
+
+    async def check(self) -> Checked:
+        """Have the engine look at the draft as if it stood in the file."""
+        checked = Checked(self.draft)
+        try:
+            plan = await self.source().ask(calls.reload({"dry_run": True, "text": self.draft}))
+        except RequestRefused as refused:
+            checked.problems = tuple(refused.problems)
+            checked.refusal = clean(str(refused))
+        except LbappError as error:
+            checked.refusal = clean(str(error))
+        else:
+            checked.plan = plan
+        self.checked = checked
+        return checked
+
+    async def apply(self, reason: str) -> bool:
+        """Write the draft and have it served until it is confirmed or taken back; say whether it serves."""
+        checked = self.checked if self.checked and self.checked.text == self.draft else await self.check()
+        if not checked.is_sound or self.file is None or self.file["digest"] is None:
+            self.told(Outcome(checked.refusal or self.problem or "there is no file to write", is_refused=True))
+            return False
+        before = FileText(self.file["text"] or "", self.file["digest"])
+        store = self.source().config_file(self.file["path"])
+        try:
+            written = await to_thread.run_sync(store.write, checked.text, before)
+        except LbappError as error:
+            self.told(Outcome(clean(str(error)), is_refused=True))
+            return False
+        try:
+            why = reason or "edited in the console"
+            request = calls.reload({"confirm_s": self.confirm_s, "expect_digest": written.digest, "reason": why})
+            done = await self.source().ask(request)
+        except LbappError as error:
+            await self._put_back(store, before.text, written, clean(str(error)))
+            return False
+        self.before, self._written = (before.text, written) if done["applied"] else (None, None)
+        self.drafts.forget(self.what)
+        await self.load()
+        serves = f"configuration {done['number']} serves" if done["applied"] else "nothing that is served has changed"
+        self.told(Outcome(f"{serves}{': keep it, or it is taken back by itself' if done['applied'] else ''}"))
+        return done["applied"]
+
+    async def keep(self) -> None:
+        """Have what serves stay."""
+        try:
+            kept = await self.source().ask(calls.confirm())
+        except LbappError as error:
+            self.told(Outcome(clean(str(error)), is_refused=True))
+            return
+        self.before = None
+        self.told(Outcome(f"configuration {kept['number']} stays"))
+
+    async def go_back(self) -> None:
+        """Serve what served before, and put the file back that this console has written over."""
+        try:
+            done = await self.source().ask(calls.rollback({}))
+        except LbappError as error:
+            self.told(Outcome(clean(str(error)), is_refused=True))
+            return
+        await self.restore_file(f"configuration {done['number']} serves again")
+
+    async def restore_file(self, why: str) -> None:
+        """Put the file back as it was before this console applied another; `why` begins the sentence."""
+        if self.before is None or self.file is None or self._written is None:
+            self.told(Outcome(why))
+            return
+        rejected = self.file["text"] or ""
+        store = self.source().config_file(self.file["path"])
+        await self._put_back(store, self.before, self._written, why, is_refused=False)
+        self.before, self._written = None, None
+        await self.load()
+        self.draft = rejected  # to be mended, not to be typed again
+        self.keep_draft()
+
+    async def roll_back_to(self, number: int) -> None:
+        """Serve an earlier configuration; the file stays as it is, and that is said."""
+        try:
+            done = await self.source().ask(calls.rollback({"number": number}))
+        except LbappError as error:
+            self.told(Outcome(clean(str(error)), is_refused=True))
+            return
+        self.told(Outcome(f"configuration {done['number']} serves, as {number} did; the file is as it was"))
+        await self.load()
+
+    async def _put_back(
+        self, store: ConfigFile, text: str, written: FileText, why: str, *, is_refused: bool = True
+    ) -> None:
+        try:
+            await to_thread.run_sync(store.write, text, written)
+        except LbappError as error:
+            self.told(Outcome(f"{why}; but the file could not be put back: {clean(str(error))}", is_refused=True))
+        else:
+            self.told(Outcome(f"{why}; the file is as it was before", is_refused=is_refused))

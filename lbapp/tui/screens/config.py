@@ -1,0 +1,393 @@
+"""Screen 6: the configuration, edited, checked, applied on trial, kept or taken back.
+
+Responsible for its sections and keys. Knows nothing of the order of the steps or of files. Invariants: those of `pane`;
+nothing is written or applied without a dialog whose Cancel has the focus; a draft is kept as it is written.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from lbapp.control import calls
+from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
+from lbapp.tui.asking import Question
+from lbapp.tui.changes import Outcome
+from lbapp.tui.config_words import count_changes, diff_lines, kept_kind, plan_lines, problem_count, problem_lines
+from lbapp.tui.dialogs.confirm import Confirm
+from lbapp.tui.dialogs.keep import Answer, Keep
+from lbapp.tui.drafts import Drafts, state_folder
+from lbapp.tui.editing import CONFIRM_S, Editing
+from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.tones import Line
+from lbapp.tui.widgets.block import Block
+from lbapp.tui.widgets.editor import Editor
+from lbapp.tui.widgets.table import LineTable
+
+SECTIONS: Final = ("edit", "diff", "check", "history")
+_EVERY_S: Final = 2.0
+_WIDE: Final = 110  # cells from which on diff and check stand beside the text
+_SETTLE_S: Final = 0.6  # after the last key, until the draft is kept and told of
+
+
+class ConfigPane(Pane):
+    """The configuration of the engine."""
+
+    DEFAULT_CSS = """
+    ConfigPane > #config-head { height: 1; }
+    ConfigPane > Horizontal { height: 1fr; }
+    ConfigPane #config-side { width: 1fr; height: 1fr; scrollbar-size: 0 0; }
+    ConfigPane #config-side Block { height: auto; }
+    ConfigPane #config-text { width: 1fr; }
+    ConfigPane #config-history { height: 1fr; width: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "section(-1)", "section before", show=False, id="section.before"),
+        Binding("right", "section(1)", "next section", show=False, id="section.next"),
+        Binding("i,enter", "edit", "edit", id="config.edit"),
+        Binding("f5", "check", "check", priority=True, id="config.check"),
+        Binding("f6", "section_named('diff')", "diff", priority=True, id="config.diff"),
+        Binding("f8", "apply", "apply, then keep or go back", priority=True, id="config.apply"),
+        Binding("f9", "section_named('history')", "history", priority=True, show=False, id="config.history"),
+        Binding("f4", "external", "edit with $EDITOR", priority=True, show=False, id="config.external"),
+        Binding("f7", "throw_away", "throw the draft away", priority=True, show=False, id="config.throw"),
+        Binding("n", "problem(1)", "to the next problem", show=False, id="config.problem"),
+    ]
+
+    def __init__(self, desk: Desk, confirm_s: float = CONFIRM_S) -> None:
+        super().__init__(desk, id="config")
+        self._confirm_s = confirm_s
+        self.editing = Editing(lambda: desk.source, Drafts(state_folder(os.environ)), desk.tell, confirm_s)
+        self._section = 0
+        self._problem = -1
+        self._is_loaded = False
+        self._head = Block(id="config-head")
+        self._text = Editor(id="config-text")
+        self._diff = Block(id="config-diff")
+        self._check = Block(id="config-check")
+        self._side = VerticalScroll(self._check, self._diff, id="config-side", can_focus=True)
+        self._history: LineTable[ConfigurationKept] = LineTable(kept_kind(), id="config-history")
+        self._kept: Question[ConfigurationsKept] = Question(self, lambda: desk.source, _EVERY_S, self._show_history)
+        self._kept.about(calls.configurations())
+        self._settling: Any = None
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield self._head
+        with Horizontal():
+            yield self._text
+            yield self._side
+            yield self._history
+
+    # ---- what is in sight
+
+    @property
+    def section(self) -> str:
+        """The section in sight."""
+        return SECTIONS[self._section]
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Say whether there is a draft that is not applied."""
+        return self._is_loaded and self.editing.is_changed
+
+    @property
+    def first(self) -> Widget:
+        """What scrolls: the text takes keys only when it is asked to."""
+        return self._history if self.section == "history" else self._side
+
+    @property
+    def table(self) -> LineTable[ConfigurationKept] | None:
+        """The configurations that were applied, while they are in sight."""
+        return self._history if self.section == "history" else None
+
+    @property
+    def facts(self) -> str:
+        """Where the cursor is, and what the draft is."""
+        row, column = self._text.cursor_location
+        place = (
+            f"line {row + 1} column {column + 1}"
+            if self._text.has_focus
+            else f"[{self.section}]  left, right: sections"
+        )
+        return f"{place}  {'Esc leaves the text' if self._text.has_focus else ''}"
+
+    def visit(self, subject: str) -> None:
+        """Read the file; a number of a line: go there."""
+        self.run_worker(self._load(int(subject) if subject.isdigit() else 0), group="config", exclusive=True)
+
+    async def _load(self, line: int) -> None:
+        if not self._is_loaded or not self.editing.is_changed:
+            await self.editing.load()
+            self._is_loaded = self.editing.file is not None
+            self._text.put(self.editing.draft)
+        if line:
+            self._text.go_to(line)
+        self._paint()
+
+    def show(self) -> None:
+        """Show what becomes of the configuration that serves."""
+        self._kept.ask()
+        self._paint()
+
+    def _show_history(self) -> None:
+        kept = self._kept.answer["configurations"] if self._kept.answer else []
+        self._history.show(kept[::-1])
+
+    def _paint(self) -> None:
+        is_wide = self.app.size.width >= _WIDE
+        is_history = self.section == "history"
+        self._history.display = is_history
+        self._text.display = not is_history and (is_wide or self.section == "edit")
+        self._side.display = not is_history and (is_wide or self.section != "edit")
+        self._check.display = is_wide or self.section == "check"
+        self._diff.display = is_wide or self.section == "diff"
+        self._text.read_only = not self._may_change
+        self._head.say([self._words()])
+
+    @property
+    def _may_change(self) -> bool:
+        return bool(getattr(self.screen, "changes", None))
+
+    def _words(self) -> Line:
+        editing = self.editing
+        if editing.file is None:
+            return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
+        file = editing.file
+        number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0
+        draft = f"draft: {number} place{'' if number == 1 else 's'} changed" if editing.is_changed else "no draft"
+        sections = "".join(f"[{name}]" if name == self.section else f" {name} " for name in SECTIONS)
+        name = Path(file["path"]).name
+        line: Line = [(f" {name}  {file['running_number']} serves  {draft}", "plain"), (f"  {sections}", "plain")]
+        if file["is_file_other_than_running"]:
+            line.insert(1, ("  the file is not what serves", "warn"))
+        return line
+
+    def _show_draft(self) -> None:
+        editing = self.editing
+        if editing.file is None:
+            return
+        lines = diff_lines(editing.file["running_text"], editing.draft)
+        self._diff.say([[(" against what serves", "plain")], *(lines or [[(" nothing is other", "plain")]])])
+        checked = editing.checked
+        glyphs = self.desk.glyphs
+        if checked is None or checked.text != editing.draft:
+            self._check.say([[(" F5 checks this draft and says what applying it does", "plain")]])
+        elif checked.plan is not None:
+            self._check.say([[(" sound. Applying it:", "good")], *plan_lines(checked.plan, glyphs)])
+        else:
+            problems = problem_lines(checked.problems, glyphs) or [[(f" {checked.refusal}", "bad")]]
+            self._check.say([[(f" {problem_count(len(checked.problems) or 1)}; n goes to the next", "bad")], *problems])
+
+    # ---- editing
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Take the draft; keep it and tell of it when the hand rests."""
+        if event.text_area.text == self.editing.draft or not self._is_loaded:
+            return
+        self.editing.change(event.text_area.text)
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(_SETTLE_S, self._settle)
+
+    def on_unmount(self) -> None:
+        """Keep the draft, however soon after the last key the console is left."""
+        if self._is_loaded:
+            self.editing.keep_draft()
+
+    def _settle(self) -> None:
+        self.editing.keep_draft()
+        self._show_draft()
+        self._paint()
+
+    def action_edit(self) -> None:
+        """Let the text take the keys."""
+        if self.section == "history":
+            self._roll_back()
+        elif self._may_change and self.editing.file is not None:
+            self._turn("edit")
+            self._text.display = True
+            self.screen.set_focus(self._text)
+
+    def clear(self) -> bool:
+        """Leave the text."""
+        if self._text.has_focus:
+            self.screen.set_focus(self._side if self._side.display else None)
+            self._turn("diff" if self.editing.is_changed else "edit")
+            return True
+        return False
+
+    def action_section(self, step: int) -> None:
+        """Turn to another section."""
+        self._turn(SECTIONS[(self._section + step) % len(SECTIONS)])
+
+    def action_section_named(self, name: str) -> None:
+        """Turn to a section."""
+        self._turn(name)
+
+    def _turn(self, name: str) -> None:
+        self._section = SECTIONS.index(name)
+        self._show_draft()
+        self._paint()
+        if not self._text.has_focus or not self._text.display:
+            self.screen.set_focus(self.first)
+
+    def action_external(self) -> None:
+        """Edit the draft with the operator's own editor."""
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        with tempfile.NamedTemporaryFile("w+", suffix=".toml", prefix="lbapp-draft-", encoding="utf-8") as draft:
+            draft.write(self.editing.draft)
+            draft.flush()
+            try:
+                with self.app.suspend():
+                    done = subprocess.run([*editor.split(), draft.name], check=False)
+                text = Path(draft.name).read_text("utf-8")
+            except (OSError, ValueError, SuspendNotSupported) as error:
+                self.desk.tell(Outcome(f"{editor} could not edit the draft: {error}", is_refused=True))
+                return
+        if done.returncode:
+            self.desk.tell(
+                Outcome(f"{editor} ended with status {done.returncode}; the draft is as it was", is_refused=True)
+            )
+        else:
+            self._text.load_text(text)
+
+    def action_throw_away(self) -> None:
+        """Ask, then take the file again."""
+        if self.editing.is_changed:
+            self._ask(
+                "Throw the draft away?",
+                "What was written since is lost; the file is taken again.",
+                "Throw away",
+                self._thrown_away,
+            )
+
+    def _thrown_away(self) -> None:
+        self.editing.throw_away()
+        self._is_loaded = False
+        self.visit("")
+
+    # ---- check, apply, keep or go back
+
+    def action_check(self) -> None:
+        """Have the engine look at the draft."""
+        self._turn("check")
+        self._work(self._checked())
+
+    async def _checked(self) -> None:
+        await self.editing.check()
+        self._problem = -1
+        self._show_draft()
+
+    def action_problem(self, step: int) -> None:
+        """Go to the line of the next problem."""
+        checked = self.editing.checked
+        lines = [each.line for each in checked.problems if each.line] if checked else []
+        if lines:
+            self._problem = (self._problem + step) % len(lines)
+            self._text.go_to(lines[self._problem])
+            self.action_edit()
+
+    def action_apply(self) -> None:
+        """Ask, then apply the draft on trial; while one is on trial: whether it stays."""
+        if not self._may_change:
+            return
+        if self._left_s() is not None:
+            self._ask_to_keep()
+        elif not self.editing.is_changed and self.editing.file and not self.editing.file["is_file_other_than_running"]:
+            self.desk.tell(Outcome("there is nothing to apply: the draft is what serves"))
+        else:
+            self._turn("check")
+            self._work(self._ask_to_apply())
+
+    async def _ask_to_apply(self) -> None:
+        checked = await self.editing.check()
+        self._show_draft()
+        if not checked.is_sound:
+            count = len(checked.problems)
+            what = f"{problem_count(count)} in the way" if count else checked.refusal
+            self.desk.tell(Outcome(what, is_refused=True))
+            return
+        changes = len(checked.plan["changes"]) if checked.plan else 0
+        effect = (
+            f"{changes} thing{'' if changes == 1 else 's'} that serve{'s' if changes == 1 else ''} will change.\n"
+            f"The file is written, and served on trial: it is taken back after {self._confirm_s:.0f} s\nunless you keep it."
+        )
+        self._ask("Apply this draft?", effect, "Apply", lambda: self._work(self._applied()))
+
+    async def _applied(self) -> None:
+        if await self.editing.apply(""):
+            self._text.put(self.editing.draft)
+            self._ask_to_keep()
+        self._show_draft()
+
+    def _ask_to_keep(self) -> None:
+        scene = self.desk.source.scene
+        number = scene.engine["configuration"] if scene and scene.engine else 0
+        if self.editing.file is not None:
+            number = max(number, self.editing.file["running_number"])
+
+        def answered(answer: Answer | None) -> None:
+            if answer == "keep":
+                self._work(self.editing.keep())
+            elif answer == "back":
+                self._work(self._went_back())
+
+        self.app.push_screen(Keep(number, self._left_or_soon), answered)
+
+    async def _went_back(self) -> None:
+        await self.editing.go_back()
+        await self.editing.load()
+        self._text.put(self.editing.draft)
+        self._show_draft()
+
+    def _left_s(self) -> float | None:
+        """Return for how long what serves can be kept yet; None: it is not on trial."""
+        scene = self.desk.source.scene
+        by = scene.engine["confirm_by"] if scene and scene.engine else None
+        return None if by is None else by - self.desk.source.now()
+
+    def _left_or_soon(self) -> float | None:
+        """Return the same; the first scene after an apply may not know of it yet."""
+        left = self._left_s()
+        if left is None and self.editing.before is not None:
+            kept = self._kept.answer["configurations"] if self._kept.answer else []
+            return self._confirm_s if not kept or kept[-1]["state"] == "unconfirmed" else None
+        return left
+
+    def _roll_back(self) -> None:
+        chosen = self._history.selected
+        if chosen is None or not self._may_change:
+            return
+        effect = f"What serves now is replaced by what served as {chosen}. The file stays as it is."
+        self._ask(
+            f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(self.editing.roll_back_to(int(chosen)))
+        )
+
+    def on_line_table_chosen(self, _event: LineTable.Chosen) -> None:
+        """Ask to roll back to the configuration."""
+        self._roll_back()
+
+    def _ask(self, title: str, effect: str, verb: str, then: Callable[[], object]) -> None:
+        def answered(is_yes: bool | None) -> None:
+            if is_yes:
+                then()
+
+        self.app.push_screen(Confirm(title, effect, verb), answered)
+
+    def _work(self, work: Coroutine[Any, Any, object]) -> None:
+        self.run_worker(work, group="config")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether a key exists now: none that writes where nothing may be changed."""
+        return self._may_change or action not in ("edit", "apply", "external", "throw_away")

@@ -1,0 +1,224 @@
+"""The console's configuration screen in front of a real engine: what is written, what serves, and what is taken back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from lbapp.tui.app import PANES, LbappConsole
+from lbapp.tui.dialogs.confirm import Confirm
+from lbapp.tui.dialogs.keep import Keep
+from lbapp.tui.screens.config import ConfigPane
+from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
+from tests.tui.console import screen_text, until, until_shown
+
+pytestmark = [pytest.mark.system, pytest.mark.anyio]
+
+SIZE = (120, 40)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with servers() as ports:
+        toml = '[[listener]]\nname = "web"\nbind = "127.0.0.1:0"\npool = "app"\n[[pool]]\nname = "app"\n' + NO_CHECK
+        for name, port in ports.items():
+            toml += f'[[pool.server]]\nname = "{name}"\naddress = "127.0.0.1:{port}"\nweight = 100\n'
+        with running_engine(tmp_path, toml, workers=1) as engine:
+            yield engine
+
+
+def console(engine: Engine, confirm_s: float = 60.0) -> LbappConsole:
+    return LbappConsole(engine.control, panes={**PANES, "config": lambda desk: ConfigPane(desk, confirm_s)})
+
+
+def pane(app: LbappConsole) -> ConfigPane:
+    found = app.shell.pane
+    assert isinstance(found, ConfigPane)
+    return found
+
+
+def file_of(engine: Engine) -> Path:
+    return Path(engine.status()["engine"]["configuration_path"])
+
+
+def weight(engine: Engine) -> int:
+    return engine.server("app/s1")["weight"]
+
+
+async def write(pilot: Pilot[None], app: LbappConsole, before: str, after: str) -> None:
+    """Go to the configuration, and have a draft with `after` in the place of `before`."""
+    await until_shown(pilot, "LIVE")
+    await pilot.press("6")
+    await until_shown(pilot, "no draft")
+    text = pane(app).editing.draft
+    assert before in text
+    await pilot.press("enter")
+    pane(app)._text.load_text(text.replace(before, after, 1))
+    await until_shown(pilot, "1 place changed")
+    await pilot.press("escape")
+
+
+async def apply(pilot: Pilot[None], app: LbappConsole) -> None:
+    await pilot.press("f8")
+    await until(pilot, lambda: isinstance(app.screen, Confirm))
+    await pilot.press("y")
+    await until(pilot, lambda: isinstance(app.screen, Keep))
+
+
+async def test_draft_is_checked_applied_on_trial_and_kept(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    mode = file.stat().st_mode
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50 # less")
+        await pilot.press("f5")
+        await until_shown(pilot, "sound. Applying it:")
+        assert weight(engine) == 100
+        await pilot.press("f8", "enter")
+        assert weight(engine) == 100, "Enter right behind it changes nothing"
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        await apply(pilot, app)
+        await until(pilot, lambda: weight(engine) == 50)
+        assert "weight = 50 # less" in file.read_text()
+        assert file.stat().st_mode == mode
+        await pilot.press("y")
+        await until_shown(pilot, "stays")
+        assert engine.status()["engine"]["confirm_by"] is None
+        await until_shown(pilot, "no draft")
+    assert weight(engine) == 50
+
+
+async def test_problems_lead_to_their_lines_and_nothing_is_written(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 999")
+        await pilot.press("f8")
+        await until_shown(pilot, "1 problem in the way")
+        line = before.splitlines().index("weight = 100") + 1
+        await until_shown(pilot, f"line {line}: ")
+        await pilot.press("n")
+        await until_shown(pilot, f"line {line} column 1")
+    assert file.read_text() == before
+    assert weight(engine) == 100
+
+
+async def test_going_back_serves_what_was_and_puts_the_file_back(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await apply(pilot, app)
+        await until(pilot, lambda: weight(engine) == 50)
+        await pilot.press("n")
+        await until_shown(pilot, "serves again; the file is as it was before")
+        assert weight(engine) == 100
+        assert file.read_text() == before
+        await until_shown(pilot, "1 place changed")
+
+
+def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed(
+    engine: Engine, tmp_path: Path
+) -> None:
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from tests.system.test_console_config import SIZE, apply, console, write\n"
+        "from tests.system.harness import Engine\n"
+        "async def main():\n"
+        "    app = console(Engine(None, Path(sys.argv[1]), Path()), confirm_s=4.0)\n"
+        "    async with app.run_test(size=SIZE) as pilot:\n"
+        "        await write(pilot, app, 'weight = 100', 'weight = 50')\n"
+        "        await apply(pilot, app)\n"
+        "        print('applied', flush=True)\n"
+        "        await asyncio.sleep(600)\n"
+        "asyncio.run(main())\n"
+    )
+    command = [sys.executable, str(driver), str(engine.control)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"applied\n"
+        assert weight(engine) == 50
+        process.send_signal(signal.SIGKILL)
+    killed_at = time.monotonic()
+    wait_for(lambda: weight(engine) == 100)
+    assert time.monotonic() - killed_at < 10
+    assert "configuration_reverted" in engine.events()
+
+
+async def test_file_that_somebody_else_changed_is_not_written_over(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        file.write_text(file.read_text() + "# by bob\n")
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until_shown(pilot, "was changed by somebody else since it was")
+    assert file.read_text().endswith("# by bob\n")
+    assert weight(engine) == 100
+
+
+async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine) -> None:
+    first = console(engine)
+    async with first.run_test(size=SIZE) as pilot:
+        await write(pilot, first, "weight = 100", "weight = 50")
+    second = console(engine)
+    async with second.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "this is a draft that was left")
+        assert "weight = 50" in screen_text(second)
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await pilot.press("y")
+        await until_shown(pilot, "no draft")
+
+
+async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await apply(pilot, app)
+        await pilot.press("y")
+        await until_shown(pilot, "stays")
+        changed = file.read_text()
+        await pilot.press("f9")
+        await until_shown(pilot, "edited in the console")
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: weight(engine) == 100)
+        await until_shown(pilot, "the file is as it was")
+        await until_shown(pilot, "the file is not what serves")
+    assert file.read_text() == changed
+
+
+async def test_read_only_console_shows_the_configuration_and_changes_nothing(engine: Engine) -> None:
+    app = LbappConsole(engine.control, read_only=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "no draft")
+        await pilot.press("enter", "x", "f8", "f7")
+        await until_shown(pilot, "no draft")
+        assert len(app.screen_stack) == 2

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lbapp.control.messages import CertificateStatus, WorkerStatus
+from lbapp.tui.app import LbappConsole
+from lbapp.tui.scene import Scene
+from lbapp.tui.screens.nodes import certificate_kind, certificates_of, node_lines, worker_kind
+from lbapp.tui.staging import scene_of
+from lbapp.tui.tones import plain
+from tests.tui.console import SIZE, until_shown
+from tests.tui.engine_double import EngineDouble, answering, server, status
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def worker(**more: object) -> WorkerStatus:
+    found: WorkerStatus = {
+        "slot": 0, "pid": 4711, "phase": "serving", "generation": 1, "heartbeat_age_s": 0.1, "connections": 7,
+        "restarts_total": 0, "faults_total": 0,
+    }  # fmt: skip
+    found.update(more)  # type: ignore[typeddict-item]  # of a test's choice
+    return found
+
+
+def certificate(days: float, digest: str) -> CertificateStatus:
+    return {
+        "file": "a.pem", "names": [f"{digest}.example"], "issuer": "x", "key_type": "EC", "fingerprint_sha256": digest,
+        "not_before": 0.0, "not_after": days, "days_left": days,
+    }  # fmt: skip
+
+
+async def test_node_its_workers_and_its_listeners_are_in_sight(tmp_path: Path) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            for text in (
+                "node-a  serving",
+                "configuration 1, generation 1, of lbapp.toml",
+                "HEARTBEAT",
+                "0.0.0.0:8080",
+            ):
+                await until_shown(pilot, text)
+
+
+@pytest.mark.parametrize(
+    ("more", "tone"),
+    [({}, "good"), ({"phase": "draining"}, "warn"), ({"phase": "gone"}, "bad"), ({"heartbeat_age_s": 9}, "bad")],
+)
+def test_worker_that_does_not_serve_or_is_silent_stands_out(more: dict[str, object], tone: str) -> None:
+    kind, one = worker_kind(), worker(**more)
+    assert kind.columns[2].tone(one) == tone
+    assert kind.is_problem(one) is (tone != "good")
+    assert all(column.text(one) and column.order(one) is not None for column in kind.columns)
+
+
+def test_each_certificate_stands_once_the_first_to_expire_on_top() -> None:
+    scene = scene_of(status([server("app", "s1")]))
+    scene.listeners[0].certificates = [certificate(40.0, "b"), certificate(5.0, "a"), certificate(40.0, "b")]
+    found = certificates_of(scene)
+    assert [each["fingerprint_sha256"] for each in found] == ["a", "b"]
+    kind = certificate_kind()
+    assert [kind.columns[1].tone(each) for each in found] == ["bad", "plain"]
+    assert kind.columns[1].text(certificate(-3.0, "c")) == "expired 3d"
+
+
+def test_past_without_the_node_says_so_and_clients_turned_away_are_counted() -> None:
+    assert "nothing is recorded" in plain(node_lines(Scene())[0])
+    scene = scene_of(status([server("app", "s1")]))
+    scene.listeners[0].turned_away = {"node_full": 4, "network": 0}
+    assert plain(node_lines(scene)[-1]) == " clients turned away since the start: node_full 4"

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from lbapp.control.changes import ConfigurationKept, ReloadDone
+from lbapp.model.errors import Problem
+from lbapp.tui.config_words import count_changes, diff_lines, kept_text, plan_lines, problem_lines
+from lbapp.tui.glyphs import FULL
+from lbapp.tui.tones import plain
+
+RUNNING = "".join(f"line{number} = {number}\n" for number in range(1, 30))
+
+
+def test_difference_has_its_lines_what_was_what_is_and_what_stands_around() -> None:
+    draft = RUNNING.replace("line10 = 10\n", "line10 = 11\n").replace("line20 = 20\n", "")
+    lines = diff_lines(RUNNING, draft)
+    assert [plain(line) for line in lines[:7]] == [
+        " line 8", "   line8 = 8", "   line9 = 9", " - line10 = 10", " + line10 = 11", "   line11 = 11", "   line12 = 12",
+    ]  # fmt: skip
+    assert lines[3][0][1] == "bad"
+    assert lines[4][0][1] == "good"
+    assert count_changes(RUNNING, draft) == 2
+
+
+def test_same_text_has_no_difference() -> None:
+    assert diff_lines(RUNNING, RUNNING) == []
+    assert count_changes(RUNNING, RUNNING) == 0
+
+
+def test_what_a_terminal_might_act_on_is_not_in_the_difference() -> None:
+    assert plain(diff_lines("", "a = '\x1b[2J'\n")[-1]) == " + a = '·[2J'"
+
+
+def test_plan_says_what_changes_how_and_what_it_warns_of() -> None:
+    plan: ReloadDone = {
+        "applied": False, "number": 3, "confirm_by": None, "warnings": ["two servers share an address"],
+        "changes": [{"what": "pool app", "kind": "changed", "how": "at once", "details": ["algorithm: a -> b"]},
+                    {"what": "listener x", "kind": "added", "how": "", "details": []}],
+    }  # fmt: skip
+    assert [plain(line) for line in plan_lines(plan, FULL)] == [
+        " · pool app: changed, at once", "     algorithm: a -> b", " + listener x: added", " ! two servers share an address",
+    ]  # fmt: skip
+    plan["changes"], plan["warnings"] = [], []
+    assert "changes nothing" in plain(plan_lines(plan, FULL)[0])
+
+
+def test_problems_stand_with_their_lines() -> None:
+    problems = [Problem("f", 4, "pool[0].name", "is \x1bmissing"), Problem("f", 0, "", "cannot be read")]
+    assert [plain(line) for line in problem_lines(problems, FULL)] == [
+        " ▼ line 4: pool[0].name: is ·missing", " ▼ the file: cannot be read",
+    ]  # fmt: skip
+
+
+def test_configuration_that_was_applied_says_who_and_what_became_of_it() -> None:
+    kept: ConfigurationKept = {
+        "number": 7, "at": 0.0, "user": "alice", "reason": "more servers", "state": "reverted", "confirm_by": None,
+        "is_serving": False,
+    }  # fmt: skip
+    assert kept_text(kept).startswith("   7  01-01 ")
+    assert kept_text(kept).endswith("alice      reverted, more servers")
+    assert kept_text({**kept, "is_serving": True}).endswith("alice      serves, more servers")

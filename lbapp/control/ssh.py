@@ -24,7 +24,6 @@ from types import TracebackType
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
-from lbapp.control.config_file import ConfigFile
 from lbapp.control.remote_file import RemoteFile
 from lbapp.model.errors import EngineUnreachable
 
@@ -117,6 +116,11 @@ class Link:
     ) -> None:
         self.close()
 
+    def file(self, path: str) -> RemoteFile:
+        """Return a file on the host, read and written over the connection that is open. Raises LbappError for no path."""
+        *options, _, name = self.host.arguments
+        return RemoteFile(name, path, [*options, "-o", f"ControlPath={self._master}"])
+
     @property
     def is_open(self) -> bool:
         """Say whether ssh runs. Whether anything answers behind it, only a question shows."""
@@ -135,11 +139,6 @@ class Link:
                     self._said.truncate(0)  # ssh says a line for each attempt to reach an engine that is not there
             elif not self._is_closed:
                 self._connect(may_ask=False)
-
-    def file(self, path: str) -> ConfigFile:
-        """Return a file of that host, by this connection while there is one. Raises LbappError."""
-        *options, _, name = self.host.arguments
-        return RemoteFile(name, path, [*options, "-o", f"ControlPath={self._master}"])
 
     def close(self) -> None:
         """End ssh, and leave nothing behind."""

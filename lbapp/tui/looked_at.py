@@ -67,15 +67,13 @@ class LookedAt:
         self._query = None
         self._owner.workers.cancel_group(self._owner, _LOG)
 
-    def turn(self) -> None:
-        """Forget everything: it is of another moment."""
+    def forget(self) -> None:
+        """Forget what was seen, and ask anew."""
         self.stop()
         self.stream.fetch()
-        self.sample.clear()
-        self.shown = Shown()
+        self.shown.recent.clear()
         self._sessions.forget()
         self._captures.forget()
-        self._groups, self._grouped_at, self._classed_at = [], float("-inf"), float("-inf")
 
     def fetch(self, *, is_following: bool) -> None:
         """Take over what came; put it on the screen while that is followed."""

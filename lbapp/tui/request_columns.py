@@ -106,7 +106,14 @@ def exchange_kind() -> Kind[ExchangeRow]:
         time("total", lambda r: r.total_ms),
         Column("bytes", 5, lambda r: short_size(r.bytes_out), lambda r: r.bytes_out, screen_width_min=_WIDE),
     ]
-    return Kind(columns, lambda r: str(r.number), lambda r: r.is_failed, fields.text, is_newest_first=True)
+    return Kind(
+        columns,
+        lambda r: str(r.number),
+        lambda r: r.is_failed,
+        fields.text,
+        is_newest_first=True,
+        fields=fields.named,
+    )
 
 
 def session_fields() -> Fields[SessionStatus]:
@@ -152,7 +159,8 @@ def session_kind() -> Kind[SessionStatus]:
         Column("age", 6, lambda s: brief_duration(s["age_s"]), lambda s: s["age_s"], screen_width_min=_WIDE),
         Column("bytes", 5, lambda s: short_size(s["bytes_out"]), lambda s: s["bytes_out"], screen_width_min=_WIDE),
     ]
-    return Kind(columns, lambda s: str(s["id"]), _is_old, session_fields().text)
+    fields = session_fields()
+    return Kind(columns, lambda s: str(s["id"]), _is_old, fields.text, fields=fields.named)
 
 
 def group_kind(grouping: str) -> Kind[Group]:

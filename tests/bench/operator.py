@@ -24,6 +24,7 @@ from tests.system.terminal import Terminal
 
 CHANGING: Final = frozenset("dmew+-z")
 _SERVER: Final = re.compile(r"\bapp/s\d+\b")
+_MARKED: Final = re.compile(r"\bmark(?:ed|ing) (\d+)")
 _DIALOG: Final = ("Cancel", "new weight")
 _ANSWERED: Final = 0.6  # of the keys pressed in a dialog are such as answer it
 # Never q or Ctrl-C, which leave. FILTER is `/` and a few letters that change nothing wherever they go; DIGITS a weight.
@@ -31,7 +32,7 @@ _WEIGHTS: Final[Mapping[str, int]] = {
     "down": 14, "up": 10, "j": 6, "k": 6, "pagedown": 2, "pageup": 2, "home": 1, "end": 1, "g": 1, "G": 1,
     "1": 2, "2": 4, "3": 16, "4": 2, "5": 2, "6": 2, "7": 2, "enter": 6, "escape": 10, "tab": 2, "left": 2, "right": 2,
     "d": 8, "m": 3, "e": 5, "w": 4, "+": 3, "-": 3, "z": 4, "y": 6, "!": 2, "s": 3, "r": 2, "p": 2, "?": 2, "x": 1,
-    "space": 2, "FILTER": 4, "DIGITS": 6,
+    "space": 3, "v": 2, "a": 1, "[": 1, "]": 1, "0": 1, "t": 1, "W": 1, "o": 1, "b": 1, "f": 1, "FILTER": 4, "DIGITS": 6,
 }  # fmt: skip
 
 
@@ -60,7 +61,6 @@ class Operator:
         self._terminal = terminal
         self._source = source
         self._asked: list[_Asked] = []
-        self._marked: set[str] = set()
         self._touched: set[str] = set()
 
     def press_any(self) -> str:
@@ -81,14 +81,17 @@ class Operator:
 
     def note(self, key: str) -> None:
         """Note, before a key is pressed, whom it may change."""
-        target = self.target()
-        if key == "space" and target:
-            self._marked ^= {target}
-        elif key == "escape":
-            self._marked.clear()
-        elif key in CHANGING:
-            may = self._touched if key == "z" else {target} | self._marked if target else set[str]()
+        if key in CHANGING:
+            may = self._touched if key == "z" else self._meant()
             self._asked.append(_Asked(time.time(), key, frozenset(may)))
+
+    def _meant(self) -> set[str]:
+        """Return the marked servers and that of the cursor; nothing where some of them are out of sight."""
+        marked = {name for line in self._terminal.lines if line.startswith("*") for name in _SERVER.findall(line)}
+        said = _MARKED.search(self._terminal.text)
+        if said is not None and int(said[1]) != len(marked):
+            return set()
+        return (marked | {self.target()}) - {""}
 
     def judge(self, actions: Sequence[Mapping[str, Any]]) -> None:
         """Compare what the engine has recorded since the last call with whom the keys may have changed."""

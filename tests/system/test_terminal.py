@@ -16,14 +16,16 @@ def python(code: str, term: str = "xterm-256color") -> Terminal:
 
 
 def test_sequence_that_comes_in_two_reads_is_painted_as_one() -> None:
-    with python(
-        r"import sys; sys.stdout.write('\x1b[7mab\x1b[0'); sys.stdout.flush(); input(); print('mcd')"
-    ) as terminal:
+    code = (
+        "import sys, tty; tty.setraw(0); sys.stdout.write('\\x1b[7mab\\x1b[0'); sys.stdout.flush(); sys.stdin.read(1)\n"
+        "sys.stdout.write('mcd'); sys.stdout.flush(); sys.stdin.read(1)"
+    )
+    with python(code) as terminal:
         terminal.wait_for("ab")
         terminal.press("enter")
         terminal.wait_for("cd")
-        assert "mcd" not in terminal.text
-        assert not terminal.screen.buffer[1][0].reverse
+        assert terminal.lines[0].strip() == "abcd"
+        assert [terminal.screen.buffer[0][column].reverse for column in range(4)] == [True, True, False, False]
 
 
 def test_questions_to_the_terminal_are_not_painted_and_stay_in_what_was_written() -> None:

@@ -20,7 +20,7 @@ from lbapp.control.messages import Event, ProbesDone, ServerStatus
 from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
 from lbapp.tui.asking import Question
-from lbapp.tui.columns import event_kind
+from lbapp.tui.event_columns import event_kind
 from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
 from lbapp.tui.scene import ServerRow

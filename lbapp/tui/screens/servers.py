@@ -68,7 +68,7 @@ class ServersPane(TablePane):
         kind, glyphs = self.servers.kind, self.desk.glyphs
         current = kind.sets[self.servers.view.columns]
         words = " ".join(f"[{each}]" if each == current else each for each in kind.sets)
-        self._sets.say_both(f" columns {words} ({glyphs.left_right})", self.beside_the_columns())
+        self._sets.say_both(f" columns {words} ({glyphs.left}/{glyphs.right})", self.beside_the_columns())
 
     def beside_the_columns(self) -> str:
         """Return what stands at the right of the line of the columns."""

@@ -68,7 +68,7 @@ class Shell(Commanding, Travelling):
         self._tabs = TextLine(id="tabs")
         self._nothing = TextLine(id="nothing")
         self._content = Container(id="content")
-        self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
+        self._filter = Input(id="filter", placeholder="text !text /regex/ state:down", compact=True)
         self._facts = TextLine(id="facts")
         self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")

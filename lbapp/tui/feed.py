@@ -103,7 +103,7 @@ class Feed:
 
     def config_file(self, path: str) -> ConfigFile:
         """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
-        return self._link.file(path) if self._link else LocalFile(Path(path))
+        return LocalFile(Path(path)) if self._link is None else self._link.file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""

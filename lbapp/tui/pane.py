@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `may_change`: the right to."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `has_right`: to change something."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
-    may_change: bool = False
+    has_right: bool = False
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether something can be changed: with the right to it, and not in the past."""
+        return self.has_right and self.source.is_of_now
 
 
 class Pane(Vertical):
@@ -96,8 +101,8 @@ class DetailPane(Pane):
     """A screen about one of several, such as one pool. `screen_name`: its own, as places call it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
-        Binding("right_square_bracket", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
+        Binding("b", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
+        Binding("n", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
     ]
     screen_name: ClassVar[str] = ""
     subject = ""

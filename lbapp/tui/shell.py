@@ -44,7 +44,7 @@ class Shell(Acting, Travelling):
         *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
         Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("p", "pause", "pause", show=False, id="pause"),
-        Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("escape", "back", "back: filter, screen", show=False, priority=True, id="back"),
         Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
         Binding("question_mark,f1", "help", "help", priority=True, id="help"),
         Binding("q", "app.quit", "quit", id="quit"),
@@ -163,11 +163,6 @@ class Shell(Acting, Travelling):
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
 
-    @property
-    def _may_change(self) -> bool:
-        """Say whether something can be changed: with the right to it, and not in the past."""
-        return self.changes is not None and not self.source.is_away
-
     # ---- what is shown
 
     def show(self) -> None:
@@ -204,7 +199,7 @@ class Shell(Acting, Travelling):
     def _show_lines(self) -> None:
         source = self.source
         freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
-        self._status.tell(source, freshness, "RW" if self._may_change else "RO")
+        self._status.tell(source, freshness, "RW" if self.desk.may_change else "RO")
         self._nothing.display = source.scene is None
         self._content.display = source.scene is not None
         self._nothing.say(source.problem or f"asking {source.name}")
@@ -267,7 +262,7 @@ class Shell(Acting, Travelling):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
-        if action in ACTING and not self._may_change:
+        if action in ACTING and not self.desk.may_change:
             return False
         if action == "now" and not self.source.is_away:
             return False

@@ -60,7 +60,10 @@ class Source(Protocol):
         """Return the time (Unix seconds) that the figures are of: by the engine's clock, or that of a past."""
 
     def config_file(self, path: str) -> ConfigFile:
-        """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
+        """Return the configuration file at a path of the engine's machine, with the rights of the operator there.
+
+        Raises LbappError where there is none.
+        """
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable. What comes back is not printable yet."""

@@ -80,7 +80,7 @@ class Switch:
         return self.seen.now()
 
     def config_file(self, path: str) -> ConfigFile:
-        """Return the configuration file at a path of the engine's machine."""
+        """Return the configuration file at a path of the engine's machine. Raises LbappError where there is none."""
         return self.seen.config_file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:

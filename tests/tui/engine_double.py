@@ -273,8 +273,8 @@ class EngineDouble:
         self.asked: list[dict[str, str]] = []  # of the history
         self.is_old = False  # it knows no live feed
         self.revision = 1
-        self.looks = LooksDouble()
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
 
     def current(self) -> Status:

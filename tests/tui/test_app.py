@@ -196,5 +196,5 @@ async def test_every_key_is_on_the_help_page_at_80x24(double: EngineDouble, sock
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
         await pilot.press("question_mark")
-        for text in ("1             Overview", "back: filter, marks, screen", "problems only", "Esc closes"):
+        for text in ("1             Overview", "back: filter, screen", "problems only", "Esc closes"):
             await until_shown(pilot, text)

@@ -148,3 +148,22 @@ async def test_pages_over_the_past_are_of_the_past_too(tmp_path: Path) -> None:
             await until_shown(pilot, "older")
             await pilot.press("2", "enter")
             await until_shown(pilot, "pool older")
+
+
+async def test_screens_of_what_is_live_say_that_it_has_no_past(tmp_path: Path) -> None:
+    double, now = EngineDouble(), time.time()
+    double.moments = [down_before(now - 30)]
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("4", "t", *"-30s", "enter")
+            await until_shown(pilot, "PAST")
+            await until_shown(pilot, "single requests are not recorded: they have no past")
+            await pilot.press("i")
+            await until_shown(pilot, "in flight")
+            assert "close connection" not in screen_text(app)
+            await pilot.press("6")
+            await until_shown(pilot, "this is not recorded")
+            await pilot.press("7")
+            await until_shown(pilot, "of the node itself nothing is recorded of that time")

@@ -51,8 +51,8 @@ class EventsPane(TablePane):
         Binding("right", "area(1)", "next kind", show=False, priority=True, id="events.next"),
         Binding("left", "area(-1)", "kind before", show=False, priority=True, id="events.before"),
         Binding("f", "follow", "follow", priority=True, id="list.follow"),
-        Binding("o", "object", "its object", priority=True, id="list.object"),
-        Binding("O", "older", "older events", priority=True, id="events.older"),
+        Binding("o", "object", "its object", show=False, priority=True, id="list.object"),
+        Binding("O", "older", "older events", show=False, priority=True, id="events.older"),
         Binding("X", "export", "export", priority=True, id="events.export"),
     ]
 

@@ -35,7 +35,7 @@ class Question(Generic[Answer]):
         self._call: Call[Answer] | None = None
         self._is_asking = False
         self._asked_at = float("-inf")
-        self._turn = 0
+        self._turns = 0  # of the source, when it was asked
 
     def about(self, call: Call[Answer] | None) -> None:
         """Ask this from now on; None: nothing. The answer to another question is forgotten."""
@@ -43,14 +43,11 @@ class Question(Generic[Answer]):
             self._call, self.answer, self.problem = call, None, ""
             self._asked_at = float("-inf")
 
-    def forget(self) -> None:
-        """Ask anew: what was answered, and what still will be, is of another moment."""
-        self._turn += 1
-        self.answer, self.problem = None, ""
-        self._asked_at = float("-inf")
-
     def ask(self) -> None:
-        """Ask when it is time to."""
+        """Ask when it is time to. What was answered of another moment is forgotten, and so is what still will be."""
+        if self._turns != self._source().turns:
+            self._turns, self.answer, self.problem = self._source().turns, None, ""
+            self._asked_at = float("-inf")
         if self._call is None or self._is_asking or monotonic() - self._asked_at < self._every_s:
             return
         self._is_asking, self._asked_at = True, monotonic()
@@ -58,13 +55,13 @@ class Question(Generic[Answer]):
 
     async def _carry_out(self, call: Call[Answer]) -> None:
         answer: Any = None
-        problem, turn = "", self._turn
+        problem, turns = "", self._turns
         try:
             answer = clean_value(await self._source().ask(call))
         except LbappError as error:
             problem = clean(str(error))
         finally:
             self._is_asking = False
-        if call == self._call and turn == self._turn:
+        if call == self._call and turns == self._turns:
             self.answer, self.problem = answer, problem
             self._answered()

@@ -65,15 +65,12 @@ class LookedAt:
         self._owner.workers.cancel_group(self._owner, _LOG)
 
     def turn(self) -> None:
-        """Forget everything: it is of another moment."""
+        """Forget the exchanges: they are of another moment."""
         self.stop()
         self.stream.fetch()
         self.sample.clear()
         self.shown = Shown()
-        self.sessions, self.connections, self.ages = (), None, Ages()
-        self.captures, self.captures_skipped, self.problem = (), 0, ""
         self._groups = []
-        self._asked_at.clear()
 
     def fetch(self, *, is_following: bool) -> None:
         """Take over what came; put it on the screen while that is followed."""

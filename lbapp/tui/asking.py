@@ -36,6 +36,7 @@ class Question(Generic[Answer]):
         self._is_asking = False
         self._asked_at = float("-inf")
         self._turns = 0  # of the source, when it was asked
+        self._asked = 0  # how often anew
 
     def about(self, call: Call[Answer] | None) -> None:
         """Ask this from now on; None: nothing. The answer to another question is forgotten."""
@@ -43,11 +44,17 @@ class Question(Generic[Answer]):
             self._call, self.answer, self.problem = call, None, ""
             self._asked_at = float("-inf")
 
+    def forget(self) -> None:
+        """Ask anew: what was answered, and what still will be, counts no more."""
+        self._asked += 1
+        self.answer, self.problem = None, ""
+        self._asked_at = float("-inf")
+
     def ask(self) -> None:
-        """Ask when it is time to. What was answered of another moment is forgotten, and so is what still will be."""
+        """Ask when it is time to. What is of another moment is forgotten."""
         if self._turns != self._source().turns:
-            self._turns, self.answer, self.problem = self._source().turns, None, ""
-            self._asked_at = float("-inf")
+            self._turns = self._source().turns
+            self.forget()
         if self._call is None or self._is_asking or monotonic() - self._asked_at < self._every_s:
             return
         self._is_asking, self._asked_at = True, monotonic()
@@ -55,13 +62,13 @@ class Question(Generic[Answer]):
 
     async def _carry_out(self, call: Call[Answer]) -> None:
         answer: Any = None
-        problem, turns = "", self._turns
+        problem, asked = "", self._asked
         try:
             answer = clean_value(await self._source().ask(call))
         except LbappError as error:
             problem = clean(str(error))
         finally:
             self._is_asking = False
-        if call == self._call and turns == self._turns:
+        if call == self._call and asked == self._asked:
             self.answer, self.problem = answer, problem
             self._answered()

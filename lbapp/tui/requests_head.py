@@ -69,10 +69,10 @@ def views_line(views: Sequence[str], current: str, said: str) -> Line:
 
 
 def sample_words(head: Head) -> str:
-    """Return how much of what ended is looked at."""
+    """Return how much of what ended is looked at: of failed and slow ones as many as come through."""
     if head.share is None:
         return "nothing seen yet"
-    return "all of them" if head.share > 0.995 else f"a sample, 1 in {count(round(1 / head.share, 1))}"
+    return "all of them" if head.share > 0.995 else f"1 in {count(round(1 / head.share, 1))} + failed + slow"
 
 
 def head_lines(head: Head, glyphs: Glyphs, *, is_wide: bool) -> list[Line]:
@@ -83,7 +83,7 @@ def head_lines(head: Head, glyphs: Glyphs, *, is_wide: bool) -> list[Line]:
 
 def _narrow(head: Head, glyphs: Glyphs) -> list[Line]:
     first: list[Piece] = [(f" {count(head.requests_per_s)} req/s  {sample_words(head)}{head.asked}  ", "plain")]
-    for name in CLASSES:
+    for name in ("2xx", "4xx", "5xx"):
         figure = head.classes.get(name)
         first.append((f" {name} {share(figure)}", _CLASS_TONES[name] if figure else "plain"))
     second: list[Piece] = [(f" in flight {_in_flight(head.ages)}: ", "plain")]

@@ -336,7 +336,12 @@ class EngineDouble:
 
         if request.query_params.get("follow"):
             return StreamingResponse(lines(), media_type="application/x-ndjson")
-        return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
+        before = int(request.query_params.get("before", 10**9))
+        subject, limit = request.query_params.get("subject", ""), int(request.query_params["limit"])
+        found = [
+            event for event in self.events if after < event["seq"] < before and event["subject"].startswith(subject)
+        ]
+        return JSONResponse({"events": found[-limit:]})
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))

@@ -14,7 +14,7 @@ from lbapp.control import calls
 from lbapp.control.past import Course
 from lbapp.tui.asking import Question
 from lbapp.tui.attention import Concern, concerns
-from lbapp.tui.columns import event_kind
+from lbapp.tui.event_columns import event_kind
 from lbapp.tui.format import brief_duration
 from lbapp.tui.glance import PAST_S, glance
 from lbapp.tui.listing import Column, Kind

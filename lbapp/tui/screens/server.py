@@ -20,7 +20,7 @@ from lbapp.control.messages import Event, ProbesDone, ServerStatus
 from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
 from lbapp.tui.asking import Question
-from lbapp.tui.columns import event_kind
+from lbapp.tui.event_columns import event_kind
 from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
 from lbapp.tui.scene import ServerRow
@@ -49,10 +49,8 @@ class ServerPane(DetailPane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "section(-1)", "section before", show=False, id="section.before"),
         Binding("right", "section(1)", "next section", show=False, id="section.next"),
-        Binding("n", "sibling(1)", "next server of the pool", show=False, priority=True, id="server.next"),
-        Binding("b", "sibling(-1)", "server before", show=False, priority=True, id="server.before"),
-        Binding("j", "beside_the_log(1)", "next server of the pool", show=False, priority=True, id="server.down"),
-        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.up"),
+        Binding("j", "beside_the_log(1)", "next server", show=False, priority=True, id="server.next"),
+        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.before"),
     ]
     screen_name = "server"
 

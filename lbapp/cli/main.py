@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from lbapp import __version__
+from lbapp.cli.appearance import look_of, look_options
 from lbapp.cli.bundle import bundle
 from lbapp.cli.change import drain, maint, ready
 from lbapp.cli.check import check
@@ -43,6 +44,7 @@ from lbapp.control.paths import ENVIRONMENT
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="lbapp")
+@look_options
 @json_option
 @host_option
 @socket_option
@@ -73,12 +75,14 @@ def run(settings: Settings, config: Path) -> None:
 @cli.command()
 @click.option("--headless", is_flag=True, help="Without the console, as when there is no terminal.")
 @click.option("--duration", type=click.FloatRange(min=0.1), metavar="SECONDS", help="End after this.")
-def demo(headless: bool, duration: float | None) -> None:
+@look_options
+@click.pass_obj
+def demo(settings: Settings, headless: bool, duration: float | None) -> None:
     """Show it all on loopback: sample servers, an engine, traffic, the console."""
     from lbapp.cli.demo.run import run_demo
 
     with reporting():
-        sys.exit(run_demo(headless=headless, duration_s=duration))
+        sys.exit(run_demo(headless=headless, duration_s=duration, look=None if headless else look_of(settings)))
 
 
 for command in (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbapp.cli.appearance import look_of, look_options
 from lbapp.cli.context import Settings, has_terminal, host_option, linked, reporting, socket_option
 from lbapp.cli.past import file_instead, read_past, source_option
 from lbapp.config.times import is_to_the_second, unix_time
@@ -36,6 +37,7 @@ _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is:
 @click.option("--at", metavar="TIME", help="As it was then, at first: 14:05, 14:05:30, -10m.")
 @source_option
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="What lbapp bundle has written.")
+@look_options
 @host_option
 @socket_option
 @click.pass_obj
@@ -52,11 +54,12 @@ def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None
     with reporting(), _origin(settings, file, has_file_instead=at is not None) as origin:
         if not has_terminal():
             raise _NO_TERMINAL
+        look = look_of(settings)
         from lbapp.tui.app import run_console
         from lbapp.tui.travel import Start
 
         start: Start | None = None if when is None else Start(*when)
-        sys.exit(run_console(origin, read_only=read_only, start=start))
+        sys.exit(run_console(origin, read_only=read_only, start=start, look=look))
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 Responsible for skipping frames that the terminal would show late, and for the pause between two. Knows nothing of what is
 painted.
 
-Invariants: nothing new is painted while the terminal has not taken what is under way; after two skipped frames in a row the rate is
-halved, and it doubles again once the terminal has kept up for a while; what the operator asks for by a key is not held back.
+Invariants: nothing new is painted while the terminal has not taken what is under way; after two skipped frames in a row the
+rate is halved, and it doubles again once the terminal has kept up for a while; what a key asks for is not held back.
 """
 
 from __future__ import annotations

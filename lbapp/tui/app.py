@@ -114,14 +114,7 @@ class LbappConsole(App[None]):
             self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
-        if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():
-            self.shell.show()
-
-    def _is_behind(self) -> bool:
-        """Say whether the terminal has not taken the last frame yet: painting more would show it old figures."""
-        writer = getattr(self._driver, "_writer_thread", None)
-        queue = getattr(writer, "_queue", None)
-        return queue is not None and queue.qsize() > 0
+        self.shell.show_news()
 
 
 def run_console(origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> int:

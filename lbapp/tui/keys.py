@@ -45,7 +45,7 @@ def key_name(key: str) -> str:
     """Return a key as it is written on it, or as it is pressed."""
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+').upper()}"
-    return key.upper() if key[0] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
+    return key.upper() if key[:1] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
 
 
 def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:

@@ -93,9 +93,12 @@ def probes(server_id: str) -> Call[ProbesDone]:
     return Call("GET", f"{server_path(server_id)}/probes")
 
 
-def events(after: int = 0, limit: int = 100) -> Call[Events]:
-    """Ask for the newest events behind `after`, oldest first."""
-    return Call("GET", "/v1/events", {"after": after, "limit": limit})
+def events(after: int = 0, limit: int = 100, before: int | None = None, subject: str = "") -> Call[Events]:
+    """Ask for the newest events between two numbers, oldest first; about a subject, or empty: about any."""
+    more: dict[str, str | int] = {} if before is None else {"before": before}
+    return Call(
+        "GET", "/v1/events", {"after": after, "limit": limit} | more | ({"subject": subject} if subject else {})
+    )
 
 
 def latency(window_s: float, pool: str | None = None) -> Call[LatencyReport]:

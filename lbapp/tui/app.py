@@ -6,7 +6,9 @@ Invariant: the console changes nothing that the engine has not answered for, and
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -89,6 +91,8 @@ class LbappConsole(App[None]):
 
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine, if there is one."""
+        for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
+            asyncio.get_running_loop().add_signal_handler(number, self.exit)
         self.push_screen(self.shell)
         if isinstance(self.shell.source.home, Feed):
             self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)

@@ -8,30 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from lbapp.control.messages import Event
 from lbapp.tui.filtering import Field, Number
-from lbapp.tui.format import clock, count, milliseconds, share
+from lbapp.tui.format import count, milliseconds, share
 from lbapp.tui.glyphs import Tone
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.scene import Figures, ListenerRow, ServerRow
 
 ERROR_RATE_PROBLEM: Final = 0.05
-
-_BAD_EVENTS: Final = frozenset(
-    {
-        "server_went_down",
-        "drain_timed_out",
-        "pool_failed_over",
-        "pool_in_panic",
-        "pool_on_backups",
-        "pool_unserved",
-        "server_ejected",
-        "name_not_resolved",
-        "worker_not_started",
-        "worker_died",
-        "worker_hung",
-    }
-)
 
 
 def error_tone(item: Figures) -> Tone:
@@ -96,31 +79,3 @@ def listener_kind() -> Kind[ListenerRow]:
         lambda i: i.state != "serving" or has_many_errors(i),
         lambda i: f"{i.name} {i.protocol} {' '.join(i.bind)}",
     )
-
-
-def event_kind() -> Kind[Event]:
-    """Return what the table of events shows."""
-    columns: list[Column[Event]] = [
-        Column("time", 8, lambda e: clock(e["at"]), lambda e: e["seq"], is_right=False),
-        Column("subject", 18, lambda e: e["subject"], lambda e: e["subject"], is_right=False),
-        Column("what happened", 0, lambda e: e["message"], lambda e: e["message"], is_right=False, tone=_event_tone),
-        Column("by", 8, lambda e: _by(e), lambda e: _by(e), is_right=False),
-    ]
-    return Kind(
-        columns,
-        lambda e: str(e["seq"]),
-        lambda e: _event_tone(e) == "bad",
-        lambda e: f"{e['subject']} {e['message']} {e['kind']} {_by(e)}",
-        is_newest_first=True,
-    )
-
-
-def _by(event: Event) -> str:
-    actor = event["actor"]
-    return actor["user"] if actor else "-"
-
-
-def _event_tone(event: Event) -> Tone:
-    if event["kind"] in _BAD_EVENTS:
-        return "bad"
-    return "good" if event["kind"] == "server_came_up" else "plain"

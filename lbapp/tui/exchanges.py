@@ -22,6 +22,7 @@ from lbapp.tui.format import clean
 
 ROWS_PER_S: Final = 12.0  # on the screen: more cannot be read
 ROWS_KEPT: Final = 2_000
+SLOW_MS: Final = 1_000.0  # what takes so long is slow
 CHOICE_S: Final = 0.5  # so long rows are gathered before some are chosen, where not all can be shown
 
 

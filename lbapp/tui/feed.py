@@ -76,6 +76,11 @@ class Feed:
         return True
 
     @property
+    def turns(self) -> int:
+        """Never: it is always now."""
+        return 0
+
+    @property
     def age_s(self) -> float:
         """Seconds since the newest scene arrived."""
         return monotonic() - self._received_at
@@ -103,7 +108,7 @@ class Feed:
 
     def config_file(self, path: str) -> ConfigFile:
         """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
-        return self._link.file(path) if self._link else LocalFile(Path(path))
+        return LocalFile(Path(path)) if self._link is None else self._link.file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""

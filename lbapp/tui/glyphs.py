@@ -36,7 +36,6 @@ class Glyphs:
     fault_begin: str = ">"
     fault_end: str = "<"
     fault_under: str = "^"
-    left_right: str = "←/→"
     left: str = "←"
     right: str = "→"
     rule: str = "─"

@@ -51,6 +51,7 @@ class Kept:
     is_of_now: Final = False
     title: Final = ""
     problem: Final = ""
+    turns: Final = 0
 
     @property
     def freshness(self) -> str:
@@ -62,8 +63,10 @@ class Kept:
         return self.at
 
     def config_file(self, path: str) -> ConfigFile:
-        """Raises LbappError: no engine stands behind a file."""
-        raise LbappError(f"a {self.kind} has no file at {path} that could be written", "Open the console of its engine")
+        """Raises LbappError: it is on the engine's machine."""
+        raise LbappError(
+            f"{clean(path)} is on the machine of the engine", f"Open the console there: a {self.kind} is read"
+        )
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Answer out of the file. Raises RequestRefused for what it does not have, and for every change."""

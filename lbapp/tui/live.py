@@ -11,8 +11,9 @@ KeyError, TypeError or ValueError.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from lbapp.control.live import COLUMNS, Changes, DrainState, Line, TableName, Whole, with_defaults
 from lbapp.control.messages import EngineStatus
@@ -29,11 +30,10 @@ _TRAFFIC: Final = (
 _TAKEN: Final[Mapping[TableName, tuple[str, ...]]] = {
     "engine": COLUMNS["engine"],
     "workers": COLUMNS["workers"],
-    "listeners": _TRAFFIC,
+    "listeners": (*_TRAFFIC, "rate_limited_total"),
     "pools": (*_TRAFFIC, "queued"),
     "servers": (*_TRAFFIC, "idle_connections"),
 }
-_Row = TypeVar("_Row", bound=Figures)
 _Taken = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
@@ -45,6 +45,7 @@ class LiveScene:
         self._taken: dict[TableName, _Taken] = {}
         self._servers: list[ServerRow] = []
         self._pools: dict[str, PoolRow] = {}  # by the name that the engine knows
+        self._draining: set[int] = set()
         self._checks: dict[str, Mapping[str, Any]] = {}
         self._engine: dict[str, Any] = {}
         self._workers: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ class LiveScene:
         pools = [with_defaults("pools", each) for each in whole["pools"]["states"]]
         taken_pools: set[str] = set()
         scene.pools = [PoolRow(name=unlike(clean(each["name"]), taken_pools)) for each in pools]
-        self._checks = {}
+        self._checks, self._draining = {}, set()
         self._pools = {each["name"]: row for each, row in zip(pools, scene.pools, strict=True)}
         scene.listeners = [ListenerRow() for _ in whole["listeners"]["states"]]
         taken_servers: set[str] = set()
@@ -104,33 +105,36 @@ class LiveScene:
             _say_pool(scene.pools[row], with_defaults("pools", state))
         for row, state in _states(changes, "servers"):
             _say_server(self._servers[row], with_defaults("servers", state), self._checks[state["pool"]], at)
+            if state.get("drain") is not None:
+                self._draining.add(row)
         for row, state in _states(changes, "listeners"):
             _say_listener(scene.listeners[row], with_defaults("listeners", state), at)
-        listeners, pools, servers = (_figures(changes, name) for name in ("listeners", "pools", "servers"))
-        self._count("listeners", listeners, scene.listeners)
-        for pool, (queued,) in self._count("pools", pools, scene.pools):
-            pool.queued = queued
-        for one, (idle,) in self._count("servers", servers, self._servers):
-            one.idle = idle
-            if one.drain is not None:
-                one.drain = DrainRow(
-                    one.drain.phase, one.drain.ends_at, one.drain.is_hard, one.in_flight or 0, one.drain.finish_s
-                )
+        self._count("listeners", _figures(changes, "listeners"), scene.listeners, "")
+        self._count("pools", _figures(changes, "pools"), scene.pools, "queued")
+        self._count("servers", _figures(changes, "servers"), self._servers, "idle")
+        for number in list(self._draining):
+            self._count_drain(number)
         self._say_engine(changes, scene)
 
-    def _count(
-        self, table: TableName, figures: Iterable[Sequence[Any]], rows: Sequence[_Row]
-    ) -> list[tuple[_Row, list[Any]]]:
-        """Take in figures, and return each row with those that not all kinds of rows have."""
-        taken, counted = self._taken[table], []
+    def _count(self, table: TableName, figures: Iterable[Sequence[Any]], rows: Sequence[Figures], last: str) -> None:
+        """Take in figures. `last`: where the last of them belongs, which not all kinds of rows have."""
+        taken = self._taken[table]
         for each in figures:
             row = rows[each[0]]
             (
                 row.connections, row.in_flight, row.requests_per_s, row.error_rate, row.p50, row.p90, row.p99,
-                row.requests_total, row.errors_total, row.retries_total, row.bytes_in_total, row.bytes_out_total, *rest,
+                row.requests_total, row.errors_total, row.retries_total, row.bytes_in_total, row.bytes_out_total, more,
             ) = taken(each)  # fmt: skip
-            counted.append((row, rest))
-        return counted
+            if last:
+                setattr(row, last, more)
+
+    def _count_drain(self, number: int) -> None:
+        """Have a drain say what is in flight now; without one there is nothing to look after any more."""
+        row = self._servers[number]
+        if row.drain is None:
+            self._draining.discard(number)
+        elif row.drain.in_flight != row.in_flight:
+            row.drain = replace(row.drain, in_flight=row.in_flight or 0)
 
     def _say_engine(self, changes: Changes, scene: Scene) -> None:
         for _, state in _states(changes, "engine"):

@@ -30,7 +30,7 @@ class Asked:
     @property
     def told(self) -> str:
         """Both in words; empty when there is nothing to tell."""
-        engine = " ".join(f"{name}={value}" for name, value in self.query.items() if name != "rate")
+        engine = " ".join(f"{name}={value}" for name, value in self.query.items())
         parts = [f"engine: {engine}"] if engine else []
         return "  ".join([*parts, f"here: {' '.join(self.here)}"] if self.here else parts)
 

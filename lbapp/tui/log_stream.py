@@ -14,6 +14,7 @@ from contextlib import aclosing
 from typing import Final, cast
 
 import anyio
+import anyio.lowlevel
 
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.model.errors import LbappError, RequestRefused
@@ -22,6 +23,7 @@ from lbapp.tui.format import clean
 
 RETRY_S: Final = 1.0
 WAITING_MAX: Final = 1_000
+AT_ONCE: Final = 32  # lines
 Follow = Callable[[Mapping[str, str]], AsyncIterator[LogLine | Skipped]]
 
 
@@ -47,8 +49,12 @@ class LogStream:
         while True:
             try:
                 async with aclosing(self._follow(query)) as lines:  # type: ignore[type-var]  # a generator in fact
+                    number = 0
                     async for line in lines:
                         self._take(line)
+                        number += 1
+                        if number % AT_ONCE == 0:  # thousands may lie ready, and keys are not to wait for them
+                            await anyio.lowlevel.checkpoint()
                 self.problem = "the engine has ended the log"
             except RequestRefused as error:
                 self.problem = clean(str(error))

@@ -17,13 +17,14 @@ from textual.widget import Widget
 from lbapp.control import calls
 from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
 from lbapp.tui.asking import Question
-from lbapp.tui.exchanges import ExchangeRow, Shown
+from lbapp.tui.exchanges import SLOW_MS, ExchangeRow, Shown
 from lbapp.tui.log_stream import LogStream
 from lbapp.tui.requests_head import Ages, Head, ages_of
 from lbapp.tui.sample import GROUPINGS, Group, Sample
 from lbapp.tui.source import Source
 
-LINES_PER_S: Final = "50"  # that the engine sends: enough for the sample of a minute, and cheap for both
+# What the engine sends: enough for the sample of a minute, and cheap for both; what failed or was slow before all else.
+SENT: Final = {"rate": "50", "prefer": "1", "slow_ms": f"{SLOW_MS:g}"}
 SESSIONS_MAX: Final = 1_000
 _LOG: Final = "log"
 _EVERY_S: Final = 1.0
@@ -47,6 +48,8 @@ class LookedAt:
         self._query: dict[str, str] | None = None
         self._groups: list[Group] = []
         self._grouped_at = float("-inf")
+        self._classes: tuple[float | None, dict[str, float]] = (None, {})
+        self._classed_at = float("-inf")
 
     # ---- exchanges
 
@@ -55,14 +58,22 @@ class LookedAt:
         if query != self._query:
             self._query = query
             self.sample.clear()
-            self._grouped_at = float("-inf")
-            work = self.stream.run({"rate": LINES_PER_S} | query)
+            self._grouped_at = self._classed_at = float("-inf")
+            work = self.stream.run(SENT | query)
             self._owner.run_worker(work, group=_LOG, exclusive=True)
 
     def stop(self) -> None:
         """Follow no more: nobody looks."""
         self._query = None
         self._owner.workers.cancel_group(self._owner, _LOG)
+
+    def forget(self) -> None:
+        """Forget what was seen, and ask anew."""
+        self.stop()
+        self.stream.fetch()
+        self.shown.recent.clear()
+        self._sessions.forget()
+        self._captures.forget()
 
     def fetch(self, *, is_following: bool) -> None:
         """Take over what came; put it on the screen while that is followed."""
@@ -77,9 +88,17 @@ class LookedAt:
         """Return the groups of the sample, reckoned anew every two seconds."""
         now = monotonic()
         if now - self._grouped_at >= _GROUPS_S:
-            self._grouped_at = now
+            self._grouped_at = now if self.sample.seen else self._grouped_at
             self._groups = self.sample.groups(GROUPINGS[self.grouping], now)
         return self._groups
+
+    def _shares(self) -> tuple[float | None, dict[str, float]]:
+        """Return the share that was seen, and those of the classes, reckoned anew every second."""
+        now = monotonic()
+        if now - self._classed_at >= _EVERY_S:
+            self._classed_at = now if self.sample.seen else self._classed_at
+            self._classes = self.sample.share, self.sample.classes()
+        return self._classes
 
     def group_by(self, grouping: str) -> None:
         """Group by something else."""
@@ -122,13 +141,13 @@ class LookedAt:
         scene = self._source().scene
         carried = (scene.listeners or scene.pools) if scene else []
         rates = [each.requests_per_s for each in carried if each.requests_per_s is not None]
-        is_narrowed = bool(self._query)
+        seen, classes = self._shares()
         return Head(
             requests_per_s=sum(rates) if rates else None,
-            share=self.sample.share,
-            asked=" of those asked for" if is_narrowed else "",
+            share=seen,
+            is_narrowed=bool(self._query),
             span_s=self.sample.span_s(monotonic()),
-            classes=self.sample.classes(),
+            classes=classes,
             ages=ages_of(self._sessions.answer) if self._sessions.answer else Ages(),
             grouping=self.grouping,
             top=self.groups()[:4] if with_top else (),

@@ -101,8 +101,8 @@ class DetailPane(Pane):
     """A screen about one of several, such as one pool. `screen_name`: its own, as places call it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
-        Binding("right_square_bracket", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
+        Binding("b", "sibling(-1)", "the one before", show=False, priority=True, id="detail.before"),
+        Binding("n", "sibling(1)", "the next one", show=False, priority=True, id="detail.next"),
     ]
     screen_name: ClassVar[str] = ""
     subject = ""

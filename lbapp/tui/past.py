@@ -17,7 +17,7 @@ from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
 from lbapp.control.past import PastFigures, PastPool, PastServer, PastStatus
-from lbapp.model.errors import RequestRefused
+from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.format import clean, clock, duration
 from lbapp.tui.scene import ListenerRow, PoolRow, Scene, ServerRow, Target
 from lbapp.tui.source import Source
@@ -34,6 +34,7 @@ class PastSource:
 
     is_live: Final = False
     problem: Final = ""
+    turns: Final = 0
 
     def __init__(self, origin: Source, found: PastStatus) -> None:
         self._origin = origin
@@ -70,8 +71,8 @@ class PastSource:
         return self.at
 
     def config_file(self, path: str) -> ConfigFile:
-        """Return the file as it is now: nothing is written while the past is looked at."""
-        return self._origin.config_file(path)
+        """Raises LbappError: what stood in a file then is not recorded."""
+        raise LbappError(f"what stood in {clean(path)} is not recorded")
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Answer about the past. Raises RequestRefused for all that is not recorded, and for every change."""

@@ -28,11 +28,15 @@ class Rates:
     def take(self, at: float, rows: Iterable[ServerRow]) -> None:
         """Know the rows of a time (Unix seconds); when it is before the last one, begin anew."""
         if at < self._at:
-            self._older = self._newer = None
+            self.forget()
         self._at = at
         if self._newer is None or at - self._newer[0] >= SPAN_S:
             kept = {row.id: {total: getattr(row, total) for total in _TOTALS} for row in rows}
             self._older, self._newer = self._newer, (at, kept)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._older = self._newer = None
 
     def of(self, row: ServerRow, total: Total) -> float | None:
         """Return what a total of a row, as it is now, came to in a second of late."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from lbapp.control.looking import CaptureStatus, SessionStatus
-from lbapp.tui.exchanges import ExchangeRow
+from lbapp.tui.exchanges import SLOW_MS, ExchangeRow
 from lbapp.tui.filtering import Fields, Number, Words
 from lbapp.tui.format import brief_duration, clock, count, milliseconds, share
 from lbapp.tui.glyphs import Glyphs, Tone
@@ -19,7 +19,6 @@ from lbapp.tui.listing import Column, Kind
 from lbapp.tui.malformed import marked, who
 from lbapp.tui.sample import Group
 
-SLOW_MS: Final = 1_000.0
 OLD_S: Final = 10.0  # a request that has been under way for so long is not a common one
 LONG_MS: Final = 60_000.0  # such as of a tunnel
 _WIDE: Final = 112  # below, a path would have too little room
@@ -107,7 +106,14 @@ def exchange_kind() -> Kind[ExchangeRow]:
         time("total", lambda r: r.total_ms),
         Column("bytes", 5, lambda r: short_size(r.bytes_out), lambda r: r.bytes_out, screen_width_min=_WIDE),
     ]
-    return Kind(columns, lambda r: str(r.number), lambda r: r.is_failed, fields.text, is_newest_first=True)
+    return Kind(
+        columns,
+        lambda r: str(r.number),
+        lambda r: r.is_failed,
+        fields.text,
+        is_newest_first=True,
+        fields=fields.named,
+    )
 
 
 def session_fields() -> Fields[SessionStatus]:
@@ -153,7 +159,8 @@ def session_kind() -> Kind[SessionStatus]:
         Column("age", 6, lambda s: brief_duration(s["age_s"]), lambda s: s["age_s"], screen_width_min=_WIDE),
         Column("bytes", 5, lambda s: short_size(s["bytes_out"]), lambda s: s["bytes_out"], screen_width_min=_WIDE),
     ]
-    return Kind(columns, lambda s: str(s["id"]), _is_old, session_fields().text)
+    fields = session_fields()
+    return Kind(columns, lambda s: str(s["id"]), _is_old, fields.text, fields=fields.named)
 
 
 def group_kind(grouping: str) -> Kind[Group]:

@@ -3,8 +3,9 @@
 Responsible for counting over SPAN_S, by status class, route, pool or status. Knows nothing of where exchanges come from; time
 comes in as an argument.
 
-Invariants: no more than ROWS_MAX rows are kept; a rate is that of all that ended, reckoned from the share that was seen, and is
-only as good as the sample; what nobody saw is no row.
+Invariants: no more than ROWS_MAX rows are kept. The engine sends what failed or was slow before all else: these count as they
+are, and what was left out counts as ordinary ones, so that each weighs in rates and shares as much as it did in truth. What
+nobody saw is no row.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from lbapp.tui.exchanges import ExchangeRow
+from lbapp.tui.exchanges import SLOW_MS, ExchangeRow
 
 SPAN_S: Final = 60.0
 ROWS_MAX: Final = 3_000
@@ -116,9 +117,18 @@ class Sample:
 
     @property
     def share(self) -> float | None:
-        """Which share of what ended was seen, 0.0 to 1.0; None: nothing was."""
-        ended = self.seen + sum(skipped for _, skipped in self._skipped)
-        return self.seen / ended if ended else None
+        """Which share was seen of the ordinary ones, 0.0 to 1.0; of all, where none of these was. None: nothing was seen."""
+        if not self.seen:
+            return None
+        ordinary = sum(not is_preferred(row) for _, row in self._rows) or self.seen
+        return ordinary / (ordinary + sum(skipped for _, skipped in self._skipped))
+
+    def _weigher(self) -> Callable[[ExchangeRow], float]:
+        """Return for how many that ended a row stands."""
+        each = 1 / (self.share or 1.0)
+        if all(is_preferred(row) for _, row in self._rows):
+            return lambda _row: each
+        return lambda row: 1.0 if is_preferred(row) else each
 
     def span_s(self, now: float) -> float:
         """Return how far back it reaches, in seconds."""
@@ -126,30 +136,49 @@ class Sample:
         return min(SPAN_S, max(0.0, now - begin))
 
     def classes(self) -> dict[str, float]:
-        """Return the share of each class of status among those seen; what had no status counts in none."""
-        counts = dict.fromkeys(CLASSES, 0)
+        """Return the share of each class of status among those that ended; what had no status counts in none."""
+        weight = self._weigher()
+        counts, total = dict.fromkeys(CLASSES, 0.0), 0.0
         for _, row in self._rows:
+            total += weight(row)
             name = f"{(row.status or 0) // 100}xx"
             if name in counts:
-                counts[name] += 1
-        return {name: number / self.seen for name, number in counts.items()} if self.seen else {}
+                counts[name] += weight(row)
+        return {name: number / total for name, number in counts.items()} if total else {}
 
     def groups(self, by: Callable[[ExchangeRow], str], now: float) -> list[Group]:
         """Return the groups, the most frequent first."""
         found: dict[str, list[ExchangeRow]] = {}
         for _, row in self._rows:
             found.setdefault(by(row), []).append(row)
-        share, span = self.share or 1.0, max(1.0, self.span_s(now))
-        return sorted((_group(name, rows, share, span) for name, rows in found.items()), key=lambda each: -each.seen)
+        weight, span = self._weigher(), max(1.0, self.span_s(now))
+        groups = (_group(name, [(row, weight(row)) for row in rows], span) for name, rows in found.items())
+        return sorted(groups, key=lambda each: -each.requests_per_s)
 
 
-def _group(name: str, rows: list[ExchangeRow], share: float, span_s: float) -> Group:
-    times = sorted(row.total_ms for row in rows)
+def is_preferred(row: ExchangeRow) -> bool:
+    """Say whether the engine sends such a one before others. A TCP connection lasts as long as its ends want."""
+    return row.is_failed or (bool(row.method) and row.total_ms >= SLOW_MS)
+
+
+def _group(name: str, rows: list[tuple[ExchangeRow, float]], span_s: float) -> Group:
+    times = sorted((row.total_ms, weight) for row, weight in rows)
+    total = sum(weight for _, weight in rows)
     return Group(
         name=name,
         seen=len(rows),
-        requests_per_s=len(rows) / share / span_s,
-        failed=sum(row.is_failed for row in rows) / len(rows),
-        p50=times[len(times) // 2],
-        p99=times[min(len(times) - 1, len(times) * 99 // 100)],
+        requests_per_s=total / span_s,
+        failed=sum(weight for row, weight in rows if row.is_failed) / total,
+        p50=_percentile(times, total * 0.5),
+        p99=_percentile(times, total * 0.99),
     )
+
+
+def _percentile(times: list[tuple[float, float]], below: float) -> float:
+    """Return the time that so much of the weight does not exceed."""
+    gone = 0.0
+    for time, weight in times:
+        gone += weight
+        if gone >= below:
+            return time
+    return times[-1][0]

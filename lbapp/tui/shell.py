@@ -45,7 +45,7 @@ class Shell(Commanding, Travelling):
         *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
         Binding("slash", "filter", "filter", priority=True, id="filter"),
         Binding("p", "pause", "pause", show=False, id="pause"),
-        Binding("escape", "back", "back: filter, marks, screen", show=False, priority=True, id="back"),
+        Binding("escape", "back", "back: filter, screen", show=False, priority=True, id="back"),
         Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
     ]
 
@@ -68,7 +68,7 @@ class Shell(Commanding, Travelling):
         self._tabs = TextLine(id="tabs")
         self._nothing = TextLine(id="nothing")
         self._content = Container(id="content")
-        self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
+        self._filter = Input(id="filter", placeholder="text !text /regex/ state:down", compact=True)
         self._facts = TextLine(id="facts")
         self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")

@@ -49,6 +49,10 @@ class Source(Protocol):
         """Say whether time passes there, be the figures fresh or not: with an engine, not in its past or in a file."""
 
     @property
+    def turns(self) -> int:
+        """How often another moment was turned to: an answer is of the moment it was asked at."""
+
+    @property
     def freshness(self) -> str:
         """LIVE, STALE with the age of the figures, WAITING before there are any, PAST or BUNDLE with their time."""
 
@@ -60,7 +64,10 @@ class Source(Protocol):
         """Return the time (Unix seconds) that the figures are of: by the engine's clock, or that of a past."""
 
     def config_file(self, path: str) -> ConfigFile:
-        """Return the configuration file at a path of the engine's machine, with the rights of the operator there."""
+        """Return the configuration file at a path of the engine's machine, with the rights of the operator there.
+
+        Raises LbappError where there is none.
+        """
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable. What comes back is not printable yet."""

@@ -24,6 +24,7 @@ class Switch:
     def __init__(self, home: Source) -> None:
         self.home = home
         self.seen = home
+        self.turns = 0
         self.trends: Trends = _TrendsOf(self)
 
     @property
@@ -34,6 +35,7 @@ class Switch:
     def turn(self, to: Source) -> None:
         """Look at another source from now on."""
         self.seen = to
+        self.turns += 1
 
     @property
     def scene(self) -> Scene | None:
@@ -80,7 +82,7 @@ class Switch:
         return self.seen.now()
 
     def config_file(self, path: str) -> ConfigFile:
-        """Return the configuration file at a path of the engine's machine."""
+        """Return the configuration file at a path of the engine's machine. Raises LbappError where there is none."""
         return self.seen.config_file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:

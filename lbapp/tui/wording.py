@@ -140,18 +140,22 @@ def _latency(server: ServerStatus) -> list[str]:
     return lines
 
 
-def event_page(event: Event | None) -> str:
-    """Return all that is known of one event."""
-    if event is None:
-        return "This event is not kept any more."
+def event_page(event: Event, action: Sequence[tuple[str, str]] = ()) -> str:
+    """Return all that is known of one event; `action`: what the journal says of it, as names and texts."""
     who = event["actor"]
     rows = [
-        ("time", datetime.fromtimestamp(event["at"]).strftime("%Y-%m-%d %H:%M:%S")),
+        ("time", datetime.fromtimestamp(event["at"]).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]),
         ("subject", event["subject"]),
-        ("event", event["kind"]),
+        ("event", f"{event['kind']} (no. {event['seq']})"),
         ("by", f"{who['user']} (uid {who['uid']}, pid {who['pid']})" if who else "-"),
     ]
-    return "\n".join([*(f"{name:<12}{text}" for name, text in rows), "", event["message"]])
+    if event["before"] is not None or event["after"] is not None:
+        rows.append(("changed", f"{_value(event['before'])} -> {_value(event['after'])}"))
+    return "\n".join([*(f"{name:<12}{text}" for name, text in (*rows, *action)), "", event["message"]])
+
+
+def _value(value: str | int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 STATES: Final = (

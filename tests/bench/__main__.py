@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|picks|watch`.
+"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|watch|picks|lists|soak|tui`.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 
 from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls, watch
@@ -28,18 +29,17 @@ _BENCHES = {
     "reloads": reloads.run,
     "watch": watch.run,
 }
+# Imported late: the peers can be measured while lbapp itself cannot be imported.
+_WITH_THEIR_OWN_OPTIONS = ("picks", "lists", "soak", "tui")
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one benchmark. Returns 0 done, 1 failed, 130 interrupted."""
-    if argv and argv[0] == "picks":
-        # Imported late: the peers can be measured while lbapp itself cannot be imported.
-        from tests.bench import picks
-
-        return picks.main(list(argv[1:]))
-    options = parse(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if argv and argv[0] in _WITH_THEIR_OWN_OPTIONS:
+            return int(import_module(f"tests.bench.{argv[0]}").main(list(argv[1:])))
+        options = parse(argv)
         return _BENCHES[options.bench](options)
     except BenchError as error:
         print(f"! {error}", file=sys.stderr)

@@ -274,8 +274,8 @@ class EngineDouble:
         self.asked: list[dict[str, str]] = []  # of the history
         self.is_old = False  # it knows no live feed
         self.revision = 1
-        self.looks = LooksDouble()
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
+        self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
         self.changing = Changing(self)
         self.published: dict[str, bool] = {}
@@ -354,7 +354,12 @@ class EngineDouble:
 
         if request.query_params.get("follow"):
             return StreamingResponse(lines(), media_type="application/x-ndjson")
-        return JSONResponse({"events": [event for event in self.events if event["seq"] > after]})
+        before = int(request.query_params.get("before", 10**9))
+        subject, limit = request.query_params.get("subject", ""), int(request.query_params["limit"])
+        found = [
+            event for event in self.events if after < event["seq"] < before and event["subject"].startswith(subject)
+        ]
+        return JSONResponse({"events": found[-limit:]})
 
     async def _server(self, request: Request) -> Response:
         return JSONResponse(self._find(request))

@@ -70,7 +70,7 @@ async def test_calls_are_answered_by_the_parts_and_what_is_missing_is_said_with_
     assert (await kept.ask(calls.status()))["engine"]["node"] == "node-a"
     assert (await kept.ask(calls.server("app/s2")))["name"] == "s2"
     assert (await kept.ask(calls.differences()))["differences"] == []
-    assert await kept.ask(calls.configurations()) == {"configurations": []}
+    assert (await kept.ask(calls.configurations()))["configurations"] == []
     assert (await kept.ask(calls.latency(10.0, "app")))["window_s"] == 10.0
     refused: list[tuple[Call[Any], str]] = [
         (calls.decisions({}), "this bundle has no decisions. the engine is too ·old"),

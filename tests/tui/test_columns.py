@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from lbapp.control.messages import Event
-from lbapp.tui.columns import event_kind, figure_fields, listener_kind
+from lbapp.tui.columns import figure_fields, listener_kind
 from lbapp.tui.filtering import Fields, parse
 from lbapp.tui.listing import Kind
 from lbapp.tui.scene import Figures
 from lbapp.tui.staging import scene_of
-from tests.tui.engine_double import ME, server, status
+from tests.tui.engine_double import server, status
 
 Item = TypeVar("Item")
 
@@ -29,20 +28,3 @@ def test_figures_can_be_named_in_a_filter_and_what_is_not_known_is_neither_more_
     one = Figures(connections=7, in_flight=3, requests_per_s=12.0, error_rate=0.02, p50=4.0, p99=1500.0)
     assert parse("conn=7 inflight<4 req>11 err>1 5xx<2.5% p50<5 p99>1.4s", fields).matches(one)
     assert not parse("conn<9 or conn>=0 or err<1 or p99>0", fields).matches(Figures())
-
-
-def test_event_that_tells_of_trouble_is_a_problem() -> None:
-    event: Event = {
-        "seq": 1,
-        "at": 0.0,
-        "kind": "server_came_up",
-        "subject": "app/s1",
-        "message": "up",
-        "actor": ME,
-        "before": None,
-        "after": None,
-    }
-    assert has_whole_cells(event_kind(), event)
-    assert not event_kind().is_problem(event)
-    event["kind"] = "server_went_down"
-    assert event_kind().is_problem(event)

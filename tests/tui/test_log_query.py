@@ -73,7 +73,7 @@ def test_terms_that_contradict_each_other_are_looked_at_here() -> None:
 
 
 def test_it_is_told_which_terms_go_where() -> None:
-    found = ask_engine("pool=img export", {"rate": "100"}, POOLS, SERVERS)
+    found = ask_engine("pool=img export", {}, POOLS, SERVERS)
     assert found.told == "engine: pool=img  here: export"
-    assert ask_engine("", {"rate": "100"}, POOLS, SERVERS).told == ""
+    assert ask_engine("", {}, POOLS, SERVERS).told == ""
     assert ask_engine("export", {}, POOLS, SERVERS).told == "here: export"

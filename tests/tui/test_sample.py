@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbapp.tui.sample import GROUPINGS, ROWS_MAX, SPAN_S, Sample, route_of
+from lbapp.tui.sample import GROUPINGS, ROWS_MAX, SPAN_S, Sample, is_preferred, route_of
 from tests.tui.exchange_lines import row
 
 
@@ -29,17 +29,46 @@ def test_connections_without_http_are_one_route() -> None:
 def test_rates_are_reckoned_from_the_share_that_was_seen() -> None:
     sample = Sample()
     sample.add([], 0, 100.0)
-    sample.add([row(total_us=2_000)] * 9 + [row(pool="b", status=503)], 90, 110.0)
+    sample.add([row(total_us=2_000)] * 9 + [row(total_us=8_000, pool="b")], 90, 110.0)
     assert sample.share == pytest.approx(0.1)
     first, second = sample.groups(GROUPINGS["pool"], 110.0)
     assert (first.name, first.seen, first.failed) == ("app", 9, 0.0)
     assert first.requests_per_s == pytest.approx(9.0)
     assert (first.p50, first.p99) == (2.0, 2.0)
-    assert (second.name, second.failed) == ("b", 1.0)
+    assert second.name == "b"
+    assert second.requests_per_s == pytest.approx(1.0)
+
+
+def test_failed_and_slow_ones_all_come_and_stand_for_themselves_alone() -> None:
+    sample = Sample()
+    sample.add([], 0, 100.0)
+    ordinary, slow, failed = row(total_us=2_000), row(total_us=2_000_000), row(status=503)
+    sample.add([ordinary] * 8 + [slow] + [failed], 92, 110.0)
+    (group,) = sample.groups(GROUPINGS["pool"], 110.0)
+    assert sample.share == pytest.approx(0.08)
+    assert group.requests_per_s == pytest.approx(10.2)
+    assert group.failed == pytest.approx(1 / 102)
+    assert (group.p50, group.p99) == (2.0, 14.0)
+    assert sample.classes()["5xx"] == pytest.approx(1 / 102)
     assert [each.name for each in sample.groups(GROUPINGS["status"], 110.0)] == ["200", "503"]
 
 
-def test_shares_of_classes_are_of_those_seen() -> None:
+def test_failed_ones_stand_for_those_left_out_where_there_are_no_others() -> None:
+    sample = Sample()
+    sample.add([], 0, 100.0)
+    sample.add([row(status=503)] * 5, 45, 110.0)
+    (group,) = sample.groups(GROUPINGS["pool"], 110.0)
+    assert sample.share == pytest.approx(0.1)
+    assert group.failed == 1.0
+    assert group.requests_per_s == pytest.approx(5.0)
+
+
+def test_tcp_connections_are_never_slow() -> None:
+    assert not is_preferred(row(method=None, total_us=10**9))
+    assert is_preferred(row(total_us=10**9))
+
+
+def test_shares_of_classes_count_what_had_no_status_in_none() -> None:
     sample = Sample()
     sample.add([row(), row(), row(status=404), row(status=None)], 0, 1.0)
     assert sample.classes() == {"2xx": 0.5, "3xx": 0.0, "4xx": 0.25, "5xx": 0.0}

@@ -33,7 +33,7 @@ async def test_sort_reverse_and_problems_arrange_the_servers(tmp_path: Path) -> 
             await pilot.press("r")
             await until(pilot, lambda: screen_text(app).splitlines()[4][5:11] == "app/s1")
             await pilot.press("exclamation_mark")
-            await until_shown(pilot, "1 of 1, 3 in all  sort req/s  ! problems only")
+            await until_shown(pilot, "1 of 1, 3 in all  ! problems only  sort req/s")
 
 
 async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ def test_page_of_an_event_has_who_and_when_and_the_whole_sentence() -> None:
     for text in (":00", "weight_changed", "alice (uid 1000, pid 4711)", "weight of app/s1 is 50, was 100"):
         assert text in event_page(event)
     assert "by          -" in event_page({**event, "actor": None})
-    assert "not kept" in event_page(None)
+    assert "changed     100 -> 50" in event_page(event)
+    assert "->" not in event_page({**event, "before": None, "after": None})
+    assert "action      no. 7" in event_page(event, [("action", "no. 7")])
 
 
 def test_node_that_drains_or_waits_to_be_confirmed_says_so_before_all_else() -> None:

@@ -135,6 +135,14 @@ class ConfigPane(Pane):
             self._text.go_to(line)
         self._paint()
 
+    def turn(self) -> None:
+        """Read anew: which configuration served at another moment is another question. A draft stays what it is."""
+        if not self.is_unsaved:
+            self.editing.file, self._is_loaded = None, False
+            self._text.put("")
+            if self.is_attached:
+                self.visit("")
+
     def show(self) -> None:
         """Show what becomes of the configuration that serves."""
         self._kept.ask()
@@ -152,17 +160,15 @@ class ConfigPane(Pane):
         self._side.display = not is_history and (is_wide or self.section != "edit")
         self._check.display = is_wide or self.section == "check"
         self._diff.display = is_wide or self.section == "diff"
-        self._text.read_only = not self._may_change
+        self._text.read_only = not self.desk.may_change
         self._head.say([self._words()])
-
-    @property
-    def _may_change(self) -> bool:
-        return bool(getattr(self.screen, "changes", None))
 
     def _words(self) -> Line:
         editing = self.editing
         if editing.file is None:
             return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
+        if not self.desk.source.is_of_now:
+            return [(" this is your draft; how the configuration was is not recorded", "warn")]
         file = editing.file
         number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0
         draft = f"draft: {number} place{'' if number == 1 else 's'} changed" if editing.is_changed else "no draft"
@@ -214,7 +220,7 @@ class ConfigPane(Pane):
         """Let the text take the keys."""
         if self.section == "history":
             self._roll_back()
-        elif self._may_change and self.editing.file is not None:
+        elif self.desk.may_change and self.editing.file is not None:
             self._turn("edit")
             self._text.display = True
             self.screen.set_focus(self._text)
@@ -300,7 +306,7 @@ class ConfigPane(Pane):
 
     def action_apply(self) -> None:
         """Ask, then apply the draft on trial; while one is on trial: whether it stays."""
-        if not self._may_change:
+        if not self.desk.may_change:
             return
         if self._left_s() is not None:
             self._ask_to_keep()
@@ -367,7 +373,7 @@ class ConfigPane(Pane):
 
     def _roll_back(self) -> None:
         chosen = self._history.selected
-        if chosen is None or not self._may_change:
+        if chosen is None or not self.desk.may_change:
             return
         effect = f"What serves now is replaced by what served as {chosen}. The file stays as it is."
         self._ask(
@@ -390,4 +396,4 @@ class ConfigPane(Pane):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: none that writes where nothing may be changed."""
-        return self._may_change or action not in ("edit", "apply", "external", "throw_away")
+        return self.desk.may_change or action not in ("edit", "apply", "external", "throw_away")

@@ -14,7 +14,7 @@ from lbapp.control import calls
 from lbapp.control.past import Course
 from lbapp.tui.asking import Question
 from lbapp.tui.attention import Concern, concerns
-from lbapp.tui.columns import event_kind
+from lbapp.tui.event_columns import event_kind
 from lbapp.tui.format import brief_duration
 from lbapp.tui.glance import PAST_S, glance
 from lbapp.tui.listing import Column, Kind
@@ -65,10 +65,6 @@ class OverviewPane(TablePane):
     def first(self) -> LineTable[Any]:
         """What needs attention, when anything does; else the pools."""
         return self.attention if self.attention.total else self.pools
-
-    def turn(self) -> None:
-        """Forget how it went: that was up to another moment."""
-        self._course.forget()
 
     def show(self) -> None:
         """Show the newest figures."""

@@ -68,6 +68,12 @@ class PoolPane(DetailPane, ServersPane):
         self._past.about(calls.course(Subject("pool", name), PAST_S, 1))
         self._draw()
 
+    def turn(self) -> None:
+        """Forget how it went: that was up to another moment."""
+        super().turn()
+        self._past.forget()
+        self._draw()
+
     def subjects(self) -> Sequence[str]:
         """Return all pools."""
         scene = self.desk.source.scene

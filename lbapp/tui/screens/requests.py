@@ -21,18 +21,16 @@ from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.page import Page
 from lbapp.tui.exchange_words import capture_page, ended, exchange_page, session_page, timing_line
-from lbapp.tui.exchanges import ROWS_PER_S, ExchangeRow
-from lbapp.tui.filtering import Filter, parse
+from lbapp.tui.exchanges import ROWS_PER_S, SLOW_MS, ExchangeRow
+from lbapp.tui.filtering import Filter
 from lbapp.tui.format import clean, count
 from lbapp.tui.log_query import ask_engine
 from lbapp.tui.looked_at import LookedAt
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
 from lbapp.tui.request_columns import (
-    SLOW_MS,
     capture_id,
     capture_kind,
-    exchange_fields,
     exchange_kind,
     group_kind,
     session_kind,
@@ -127,6 +125,11 @@ class RequestsPane(TablePane):
             self._subject = subject
             self._look_at(STREAM if subject else self.view, subject)
 
+    def turn(self) -> None:
+        """Forget what was seen: it is of another moment."""
+        self.looked_at.forget()
+        self._wanted_by = None
+
     def on_show(self) -> None:
         """Begin to look."""
         self._is_in_sight = True
@@ -183,7 +186,7 @@ class RequestsPane(TablePane):
         self.looked_at.follow(asked.query)
         if self.view.is_log and self._wanted_by != (self.view.name, text):
             self._wanted_by = (self.view.name, text)
-            self.looked_at.shown.restart(_wanted(self.view, parse(text, exchange_fields())))
+            self.looked_at.shown.restart(_wanted(self.view, self.exchanges.wanted))
 
     def _show_lines(self) -> None:
         is_wide = self.app.size.width >= WIDE and self.app.size.height >= TALL
@@ -202,7 +205,7 @@ class RequestsPane(TablePane):
             return f"{count(skipped)} were too many to look at" if skipped else ""
         if not self.is_following:
             return "held (f)"
-        return f"({self.desk.glyphs.left_right})"
+        return f"({self.desk.glyphs.left}/{self.desk.glyphs.right})"
 
     def _detail_lines(self, row: ExchangeRow) -> list[Line]:
         glyphs, width = self.desk.glyphs, self.app.size.width
@@ -227,7 +230,7 @@ class RequestsPane(TablePane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists in this view."""
         if action == "close":
-            return self.desk.may_change and self.view is IN_FLIGHT
+            return self.desk.may_change and self.desk.source.is_of_now and self.view is IN_FLIGHT
         if action == "server":
             return self.view.is_log or self.view is IN_FLIGHT
         return action != "follow" or self.view.is_log or self.view is IN_FLIGHT

@@ -20,7 +20,7 @@ from lbapp.control.messages import Event, ProbesDone, ServerStatus
 from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
 from lbapp.tui.asking import Question
-from lbapp.tui.columns import event_kind
+from lbapp.tui.event_columns import event_kind
 from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
 from lbapp.tui.scene import ServerRow
@@ -49,10 +49,8 @@ class ServerPane(DetailPane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "section(-1)", "section before", show=False, id="section.before"),
         Binding("right", "section(1)", "next section", show=False, id="section.next"),
-        Binding("n", "sibling(1)", "next server of the pool", show=False, priority=True, id="server.next"),
-        Binding("b", "sibling(-1)", "server before", show=False, priority=True, id="server.before"),
-        Binding("j", "beside_the_log(1)", "next server of the pool", show=False, priority=True, id="server.down"),
-        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.up"),
+        Binding("j", "beside_the_log(1)", "next server", show=False, priority=True, id="server.next"),
+        Binding("k", "beside_the_log(-1)", "server before", show=False, priority=True, id="server.before"),
     ]
     screen_name = "server"
 
@@ -113,11 +111,6 @@ class ServerPane(DetailPane):
         self._status.about(calls.server(target) if target else None)
         self._past.about(calls.course(Subject("server", target), COURSE_S, 1) if target else None)
         self._probes.about(calls.probes(target) if target else None)
-
-    def turn(self) -> None:
-        """Forget the answers: they are of another moment."""
-        for question in (self._status, self._past, self._probes):
-            question.forget()
 
     def show(self) -> None:
         """Show the newest answers, and ask for the next."""

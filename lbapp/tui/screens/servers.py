@@ -43,6 +43,10 @@ class ServersPane(TablePane):
         if subject:
             self.servers.look(replace(self.servers.view, text=subject))
 
+    def turn(self) -> None:
+        """Forget the totals: they are of another moment."""
+        self._rates.forget()
+
     def rows(self, scene: Scene) -> Sequence[ServerRow]:
         """Return the servers that stand in the table."""
         return list(scene.servers())

@@ -129,20 +129,20 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
 
     @property
     def facts(self) -> str:
-        """Where the cursor is, what of the filter is wrong, what is sorted, left out and marked."""
+        """Where the cursor is, and behind it, what matters most first: the line may have no room for all of it."""
         row, shown, total = self.place
         parts = [f"{row:,} of {shown:,}" if shown == total else f"{row:,} of {shown:,}, {total:,} in all"]
         if self.wanted.problem:
             parts.append(f"! {self.wanted.problem}")
+        if marked := self.marked:
+            parts.append(self.marks.words(len(marked), len(marked.difference(self._identities()))))
+        if self.view.problems_only:
+            parts.append("! problems only")
         if title := self.kind.sort_title(self.view):
             reverse = " reversed" if self.view.is_reversed and self.view.sort is None else ""
             parts.append(f"sort {title}{reverse}{' (held)' if self.is_held else ''}")
         if self.view.text:
             parts.append(f"/{self.view.text}")
-        if self.view.problems_only:
-            parts.append("! problems only")
-        if marked := self.marked:
-            parts.append(self.marks.words(len(marked), len(marked.difference(self._identities()))))
         return "  ".join(parts)
 
     @property

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.exchanges import ROWS_PER_S
+from lbapp.tui.looked_at import SENT
 from lbapp.tui.place import Place
 from lbapp.tui.screens.requests import RequestsPane
 from tests.tui.console import SIZE, screen_text, until, until_shown
@@ -63,13 +64,13 @@ async def test_exchanges_are_shown_as_they_end_the_newest_on_top(looks: LooksDou
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         app = await at_requests(pilot, looks)
         looks.lines += [log_line(), log_line(**LOST), {"skipped": 18}]
-        await until_shown(pilot, "a sample, 1 in 10")
+        await until_shown(pilot, "1 in 19 + failed + slow")
         await until_shown(pilot, "!503 POST   /auth/login")
         lines = screen_text(app).splitlines()
         first = next(at for at, line in enumerate(lines) if "!503" in line)
         assert lines[first].split()[-3:] == ["app/-", "2.0s", "2.0s"]
         assert lines[first + 1].split()[1:] == ["200", "GET", "/api/v1/items?page=2", "app/s1", "0", "14ms"]
-        assert "5xx 50.0%" in screen_text(app)
+        assert "5xx 5.0%" in screen_text(app)
         assert max(len(line) for line in lines) <= 80
 
 
@@ -104,21 +105,21 @@ async def test_views_ask_the_engine_for_what_they_show_and_show_what_came_lately
         await until_shown(pilot, "1 of 2")
         await pilot.press("right", "right", "right")
         await until_shown(pilot, "[failing]")
-        await until(pilot, lambda: looks.followers == [{"rate": "50", "failed": "1"}])
+        await until(pilot, lambda: looks.followers == [SENT | {"failed": "1"}])
         assert "/auth/login" in screen_text(app)
         assert "/api/v1" not in screen_text(app)
         await pilot.press("left")
-        await until(pilot, lambda: looks.followers == [{"rate": "50", "slower_ms": "1000"}])
+        await until(pilot, lambda: looks.followers == [SENT | {"slower_ms": "1000"}])
 
 
 async def test_place_with_a_filter_begins_with_it_and_esc_goes_back(looks: LooksDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         app = await at_requests(pilot, looks)
         app.shell.go(Place("requests", "pool=app status>=500 login"))
-        await until(pilot, lambda: looks.followers == [{"rate": "50", "pool": "app", "status": "500-599"}])
+        await until(pilot, lambda: looks.followers == [SENT | {"pool": "app", "status": "500-599"}])
         assert "engine: pool=app status=500-599  here: login" in app.shell.pane.facts
         await pilot.press("4")
-        await until(pilot, lambda: looks.followers == [{"rate": "50"}])
+        await until(pilot, lambda: looks.followers == [SENT])
         assert pane_of(app).table.view.text == ""
 
 
@@ -198,11 +199,11 @@ async def test_top_groups_the_sample_and_enter_shows_what_is_in_a_group(looks: L
         await until_shown(pilot, "by status (b)")
         await until_shown(pilot, "503")
         await pilot.press("down", "enter")
-        await until(pilot, lambda: looks.followers == [{"rate": "50", "status": "503-503"}])
+        await until(pilot, lambda: looks.followers == [SENT | {"status": "503-503"}])
         assert app.shell.here == Place("requests", "status=503")
         assert "[stream]" in screen_text(app)
         await pilot.press("escape")
-        await until(pilot, lambda: looks.followers == [{"rate": "50"}])
+        await until(pilot, lambda: looks.followers == [SENT])
         looks.lines += [log_line(status=404)]
         await pilot.press("b")
         await until_shown(pilot, "by status (b), of 1")

@@ -132,10 +132,10 @@ async def test_marks_stay_on_their_items_and_the_filter_only_hides_them() -> Non
         app.table.show([("c", -3), ("b", 2), ("a", 1), ("d", 4)])
         assert app.table.chosen == ["c", "a"]
         app.table.look(View(text="b"))
-        assert app.table.facts == "1 of 1, 4 in all  sort status  /b  marked 2 (2 hidden)"
+        assert app.table.facts == "1 of 1, 4 in all  marked 2 (2 hidden)  sort status  /b"
         assert app.table.chosen == ["c", "a"]
         app.table.show([("b", 2), ("a", 1)])
-        assert app.table.facts == "1 of 1, 2 in all  sort status  /b  marked 1 (1 hidden)"
+        assert app.table.facts == "1 of 1, 2 in all  marked 1 (1 hidden)  sort status  /b"
         await pilot.press("a")
         assert app.table.chosen == ["b", "a"]
         await pilot.press("a")

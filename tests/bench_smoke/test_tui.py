@@ -1,0 +1,89 @@
+"""The benchmarks of the console run and give figures; what they judge by can tell right from wrong.
+
+Nothing here is timed: what good figures are, `tests/bench/tui.py` says.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.bench.operator import Operator
+from tests.system.terminal import Terminal
+
+REPOSITORY = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.system
+
+
+def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.bench", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_console_bench_reads_every_figure_off_the_terminal(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("tui", "--servers", "48", "--seconds", "1", "--brief", "--only", "lbapp 48", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(figures.read_text())["results"].values()
+    assert found["screens"] >= 3
+    assert found["bytes_per_s"] > 0 < found["rss_bytes"]
+    for name in ("start", "cursor_painted_max", "dialog_p95", "filter_p95", "filter_key_p95", "switch_p95"):
+        assert 0 < found[f"{name}_ms"] < 60_000, name
+    assert 0 < found["stale_s"] < 60 > found["live_again_s"] > 0
+
+
+def test_soak_presses_keys_and_finds_no_change_at_a_server_that_was_not_meant(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("soak", "--minutes", "0.33", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())["results"]
+    assert found["keys"] > 20
+    assert found["problems"] == []
+
+
+@contextmanager
+def _showing(*rows: str) -> Iterator[Terminal]:
+    """Show a screen on which the row that begins with `>` is the one of the cursor."""
+    painted = "".join(f"\x1b[7m{row:<80}\x1b[0m" if row.startswith(">") else f"{row:<80}" for row in rows)
+    with Terminal(
+        [sys.executable, "-c", f"print({painted!r}, end='', flush=True); input()"], size=(80, 24)
+    ) as terminal:
+        terminal.wait_for(rows[-1])
+        yield terminal
+
+
+def _action(*servers: str) -> dict[str, object]:
+    return {"number": 1, "at": time.time(), "undoes": [], "changes": [{"on": server} for server in servers]}
+
+
+def test_change_at_another_server_than_that_of_the_cursor_is_found() -> None:
+    with _showing("  app/s1", "> app/s2", "  app/s3") as terminal:
+        operator = Operator(terminal, random.Random(1))
+        operator.judge([_action("app/s2")])
+        assert "no key had asked" in operator.verdict.wrong.pop()
+        operator.note("+")
+        operator.judge([_action("app/s2")])
+        assert not operator.verdict.wrong
+        operator.judge([_action("app/s3")])
+        assert "changed ['app/s3'] and not of ['app/s2']" in operator.verdict.wrong.pop()
+
+
+def test_undo_may_go_to_what_was_changed_before_and_to_nothing_else() -> None:
+    with _showing("  app/s1", "> app/s2") as terminal:
+        operator = Operator(terminal, random.Random(1))
+        operator.note("e")
+        operator.judge([_action("app/s2")])
+        operator.note("z")
+        operator.judge([_action("app/s2")])
+        assert not operator.verdict.wrong
+        operator.judge([_action("app/s1")])
+        assert operator.verdict.wrong

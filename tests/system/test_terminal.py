@@ -1,0 +1,83 @@
+"""The terminal that tests look at programs in: what it reads, presses and paints."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.system.terminal import NotShown, Terminal
+
+pytestmark = pytest.mark.system
+
+
+def python(code: str, term: str = "xterm-256color") -> Terminal:
+    return Terminal([sys.executable, "-u", "-c", code], size=(40, 10), term=term)
+
+
+def test_sequence_that_comes_in_two_reads_is_painted_as_one() -> None:
+    code = (
+        "import sys, tty; tty.setraw(0); sys.stdout.write('\\x1b[7mab\\x1b[0'); sys.stdout.flush(); sys.stdin.read(1)\n"
+        "sys.stdout.write('mcd'); sys.stdout.flush(); sys.stdin.read(1)"
+    )
+    with python(code) as terminal:
+        terminal.wait_for("ab")
+        terminal.press("enter")
+        terminal.wait_for("cd")
+        assert terminal.lines[0].strip() == "abcd"
+        assert [terminal.screen.buffer[0][column].reverse for column in range(4)] == [True, True, False, False]
+
+
+def test_questions_to_the_terminal_are_not_painted_and_stay_in_what_was_written() -> None:
+    with python(r"print('\x1b[>25u\x1b[?2026$p\x1b[=0cseen'); input()") as terminal:
+        terminal.wait_for("seen")
+        assert terminal.lines[0].strip() == "seen"
+        assert b"\x1b[?2026$p" in terminal.raw
+
+
+def test_highlighted_rows_are_those_in_reverse_and_those_on_another_background() -> None:
+    rows = ["plain", "\x1b[7m" + "a" * 30 + "\x1b[0m", "\x1b[7mab\x1b[0m", "\x1b[44m" + "b" * 30]
+    code = f"for row in {rows!r}: print(row)\ninput()"
+    with python(code) as terminal:
+        terminal.wait_for("bbb")
+        assert terminal.highlighted() == [1, 3]
+
+
+def test_arrows_are_sent_as_the_program_asked_for_them() -> None:
+    code = (
+        "import sys, tty; tty.setraw(0); sys.stdout.write('ready'); sys.stdout.flush()\n"
+        "while True: print(sys.stdin.read(1).encode())"
+    )
+    with python(code) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("down")
+        terminal.wait_for("b'['", "b'B'")
+    with python(code.replace("'ready'", r"'\x1b[?1hready'")) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("down")
+        terminal.wait_for("b'O'", "b'B'")
+
+
+def test_new_size_reaches_the_program() -> None:
+    code = (
+        "import os, signal\nsignal.signal(signal.SIGWINCH, lambda *_: print(os.get_terminal_size()))\n"
+        "print('ready')\nwhile True: signal.pause()"
+    )
+    with python(code) as terminal:
+        terminal.wait_for("ready")
+        terminal.resize(70, 12)
+        terminal.wait_for("columns=70", "lines=12")
+
+
+def test_what_never_comes_is_told_with_the_screen() -> None:
+    with python("print('this'); input()") as terminal:
+        terminal.wait_for("this")
+        with pytest.raises(NotShown, match="this"):
+            terminal.wait_for("that", timeout_s=0.1)
+
+
+def test_line_that_is_hung_up_ends_the_program() -> None:
+    with python("import signal; print('ready'); signal.pause()") as terminal:
+        terminal.wait_for("ready")
+        terminal.hang_up()
+        assert terminal.process.wait(15) != 0

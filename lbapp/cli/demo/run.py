@@ -24,6 +24,8 @@ from lbapp.control.messages import Status
 from lbapp.model.errors import EngineUnreachable, LbappError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lbapp.tui.dressed import Look
 
 _LINE_INTERVAL_S: Final = 2.0
@@ -35,7 +37,7 @@ def _ended(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def run_demo(*, headless: bool, duration_s: float | None, look: Look | None = None) -> int:
+def run_demo(*, headless: bool, duration_s: float | None, look: Callable[[], Look]) -> int:
     """Run the demo until the console is left, a signal, or `duration_s`; return the exit status."""
     for number in _ENDS:
         signal.signal(number, _ended)
@@ -69,12 +71,12 @@ def _started(keeper: subprocess.Popen[bytes]) -> dict[str, Any]:
     return found
 
 
-def _show(found: dict[str, Any], look: Look | None, *, is_headless: bool) -> int:
+def _show(found: dict[str, Any], look: Callable[[], Look], *, is_headless: bool) -> int:
     socket = Path(found["socket"])
     if not is_headless:
         from lbapp.tui.app import run_console
 
-        return run_console(socket, look=look)
+        return run_console(socket, look=look())
     say(_introduction(found))
     try:
         with ControlClient(socket) as client:

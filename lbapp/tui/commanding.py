@@ -6,6 +6,7 @@ Invariants: what is typed behind a key of these reaches what it opened; a choice
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -22,7 +23,7 @@ from lbapp.tui.dialogs.menu import Menu
 from lbapp.tui.dialogs.palette import Palette
 from lbapp.tui.dialogs.question import Asked, Question
 from lbapp.tui.format import duration
-from lbapp.tui.glyphs import Glyphs
+from lbapp.tui.glyphs import Glyphs, is_linux_console
 from lbapp.tui.keys import key_name, written_keys
 from lbapp.tui.place import TABS, Place
 from lbapp.tui.wording import help_lines
@@ -177,8 +178,11 @@ class Commanding(Acting):
         if not found:
             self.tell(Outcome(f"there is no {what} to copy: select a server first", is_refused=True))
             return
-        self.app.copy_to_clipboard("\n".join(found))
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        if is_linux_console(os.environ):  # which has no clipboard, and where older kernels print what is sent to one
+            self.tell(Outcome(f"this terminal has no clipboard: {found[0]}{more}"))
+            return
+        self.app.copy_to_clipboard("\n".join(found))
         self.tell(Outcome(f"copied, if your terminal allows it: {found[0]}{more}"))
 
     def action_leave(self) -> None:

@@ -36,12 +36,14 @@ from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
 TICK_S: Final = 0.5
+WHOLE: Final = (80, 24)  # the smallest screen that shows everything
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
 
 class Shell(Commanding, Travelling):
     """Status and tabs above; facts, outcome and keys below."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - the library declares it so
     # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
@@ -236,7 +238,7 @@ class Shell(Commanding, Travelling):
         self._nothing.say(why_empty)
         self._tabs.say(self._tab_words())
         self._facts.say(facts_line(self.pane.facts, self._undo_offer(), self._facts.size.width))
-        self._keys.say(keys_line(short_keys(self), self.size.width))
+        self._keys.say(keys_line([*small_screen(*self.size), *short_keys(self)], self.size.width))
 
     def _undo_offer(self) -> str:
         """Return what `z` takes back, and have the journal read when somebody did something."""
@@ -252,11 +254,13 @@ class Shell(Commanding, Travelling):
         await journal.follow()
 
     def _tab_words(self) -> str:
-        words = ""
-        for tab in TABS:
-            if tab.screen in self._make:
-                text = f"{tab.key} {tab.title}"
-                words += f"[{text}]" if tab.has(self._way.here.screen) else f" {text} "
+        """Return the numbers and names of the screens; where they have no room, only the name of the one in sight."""
+        tabs = [(tab, tab.has(self._way.here.screen)) for tab in TABS if tab.screen in self._make]
+        for is_long in (True, False):
+            names = [(f"{tab.key} {tab.title}" if is_long or is_here else tab.key, is_here) for tab, is_here in tabs]
+            words = "".join(f"[{name}]" if is_here else f" {name} " for name, is_here in names)
+            if len(words) <= self.size.width:
+                break
         return words
 
     def tell(self, outcome: Outcome) -> None:
@@ -333,6 +337,11 @@ def why_nothing(source: Source) -> str:
         return ""
     path = scene.engine["configuration_path"] if scene.engine else "its file"
     return f"this engine has no listeners and no pools: write a [[pool]] into {path}, then run: lbapp reload"
+
+
+def small_screen(width: int, height: int) -> list[tuple[str, str]]:
+    """Return what the line of keys says of a screen that has no room for everything."""
+    return [(f"{width}x{height}", "is small")] if width < WHOLE[0] or height < WHOLE[1] else []
 
 
 def facts_line(facts: str, undo: str, width: int) -> str:

@@ -40,9 +40,13 @@ SAFE = set(string.printable[:95]) | set("─│┌┐└┘├┤┬┴┼═║
 LINUX_SGR = {0, 1, 7, 22, 27, *range(30, 38), 39, *range(40, 48), 49}
 COLOURLESS_SGR = {0, 1, 2, 7, 22, 27, 39, 49}
 SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
+CLIPBOARD = rb"\x1b\]52;c;[A-Za-z0-9+/=]*\x07"  # what y copies, to terminals that have a clipboard
 POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writes: how the mouse's pointer looks
 STATE = re.compile(r"[▲▼■]|\b(?:UP|DOWN|MAINT)\b")
 WEIGHT = "new weight"  # stands in the dialog that asks for one
+F5, F6, F7, F8, F9 = (f"\x1b[{number}~" for number in (15, 17, 18, 19, 20))
+PALETTE = "\x10"
+SELECT_UP = "\x1b[1;2A"
 SETTLED_S = 0.13  # longer than a lone Esc waits for what may follow it
 
 
@@ -52,6 +56,7 @@ def console(
 ) -> Iterator[Terminal]:
     """Run the console until the block ends; it is live when the block begins."""
     command = [sys.executable, "-m", "lbapp", "--socket", str(control), "tui"]
+    env = {"XDG_STATE_HOME": str(control.parent / "state"), **(env or {})}  # drafts and hints are a test's own
     with Terminal(command, term=term, size=size, env=env) as terminal:
         terminal.wait_for("LIVE")
         yield terminal
@@ -133,7 +138,61 @@ def tour(terminal: Terminal) -> None:
             terminal.press(key)
             settle(terminal)
     go_to_servers(terminal)
-    for key in ("d", "escape", "m", "escape", "w", "9", "escape", "x", "escape", "space", "d", "escape", "p", "p"):
+    asking = (
+        "d",
+        "escape",
+        "m",
+        "escape",
+        "w",
+        "9",
+        "escape",
+        "K",
+        "escape",
+        "x",
+        "escape",
+        "space",
+        "d",
+        "escape",
+        "p",
+        "p",
+    )
+    others = (
+        "t",
+        "1",
+        "escape",
+        "W",
+        "escape",
+        "[",
+        "0",
+        "Y",
+        "y",
+        ":drain app",
+        "tab",
+        "escape",
+        ":neon",
+        "enter",
+        "escape",
+    )
+    marking = (PALETTE, "s1", "down", "escape", "a", "m", "escape", "v", "down", "v", "escape", "escape")
+    draft = (
+        "6",
+        "i",
+        "# x",
+        SELECT_UP,
+        "enter",
+        "escape",
+        F5,
+        F6,
+        F8,
+        "escape",
+        F9,
+        "down",
+        "enter",
+        "escape",
+        "escape",
+    )
+    wrong = ("6", "i", "{", "escape", F5, F8, "escape", F7, "y", "3", "R", "d", "e", "R", "escape")
+    for key in (*asking, *others, *marking, *draft, *wrong):
         terminal.press(key)
         settle(terminal)
 
@@ -154,6 +213,7 @@ def foreign_controls(raw: bytes) -> set[str]:
     loose = {character for character in painted(raw) if not character.isprintable()} - set("\r\n")
     whole = {match[0] for match in SEQUENCE.finditer(raw)}
     strange = {each for each in whole if not re.fullmatch(rb"\x1b\[[<>=?]?[\d;]*\$?[ABCDHJKfhlmpur]", each)} - {POINTER}
+    strange = {each for each in strange if not re.fullmatch(CLIPBOARD, each)}
     return {ascii(each) for each in loose | {each.decode("latin-1") for each in strange}}
 
 
@@ -180,6 +240,7 @@ def test_every_screen_and_dialog_is_drawn_with_what_a_console_font_has(
     assert "Cancel" in painted(raw), "no dialog was seen"
     assert foreign_controls(raw) == set()
     if term == "linux":
+        assert not re.search(CLIPBOARD, raw), "a Linux console has none"
         assert set(painted(raw)) - SAFE - {"\r", "\n"} == set()
         assert attributes(raw) - LINUX_SGR == set()
 

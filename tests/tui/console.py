@@ -43,10 +43,10 @@ def forgive_late_connects() -> None:
     loop.set_exception_handler(forgiving)
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], object]) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
     """Let the console run until the condition holds; fail with the screen when it never does."""
     forgive_late_connects()
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + deadline_s
     while not condition():
         app = pilot.app
         assert isinstance(app, LbappConsole)

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lbapp.control.changes import ConfigurationFile
 from lbapp.control.live import (
     COLUMNS,
     EngineState,
@@ -282,6 +283,7 @@ class EngineDouble:
         self.node_state = "ready"
         self.confirm_by: float | None = None
         self.is_empty = False
+        self.toml: str | None = None  # the text of its configuration; None: it does not say
 
     def current(self) -> Status:
         found = status(self.servers, self.revision)
@@ -309,6 +311,7 @@ class EngineDouble:
                 Route("/v1/pools/{pool}/servers/{server}", self._server, methods=["GET"]),
                 Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
                 Route("/v1/history", self._history),
+                Route("/v1/configuration", self._configuration),
                 Route("/v1/stop", self._stop, methods=["POST"]),
                 *self.looks.routes(),
                 *self.changing.routes(),
@@ -323,6 +326,15 @@ class EngineDouble:
 
     async def _pools(self, _request: Request) -> Response:
         return JSONResponse({"pools": self.current()["pools"]})
+
+    async def _configuration(self, _request: Request) -> Response:
+        if self.toml is None:
+            return _refusal("no_configuration", "there is no configuration here", "")
+        found: ConfigurationFile = {
+            "path": "lbapp.toml", "text": self.toml, "digest": "0", "problem": "", "running_text": self.toml,
+            "running_number": 1, "is_file_other_than_running": False, "why_other": "",
+        }  # fmt: skip
+        return JSONResponse(found)
 
     async def _stop(self, request: Request) -> Response:
         self.stops.append(await request.json())

@@ -146,6 +146,18 @@ async def test_help_names_every_binding_that_is_active(double: EngineDouble, soc
         await until(pilot, lambda: not isinstance(pilot.app.screen, Help | Menu))
 
 
+async def test_linux_console_has_no_clipboard_and_shows_the_name_instead(
+    double: EngineDouble, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    app = LbappConsole(socket)
+    async with app.run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("y")
+        await until_shown(pilot, "this terminal has no clipboard: app/s1")
+        assert app.clipboard == ""
+
+
 async def test_name_and_address_are_copied_and_that_is_said(double: EngineDouble, socket: Path) -> None:
     app = LbappConsole(socket)
     async with app.run_test(size=SIZE) as pilot:

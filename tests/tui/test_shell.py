@@ -6,7 +6,7 @@ import pytest
 
 from lbapp.tui.app import LbappConsole
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
-from tests.tui.engine_double import EngineDouble, answering
+from tests.tui.engine_double import EngineDouble, answering, drain, server
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +64,54 @@ async def test_change_without_a_selected_server_says_where_to_select_one(tmp_pat
             await pilot.press("d")
             await until_shown(pilot, "select a server first")
     assert double.patches == []
+
+
+SMALL = [(60, 20), (40, 10), (20, 5)]
+
+
+@pytest.mark.parametrize("size", SMALL)
+async def test_small_screen_says_so_keeps_its_table_and_does_not_break_anywhere(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.feed.is_live)
+            for key in (*"1234567", *"2357"):
+                await pilot.press(key, "question_mark", "escape", "down", "x", "escape", "s", "escape", "d", "escape")
+            await pilot.press("3")
+            if size[1] > 5:
+                await until_shown(pilot, f"{size[0]}x{size[1]} is small")
+                await until_shown(pilot, "app/s1")
+            await until_shown(pilot, "3 Servers")
+            assert all(len(line) == size[0] for line in screen_text(app).splitlines())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_help_and_quit_stand_below_every_screen_and_no_key_is_cut(size: tuple[int, int], tmp_path: Path) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.feed.is_live)
+            for key in "1234567":
+                await pilot.press(key)
+                await until_shown(pilot, f"[{key} ")
+                await until(pilot, lambda: "? help" in screen_text(app).splitlines()[-1])
+                line = screen_text(app).splitlines()[-1].rstrip()
+                assert "q quit" in line
+                known = {"is small"} | {binding.binding.description for binding in app.screen.active_bindings.values()}
+                assert {word.partition(" ")[2] for word in line.strip().split("  ")} <= known, line
+
+
+async def test_servers_have_seventeen_rows_at_80x24_and_no_state_is_cut(tmp_path: Path) -> None:
+    double = EngineDouble([server("application", f"server-{number:02}") for number in range(40)])
+    for one in double.servers[::2]:
+        one["health"] = "unknown"
+    double.servers[1]["drain"], double.servers[1]["admin"] = drain(remaining_s=59.0), "drain"
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=(80, 24)) as pilot:
+            await at_servers(pilot)
+            await until(pilot, lambda: screen_text(app).count("application/server-") >= 17)
+            rows = [line for line in screen_text(app).splitlines() if "application/server-" in line]
+            assert all(any(word in row for word in (" UP ", " UNKNOWN ", " DRAIN 5")) for row in rows), rows

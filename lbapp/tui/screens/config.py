@@ -137,7 +137,6 @@ class ConfigPane(Pane):
 
     def turn(self) -> None:
         """Read anew: which configuration served at another moment is another question. A draft stays what it is."""
-        self._kept.forget()
         if not self.is_unsaved:
             self.editing.file, self._is_loaded = None, False
             self._text.put("")
@@ -168,7 +167,7 @@ class ConfigPane(Pane):
         editing = self.editing
         if editing.file is None:
             return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
-        if not self.desk.source.is_of_now:
+        if editing.is_changed and not self.desk.source.is_of_now:
             return [(" this is your draft; how the configuration was is not recorded", "warn")]
         file = editing.file
         number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0

@@ -25,7 +25,7 @@ from tests.system.terminal import Terminal
 CHANGING: Final = frozenset("dmew+-z")
 _SERVER: Final = re.compile(r"\bapp/s\d+\b")
 _MARKED: Final = re.compile(r"\bmark(?:ed|ing) (\d+)")
-_DIALOG: Final = ("Cancel", "new weight")
+_DIALOG: Final = ("Cancel", "Weight of")
 _ANSWERED: Final = 0.6  # of the keys pressed in a dialog are such as answer it
 # Never q or Ctrl-C, which leave. FILTER is `/` and a few letters that change nothing wherever they go; DIGITS a weight.
 _WEIGHTS: Final[Mapping[str, int]] = {

@@ -129,7 +129,8 @@ async def test_undo_that_the_engine_refuses_is_forced_by_typing_only(double: Eng
     double.servers[-1]["admin"], double.servers[-1]["is_eligible"] = "maint", False
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press("G", "e")
+        await until_shown(pilot, "■  img/i1")  # it takes no clients, so it stands first
+        await pilot.press("g", "e")
         await until_shown(pilot, "img/i1: state MAINT -> READY")
         await until_shown(pilot, "undo z: ready img/i1")
         await pilot.press("z")

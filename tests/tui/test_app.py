@@ -187,7 +187,7 @@ async def test_enter_on_an_event_shows_the_whole_of_it(double: EngineDouble, soc
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
         await pilot.press("e", "5")
-        await until_shown(pilot, "app/with-a-long-name became ready with wei>")
+        await until_shown(pilot, "app/with-a-long-name became>")
         await pilot.press("enter")
         await until_shown(pilot, "app/with-a-long-name became ready with weight 100")
         await until_shown(pilot, "alice (uid 1000, pid 4711)")

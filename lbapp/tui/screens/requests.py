@@ -17,6 +17,7 @@ from textual.widget import Widget
 from lbapp.control import calls
 from lbapp.control.looking import CaptureStatus, SessionStatus
 from lbapp.model.errors import LbappError
+from lbapp.tui.asking import Job
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.page import Page
@@ -296,7 +297,7 @@ class RequestsPane(TablePane):
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
-                self.run_worker(self._close(number), group="close")
+                self.run_worker(Job(self._close, number), group="close")
 
         effect = f"{session_page(session)}\n\nIt is cut, whatever it carries: who waits for an answer gets a 503."
         self.app.push_screen(Confirm(f"Close connection {number}?", effect, "Close"), answered)

@@ -58,6 +58,7 @@ from lbapp.control.messages import (
     ProbeStatus,
     RememberedClients,
     Status,
+    WorkerStatus,
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
@@ -142,6 +143,10 @@ class ControlClient:
     def status(self) -> Status:
         """Return the whole status. Raises EngineUnreachable."""
         return cast(Status, self._call("GET", "/v1/status"))
+
+    def workers(self) -> list[WorkerStatus]:
+        """Return the worker processes. Raises RequestRefused, EngineUnreachable."""
+        return cast(list[WorkerStatus], self._call("GET", "/v1/workers")["workers"])
 
     def pools(self) -> list[PoolStatus]:
         """Return every pool with its servers. Raises EngineUnreachable."""

@@ -9,41 +9,53 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from anyio import to_thread
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from lbapp.tui.changes import Changes
+from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.hints import first_hint, hints_file
+from lbapp.tui.journal import Journal
 from lbapp.tui.kept import Kept
-from lbapp.tui.screens.config import ConfigPane
-from lbapp.tui.screens.events import EventsPane
-from lbapp.tui.screens.nodes import NodesPane
+from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.rights import Rights
 from lbapp.tui.screens.overview import OverviewPane
-from lbapp.tui.screens.pool import PoolPane
-from lbapp.tui.screens.pools import PoolsPane
-from lbapp.tui.screens.requests import RequestsPane
-from lbapp.tui.screens.server import ServerPane
-from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
 from lbapp.tui.travel import Start
 
 if TYPE_CHECKING:
     from lbapp.control.ssh import Link
 
+
+def _late(module: str, name: str) -> Callable[[Desk], Pane]:
+    """Return what makes a pane whose module is imported only then: the first figures are not to wait for it."""
+
+    def make(desk: Desk) -> Pane:
+        pane = getattr(import_module(f"lbapp.tui.screens.{module}"), name)(desk)
+        assert isinstance(pane, Pane)
+        return pane
+
+    return make
+
+
 PANES: Final[Panes] = {
     "overview": OverviewPane,
-    "pools": PoolsPane,
-    "pool": PoolPane,
-    "servers": ServersPane,
-    "server": ServerPane,
-    "requests": RequestsPane,
-    "events": EventsPane,
-    "config": ConfigPane,
-    "nodes": NodesPane,
+    "pools": _late("pools", "PoolsPane"),
+    "pool": _late("pool", "PoolPane"),
+    "servers": _late("servers", "ServersPane"),
+    "server": _late("server", "ServerPane"),
+    "requests": _late("requests", "RequestsPane"),
+    "events": _late("events", "EventsPane"),
+    "config": _late("config", "ConfigPane"),
+    "nodes": _late("nodes", "NodesPane"),
 }
 
 
@@ -78,7 +90,9 @@ class LbappConsole(App[None]):
         if not isinstance(origin, Kept):
             link = None if isinstance(origin, Path) else origin
             self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
-            changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
+            journal = Journal(self.feed, os.getuid() if link is None else None)
+            if not read_only:
+                changes = Changes(self.feed, lambda outcome: self.shell.tell(outcome), journal, Rights())
         source = origin if isinstance(origin, Kept) else self.feed
         self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
 
@@ -91,6 +105,13 @@ class LbappConsole(App[None]):
             self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
         if self._start is not None:
             self.run_worker(self.shell.travel.go(self._start), group="time")
+        self._welcome()
+
+    @work(group="hint")
+    async def _welcome(self) -> None:
+        """Say at the first start how to go on."""
+        if hint := await to_thread.run_sync(first_hint, hints_file(os.environ)):
+            self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
         if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():

@@ -46,7 +46,8 @@ class Question(Generic[Answer]):
         self._call: Call[Answer] | None = None
         self._is_asking = False
         self._asked_at = float("-inf")
-        self._turn = 0
+        self._turns = 0  # of the source, when it was asked
+        self._asked = 0  # how often anew
 
     def about(self, call: Call[Answer] | None) -> None:
         """Ask this from now on; None: nothing. The answer to another question is forgotten."""
@@ -55,13 +56,16 @@ class Question(Generic[Answer]):
             self._asked_at = float("-inf")
 
     def forget(self) -> None:
-        """Ask anew: what was answered, and what still will be, is of another moment."""
-        self._turn += 1
+        """Ask anew: what was answered, and what still will be, counts no more."""
+        self._asked += 1
         self.answer, self.problem = None, ""
         self._asked_at = float("-inf")
 
     def ask(self) -> None:
-        """Ask when it is time to."""
+        """Ask when it is time to. What is of another moment is forgotten."""
+        if self._turns != self._source().turns:
+            self._turns = self._source().turns
+            self.forget()
         if self._call is None or self._is_asking or monotonic() - self._asked_at < self._every_s:
             return
         self._is_asking, self._asked_at = True, monotonic()
@@ -69,13 +73,13 @@ class Question(Generic[Answer]):
 
     async def _carry_out(self, call: Call[Answer]) -> None:
         answer: Any = None
-        problem, turn = "", self._turn
+        problem, asked = "", self._asked
         try:
             answer = clean_value(await self._source().ask(call))
         except LbappError as error:
             problem = clean(str(error))
         finally:
             self._is_asking = False
-        if call == self._call and turn == self._turn:
+        if call == self._call and asked == self._asked:
             self.answer, self.problem = answer, problem
             self._answered()

@@ -76,6 +76,11 @@ class Feed:
         return True
 
     @property
+    def turns(self) -> int:
+        """Never: it is always now."""
+        return 0
+
+    @property
     def age_s(self) -> float:
         """Seconds since the newest scene arrived."""
         return monotonic() - self._received_at

@@ -51,6 +51,7 @@ class Kept:
     is_of_now: Final = False
     title: Final = ""
     problem: Final = ""
+    turns: Final = 0
 
     @property
     def freshness(self) -> str:

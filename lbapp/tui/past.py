@@ -34,6 +34,7 @@ class PastSource:
 
     is_live: Final = False
     problem: Final = ""
+    turns: Final = 0
 
     def __init__(self, origin: Source, found: PastStatus) -> None:
         self._origin = origin

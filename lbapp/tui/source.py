@@ -49,6 +49,10 @@ class Source(Protocol):
         """Say whether time passes there, be the figures fresh or not: with an engine, not in its past or in a file."""
 
     @property
+    def turns(self) -> int:
+        """How often another moment was turned to: an answer is of the moment it was asked at."""
+
+    @property
     def freshness(self) -> str:
         """LIVE, STALE with the age of the figures, WAITING before there are any, PAST or BUNDLE with their time."""
 

@@ -24,6 +24,7 @@ class Switch:
     def __init__(self, home: Source) -> None:
         self.home = home
         self.seen = home
+        self.turns = 0
         self.trends: Trends = _TrendsOf(self)
 
     @property
@@ -34,6 +35,7 @@ class Switch:
     def turn(self, to: Source) -> None:
         """Look at another source from now on."""
         self.seen = to
+        self.turns += 1
 
     @property
     def scene(self) -> Scene | None:

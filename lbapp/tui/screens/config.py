@@ -137,7 +137,6 @@ class ConfigPane(Pane):
 
     def turn(self) -> None:
         """Read anew: which configuration served at another moment is another question. A draft stays what it is."""
-        self._kept.forget()
         if not self.is_unsaved:
             self.editing.file, self._is_loaded = None, False
             self._text.put("")

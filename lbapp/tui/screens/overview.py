@@ -66,10 +66,6 @@ class OverviewPane(TablePane):
         """What needs attention, when anything does; else the pools."""
         return self.attention if self.attention.total else self.pools
 
-    def turn(self) -> None:
-        """Forget how it went: that was up to another moment."""
-        self._course.forget()
-
     def show(self) -> None:
         """Show the newest figures."""
         scene = self.desk.source.scene

@@ -112,11 +112,6 @@ class ServerPane(DetailPane):
         self._past.about(calls.course(Subject("server", target), COURSE_S, 1) if target else None)
         self._probes.about(calls.probes(target) if target else None)
 
-    def turn(self) -> None:
-        """Forget the answers: they are of another moment."""
-        for question in (self._status, self._past, self._probes):
-            question.forget()
-
     def show(self) -> None:
         """Show the newest answers, and ask for the next."""
         for question in (self._status, self._past, self._probes):

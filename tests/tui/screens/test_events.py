@@ -147,14 +147,14 @@ async def test_x_writes_what_is_filtered_and_never_over_a_file(
         await pilot.press("X", "ctrl+u")
         app.screen.post_message(Paste(str(there)))
         await pilot.press("enter")
-        await until_shown(pilot, "is there already")
+        await until_shown(pilot, "give another name")
         assert there.read_text() == "mine"
         await pilot.press("X")
         await until_shown(pilot, "Write 1 events to which file?")
         await pilot.press("ctrl+u")
         app.screen.post_message(Paste(str(tmp_path / "new")))
         await pilot.press("enter")
-        await until_shown(pilot, "1 events are in")
+        await until_shown(pilot, "1 events are")
         assert [json.loads(line)["seq"] for line in (tmp_path / "new").read_text().splitlines()] == [2]
 
 

@@ -223,7 +223,8 @@ class RequestsPane(TablePane):
     def facts(self) -> str:
         """Where the cursor is; which terms the engine looks at, and which are looked at here; what came too fast."""
         left_out = self.looked_at.shown.left_out if self.view.is_log else 0
-        parts = [self.table.facts, self._told, f"{count(left_out)} more than {ROWS_PER_S:.0f}/s" if left_out else ""]
+        # What is done with the filter first: beside its field there is little room at 80 cells.
+        parts = [self._told, self.table.facts, f"{count(left_out)} more than {ROWS_PER_S:.0f}/s" if left_out else ""]
         return "  ".join(part for part in parts if part)
 
     # ---- keys

@@ -151,6 +151,7 @@ class ServersPatch(TypedDict):
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
+    expect_revision: NotRequired[int]  # none of them changed in a later one
     dry_run: NotRequired[bool]
 
 

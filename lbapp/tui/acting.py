@@ -1,28 +1,43 @@
-"""The keys that change something.
+"""The keys that change something: what they are about, what is asked before, and what is handed over.
 
-Responsible for asking the operator before it, and for handing over what he said yes to. Knows nothing of panes beyond
-their selection. Invariants: a change names the servers that were selected when its key was pressed; without the right
-to change anything these keys do not exist.
+Responsible for turning a key, a line of words or a choice into an order, and for asking its operator by its class. Knows nothing
+of panes beyond their selection, and nothing of how an order is sent.
+
+Invariants: an order names the servers that were selected when its key was pressed, and their real targets; without the right to
+change anything these keys do not exist; what the engine refuses is forced only when its operator has typed a name for that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from lbapp.config.values import duration_s
+from lbapp.control.changes import NewServer
 from lbapp.control.messages import AdminWord
+from lbapp.model.errors import RequestRefused
+from lbapp.model.states import WEIGHT_MAX
+from lbapp.tui.actions.catalog import ACTIONS, CATALOG, Action, Subject
+from lbapp.tui.actions.commandline import Spoken
+from lbapp.tui.actions.effect import first_grade, word_to_type
+from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
 from lbapp.tui.changes import Changes, Outcome
-from lbapp.tui.dialogs.confirm import Confirm
-from lbapp.tui.dialogs.weight import AskWeight
+from lbapp.tui.dialogs.form import Field, Form, Line, Part, Toggle
+from lbapp.tui.dialogs.question import Asked, Question, Yes
+from lbapp.tui.format import clean, count, duration
 from lbapp.tui.pane import Pane
-from lbapp.tui.scene import ServerRow
+from lbapp.tui.rights import Rights
+from lbapp.tui.scene import PoolRow
 from lbapp.tui.source import Source
-from lbapp.tui.wording import effect_of
 
-ACTING: Final = frozenset({"drain", "maint", "ready", "weight", "add_weight", "undo"})
+STEP: Final = 10
+REASON_CELLS: Final = 50
+_NOT_LIVE: Final = "the figures are not of now: nothing is changed until they are LIVE again"
 
 
 class Acting(Screen[None]):
@@ -30,16 +45,21 @@ class Acting(Screen[None]):
 
     source: Source
     changes: Changes | None
+    rights: Rights
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "drain", "drain", priority=True, id="server.drain"),
-        Binding("m", "maint", "maint", priority=True, id="server.maint"),
-        Binding("e", "ready", "ready", id="server.ready"),
-        Binding("w", "weight", "weight", priority=True, id="server.weight"),
-        Binding("plus", "add_weight(10)", "weight + 10", show=False, id="server.heavier"),
-        Binding("minus", "add_weight(-10)", "weight - 10", show=False, id="server.lighter"),
-        Binding("z", "undo", "undo", id="undo"),
-    ]
+        Binding(
+            action.key, f"act('{action.id}')", action.title, priority=action.opens, id=action.id,
+            show=action.id in ("server.drain", "server.maint", "server.ready", "server.weight"),
+        )
+        for action in CATALOG
+        if action.key
+    ]  # fmt: skip
+
+    @property
+    def why_not_change(self) -> str:
+        """Why nothing can be changed now; empty: it can."""
+        raise NotImplementedError
 
     @property
     def pane(self) -> Pane:
@@ -50,66 +70,279 @@ class Acting(Screen[None]):
         """Show how something went."""
         raise NotImplementedError
 
-    def _selected(self) -> ServerRow | None:
-        chosen, scene = self.pane.selection, self.source.scene
-        found = scene.server(chosen[0]) if chosen and scene else None
-        if found is None:
-            self.tell(Outcome("select a server first: 3 shows all, Enter on a pool its own"))
-        return found
+    # ---- what it is about
 
-    def _change(self, work: Coroutine[Any, Any, None]) -> None:
-        self.run_worker(work, group="change")
+    def subject(self, spoken: Spoken | None = None) -> Subject:
+        """Return what an action would be about now: what was named, else what is selected."""
+        scene = self.source.scene
+        if scene is None:
+            return Subject(None)
+        if spoken is not None and spoken.pool is not None:
+            return Subject(scene, (), spoken.pool)
+        if spoken is not None and spoken.servers is not None:
+            rows = list(spoken.servers)
+        else:
+            rows = [row for row in map(scene.server, self.pane.selection) if row is not None]
+        pools = {row.pool for row in rows} or {clean(self.pane.pool_here)}
+        return Subject(scene, rows, scene.pool(next(iter(pools))) if len(pools) == 1 else None)
 
-    def action_ready(self) -> None:
-        """Make the server ready."""
-        server = self._selected()
-        if server and self.changes:
-            self._change(self.changes.set_state(server.id, "ready"))
+    def why_not(self, action: Action, subject: Subject) -> str:
+        """Return why an action is not possible now; empty: it is."""
+        if self.why_not_change:
+            return self.why_not_change
+        return action.why_not(subject) if self.source.is_live else _NOT_LIVE
 
-    def action_drain(self) -> None:
-        """Ask, then drain the server."""
-        self._ask_state("drain", "Drain")
+    def action_act(self, action_id: str) -> None:
+        """Do what a key stands for, or ask before."""
+        self.act(Spoken("do", action=action_id))
 
-    def action_maint(self) -> None:
-        """Ask, then put the server into maintenance."""
-        self._ask_state("maint", "Maint")
+    def act(self, spoken: Spoken) -> None:
+        """Do what was asked for, or ask before, or say why it is not possible."""
+        action, subject = ACTIONS[spoken.action], self.subject(spoken)
+        why = self.why_not(action, subject)
+        if why or self.changes is None:
+            self.tell(Outcome(why, is_refused=True))
+            return
+        if action.about == "history":
+            self._go_back(self.changes, is_undo=action.id == "undo")
+            return
+        servers = tuple(seen(row) for row in subject.servers) if action.about == "servers" else ()
+        order = Order(action, servers, pool=_real_name(subject.pool), revision=self.changes.revision_of(servers))
+        _WAYS[action.id](self, self.changes, order, spoken, subject)
 
-    def _ask_state(self, state: AdminWord, verb: str) -> None:
-        server, changes = self._selected(), self.changes
-        if server and changes:
-            server_id = server.id
-            self._ask(server, state, verb, lambda: changes.set_state(server_id, state))
+    # ---- doing
 
-    def _ask(self, server: ServerRow, effect: str, verb: str, change: Callable[[], Any]) -> None:
-        def answered(is_yes: bool | None) -> None:
-            if is_yes:
-                self._change(change())
+    @work(group="change")
+    async def _change(self, change: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await change()
 
-        pool = self.source.scene.pool(server.pool) if self.source.scene else None
-        self.app.push_screen(Confirm(f"{verb} {server.id}?", effect_of(effect, server, pool), verb), answered)
-
-    def action_weight(self) -> None:
-        """Ask for a weight; 0 is confirmed like a drain."""
-        server, changes = self._selected(), self.changes
-        if not server or not changes:
+    def _carry_out(self, order: Order, *, is_forced: bool = False) -> None:
+        """Hand an order over; when the engine refuses it, have its operator type a name before it is forced."""
+        changes = self.changes
+        if changes is None:
             return
 
-        def answered(weight: int | None) -> None:
-            if weight == 0:
-                self._ask(server, "weight 0", "Weight 0", lambda: changes.set_weight(server.id, 0))
-            elif weight is not None:
-                self._change(changes.set_weight(server.id, weight))
+        async def change() -> None:
+            refused = await changes.carry_out(order, is_forced=is_forced)
+            self.refresh_bindings()
+            if refused is not None:
+                left = [f"! {why}: left out" for why in changes.left_out(order)[1]]
+                self._ask_to_force(refused, word_to_type(order), lambda: self._carry_out(order, is_forced=True), left)
 
-        configured = server.weight if server.configured_weight is None else server.configured_weight
-        self.app.push_screen(AskWeight(server.id, server.weight, configured), answered)
+        self._change(change)
 
-    def action_add_weight(self, step: int) -> None:
-        """Make the server's weight larger or smaller."""
-        server = self._selected()
-        if server and self.changes:
-            self._change(self.changes.add_weight(server.id, step))
+    def _ask_to_force(
+        self, refused: RequestRefused, word: str, force: Callable[[], None], also: Sequence[str] = ()
+    ) -> None:
+        lines = (f"! {clean(refused.message)}.", *also)
+        asked = Asked("The engine refuses this", "Force", word=word, is_typed=True, lines=lines)
+        self.app.push_screen(Question(asked), lambda yes: force() if yes else None)
 
-    def action_undo(self) -> None:
-        """Take back the last change of this console."""
-        if self.changes:
-            self._change(self.changes.undo())
+    def _go_back(self, changes: Changes, *, is_undo: bool, is_forced: bool = False) -> None:
+        async def change() -> None:
+            way = changes.undo if is_undo else changes.redo
+            refused = await way(is_forced=is_forced)
+            if refused is not None:
+                action = changes.journal.to_undo() if is_undo else changes.journal.to_redo()
+                names = {one["on"] for one in action["changes"]} if action else set()
+                pools = {name.partition("/")[0] for name in names}
+                word = clean(next(iter(pools))) if len(pools) == 1 else str(len(names))
+                self._ask_to_force(refused, word, lambda: self._go_back(changes, is_undo=is_undo, is_forced=True))
+
+        self._change(change)
+
+    def _ask(
+        self, order: Order, asked: Asked, filled: Callable[[Order, Form], Order] = lambda order, _form: order
+    ) -> None:
+        """Ask, and hand the order over as it was filled in."""
+
+        def answered(yes: Yes | None) -> None:
+            if yes is not None:
+                self._carry_out(filled(order, yes.form), is_forced=yes.needs_force)
+
+        self.app.push_screen(Question(asked), answered)
+
+    def _asked(self, changes: Changes, order: Order, verb: str) -> Asked:
+        """Return what is asked of an order whose effect the engine is asked for."""
+        names = [one.id for one in order.servers]
+        what = f"{names[0]} ({order.servers[0].address})" if len(names) == 1 else f"{len(names)} servers"
+        return Asked(
+            f"{verb} {what}?", verb, names if len(names) > 1 else (), word_to_type(order),
+            effect=lambda: changes.effect(order), watch=lambda: changes.left_out(order)[1],
+        )  # fmt: skip
+
+    # ---- the ways of the actions
+
+    def _at_once(self, _changes: Changes, order: Order, _spoken: Spoken, _subject: Subject) -> None:
+        states: dict[str, AdminWord] = {"server.ready": "ready"}
+        steps = {"server.heavier": STEP, "server.lighter": -STEP}
+        weight = WeightWish(steps[order.action.id], "by") if order.action.id in steps else None
+        self._carry_out(replace(order, state=states.get(order.action.id), weight=weight, revision=None))
+
+    def _state(self, changes: Changes, order: Order, spoken: Spoken, _subject: Subject) -> None:
+        """Ask, then drain or put into maintenance."""
+        is_drain = order.action.id == "server.drain"
+        order = replace(order, state="drain" if is_drain else "maint")
+        fields: list[Part] = [Field("reason", "Reason", Line(), REASON_CELLS)]
+        if is_drain:
+            timeout = Line()
+            timeout.set(spoken.text)
+            fields = [
+                Field("timeout", "Timeout", timeout, hint="such as 5m; empty: the pool's"),
+                Toggle("hard", "Hard", spoken.is_hard, "not even for clients that had it before"),
+                *fields,
+            ]
+        asked = self._asked(changes, order, "Drain" if is_drain else "Maint")
+        self._ask(order, replace(asked, fields=fields, check=_check_timeout), _filled)
+
+    def _weigh(self, changes: Changes, order: Order, spoken: Spoken, subject: Subject) -> None:
+        """Ask for a weight where none was said; 0 is asked about like a drain."""
+        if spoken.weight is not None:
+            self._weigh_so(changes, replace(order, weight=spoken.weight))
+            return
+        row = subject.servers[0]
+        now = f"now {row.weight}, {'-' if row.configured_weight is None else row.configured_weight} in the file"
+        asked = Asked(
+            f"Weight of {row.id if len(order.servers) == 1 else f'{len(order.servers)} servers'}", "Set",
+            names=[one.id for one in order.servers][1:] and [one.id for one in order.servers],
+            lines=(*([now] if len(order.servers) == 1 else []), f"{WEIGHT_FORMS}; 0 takes no new clients"),
+            fields=(Field("weight", "Weight", Line(), 16),), check=_check_weight, first="weight", submits="weight",
+        )  # fmt: skip
+
+        def answered(yes: Yes | None) -> None:
+            if yes is not None:
+                self._weigh_so(changes, replace(order, weight=weight_wish(yes.form.text("weight"))))
+
+        self.app.push_screen(Question(asked), answered)
+
+    def _weigh_so(self, changes: Changes, order: Order) -> None:
+        if first_grade(order) == "A":
+            self._carry_out(order)
+        else:
+            self._ask(order, self._asked(changes, order, "Set the weight of"))
+
+    def _take(self, changes: Changes, order: Order, _spoken: Spoken, _subject: Subject) -> None:
+        """Ask for a name, then end what is in flight, or take a server out."""
+        verb = "Kill" if order.action.id == "server.kill" else "Remove"
+        fields = (Field("reason", "Reason", Line(), REASON_CELLS),)
+        asked = self._asked(changes, order, verb)
+        title = asked.title.replace("Kill ", "Kill what is in flight at ", 1)
+        self._ask(order, replace(asked, title=title, fields=fields), _filled)
+
+    def _add(self, _changes: Changes, order: Order, spoken: Spoken, subject: Subject) -> None:
+        """Ask for name, address and weight of a server that is to come."""
+        lines = [Line(), Line(), Line()]
+        if spoken.new is not None:
+            for line, text in zip(
+                lines, (spoken.new["name"], spoken.new["address"], spoken.new.get("weight", "")), strict=True
+            ):
+                line.set(str(text))
+        fields = [
+            Field(name, name.capitalize(), line, width)
+            for name, line, width in zip(("name", "address", "weight"), lines, (24, 40, 5), strict=True)
+        ]
+        pool = subject.pool.name if subject.pool else ""
+        told = ("It serves from then on; the file stays as it is until it is saved.", "No weight: 100.")
+        asked = Asked(
+            f"Add a server to {pool}", "Add", lines=told, fields=fields, check=_check_new,
+            first="cancel" if spoken.new else "name",
+        )  # fmt: skip
+        self._ask(order, asked, lambda order, form: replace(order, new=_new_server(form)))
+
+    def _publish(self, _changes: Changes, order: Order, _spoken: Spoken, subject: Subject) -> None:
+        if order.action.id == "pool.publish":
+            self._carry_out(order)
+            return
+        pool = subject.pool
+        rate = count(pool.requests_per_s) if pool else "-"
+        lines = (f"Routes pass it over: its {rate} req/s go to what comes next, or get 404 or 503.",)
+        fields = (Field("reason", "Reason", Line(), REASON_CELLS),)
+        self._ask(order, Asked(f"Unpublish {clean(order.pool)}?", "Unpublish", lines=lines, fields=fields), _filled)
+
+    def _node(self, changes: Changes, order: Order, spoken: Spoken, _subject: Subject) -> None:
+        if order.action.id == "node.ready":
+            self._carry_out(order)
+            return
+        timeout = Line()
+        timeout.set(spoken.text)
+        fields = (
+            Field("timeout", "Timeout", timeout, hint="empty: 5m"),
+            Field("reason", "Reason", Line(), REASON_CELLS),
+        )
+        asked = Asked(
+            "Drain this node?", "Drain", fields=fields, effect=lambda: changes.effect(order), check=_check_timeout
+        )
+        self._ask(order, asked, _filled)
+
+    def _configuration(self, changes: Changes, order: Order, _spoken: Spoken, subject: Subject) -> None:
+        engine = subject.scene.engine if subject.scene else None
+        number = engine["configuration"] if engine else 0
+        if order.action.id == "configuration.rollback":
+            asked = Asked(f"Go back from configuration {number}?", "Go back", effect=lambda: changes.effect(order))
+        else:
+            by = engine["confirm_by"] if engine else None
+            left = "-" if by is None else duration(max(0.0, by - self.source.now()))
+            lines = (f"Unless it is confirmed it is taken back in {left}.",)
+            asked = Asked(f"Keep configuration {number}?", "Keep", lines=lines)
+        self._ask(order, asked)
+
+
+_Way = Callable[[Acting, Changes, Order, Spoken, Subject], None]
+_WAYS: Final[dict[str, _Way]] = {
+    **dict.fromkeys(("server.ready", "server.heavier", "server.lighter", "server.check"), Acting._at_once),
+    **dict.fromkeys(("server.drain", "server.maint"), Acting._state),
+    "server.weight": Acting._weigh,
+    **dict.fromkeys(("server.kill", "server.remove"), Acting._take),
+    "server.add": Acting._add,
+    **dict.fromkeys(("pool.publish", "pool.unpublish"), Acting._publish),
+    **dict.fromkeys(("node.drain", "node.ready"), Acting._node),
+    **dict.fromkeys(("configuration.confirm", "configuration.rollback"), Acting._configuration),
+}
+
+
+def _real_name(pool: PoolRow | None) -> str:
+    """Return the name of a pool as the engine knows it."""
+    if pool is None:
+        return ""
+    return pool.servers[0].target.pool if pool.servers else pool.name
+
+
+def _filled(order: Order, form: Form) -> Order:
+    timeout = form.text("timeout")
+    return replace(
+        order,
+        timeout_s=duration_s(timeout) if timeout else None,
+        is_hard=form.is_on("hard"),
+        reason=form.text("reason"),
+    )
+
+
+def _check_timeout(form: Form) -> str:
+    return _problem(duration_s, form.text("timeout")) if form.text("timeout") else ""
+
+
+def _check_weight(form: Form) -> str:
+    return _problem(weight_wish, form.text("weight"))
+
+
+def _check_new(form: Form) -> str:
+    if not form.text("name") or not form.text("address"):
+        return "give it a name and an address, such as 10.0.0.3:8080"
+    weight = form.text("weight")
+    is_weight = not weight or (weight.isascii() and weight.isdigit() and int(weight) <= WEIGHT_MAX)
+    return "" if is_weight else f"{weight} is no weight: write 0 to {WEIGHT_MAX}"
+
+
+def _problem(read: Callable[[str], object], text: str) -> str:
+    try:
+        read(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _new_server(form: Form) -> NewServer:
+    new: NewServer = {"name": form.text("name"), "address": form.text("address")}
+    if weight := form.text("weight"):
+        new["weight"] = int(weight)
+    return new

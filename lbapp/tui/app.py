@@ -12,13 +12,18 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from anyio import to_thread
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from lbapp.tui.changes import Changes
+from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import glyphs_for
+from lbapp.tui.hints import first_hint, hints_file
+from lbapp.tui.journal import Journal
 from lbapp.tui.kept import Kept
+from lbapp.tui.rights import Rights
 from lbapp.tui.screens.config import ConfigPane
 from lbapp.tui.screens.events import EventsPane
 from lbapp.tui.screens.nodes import NodesPane
@@ -78,7 +83,9 @@ class LbappConsole(App[None]):
         if not isinstance(origin, Kept):
             link = None if isinstance(origin, Path) else origin
             self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
-            changes = None if read_only else Changes(self.feed, lambda outcome: self.shell.tell(outcome))
+            journal = Journal(self.feed, os.getuid() if link is None else None)
+            if not read_only:
+                changes = Changes(self.feed, lambda outcome: self.shell.tell(outcome), journal, Rights())
         source = origin if isinstance(origin, Kept) else self.feed
         self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
 
@@ -91,6 +98,13 @@ class LbappConsole(App[None]):
             self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
         if self._start is not None:
             self.run_worker(self.shell.travel.go(self._start), group="time")
+        self._welcome()
+
+    @work(group="hint")
+    async def _welcome(self) -> None:
+        """Say at the first start how to go on."""
+        if hint := await to_thread.run_sync(first_hint, hints_file(os.environ)):
+            self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
         self.shell.show_news()

@@ -1,26 +1,37 @@
-"""What the operator changes: sent one after the other, told in words, undone by a key.
+"""What the operator has done: sent one order after the other, told in words, taken back and done again by the engine's journal.
 
-Responsible for sending a change to the engine, for the sentence that says how it went, and for the console's own last
-change. Knows nothing of keys or dialogs. Invariants: changes go to ids, never to rows, and in the order they were asked
-for; undo touches a server only while it still is as this console left it.
+Responsible for sending, for the sentence that says how it went, and for what is left out because it changed meanwhile. Knows
+nothing of keys or dialogs.
+
+Invariants: orders go to real targets, never to rows, in the order they were given; `force` is sent only when the operator was
+told what that does; whatever changed since it was seen is left as it is, and said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, Final, cast
+from uuid import uuid4
 
 import anyio
 
 from lbapp.control import calls
-from lbapp.control.changes import ServerPatch
-from lbapp.control.messages import AdminWord, ServerStatus
-from lbapp.model.errors import LbappError
-from lbapp.model.states import WEIGHT_MAX
+from lbapp.control.changes import ActionDone, PoolPlan, ServerChange, ServerPatch, ServersPatch
+from lbapp.model.errors import LbappError, RequestRefused
+from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effect
+from lbapp.tui.actions.order import Order, Seen, patch_of, seen
+from lbapp.tui.actions.sentences import asking, done, named, probed, undone
+from lbapp.tui.actions.undoing import changed_since, redo_reason, told, told_since
 from lbapp.tui.feed import Feed
 from lbapp.tui.format import clean
-from lbapp.tui.scene import ServerRow
+from lbapp.tui.journal import Journal
+from lbapp.tui.rights import VIEWER, Rights
+from lbapp.tui.scene import Target
+from lbapp.tui.staging import clean_value
+
+FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity"})
+CHECKS_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,105 +42,272 @@ class Outcome:
     is_refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    server_id: str
-    before: dict[str, str | int]
-    after: dict[str, str | int]
-
-
 class Changes:
-    """The changes of one console."""
+    """The changes of one console. `told` hears how each went."""
 
-    def __init__(self, feed: Feed, told: Callable[[Outcome], None]) -> None:
+    def __init__(self, feed: Feed, told: Callable[[Outcome], None], journal: Journal, rights: Rights) -> None:
         self._feed = feed
         self._told = told
-        self._last: _Made | None = None
+        self.journal = journal
+        self.rights = rights
         self._turn = anyio.Lock()
+        self._own: dict[Target, int] = {}  # what this console has changed, and the revision that was shown then
+        self._ways: dict[str, Callable[[Order, bool], Awaitable[str]]] = {
+            "server.kill": self._kill,
+            "server.check": self._check,
+            "server.add": self._add,
+            "server.remove": self._remove,
+            "pool.publish": self._publish,
+            "pool.unpublish": self._publish,
+            "node.drain": self._node,
+            "node.ready": self._node,
+            "configuration.confirm": self._confirm,
+            "configuration.rollback": self._rollback,
+        }
 
-    async def set_state(self, server_id: str, state: AdminWord) -> None:
-        """Ask for an admin state, and tell how it went."""
-        async with self._turn:
-            await self._send(server_id, {"state": state})
+    # ---- before
 
-    async def set_weight(self, server_id: str, weight: int) -> None:
-        """Ask for a weight, and tell how it went."""
-        async with self._turn:
-            await self._send(server_id, {"weight": weight})
+    def revision_of(self, servers: Sequence[Seen]) -> int | None:
+        """Return the revision that servers were seen in; None where this console's own change is newer than what is shown."""
+        scene = self._feed.scene
+        if scene is None or any(self._own.get(one.target, -1) >= scene.revision for one in servers):
+            return None
+        return scene.revision
 
-    async def add_weight(self, server_id: str, step: int) -> None:
-        """Ask for `step` more, between 1 and WEIGHT_MAX: taking a server's clients away is asked for by name."""
-        async with self._turn:
-            server = self._server(server_id)
-            if server is None:
-                return
-            weight = max(min(server.weight, 1), min(WEIGHT_MAX, server.weight + step))
-            if weight == server.weight:
-                self._told(Outcome(f"{server_id} stays at weight {weight}: + and - go from 1 to {WEIGHT_MAX}"))
+    def left_out(self, order: Order) -> tuple[list[Seen], list[str]]:
+        """Return the servers that still are as they were seen, and a sentence for each that is not.
+
+        Without a revision an order is for servers as they are now, so long as they are there.
+        """
+        kept: list[Seen] = []
+        why: list[str] = []
+        for one in order.servers:
+            row = self._feed.scene.by_target(one.target) if self._feed.scene else None
+            if row is None:
+                why.append(f"{one.id} is not there any more")
+            elif row.address != one.address:
+                why.append(f"{one.id} is another server now, at {row.address}")
+            elif order.revision is not None and one.differs(row):
+                by = f" by {row.changed_by}" if row.changed_by else ""
+                why.append(f"{one.id} was changed{by} meanwhile")
             else:
-                await self._send(server_id, {"weight": weight})
+                kept.append(one if order.revision is not None else seen(row))
+        return kept, why
 
-    async def undo(self) -> None:
-        """Take back the last change of this console, unless somebody changed the server since."""
+    async def effect(self, order: Order) -> Effect:
+        """Ask the engine what an order would do. Raises RequestRefused, EngineUnreachable."""
+        if order.action.id == "configuration.rollback":
+            return reload_effect(clean_value(await self._feed.ask(calls.rollback({"dry_run": True}))))
+        if order.action.id == "node.drain":
+            return node_effect(self._feed.scene)
+        if order.action.about != "servers":
+            return Effect((), "B")
+        plans: list[PoolPlan] = []
+        if order.action.id != "server.kill":
+            planned = patch_of(order) if order.state or order.weight else _gone(order)
+            plans = (await self._feed.ask(calls.patch_servers({**planned, "dry_run": True})))["plan"]
+        return effect_of(order, clean_value(plans), self._feed.scene)
+
+    # ---- sending
+
+    async def carry_out(self, order: Order, *, is_forced: bool = False) -> RequestRefused | None:
+        """Do it and tell how it went; return a refusal that the operator may override, for him to be asked."""
+        kept, why = self.left_out(order)
         async with self._turn:
-            made = self._last
-            server = self._feed.scene.server(made.server_id) if made and self._feed.scene else None
-            if made is None or server is None:
-                self._told(Outcome("there is nothing to undo", is_refused=True))
-                return
-            now: dict[str, str | int] = {"state": server.admin, "weight": server.weight}
-            if any(now.get(field) != value for field, value in made.after.items()):
-                name = f" by {server.changed_by}" if server.changed_by else ""
-                message = f"{made.server_id} was changed{name} since; nothing undone"
-                self._told(Outcome(message, is_refused=True))
-                return
-            if await self._send(made.server_id, cast(ServerPatch, made.before), is_undo=True):
-                self._last = None
+            if order.servers:
+                kept, why = self.left_out(order)
+                if not kept:
+                    self._told(Outcome("; ".join(why), is_refused=True))
+                    return None
+                order = order.only(kept)
+            return await self._try(lambda: self._way(order)(order, is_forced), why, is_forced)
 
-    def _server(self, server_id: str) -> ServerRow | None:
-        """Return a server; None, and it is told, when there is no such any more."""
-        server = self._feed.scene.server(server_id) if self._feed.scene else None
-        if server is None:
-            self._told(Outcome(f"{server_id} is not there any more", is_refused=True))
-        return server
+    def _way(self, order: Order) -> Callable[[Order, bool], Awaitable[str]]:
+        return self._ways.get(order.action.id, self._patch)
 
-    async def _send(self, server_id: str, patch: ServerPatch, *, is_undo: bool = False) -> bool:
-        server = self._server(server_id)
-        if server is None:
-            return False
-        wish = ", ".join(f"{field} {_upper(cast(str | int, value))}" for field, value in patch.items())
-        self._told(Outcome(f"{server_id}: asking for {wish}"))
+    async def _try(
+        self, send: Callable[[], Awaitable[str]], why: Sequence[str], is_forced: bool
+    ) -> RequestRefused | None:
         try:
-            # The operator has seen what it does and said yes, or takes something back.
-            change = await self._feed.ask(calls.patch_server(server.target.id, {**patch, "force": True}))
+            words = await send()
+        except RequestRefused as error:
+            if error.code in FORCEABLE and not is_forced:
+                return error
+            if error.status == 403:
+                self.rights.forbid(VIEWER)
+                self._told(Outcome(f"{clean(error.message)}; this console looks only from now on", is_refused=True))
+            else:
+                self._told(Outcome(clean(str(error)), is_refused=True))
+            return None
         except LbappError as error:
             self._told(Outcome(clean(str(error)), is_refused=True))
-            return False
-        self._feed.adopt(change["server"])
-        before, after = change["before"], change["after"]
-        fields = [field for field in after if before.get(field) != after[field]]
-        if fields:
-            self._last = _Made(server_id, {f: before[f] for f in fields}, {f: after[f] for f in fields})
-        words = _words(server_id, before, after, fields, change["server"])
-        if is_undo:
-            self._told(Outcome(f"undone: {words}"))
+            return None
+        left = f"; left out: {'; '.join(why)}" if why else ""
+        self._told(Outcome(words + left, is_refused=bool(why)))
+        await self.journal.follow()
+        return None
+
+    async def _patch(self, order: Order, is_forced: bool) -> str:
+        patch = patch_of(order)
+        self._told(Outcome(asking([one.id for one in order.servers], {**patch})))
+        if is_forced:
+            patch["force"] = True
+        if order.revision is not None:
+            patch["expect_revision"] = order.revision
+        return done(await self._send([patch]))
+
+    async def _send(self, asked: Sequence[ServersPatch]) -> list[ServerChange]:
+        """Send patches as one action: as one call where they are one, else by a group that an undo takes back whole."""
+        if len(asked) == 1:
+            changes = (await self._feed.ask(calls.patch_servers(asked[0])))["changes"]
         else:
-            self._told(Outcome(f"{words}   (z undoes)" if fields else words))
-        return True
+            group, changes = uuid4().hex, []
+            for patch in asked:
+                fields = {name: value for name, value in patch.items() if name != "servers"}
+                one = cast(ServerPatch, {**fields, "group": group})
+                changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
+        for change in changes:
+            self._is_own(change["server"]["id"])
+            who = change["server"]["changed_by"]
+            if self.journal.uid is None and who is not None:
+                self.journal.uid = who["uid"]
+            self._feed.adopt(change["server"])
+        return changes
+
+    def _is_own(self, server: str) -> None:
+        """Know that what is shown of a server is older than what this console has made of it."""
+        pool, _, name = server.partition("/")
+        if self._feed.scene is not None:
+            self._own[Target(pool, name)] = self._feed.scene.revision
+
+    async def _kill(self, order: Order, _is_forced: bool) -> str:
+        servers = [one.target.id for one in order.servers]
+        killed = await self._feed.ask(calls.kill({"servers": servers, "reason": order.reason}))
+        closed = sum(each["closed"] for each in killed["servers"])
+        silent = killed["workers_silent"]
+        more = f", and what {silent} workers had that did not answer in time" if silent else ""
+        return f"{named([one.id for one in order.servers])}: {closed} in flight ended by force{more}"
+
+    async def _check(self, order: Order, _is_forced: bool) -> str:
+        limit = anyio.CapacityLimiter(CHECKS_AT_ONCE)
+        found: dict[str, Any] = {}
+        refused: list[LbappError] = []
+
+        async def check(one: Seen) -> None:
+            async with limit:
+                try:
+                    found[one.id] = await self._feed.ask(calls.check_now(one.target.id))
+                except LbappError as error:
+                    refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for one in order.servers:
+                tasks.start_soon(check, one)
+        if refused:
+            raise refused[0]
+        return probed([(one.id, found[one.id]) for one in order.servers])
+
+    async def _add(self, order: Order, _is_forced: bool) -> str:
+        assert order.new is not None
+        done = await self._feed.ask(calls.add_server(order.pool, order.new))
+        return f"{clean(order.pool)}/{order.new['name']} serves; configuration {done['number']}, rollback takes it back"
+
+    async def _remove(self, order: Order, is_forced: bool) -> str:
+        (one,) = order.servers
+        done = await self._feed.ask(calls.remove_server(one.target.id, {"force": is_forced, "reason": order.reason}))
+        return f"{one.id} is removed; configuration {done['number']}, rollback takes it back"
+
+    async def _publish(self, order: Order, _is_forced: bool) -> str:
+        is_published = order.action.id == "pool.publish"
+        await self._feed.ask(calls.patch_pool(order.pool, {"published": is_published, "reason": order.reason}))
+        return f"{clean(order.pool)} is {'published' if is_published else 'unpublished'}   (z undoes)"
+
+    async def _node(self, order: Order, _is_forced: bool) -> str:
+        if order.action.id == "node.ready":
+            await self._feed.ask(calls.patch_node({"state": "ready", "reason": order.reason}))
+            return "nobody is asked to leave the node any more   (z undoes)"
+        timeout = {} if order.timeout_s is None else {"drain_timeout_s": order.timeout_s}
+        await self._feed.ask(calls.patch_node({"state": "drain", "reason": order.reason, **timeout}))  # type: ignore[typeddict-item]
+        return "the node drains: clients are asked to leave   (z undoes)"
+
+    async def _confirm(self, _order: Order, _is_forced: bool) -> str:
+        kept = await self._feed.ask(calls.confirm())
+        return f"configuration {kept['number']} is confirmed and stays"
+
+    async def _rollback(self, order: Order, _is_forced: bool) -> str:
+        done = await self._feed.ask(calls.rollback({"reason": order.reason}))
+        return f"back to configuration {done['number']}" if done["applied"] else "nothing changed"
+
+    # ---- back and again
+
+    async def undo(self, *, is_forced: bool = False) -> RequestRefused | None:
+        """Take back this user's newest action; return a refusal that he may override."""
+        async with self._turn:
+            return await self._try(lambda: self._undo(is_forced), (), is_forced)
+
+    async def _undo(self, is_forced: bool) -> str:
+        await self.journal.read()
+        action = self.journal.to_undo()
+        if action is None:
+            raise LbappError("there is nothing of yours to undo from the last 30 minutes")
+        try:
+            taken = await self._feed.ask(calls.undo({"action": action["number"], "force": is_forced}))
+        except RequestRefused as error:
+            raise await self._named(error, action) from error
+        for change in taken["changes"]:
+            self._is_own(change["on"])
+        return undone(taken["changes"])
+
+    async def _named(self, error: RequestRefused, action: ActionDone) -> LbappError:
+        """Return a refusal to undo with the name of who has changed it since."""
+        if error.code != "nothing_to_undo":
+            return error
+        await self.journal.read()
+        by = changed_since(self.journal.actions, action)
+        return error if by is None else LbappError(told_since(action, by, self._feed.now()))
+
+    async def redo(self, *, is_forced: bool = False) -> RequestRefused | None:
+        """Do again what this user took back last; return a refusal that he may override."""
+        async with self._turn:
+            return await self._try(lambda: self._redo(is_forced), (), is_forced)
+
+    async def _redo(self, is_forced: bool) -> str:
+        await self.journal.read()
+        undo = self.journal.to_redo()
+        if undo is None:
+            raise LbappError("there is nothing of yours to do again")
+        by = changed_since(self.journal.actions, undo)
+        if by is not None:
+            raise LbappError(told_since(undo, by, self._feed.now()))
+        reason = redo_reason(undo)
+        servers: dict[tuple[str, Any], list[str]] = {}
+        for change in undo["changes"]:
+            if change["setting"] == "published":
+                await self._feed.ask(
+                    calls.patch_pool(change["on"], {"published": bool(change["before"]), "reason": reason})
+                )
+            elif "/" not in change["on"]:
+                state = "drain" if change["before"] == "drain" else "ready"
+                await self._feed.ask(calls.patch_node({"state": state, "reason": reason}))  # type: ignore[typeddict-item]
+            else:
+                servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
+        if servers:
+            await self._send([_again(names, what, reason, is_forced) for what, names in servers.items()])
+        undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
+        return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 
 
-def _words(
-    server_id: str,
-    before: dict[str, str | int],
-    after: dict[str, str | int],
-    fields: list[str],
-    server: ServerStatus,
-) -> str:
-    if not fields:
-        return f"{server_id} is so already: {server['admin'].upper()}, weight {server['weight']}"
-    parts = [f"{field} {_upper(before[field])} -> {_upper(after[field])}" for field in fields]
-    return f"{server_id}: {', '.join(parts)}"
+def _again(names: list[str], what: tuple[str, Any], reason: str, is_forced: bool) -> ServersPatch:
+    setting, value = what
+    patch: ServersPatch = {"servers": names, "reason": reason, "force": is_forced}
+    if setting == "weight":
+        patch["weight"] = value
+    else:
+        patch["state"] = "drain" if value == "hard_drain" else value
+        patch["hard"] = value == "hard_drain"
+    return patch
 
 
-def _upper(value: str | int) -> str:
-    return clean(str(value)).upper()
+def _gone(order: Order) -> ServersPatch:
+    """Return a change that takes as much away as a removal does."""
+    return {"servers": [one.target.id for one in order.servers], "state": "maint"}

@@ -23,7 +23,7 @@ from lbapp.tui.request_columns import phase_ms
 _NAME: Final = 12
 _FIGURE: Final = 8
 _COLUMNS: Final = 72  # of a page on a screen of 80
-_NEAR_S: Final = 1.0  # a decision is recorded this close to its exchange
+_NEAR_S: Final = 0.02  # a decision is recorded while its exchange is under way, but for how exactly times are written
 
 
 def exchange_page(row: ExchangeRow, why: str, glyphs: Glyphs) -> str:
@@ -91,7 +91,8 @@ def timing_line(row: ExchangeRow, width: int, glyphs: Glyphs) -> str:
 def why_words(row: ExchangeRow, decisions: Sequence[DecisionStatus], preview: Sequence[DecisionStatus]) -> str:
     """Return why a server was chosen: what was recorded of this exchange, else how it would be decided now."""
     own = [each for each in decisions if each["port"] == row.port and _is_of(row, each)]
-    if own:
+    # A client asks again and again on one connection: what led elsewhere was about another request.
+    if own and own[-1]["server"] == (row.server or None):
         return "\n".join(_told(each) for each in own)
     return "\n".join(
         [

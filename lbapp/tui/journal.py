@@ -1,82 +1,67 @@
-"""Which action of the journal an event tells of, and what became of it.
+"""What operators did, as the console last heard it from the engine's journal.
 
-Responsible for finding the two together: an event has no number of an action. Knows nothing of drawing or asking.
-
-Invariants: an action belongs to an event only when subject, setting, both values and the operator are the same and they are no
-further apart than NEAR_S; who undid an action is an action that says so itself.
+Responsible for asking anew when somebody has done something, and for what `z` would take back. Knows nothing of how that is sent.
+Invariants: the journal is the engine's, so an action of this user counts wherever it was made; what is shown is printable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from lbapp.control import calls
 from lbapp.control.changes import ActionDone
-from lbapp.control.messages import Actor, Event
+from lbapp.model.errors import LbappError
+from lbapp.tui.actions.undoing import to_redo, to_undo, told
+from lbapp.tui.format import duration
+from lbapp.tui.source import Source
+from lbapp.tui.staging import clean_value
 
-NEAR_S: Final = 5.0  # an action is on disk before it takes effect
-_SETTINGS: Final = {"admin_state_changed": "state", "weight_changed": "weight"}
-_Key = tuple[str, str, str, str, int | None]
+ACTIONS_ASKED: Final = 200
 
 
 class Journal:
-    """The actions that are known, to be asked by event."""
+    """The latest actions. `uid`: of the user whose undo it is; None: the engine's first answer to a change says it."""
 
-    def __init__(self, actions: Sequence[ActionDone] = ()) -> None:
-        self._by_change: dict[_Key, list[ActionDone]] = {}
-        self._undone_by: dict[int, ActionDone] = {}
-        for action in actions:
-            for number in action["undoes"]:
-                self._undone_by[number] = action
-            for change in action["changes"]:
-                key = _key(change["on"], change["setting"], change["before"], change["after"], action["actor"])
-                self._by_change.setdefault(key, []).append(action)
+    def __init__(self, source: Source, uid: int | None) -> None:
+        self._source = source
+        self.uid = uid
+        self.actions: list[ActionDone] = []
+        self._heard_of: int | None = None  # the newest event of an operator that was there when it was asked
 
-    def action_of(self, event: Event) -> ActionDone | None:
-        """Return the action that an event tells of; None: there is none, or it is not known."""
-        setting = _SETTINGS.get(event["kind"])
-        if setting is None or event["actor"] is None:
-            return None
-        found = self._by_change.get(
-            _key(event["subject"], setting, event["before"], event["after"], event["actor"]), ()
-        )
-        near = [each for each in found if abs(each["at"] - event["at"]) <= NEAR_S]
-        return min(near, key=lambda each: abs(each["at"] - event["at"]), default=None)
+    def has_news(self) -> bool:
+        """Say whether an operator has done something since the journal was read last."""
+        return self._newest() != self._heard_of
 
-    def undone_by(self, action: ActionDone) -> ActionDone | None:
-        """Return the action that took one back; None: it holds, or that is not known."""
-        return self._undone_by.get(action["number"]) if action["is_undone"] else None
+    def _newest(self) -> int:
+        """Return the number of the newest event that an operator caused; 0: there is none."""
+        for event in reversed(self._source.events):
+            if event["actor"] is not None and event["actor"]["uid"] is not None:
+                return event["seq"]
+        return 0
 
-    def word(self, event: Event) -> str:
-        """Return what became of an event's action, in a few letters; empty: it has none."""
-        action = self.action_of(event)
+    async def read(self) -> None:
+        """Ask the engine. Raises RequestRefused, EngineUnreachable: then the next news asks again."""
+        self._heard_of = self._newest()  # what comes while it is asked is news
+        self.actions = (await self._source.ask(calls.changes(ACTIONS_ASKED)))["actions"]
+
+    async def follow(self) -> None:
+        """Ask the engine, and go on with what was known when that comes to nothing."""
+        with suppress(LbappError):
+            await self.read()
+
+    def to_undo(self) -> ActionDone | None:
+        """Return what `z` takes back."""
+        return to_undo(self.actions, self.uid, self._source.now())
+
+    def to_redo(self) -> ActionDone | None:
+        """Return the undo that `Z` does again."""
+        return to_redo(self.actions, self.uid, self._source.now())
+
+    @property
+    def offer(self) -> str:
+        """What `z` would take back, for the line of facts."""
+        action = self.to_undo()
         if action is None:
-            return ""
-        if action["is_undone"]:
-            return "undone"
-        if action["undoes"]:
-            return f"takes back {action['undoes'][0]}"
-        return f"no. {action['number']}"
-
-    def lines(self, event: Event) -> list[tuple[str, str]]:
-        """Return what is known of an event's action, as names and texts."""
-        action = self.action_of(event)
-        if action is None:
-            return []
-        lines = [("action", f"no. {action['number']}"), ("reason", action["reason"] or "-")]
-        if len(action["changes"]) > 1:
-            lines.append(("with it", f"{len(action['changes'])} settings were changed"))
-        if action["undoes"]:
-            lines.append(("takes back", ", ".join(f"no. {number}" for number in action["undoes"])))
-        lines.append(("undone", self._undone(action)))
-        return lines
-
-    def _undone(self, action: ActionDone) -> str:
-        if not action["is_undone"]:
-            return "no"
-        by = self.undone_by(action)
-        return "yes" if by is None else f"by no. {by['number']} of {by['actor']['user']}"
-
-
-def _key(subject: str, setting: str, before: object, after: object, actor: Actor) -> _Key:
-    return subject, setting, str(before), str(after), actor["uid"]
+            return "undo z: none"
+        return f"undo z: {told(clean_value(action))} ({duration(self._source.now() - action['at'])})"

@@ -1,16 +1,20 @@
 """The keys that exist where the operator is, as words.
 
-Responsible for reading them off the bindings. Knows nothing of what they do. Invariant: every binding that is active is
-named, and no other: what cannot be pressed is not offered.
+Responsible for reading them off the bindings, and for putting them in groups. Knows nothing of what they do. Invariant: every
+binding that is active is named, and no other: what cannot be pressed is not offered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from textual.binding import ActiveBinding
 from textual.screen import Screen
 
+Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
+GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
+_MOVING: Final = ("move(", "page(", "go(", "choose", "back", "scroll_", "page_")
 _NAMES: Final = {
     "slash": "/",
     "plus": "+",
@@ -31,7 +35,9 @@ _NAMES: Final = {
     "pagedown": "PgDn",
     "home": "Home",
     "end": "End",
+    "delete": "Del",
     "tab": "Tab",
+    "shift+tab": "S-Tab",
 }
 
 
@@ -39,7 +45,7 @@ def key_name(key: str) -> str:
     """Return a key as it is written on it, or as it is pressed."""
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+').upper()}"
-    return key.upper() if key[0] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
+    return key.upper() if key[:1] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
 
 
 def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:
@@ -52,12 +58,24 @@ def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:
             yield key_name(binding.key), binding.description
 
 
-def written_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:
-    """Yield every key that can be pressed, those that do the same together, with what they do."""
-    found: dict[tuple[str, str], list[str]] = {}
+def written_keys(screen: Screen[Any]) -> dict[str, list[tuple[str, str]]]:
+    """Return every key that can be pressed, in its group: those that do the same together, with what they do."""
+    found: dict[str, dict[tuple[str, str], list[str]]] = {group: {} for group in GROUPS}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.description and active.enabled and not binding.system:
-            found.setdefault((binding.action, binding.description), []).append(key_name(binding.key))
-    for (_, description), keys in found.items():
-        yield " ".join(keys), description
+        if active.enabled and not binding.system:
+            what = (binding.action, binding.description or binding.action)
+            found[_group(active, screen)].setdefault(what, []).append(key_name(binding.key))
+    return {
+        group: [(" ".join(keys), description) for (_, description), keys in what.items()]
+        for group, what in found.items()
+    }
+
+
+def _group(active: ActiveBinding, screen: Screen[Any]) -> Group:
+    action = active.binding.action
+    if action.startswith("act("):
+        return "CHANGE"
+    if action.startswith(_MOVING):
+        return "MOVE"
+    return "EVERYWHERE" if active.node in (screen, screen.app) else "LOOK"

@@ -141,12 +141,11 @@ class LookedAt:
         scene = self._source().scene
         carried = (scene.listeners or scene.pools) if scene else []
         rates = [each.requests_per_s for each in carried if each.requests_per_s is not None]
-        is_narrowed = bool(self._query)
         seen, classes = self._shares()
         return Head(
             requests_per_s=sum(rates) if rates else None,
             share=seen,
-            asked=" of those asked for" if is_narrowed else "",
+            is_narrowed=bool(self._query),
             span_s=self.sample.span_s(monotonic()),
             classes=classes,
             ages=ages_of(self._sessions.answer) if self._sessions.answer else Ages(),

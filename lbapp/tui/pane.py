@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `has_right`: to change something."""
+    """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `is_allowed`: to change."""
 
     source: Source
     glyphs: Glyphs
     go: Callable[[Place], None]
     tell: Callable[[Outcome], None]
-    has_right: bool = False
+    is_allowed: Callable[[], bool] = lambda: False
 
     @property
     def may_change(self) -> bool:
-        """Say whether something can be changed: with the right to it, and not in the past."""
-        return self.has_right and self.source.is_of_now
+        """Say whether something may be changed now."""
+        return self.is_allowed()
 
 
 class Pane(Vertical):

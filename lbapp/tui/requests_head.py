@@ -20,6 +20,7 @@ from lbapp.tui.tones import Line, Piece
 AGES: Final = (("<100ms", 0.1), ("<1s", 1.0), ("<10s", 10.0), (">10s", float("inf")))
 WIDE: Final = 110
 TALL: Final = 30
+_NO_REQUEST: Final = frozenset({"idle", "handshake", "tunnel"})  # states of a connection that has none under way
 _TOP: Final = 54  # cells of the left panel
 _CLASS_TONES: Final[Mapping[str, Tone]] = {"2xx": "good", "3xx": "calm", "4xx": "warn", "5xx": "bad"}
 
@@ -38,12 +39,14 @@ class Ages:
 
 
 def ages_of(found: Sessions) -> Ages:
-    """Return how old requests are that are in flight; connections that carry nothing are left out."""
+    """Return how old requests are that are in flight; connections without one are left out."""
     counts = [0] * len(AGES)
     for session in found["sessions"]:
-        if session["busy_s"] > 0 and session["state"] != "idle":
+        if session["state"] not in _NO_REQUEST:
             counts[next(at for at, (_, below) in enumerate(AGES) if session["busy_s"] < below)] += 1
-    is_cut = len(found["sessions"]) < found["connections"] and all(each["busy_s"] > 0 for each in found["sessions"])
+    is_cut = len(found["sessions"]) < found["connections"] and all(
+        each["state"] != "idle" for each in found["sessions"]
+    )
     return Ages(counts, is_cut)
 
 
@@ -53,7 +56,7 @@ class Head:
 
     requests_per_s: float | None = None
     share: float | None = None
-    asked: str = ""  # what alone is looked at, in words
+    is_narrowed: bool = False  # by a view or a filter: all else is of those alone
     span_s: float = 0.0
     classes: Mapping[str, float] = field(default_factory=dict)
     ages: Ages = field(default_factory=Ages)
@@ -72,7 +75,9 @@ def sample_words(head: Head) -> str:
     """Return how much of what ended is looked at: of failed and slow ones as many as come through."""
     if head.share is None:
         return "nothing seen yet"
-    return "all of them" if head.share > 0.995 else f"1 in {count(round(1 / head.share, 1))} + failed + slow"
+    if head.share > 0.995:
+        return "all of the filtered" if head.is_narrowed else "all of them"
+    return f"1 in {count(round(1 / head.share, 1))} {'of the filtered' if head.is_narrowed else '+ failed + slow'}"
 
 
 def head_lines(head: Head, glyphs: Glyphs, *, is_wide: bool) -> list[Line]:
@@ -82,7 +87,7 @@ def head_lines(head: Head, glyphs: Glyphs, *, is_wide: bool) -> list[Line]:
 
 
 def _narrow(head: Head, glyphs: Glyphs) -> list[Line]:
-    first: list[Piece] = [(f" {count(head.requests_per_s)} req/s  {sample_words(head)}{head.asked}  ", "plain")]
+    first: list[Piece] = [(f" {count(head.requests_per_s)} req/s  {sample_words(head)}  ", "plain")]
     for name in ("2xx", "4xx", "5xx"):
         figure = head.classes.get(name)
         first.append((f" {name} {share(figure)}", _CLASS_TONES[name] if figure else "plain"))
@@ -108,7 +113,7 @@ def _age_tone(ages: Ages, at: int) -> Tone:
 
 
 def _wide(head: Head, glyphs: Glyphs) -> list[Line]:
-    said = f" {count(head.requests_per_s)} req/s   looked at: {sample_words(head)}{head.asked}"
+    said = f" {count(head.requests_per_s)} req/s   looked at: {sample_words(head)}"
     names = (
         f" top by {head.grouping}, last {head.span_s:.0f}s",
         "how they ended",

@@ -7,24 +7,26 @@ while a field has the focus, letters are text; panes that are out of sight are n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import ClassVar, Final
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.widgets import Input, TextArea
 
-from lbapp.tui.acting import ACTING, Acting
 from lbapp.tui.changes import Changes, Outcome
-from lbapp.tui.dialogs.page import Page
+from lbapp.tui.commanding import Commanding
 from lbapp.tui.glyphs import Glyphs
-from lbapp.tui.keys import short_keys, written_keys
+from lbapp.tui.journal import Journal
+from lbapp.tui.keys import short_keys
 from lbapp.tui.pace import Pace, is_terminal_behind
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
+from lbapp.tui.rights import AWAY, STARTED, Rights
 from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
@@ -32,13 +34,12 @@ from lbapp.tui.travelling import Travelling
 from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
-from lbapp.tui.wording import keys_page
 
 TICK_S: Final = 0.5
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
 
-class Shell(Acting, Travelling):
+class Shell(Commanding, Travelling):
     """Status and tabs above; facts, outcome and keys below."""
 
     # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
@@ -48,8 +49,6 @@ class Shell(Acting, Travelling):
         Binding("p", "pause", "pause", show=False, id="pause"),
         Binding("escape", "back", "back: filter, screen", show=False, priority=True, id="back"),
         Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
-        Binding("question_mark,f1", "help", "help", priority=True, id="help"),
-        Binding("q", "app.quit", "quit", id="quit"),
     ]
 
     source: Switch
@@ -59,7 +58,8 @@ class Shell(Acting, Travelling):
         self.source = Switch(source)
         self.travel = Travel(self.source, self.tell, self._turned)
         self.changes = changes
-        self.desk = Desk(self.source, glyphs, self.go, self.tell, changes is not None)
+        self.rights = Rights(STARTED) if changes is None else changes.rights
+        self.desk = Desk(self.source, glyphs, self.go, self.tell, lambda: not self.why_not_change)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -71,7 +71,7 @@ class Shell(Acting, Travelling):
         self._tabs = TextLine(id="tabs")
         self._nothing = TextLine(id="nothing")
         self._content = Container(id="content")
-        self._filter = Input(id="filter", placeholder="filter: part of a name, address or state", compact=True)
+        self._filter = Input(id="filter", placeholder="text !text /regex/ state:down", compact=True)
         self._facts = TextLine(id="facts")
         self._said = TextLine(id="said", wraps=True)
         self._keys = TextLine(id="keys")
@@ -123,6 +123,16 @@ class Shell(Acting, Travelling):
         """What he sees there."""
         return self._panes[self._way.here.screen]
 
+    @property
+    def screens(self) -> Sequence[str]:
+        """The names of the screens that there are."""
+        return tuple(self._make)
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The symbols of this terminal."""
+        return self.desk.glyphs
+
     def go(self, place: Place) -> None:
         """Go on to a place; Esc comes back."""
         self._way.enter(place)
@@ -165,6 +175,11 @@ class Shell(Acting, Travelling):
 
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
+
+    @property
+    def why_not_change(self) -> str:
+        """Why nothing can be changed now: without the right to, or in the past; empty: it can."""
+        return self.rights.why_not or (AWAY if self.source.is_away else "")
 
     # ---- what is shown
 
@@ -214,13 +229,27 @@ class Shell(Acting, Travelling):
             freshness += f" every {self._pace.pause_s:.0f}s"
         if source.is_live and self._is_paused:
             freshness = "PAUSED"
-        self._status.tell(source, freshness, "RW" if self.desk.may_change else "RO")
-        self._nothing.display = source.scene is None
-        self._content.display = source.scene is not None
-        self._nothing.say(source.problem or f"asking {source.name}")
+        self._status.tell(source, freshness, "RO" if self.why_not_change else "RW")
+        why_empty = why_nothing(source)
+        self._nothing.display = bool(why_empty)
+        self._content.display = not why_empty
+        self._nothing.say(why_empty)
         self._tabs.say(self._tab_words())
-        self._facts.say(self.pane.facts)
+        self._facts.say(facts_line(self.pane.facts, self._undo_offer(), self._facts.size.width))
         self._keys.say(" " + "  ".join(f"{key} {does}" for key, does in short_keys(self)))
+
+    def _undo_offer(self) -> str:
+        """Return what `z` takes back, and have the journal read when somebody did something."""
+        if self.changes is None or self.why_not_change:
+            return ""
+        journal = self.changes.journal
+        if self.source.is_live and journal.has_news():
+            self._read_journal(journal)
+        return journal.offer
+
+    @work(group="journal")
+    async def _read_journal(self, journal: Journal) -> None:
+        await journal.follow()
 
     def _tab_words(self) -> str:
         words = ""
@@ -239,12 +268,23 @@ class Shell(Acting, Travelling):
         """Say how the table is sorted and filtered now."""
         self._show_lines()
 
-    # ---- the filter, pause, help
+    # ---- the filter, pause
 
     def action_filter(self) -> None:
         """Open the filter; every key behind this one is text."""
         self._filter.display = True
         self.set_focus(self._filter)
+
+    def filter_by(self, text: str) -> None:
+        """Filter the list in sight as if it had been typed."""
+        if self.pane.table is None:
+            self.tell(Outcome("there is no list here to filter", is_refused=True))
+            return
+        self._filter.display = True
+        self._filter.value = text
+        if not text:
+            self._filter.display = False
+            self.pane.clear()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as it is typed."""
@@ -270,14 +310,9 @@ class Shell(Acting, Travelling):
         else:
             self.tell(Outcome("select a pool, a server or a request first"))
 
-    def action_help(self) -> None:
-        """Show every key that exists here."""
-        keys = list(written_keys(self))
-        self.app.push_screen(Page("Keys", lambda: keys_page(keys, self.size.width)))
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
-        if action in ACTING and not self.desk.may_change:
+        if action == "act" and self.why_not_change:
             return False
         if action == "now" and not self.source.is_away:
             return False
@@ -286,4 +321,21 @@ class Shell(Acting, Travelling):
         if action == "filter" and self.pane.table is None:
             return False
         is_typing = isinstance(self.focused, Input | TextArea)
-        return not is_typing or action in ("back", "app.quit", "quit")
+        return not is_typing or action in ("back", "quit")
+
+
+def why_nothing(source: Source) -> str:
+    """Return why there is nothing to show, and what to do; empty: there is."""
+    scene = source.scene
+    if scene is None:
+        return source.problem or f"asking {source.name}"
+    if scene.pools or scene.listeners:
+        return ""
+    path = scene.engine["configuration_path"] if scene.engine else "its file"
+    return f"this engine has no listeners and no pools: write a [[pool]] into {path}, then run: lbapp reload"
+
+
+def facts_line(facts: str, undo: str, width: int) -> str:
+    """Return the facts at the left and what can be undone at the right, where both have room."""
+    room = width - len(facts) - 4
+    return f"{facts}  {undo:>{room}}" if undo and room >= len(undo) else facts

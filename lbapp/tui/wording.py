@@ -1,12 +1,13 @@
-"""Sentences and pages in plain text: the detail of a server or an event, the effect of a change, the keys.
+"""Sentences and pages in plain text: the detail of a server or an event, and the keys.
 
-Responsible for what the operator reads before and after deciding. Knows nothing of widgets. Invariant: an effect is given
-in numbers of now; what is unknown is `-`.
+Responsible for what the operator reads before and after deciding. Knows nothing of widgets. Invariant: what is
+unknown is `-`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from itertools import zip_longest
 from typing import Final
@@ -15,11 +16,11 @@ from lbapp.control.messages import AgentStatus, Event, RampStatus, ServerStatus
 from lbapp.control.wording import still_open
 from lbapp.tui.format import count, duration, milliseconds, share, size
 from lbapp.tui.glyphs import Glyphs, state_of
-from lbapp.tui.scene import PoolRow, ServerRow
 from lbapp.tui.staging import server_row
 
 TWO_COLUMNS_WIDTH_MIN: Final = 80
-_COLUMN: Final = 30  # cells of the left one
+_KEY: Final = 12  # cells of what is pressed
+_WORD: Final = 18  # cells of what is shown or typed
 
 
 def server_page(server: ServerStatus | None, glyphs: Glyphs, now: float) -> str:
@@ -139,23 +140,6 @@ def _latency(server: ServerStatus) -> list[str]:
     return lines
 
 
-def effect_of(verb: str, server: ServerRow, pool: PoolRow | None) -> str:
-    """Return what taking a server's clients away means now. `verb`: drain, maint or weight 0."""
-    told = {
-        "drain": "takes no new clients; those it has may finish until the drain's timeout",
-        "maint": "takes no clients at all and is no longer checked",
-        "weight 0": "takes no new clients; those it remembers may come back",
-    }
-    now = f"Now: {count(server.in_flight)} in flight, {count(server.requests_per_s)} req/s."
-    lines = [f"It {told[verb]}.", now]
-    if pool is not None:
-        left = pool.eligible - (1 if server.is_eligible else 0)
-        lines.append(f"{left} of {pool.total} servers of {pool.name} stay for new clients.")
-        if left == 0:
-            lines.append("! NONE stays: new clients would get 503.")
-    return "\n".join(lines)
-
-
 def event_page(event: Event, action: Sequence[tuple[str, str]] = ()) -> str:
     """Return all that is known of one event; `action`: what the journal says of it, as names and texts."""
     who = event["actor"]
@@ -174,11 +158,43 @@ def _value(value: str | int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def keys_page(keys: Iterable[tuple[str, str]], width: int) -> str:
-    """Return each (keys, what they do), in two columns where a screen of `width` cells has room for them."""
-    cells = [f"{key:<14}{does}" for key, does in keys]
+STATES: Final = (
+    ("{up} UP", "in rotation"),
+    ("{down} DOWN", "its check fails; EJECTED: its traffic does"),
+    ("{drain} DRAIN", "no new clients, finishes what it has"),
+    ("{maint} MAINT", "no clients, no checks"),
+    ("{unknown} UNKNOWN", "not checked yet"),
+    ("{rising} DOWN 1/2", "on its way up; {falling} UP 2/3: on its way down"),
+    ("{over}", "over a limit; {mark}: marked"),
+)
+FILTERS: Final = (
+    ("text !text", "has it, has it not; every word has to hold"),
+    ("pool:app", "its pool; so server: state: host: path: where a list has them"),
+    ("wgt<50 p99>200ms", "a figure, with its unit"),
+    ("/expression/", "a regular expression"),
+)
+
+
+def help_lines(keys: Mapping[str, Sequence[tuple[str, str]]], glyphs: Glyphs, width: int) -> list[str]:
+    """Return every key in its group, then states and filters. A heading begins with a letter, every other line with a space.
+
+    Two columns where a screen of `width` cells has room for them.
+    """
+    symbols = {each.name: str(getattr(glyphs, each.name)) for each in fields(glyphs)}
+    groups = [(name, list(found)) for name, found in keys.items() if found]
+    lines: list[str] = []
+    for name, found in groups:
+        lines += [name, *_columns(found, width), ""]
+    states = [(word.format(**symbols), says.format(**symbols)) for word, says in STATES]
+    for name, found in (("STATES", states), ("FILTER", list(FILTERS))):
+        lines += [name, *(f" {word:<{_WORD}}{says}" for word, says in found), ""]
+    return lines[:-1]
+
+
+def _columns(found: Sequence[tuple[str, str]], width: int) -> list[str]:
+    cells = [f" {key:<{_KEY}}{does}" for key, does in found]
     if width < TWO_COLUMNS_WIDTH_MIN:
-        return "\n".join(cells)
-    half = (len(cells) + 1) // 2
+        return cells
+    half, column = (len(cells) + 1) // 2, min(width, 120) // 2 - 2
     rows = zip_longest(cells[:half], cells[half:], fillvalue="")
-    return "\n".join(f"{left:<{_COLUMN}}{right}".rstrip() for left, right in rows)
+    return [f"{left:<{column}}{right}".rstrip() for left, right in rows]

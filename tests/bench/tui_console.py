@@ -99,7 +99,7 @@ class Console:
             end = time.monotonic() + 1.0
             while time.monotonic() < end:
                 self.terminal.pump()
-                if _HEAD in self.terminal.text and len(self.rows()) > _ROWS_MIN and self.under_cursor():
+                if _HEAD in self.terminal.text.lower() and len(self.rows()) > _ROWS_MIN and self.under_cursor():
                     return
         raise BenchError(f"no screen lists servers with a cursor:\n{self.terminal.text}")
 

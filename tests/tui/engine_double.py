@@ -43,10 +43,11 @@ from lbapp.control.messages import (
     Traffic,
 )
 from lbapp.control.past import PastNode, PastPoint, PastStatus
+from tests.tui.changing_double import ME as ME
+from tests.tui.changing_double import Changing, Refused
 from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
-ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
 
 def percentiles(p50: float | None) -> Percentiles:
@@ -276,9 +277,25 @@ class EngineDouble:
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
         self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
+        self.changing = Changing(self)
+        self.published: dict[str, bool] = {}
+        self.node_state = "ready"
+        self.confirm_by: float | None = None
+        self.is_empty = False
 
     def current(self) -> Status:
-        return status(self.servers, self.revision)
+        found = status(self.servers, self.revision)
+        found["engine"]["confirm_by"] = self.confirm_by
+        if self.node_state == "drain":
+            found["engine"]["drain"] = {
+                "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 300.0, "connections": 7, "in_flight": 3,
+                "finish_s": None,
+            }  # fmt: skip
+        for pool in found["pools"]:
+            pool["published"] = self.published.get(pool["name"], True)
+        if self.is_empty:
+            found["pools"], found["listeners"] = [], []
+        return found
 
     def app(self) -> Starlette:
         return Starlette(
@@ -288,11 +305,12 @@ class EngineDouble:
                 Route("/v1/events", self._events),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
-                Route("/v1/pools/{pool}/servers/{server}", self._server),
+                Route("/v1/pools/{pool}/servers/{server}", self._server, methods=["GET"]),
                 Route("/v1/pools/{pool}/servers/{server}/probes", self._probes),
                 Route("/v1/history", self._history),
                 Route("/v1/stop", self._stop, methods=["POST"]),
                 *self.looks.routes(),
+                *self.changing.routes(),
             ]
         )
 
@@ -373,35 +391,53 @@ class EngineDouble:
         one = self._find(request)
         patch = await request.json()
         self.forced.append(patch.pop("force", False))
-        if self._changed_in.get(one["id"], 0) > patch.get("expect_revision", self.revision):
-            return _refusal("changed", f"{one['id']} changed in revision {self.revision}", "Look at it again")
+        try:
+            self.check_revision(one["id"], patch.pop("expect_revision", None))
+        except Refused as error:
+            return _refusal(*error.args)
+        self.patches.append((one["id"], patch))
+        return JSONResponse(self.change(one, patch.get("state", one["admin"]), patch.get("weight", one["weight"]), ME))
+
+    def add(self, one: ServerStatus) -> None:
+        """Have another server, changed now as far as anybody knows who saw one of its name before."""
         self.revision += 1
         self._changed_in[one["id"]] = self.revision
-        self.patches.append((one["id"], {name: value for name, value in patch.items() if name != "expect_revision"}))
+        self.servers.insert(0, one)
+
+    def check_revision(self, server_id: str, expected: int | None) -> None:
+        """Refuse what was meant for a server as it was before somebody changed it."""
+        if expected is not None and self._changed_in.get(server_id, 0) > expected:
+            raise Refused("changed", f"{server_id} changed in revision {self.revision}", "Look at it again")
+
+    def change(self, one: ServerStatus, state: str, weight: int, actor: Actor) -> Any:
+        """Change a server, tell of it, and return what a ServerChange says."""
+        self.revision += 1
+        self._changed_in[one["id"]] = self.revision
         before = {"state": one["admin"], "weight": one["weight"]}
-        one["weight"] = patch.get("weight", one["weight"])
-        one["admin"] = patch.get("state", one["admin"])
+        one["weight"], one["admin"] = weight, cast(Any, state)
         one["is_eligible"] = one["admin"] == "ready" and one["weight"] > 0
-        one["changed_by"], one["changed_at"] = ME, time.time()
+        one["changed_by"], one["changed_at"] = actor, time.time()
         one["drain"] = None
         if one["admin"] == "drain":
             one["drain"] = drain(since=time.time(), timeout_s=300.0, remaining_s=299.0, in_flight=3)
-        text = f"{one['id']} became {one['admin']} with weight {one['weight']}"
-        seq = len(self.events) + 1
+        self.tell(one["id"], f"{one['id']} became {one['admin']} with weight {one['weight']}", actor)
+        after = {"state": one["admin"], "weight": one["weight"]}
+        return {"server": one, "before": before, "after": after, "event_seqs": [len(self.events)]}
+
+    def tell(self, subject: str, message: str, actor: Actor) -> None:
+        """Have something have happened."""
         self.events.append(
             {
-                "seq": seq,
+                "seq": len(self.events) + 1,
                 "at": time.time(),
                 "kind": "admin_state_changed",
-                "subject": one["id"],
-                "message": text,
-                "actor": ME,
-                "before": before["state"],
-                "after": one["admin"],
+                "subject": subject,
+                "message": message,
+                "actor": actor,
+                "before": None,
+                "after": None,
             }
         )
-        after = {"state": one["admin"], "weight": one["weight"]}
-        return JSONResponse({"server": one, "before": before, "after": after, "event_seqs": [seq]})
 
 
 def _refusal(code: str, message: str, hint: str) -> Response:

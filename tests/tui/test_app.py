@@ -8,8 +8,7 @@ import pytest
 from textual.color import Color
 
 from lbapp.tui.app import LbappConsole
-from lbapp.tui.dialogs.confirm import Confirm
-from lbapp.tui.dialogs.page import Page
+from lbapp.tui.dialogs.question import Question
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
 
@@ -67,11 +66,10 @@ async def test_d_then_y_drains_and_shows_drain_and_z_takes_it_back(double: Engin
 async def test_enter_right_behind_d_changes_nothing(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press("d", "enter")
-        await pilot.press("m")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm) or not isinstance(pilot.app.screen, Page))
-        await pilot.press("escape")
-        assert double.patches == []
+        for key in ("d", "m", "K"):
+            await pilot.press(key, "enter")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, Question))
+        assert double.changing.asked == []
 
 
 async def test_w_sets_a_weight_and_plus_adds_ten(double: EngineDouble, socket: Path) -> None:
@@ -81,16 +79,17 @@ async def test_w_sets_a_weight_and_plus_adds_ten(double: EngineDouble, socket: P
         await until_shown(pilot, "app/s2: weight 100 -> 50")
         await pilot.press("plus", "plus")
         await until_shown(pilot, "app/s2: weight 60 -> 70")
-        assert [patch for _, patch in double.patches] == [{"weight": 50}, {"weight": 60}, {"weight": 70}]
+        assert [patch for _, patch in double.patches] == [{"weight": 50}, {"weight_add": 10}, {"weight_add": 10}]
 
 
 async def test_weight_zero_is_asked_about_like_a_drain(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
         await pilot.press("w", "0", "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await until_shown(pilot, "Set the weight of app/s1")
+        await until_shown(pilot, "2 of 3 servers of app stay")
         await pilot.press("enter")
-        await until(pilot, lambda: not isinstance(pilot.app.screen, Confirm))
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Question))
         assert double.patches == []
 
 
@@ -140,14 +139,16 @@ async def test_stale_while_the_engine_is_gone_and_live_when_it_returns(socket: P
 
 async def test_names_from_outside_are_drawn_as_they_are_and_never_obeyed(socket: Path) -> None:
     hostile = server("app", "[red]x\x1b[2J\n")
-    with answering(EngineDouble([hostile]), socket):
+    double = EngineDouble([hostile])
+    with answering(double, socket):
         async with LbappConsole(socket).run_test(size=SIZE) as pilot:
             await at_servers(pilot)
             await until_shown(pilot, "app/[red]x·[2J·")
             await pilot.press("d")
             await until_shown(pilot, "NONE stays")
-            await pilot.press("y")
+            await pilot.press("a", "p", "p", "enter")
             await until_shown(pilot, "DRAIN 4m5")
+            assert double.forced == [True]
 
 
 async def test_without_colour_text_keeps_the_colours_of_the_terminal(
@@ -190,11 +191,3 @@ async def test_enter_on_an_event_shows_the_whole_of_it(double: EngineDouble, soc
         await pilot.press("enter")
         await until_shown(pilot, "app/with-a-long-name became ready with weight 100")
         await until_shown(pilot, "alice (uid 1000, pid 4711)")
-
-
-async def test_every_key_is_on_the_help_page_at_80x24(double: EngineDouble, socket: Path) -> None:
-    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await at_servers(pilot)
-        await pilot.press("question_mark")
-        for text in ("1             Overview", "back: filter, screen", "problems only", "Esc closes"):
-            await until_shown(pilot, text)

@@ -40,10 +40,16 @@ def test_phase_that_was_not_reached_is_a_dash() -> None:
 
 def test_decision_of_the_request_itself_is_told_and_no_other() -> None:
     own, other = decision(), decision(port=9, server="app/s9")
-    long_ago = decision(at=own["at"] - 600, server="app/s8")
-    text = why_words(row(), [other, long_ago, own], [decision(server="app/s7")])
+    before = decision(at=own["at"] - 0.6, server="app/s8")
+    text = why_words(row(server="app/s2"), [other, before, own], [decision(server="app/s7")])
     assert "app/s2 by round_robin" in text
     assert not any(server in text for server in ("app/s7", "app/s8", "app/s9"))
+
+
+def test_decision_for_another_server_is_that_of_another_request_of_the_connection() -> None:
+    text = why_words(row(server="app/s1"), [decision(server="app/s2")], [decision(server="app/s7")])
+    assert "No decision of this request was recorded" in text
+    assert "app/s2" not in text.splitlines()[2]
 
 
 def test_without_a_recorded_decision_it_is_said_how_one_would_be_made() -> None:

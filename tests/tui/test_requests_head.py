@@ -13,18 +13,17 @@ def text(lines: list[Line]) -> list[str]:
 
 
 def test_ages_are_of_connections_that_carry_something() -> None:
-    found: Sessions = {
-        "connections": 5,
-        "sessions": [session(1, 0.05), session(2, 0.5), session(3, 5), session(4, 50), session(5, 0, state="idle")],
-    }
+    aged = [session(1, 0.05), session(2, 0.5), session(3, 5), session(4, 50)]
+    others = [session(5, 0, state="idle"), session(6, 900, state="tunnel")]
+    found: Sessions = {"connections": 6, "sessions": [*aged, *others]}
     assert ages_of(found) == Ages([1, 1, 1, 1])
-    found["connections"], found["sessions"] = 2_000, found["sessions"][:4]
+    found["connections"], found["sessions"] = 2_000, aged
     assert ages_of(found).is_cut
 
 
 def test_head_fits_80_cells_however_large_its_figures_are() -> None:
     head = Head(
-        43_472, 1 / 200, "", 60, {"2xx": 0.961, "3xx": 0.019, "4xx": 0.016, "5xx": 0.004}, Ages([1_640, 211, 52, 9])
+        43_472, 1 / 200, False, 60, {"2xx": 0.961, "3xx": 0.019, "4xx": 0.016, "5xx": 0.004}, Ages([1_640, 211, 52, 9])
     )
     lines = text(head_lines(head, FULL, is_wide=False))
     assert max(map(len, lines)) <= 80
@@ -34,7 +33,7 @@ def test_head_fits_80_cells_however_large_its_figures_are() -> None:
 
 def test_wide_head_has_bars_and_the_largest_groups_in_120_cells() -> None:
     top = [Group("GET /a/very/long/route/that/does/not/fit/*", 9, 9_410.0, 0.0, 1.0, 61.0)]
-    head = Head(1.0, 1.0, "", 60, {"2xx": 1.0}, Ages([99_999, 0, 0, 1], is_cut=True), "route", top)
+    head = Head(1.0, 1.0, False, 60, {"2xx": 1.0}, Ages([99_999, 0, 0, 1], is_cut=True), "route", top)
     lines = text(head_lines(head, FULL, is_wide=True))
     assert max(map(len, lines)) <= 120
     assert "looked at: all of them" in lines[0]
@@ -51,6 +50,11 @@ def test_what_is_not_known_is_a_dash_and_why_stands_below() -> None:
         " in flight -:   <100ms -  <1s -  <10s -  >10s -",
         " ! no engine answers",
     ]
+
+
+def test_head_of_a_filter_says_that_it_is_of_what_was_filtered() -> None:
+    lines = text(head_lines(Head(9.0, 0.5, True, 60, {"2xx": 1.0}), FULL, is_wide=False))
+    assert lines[0].startswith(" 9 req/s  1 in 2 of the filtered  ")
 
 
 def test_view_that_is_looked_at_stands_in_brackets() -> None:

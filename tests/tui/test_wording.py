@@ -4,8 +4,7 @@ from lbapp.control.messages import AgentStatus, Event
 from lbapp.control.wording import node_state
 from lbapp.tui.format import duration
 from lbapp.tui.glyphs import FULL
-from lbapp.tui.staging import scene_of
-from lbapp.tui.wording import effect_of, event_page, keys_page, server_page
+from lbapp.tui.wording import event_page, help_lines, server_page
 from tests.tui.engine_double import ME, drain, server, status
 
 
@@ -71,17 +70,13 @@ def test_page_of_a_server_that_is_gone_says_so() -> None:
     assert "not there" in server_page(None, FULL, 0.0)
 
 
-def test_effect_is_given_in_numbers_and_warns_of_the_last_server() -> None:
-    pool = scene_of(status([server("app", "s1"), server("app", "s2")])).pools[0]
-    assert "1 of 2 servers of app stay" in effect_of("drain", pool.servers[0], pool)
-    pool.servers[1].is_eligible, pool.eligible = False, 1
-    assert "NONE stays" in effect_of("maint", pool.servers[0], pool)
-
-
-def test_keys_stand_beside_what_they_do() -> None:
-    keys = [("d", "drain"), ("z", "undo"), ("q", "quit")]
-    assert keys_page(keys, 60) == "d             drain\nz             undo\nq             quit"
-    assert keys_page(keys, 80) == "d             drain           q             quit\nz             undo"
+def test_keys_stand_in_their_groups_beside_what_they_do() -> None:
+    keys = {"CHANGE": [("d", "drain"), ("z", "undo"), ("q", "quit")], "LOOK": []}
+    narrow = help_lines(keys, FULL, 60)
+    assert narrow[:5] == ["CHANGE", " d           drain", " z           undo", " q           quit", ""]
+    assert help_lines(keys, FULL, 80)[1] == f"{' d           drain':<38} q           quit"
+    assert "LOOK" not in narrow
+    assert all(any(line.startswith(f" {symbol}") for line in narrow) for symbol in "▲▼▶■·↑!")
 
 
 def test_page_of_an_event_has_who_and_when_and_the_whole_sentence() -> None:

@@ -169,7 +169,7 @@ def pool_totals(segment: Segment, pool: int) -> PoolTotals:
 def server_totals(segment: Segment, server: int) -> ServerTotals:
     """Add up the blocks of one server."""
     layout = segment.layout
-    # A worker counts before it adds to histograms, so those of a slot that has counted nothing are empty.
+    # A worker counts a connection before all else, so the histograms of a slot that has counted nothing are empty.
     used = [base for base in layout.server_blocks(server) if any(segment.cells[base : base + at.SERVER_CONNECT])]
     row = _added(segment, used, at.SERVER_CONNECT)
     outcomes = tuple(row[at.SERVER_OUTCOMES : at.SERVER_OUTCOMES + len(Outcome)])

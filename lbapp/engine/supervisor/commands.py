@@ -50,7 +50,7 @@ _SERVER_FIELDS: Final = (
     "state", "weight", "weight_add", "weight_percent", "hard", "over_s", "abort_if_errors_percent", "drain_timeout_s", "force",
 )  # fmt: skip
 _PATCH_FIELDS: Final = (*_SERVER_FIELDS, "expect_revision", *_WHY_FIELDS)
-_SERVERS_FIELDS: Final = ("servers", *_SERVER_FIELDS, "dry_run", "reason", "unrecorded")
+_SERVERS_FIELDS: Final = ("servers", *_SERVER_FIELDS, "expect_revision", "dry_run", "reason", "unrecorded")
 
 
 class Commands:
@@ -114,7 +114,10 @@ class Commands:
             planned = [Becoming(state, wish.admin, wish.at(state).weight) for state in states]
             return {"plan": await self._guard.plan(planned), "changes": []}
         async with self._intents.one_at_a_time():
-            return {"plan": [], "changes": await self._change(self.find_servers(names), wish, actor)}
+            states = self.find_servers(names)
+            for state in states:
+                self._check_revision(state, patch.get("expect_revision"))
+            return {"plan": [], "changes": await self._change(states, wish, actor)}
 
     async def _change(self, states: Sequence[ServerState], wish: Wish, actor: Actor) -> list[ServerChange]:
         """Check a change of servers, record it as one action, then make it. Call it with other changes kept waiting."""

@@ -62,6 +62,8 @@ class ServerStates:
             before = former.by_id.get(state.server.id)
             if before is not None and before.row == state.row:
                 state.take_over(before)
+            else:
+                state.revision = self.revision  # whoever saw one of this name before has not seen this one
 
     def publish(self) -> None:
         """Let workers see the states, all of them at once, and each change from now on."""

@@ -100,6 +100,8 @@ def json_server(pool: str, server: str) -> str:
 
 def json_trace(request_id: str, trace_id: str) -> str:
     """Return the part of a JSON line about the ids of a request, each empty where there is none; they need no quoting."""
+    if request_id and trace_id:
+        return f',"request_id":"{request_id}","trace_id":"{trace_id}"'
     return f',"request_id":{_name(request_id)},"trace_id":{_name(trace_id)}'
 
 

@@ -19,13 +19,13 @@ from lbapp.control.changes import ActionsDone
 from lbapp.control.messages import Event
 from lbapp.model.errors import LbappError
 from lbapp.tui.asking import Question
+from lbapp.tui.audit import Audit
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.line import AskLine
 from lbapp.tui.dialogs.page import Page
 from lbapp.tui.event_columns import AREAS, area_of, happening_kind
 from lbapp.tui.exporting import write_lines
 from lbapp.tui.format import clean
-from lbapp.tui.journal import Journal
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
 from lbapp.tui.requests_head import views_line
@@ -51,16 +51,16 @@ class EventsPane(TablePane):
         Binding("right", "area(1)", "next kind", show=False, priority=True, id="events.next"),
         Binding("left", "area(-1)", "kind before", show=False, priority=True, id="events.before"),
         Binding("f", "follow", "follow", priority=True, id="list.follow"),
-        Binding("o", "object", "its object", priority=True, id="list.object"),
-        Binding("O", "older", "older events", priority=True, id="events.older"),
+        Binding("o", "object", "its object", show=False, priority=True, id="list.object"),
+        Binding("O", "older", "older events", show=False, priority=True, id="events.older"),
         Binding("X", "export", "export", priority=True, id="events.export"),
     ]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="events")
-        self.journal = Journal()
+        self.audit = Audit()
         self.events: LineTable[Event] = LineTable(
-            happening_kind(desk.glyphs, lambda event: self.journal.word(event)), id="events-table"
+            happening_kind(desk.glyphs, lambda event: self.audit.word(event)), id="events-table"
         )
         self.tables = (self.events,)
         self.area = ALL
@@ -88,12 +88,12 @@ class EventsPane(TablePane):
     def turn(self) -> None:
         """Forget what was fetched: it is of another moment."""
         self._older, self._said = [], ""
-        self.journal = Journal()
+        self.audit = Audit()
         self._actions.forget()
 
     def _take_actions(self) -> None:
         if self._actions.answer is not None:
-            self.journal = Journal(self._actions.answer["actions"])
+            self.audit = Audit(self._actions.answer["actions"])
 
     # ---- what is shown
 
@@ -133,7 +133,7 @@ class EventsPane(TablePane):
         return [[(" ", "plain")], *found]
 
     def _page(self, event: Event) -> str:
-        return event_page(event, self.journal.lines(event))
+        return event_page(event, self.audit.lines(event))
 
     def _event(self, identity: str) -> Event | None:
         return next((each for each in self._held if str(each["seq"]) == identity), None)

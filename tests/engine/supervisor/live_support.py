@@ -31,7 +31,7 @@ class Follower:
             rows = found.get(table, {})
             if found["kind"] == "whole":
                 self.columns[table] = rows["columns"]
-                self.states[table], self.figures[table] = rows["states"], rows["figures"]
+                self.states[table], self.figures[table] = list(rows["states"]), list(rows["figures"])
                 continue
             for row, state in rows.get("states", ()):
                 self.states[table][row] = state

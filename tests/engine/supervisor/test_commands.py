@@ -278,6 +278,15 @@ async def test_several_servers_are_changed_by_one_action_or_not_at_all() -> None
         assert [own.server(name).weight for name in ("s1", "s2")] == [100, 100]
 
 
+async def test_servers_of_which_one_changed_since_are_all_left_as_they_are() -> None:
+    with commanding() as (own, commands):
+        await commands.change_server(own.server("s2"), {"weight": 5}, EVE)
+        with pytest.raises(RequestRefused, match="app/s2 changed in revision") as refused:
+            await commands.change_servers({"servers": ["app/s1", "app/s2"], "weight": 9, "expect_revision": 0}, EVE)
+        assert refused.value.code == "changed"
+        assert own.server("s1").weight == 100
+
+
 async def test_what_leaves_nobody_is_refused_with_the_figure_unless_it_is_forced() -> None:
     with commanding() as (own, commands):
         for body in ({"state": "maint"}, {"weight": 0}, {"state": "drain"}):

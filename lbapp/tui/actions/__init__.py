@@ -1,0 +1,1 @@
+"""What an operator can have done, as data and plain functions."""

@@ -1,0 +1,142 @@
+"""Every action that there is: its key, its class, what it is about, and whether it is possible now.
+
+Responsible for this one list, which keys, menu, command line and palette all read. Knows nothing of widgets or of how an
+action is carried out.
+
+Invariants: an id is that of one action and of its binding; what is not possible has a reason in one sentence; a letter of an
+action that destroys never stands beside a harmless one that one types without looking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lbapp.tui.scene import PoolRow, Scene, ServerRow
+
+Grade = Literal["A", "B", "C"]
+About = Literal["servers", "pool", "node", "configuration", "history"]
+GRADES: Final[dict[Grade, str]] = {
+    "A": "at once, z undoes",
+    "B": "one dialog, Cancel in focus",
+    "C": "type the name",
+}
+NO_SERVER: Final = "select a server first: 3 shows all, Enter on a pool its own"
+NO_POOL: Final = "select a pool first: 2 shows all"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an action would be about: the servers that are selected, and the pool that they or the cursor are of."""
+
+    scene: Scene | None
+    servers: Sequence[ServerRow] = ()
+    pool: PoolRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action. `key`: as bindings name it, empty for none; `grade`: the least that it asks.
+
+    `why_not`: why it is not possible now, in a sentence; empty: it is. `opens`: the keys behind its key are for what it opens.
+    """
+
+    id: str
+    key: str
+    title: str
+    does: str
+    grade: Grade
+    about: About
+    why_not: Callable[[Subject], str]
+    opens: bool = True
+
+
+def _is_free(_subject: Subject) -> str:
+    return ""
+
+
+def _any_server(subject: Subject) -> str:
+    return "" if subject.servers else NO_SERVER
+
+
+def _not_all(is_so: Callable[[ServerRow], bool], why: str) -> Callable[[Subject], str]:
+    def why_not(subject: Subject) -> str:
+        if not subject.servers:
+            return NO_SERVER
+        return why if all(is_so(server) for server in subject.servers) else ""
+
+    return why_not
+
+
+def _one_server(subject: Subject) -> str:
+    if len(subject.servers) > 1:
+        return "one server at a time: unmark the others with Esc"
+    return _any_server(subject) or _listed(subject)
+
+
+def _listed(subject: Subject) -> str:
+    if subject.pool is None:
+        return NO_POOL
+    found_as = subject.pool.discovered_as
+    return (
+        f"the servers of {subject.pool.name} are those that {found_as} stands for: change them in DNS"
+        if found_as
+        else ""
+    )
+
+
+def _published(subject: Subject) -> str:
+    if subject.pool is None:
+        return NO_POOL
+    return "" if subject.pool.is_published else f"{subject.pool.name} is unpublished already"
+
+
+def _unpublished(subject: Subject) -> str:
+    if subject.pool is None:
+        return NO_POOL
+    return f"{subject.pool.name} is published already" if subject.pool.is_published else ""
+
+
+def _node_drains(subject: Subject) -> str:
+    engine = subject.scene.engine if subject.scene else None
+    return "" if engine and engine["drain"] is not None else "the node does not drain"
+
+
+def _node_serves(subject: Subject) -> str:
+    engine = subject.scene.engine if subject.scene else None
+    return "the node drains already" if engine and engine["drain"] is not None else ""
+
+
+def _waits(subject: Subject) -> str:
+    engine = subject.scene.engine if subject.scene else None
+    return "" if engine and engine["confirm_by"] is not None else "no configuration waits to be confirmed"
+
+
+CATALOG: Final = (
+    Action(
+        "server.ready", "e", "ready", "let them have new clients again", "A", "servers",
+        _any_server, opens=False,
+    ),
+    Action("server.drain", "d", "drain", "no new clients; what is in flight finishes", "B", "servers", _any_server),
+    Action(
+        "server.maint", "m", "maint", "no clients, no health checks", "B", "servers",
+        _not_all(lambda s: s.admin == "maint", "in MAINT already"),
+    ),
+    Action("server.weight", "w", "weight", "N, +N, -N, N%, 50 over 5m", "A", "servers", _any_server),
+    Action("server.heavier", "plus", "weight + 10", "at most 256", "A", "servers", _any_server, opens=False),
+    Action("server.lighter", "minus", "weight - 10", "at least 1", "A", "servers", _any_server, opens=False),
+    Action("server.kill", "K", "kill connections", "end what is in flight now, by force", "C", "servers", _any_server),
+    Action("server.check", "c", "check now", "run their health checks at once", "A", "servers", _any_server, opens=False),
+    Action("server.add", "A", "add a server", "to this pool, while it serves", "B", "pool", _listed),
+    Action("server.remove", "delete", "remove the server", "it finishes what it has", "C", "servers", _one_server),
+    Action("pool.publish", "", "publish the pool", "routes lead to it again", "A", "pool", _unpublished, opens=False),
+    Action("pool.unpublish", "", "unpublish the pool", "routes pass it over", "B", "pool", _published),
+    Action("node.drain", "N", "drain the node", "ask all clients to leave", "B", "node", _node_serves),
+    Action("node.ready", "", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains, opens=False),
+    Action("configuration.confirm", "", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
+    Action("configuration.rollback", "", "rollback", "back to the configuration before", "B", "configuration", _is_free),
+    Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free, opens=False),
+    Action("redo", "Z", "redo", "do again what you took back", "A", "history", _is_free, opens=False),
+)  # fmt: skip
+ACTIONS: Final = {action.id: action for action in CATALOG}

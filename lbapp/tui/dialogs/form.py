@@ -1,0 +1,187 @@
+"""Fields and buttons of a dialog, as data: which one has the focus, and what a key does to it.
+
+Responsible for typing, moving and pressing. Knows nothing of widgets or of what is asked. Invariants: exactly one part has the
+focus, and that is the one that is drawn so and takes the keys; Enter presses a button only when that button has the focus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
+from rich.text import Text
+
+TYPED_MAX: Final = 200
+LABEL_CELLS: Final = 9
+_NEXT: Final = ("tab", "down")
+_LAST: Final = ("shift+tab", "up")
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of text that is typed. `caret`: before which letter typing goes on."""
+
+    text: str = ""
+    caret: int = 0
+
+    def set(self, text: str) -> None:
+        """Have another text, with the caret behind it."""
+        self.text, self.caret = text, len(text)
+
+    def type(self, letters: str) -> None:
+        """Put letters in; what no terminal can print is left away."""
+        wanted = "".join(letter for letter in letters if letter.isprintable())[: TYPED_MAX - len(self.text)]
+        self.text = self.text[: self.caret] + wanted + self.text[self.caret :]
+        self.caret += len(wanted)
+
+    def press(self, key: str, character: str | None) -> bool:
+        """Take a key; say whether it was one for a line of text."""
+        if key == "backspace" and self.caret:
+            self.text, self.caret = self.text[: self.caret - 1] + self.text[self.caret :], self.caret - 1
+        elif key == "delete":
+            self.text = self.text[: self.caret] + self.text[self.caret + 1 :]
+        elif key == "ctrl+u":
+            self.set("")
+        elif key in ("left", "right", "home", "end"):
+            moves = {"left": self.caret - 1, "right": self.caret + 1, "home": 0, "end": len(self.text)}
+            self.caret = max(0, min(moves[key], len(self.text)))
+        elif character is not None and character.isprintable():
+            self.type(character)
+        else:
+            return key == "backspace"
+        return True
+
+    def drawn(self, width: int = 0) -> Text:
+        """Return it with its caret in reverse; of a longer one the end."""
+        before, under, after = (
+            self.text[: self.caret],
+            self.text[self.caret : self.caret + 1],
+            self.text[self.caret + 1 :],
+        )
+        if width and cell_len(before) > width - 1:
+            before = before[-(width - 1) :]
+        text = Text.assemble(before, (under or " ", "reverse"), after)
+        if width:
+            text.truncate(width, overflow="crop", pad=True)
+        return text
+
+
+@dataclass(slots=True)
+class Field:
+    """A line of text with a name and a label. `width` in cells; `hint` stands behind it."""
+
+    name: str
+    label: str
+    line: Line
+    width: int = 8
+    hint: str = ""
+
+
+@dataclass(slots=True)
+class Toggle:
+    """Something that is on or off."""
+
+    name: str
+    label: str
+    is_on: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something to press. `key`: the letter that presses it while no text is typed."""
+
+    name: str
+    label: str
+    key: str = ""
+
+
+Part = Field | Toggle | Button
+
+
+class Form:
+    """The parts of one dialog, in the order of Tab."""
+
+    def __init__(self, parts: list[Part], first: str) -> None:
+        self.parts = parts
+        self._at = next(place for place, part in enumerate(parts) if part.name == first)
+
+    @property
+    def focused(self) -> Part:
+        """The part that takes the keys."""
+        return self.parts[self._at]
+
+    def focus(self, name: str) -> None:
+        """Go to a part."""
+        self._at = next(place for place, part in enumerate(self.parts) if part.name == name)
+
+    def add(self, part: Part, before: str) -> None:
+        """Put another part in; the focus stays where it is."""
+        place = next(place for place, each in enumerate(self.parts) if each.name == before)
+        self.parts.insert(place, part)
+        if place <= self._at:
+            self._at += 1
+
+    def text(self, name: str) -> str:
+        """Return what is typed in a field; empty where there is no such."""
+        return next(
+            (part.line.text.strip() for part in self.parts if isinstance(part, Field) and part.name == name), ""
+        )
+
+    def is_on(self, name: str) -> bool:
+        """Say whether a toggle is on."""
+        return any(part.is_on for part in self.parts if isinstance(part, Toggle) and part.name == name)
+
+    def press(self, key: str, character: str | None = None) -> str | None:
+        """Take a key; return the name of the button that was pressed by it."""
+        part = self.focused
+        if key in _NEXT or (key == "enter" and isinstance(part, Field)):
+            self._move(1)
+        elif key in _LAST:
+            self._move(-1)
+        elif isinstance(part, Field):
+            part.line.press(key, character)
+        elif isinstance(part, Toggle) and key in ("space", "enter"):
+            part.is_on = not part.is_on
+        elif isinstance(part, Button):
+            return self._press_button(part, key, character)
+        else:
+            return self._by_letter(character)
+        return None
+
+    def _press_button(self, part: Button, key: str, character: str | None) -> str | None:
+        if key in ("left", "right"):
+            self._move(1 if key == "right" else -1, buttons_only=True)
+            return None
+        return part.name if key in ("enter", "space") else self._by_letter(character)
+
+    def _by_letter(self, character: str | None) -> str | None:
+        return next(
+            (each.name for each in self.parts if isinstance(each, Button) and each.key and each.key == character), None
+        )
+
+    def _move(self, step: int, *, buttons_only: bool = False) -> None:
+        for _ in self.parts:
+            self._at = (self._at + step) % len(self.parts)
+            if not buttons_only or isinstance(self.focused, Button):
+                return
+
+    def drawn(self) -> list[Text]:
+        """Return its lines: a field or toggle each, then all buttons on one. The focus is in brackets and in reverse."""
+        lines = [self._drawn(part) for part in self.parts if not isinstance(part, Button)]
+        buttons = Text("  ").join(self._button(part) for part in self.parts if isinstance(part, Button))
+        return [*lines, Text(), buttons]
+
+    def _drawn(self, part: Field | Toggle) -> Text:
+        has_focus = part is self.focused
+        label, hint = f"{part.label:<{LABEL_CELLS}} ", f"  {part.hint}"
+        if isinstance(part, Toggle):
+            box = Text(f"[{'x' if part.is_on else ' '}]", style="reverse" if has_focus else "")
+            return Text.assemble(label, box, hint)
+        line = part.line.drawn(part.width) if has_focus else Text(f"{part.line.text:<{part.width}.{part.width}}")
+        return Text.assemble(label, "[", line, "]", hint)
+
+    def _button(self, part: Button) -> Text:
+        label = f"{part.label} ({part.key})" if part.key and part.key not in "n" else part.label
+        return Text(f"[[ {label} ]]", style="reverse bold") if part is self.focused else Text(f"   {label}   ")

@@ -1,0 +1,203 @@
+"""The question before an order: what it is about, what it does in numbers, and how to say yes to it.
+
+Responsible for asking with Cancel in focus, for filling in the effect when it is known, and for having a name typed before what
+cannot be taken back easily. Knows nothing of how an effect is found or an order is sent.
+
+Invariants: nothing is done before its effect was shown; Enter right after the dialog opened never says yes; with a word to type,
+only that word and the button behind it do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.events import Key, Paste
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from lbapp.model.errors import LbappError
+from lbapp.tui.actions.effect import Effect
+from lbapp.tui.dialogs.form import Button, Field, Form, Line, Part
+from lbapp.tui.dialogs.frame import Frame
+from lbapp.tui.format import clean
+
+WATCH_S: Final = 0.5
+NAMES_SHOWN: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked. `names`: everything it is about; `word`: to be typed where the effect is of class C.
+
+    `effect`: asks the engine; `watch`: what is not as it was when the key was pressed, looked at twice a second; `check`: why the
+    fields do not hold, empty if they do; `is_typed`: it is of class C whatever its effect; `first` has the focus; Enter in the
+    field `submits` says yes, for what is asked is no more than that field.
+    """
+
+    title: str
+    verb: str
+    names: Sequence[str] = ()
+    word: str = ""
+    fields: Sequence[Part] = ()
+    effect: Callable[[], Awaitable[Effect]] | None = None
+    lines: Sequence[str] = ()
+    watch: Callable[[], Sequence[str]] = tuple
+    check: Callable[[Form], str] = lambda _form: ""
+    is_typed: bool = False
+    first: str = "cancel"
+    submits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Yes:
+    """The operator said yes. `form`: what he filled in; `needs_force`: he typed the word for what the engine refuses."""
+
+    form: Form
+    needs_force: bool = False
+
+
+@dataclass(slots=True)
+class _Known:
+    effect: Effect | None = None
+    problem: str = ""
+    said: str = ""
+    gone: list[str] = field(default_factory=list)
+
+
+class Question(ModalScreen[Yes | None]):
+    """Asks; dismisses with Yes, or with None."""
+
+    AUTO_FOCUS = ""
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__()
+        self.asked = asked
+        self._known = _Known()
+        parts = [*asked.fields, Button("cancel", "Cancel", "n"), Button("yes", asked.verb, "y")]
+        self.form = Form(parts, asked.first)
+        if asked.effect is None:
+            self._fill(Effect(tuple(asked.lines), "C" if asked.is_typed else "B", needs_force=asked.is_typed))
+
+    def compose(self) -> ComposeResult:
+        """Lay the dialog out."""
+        with Frame():
+            yield Static(self._text(), id="question", markup=False)
+
+    def on_mount(self) -> None:
+        """Ask for the effect, and watch what it is about."""
+        if self.asked.effect is not None:
+            self._ask()
+        self.set_interval(WATCH_S, self._watch)
+
+    @work(group="effect")
+    async def _ask(self) -> None:
+        assert self.asked.effect is not None
+        try:
+            self._fill(await self.asked.effect())
+        except LbappError as error:
+            self._known.problem = clean(str(error))
+        self._draw()
+
+    def _fill(self, effect: Effect) -> None:
+        self._known.effect = effect
+        if effect.grade == "C":
+            width = max(8, min(40, len(self.asked.word) + 2))
+            self.form.add(Field("word", f"Type {self.asked.word}:", Line(), width), "cancel")
+            self.form.parts[-1] = Button("yes", self.asked.verb)  # no letter: letters are for the word now
+
+    def _watch(self) -> None:
+        gone = list(self.asked.watch())
+        if gone != self._known.gone:
+            self._known.gone = gone
+            self._draw()
+
+    @property
+    def is_typed(self) -> bool:
+        """Say whether a word has to be typed."""
+        return self._known.effect is not None and self._known.effect.grade == "C"
+
+    def on_key(self, event: Key) -> None:
+        """Take every key: nothing behind the dialog hears any."""
+        event.stop()
+        event.prevent_default()
+        self._known.said = ""
+        if event.key == "escape":
+            self.dismiss(None)
+            return
+        self._start_typing(event)
+        pressed = self._pressed(event)
+        if pressed == "cancel":
+            self.dismiss(None)
+        elif pressed == "yes":
+            self._finish()
+        self._draw()
+
+    def on_paste(self, event: Paste) -> None:
+        """Put a pasted text into the field that has the focus."""
+        if isinstance(self.form.focused, Field):
+            self.form.focused.line.type(event.text)
+            self._draw()
+
+    def _start_typing(self, event: Key) -> None:
+        """Go to the word when somebody begins to type it: what is drawn as focused always is what takes the key."""
+        is_letter = event.character is not None and event.character.isprintable() and event.character != " "
+        if self.is_typed and is_letter and isinstance(self.form.focused, Button):
+            self.form.focus("word")
+
+    def _pressed(self, event: Key) -> str | None:
+        part = self.form.focused
+        if (
+            event.key == "enter"
+            and isinstance(part, Field)
+            and part.name in ("word", self.asked.submits)
+            and part.line.text
+        ):
+            return "yes"
+        return self.form.press(event.key, event.character)
+
+    def _finish(self) -> None:
+        """Say yes, or why that is not possible yet."""
+        effect = self._known.effect
+        if self._known.problem:
+            self._known.said = "not possible: Esc leaves"
+        elif effect is None:
+            self._known.said = "wait until it is known what that does"
+        elif self.is_typed and self.form.text("word") != self.asked.word:
+            self._known.said = f"type {self.asked.word} to do it"
+        elif problem := self.asked.check(self.form):
+            self._known.said = problem
+        else:
+            self.dismiss(Yes(self.form, needs_force=effect.needs_force))
+
+    def _draw(self) -> None:
+        if self.is_mounted:
+            self.query_one("#question", Static).update(self._text())
+
+    def _text(self) -> Text:
+        lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]
+        lines += [Text(line, style="bold red" if line.startswith("!") else "") for line in self._effect()]
+        lines += [Text(f"! {line}: left out", style="yellow") for line in self._known.gone[:NAMES_SHOWN]]
+        lines.append(Text())
+        lines += self.form.drawn()
+        lines.append(Text(self._known.said or "Esc cancels, Tab goes on", style="bold" if self._known.said else ""))
+        return Text("\n").join(lines)
+
+    def _names(self) -> list[Text]:
+        names = list(self.asked.names)
+        if not names:
+            return []
+        shown = "   ".join(names[:NAMES_SHOWN])
+        more = f"   and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        return [Text(shown + more)]
+
+    def _effect(self) -> Sequence[str]:
+        if self._known.problem:
+            return [f"! {self._known.problem}"]
+        if self._known.effect is None:
+            return ["asking the engine what that does"]
+        return self._known.effect.lines

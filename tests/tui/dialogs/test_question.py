@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from lbapp.model.errors import LbappError
+from lbapp.tui.actions.effect import Effect
+from lbapp.tui.dialogs.form import Field, Line
+from lbapp.tui.dialogs.question import Asked, Question, Yes
+from tests.tui.dialogs.support import showing
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_yes"),
+    [
+        (["enter"], False),
+        (["y"], True),
+        (["escape"], False),
+        (["n"], False),
+        (["right", "enter"], True),
+        (["space"], False),
+    ],
+)
+async def test_only_y_or_the_other_button_says_yes(keys: list[str], is_yes: bool) -> None:
+    async with showing(Question(Asked("[b]Drain?", "Drain", lines=("[red]effect",)))) as shown:
+        await shown.until("[red]effect")
+        await shown.press(*keys)
+        assert isinstance(await shown.answered(), Yes) is is_yes
+
+
+async def test_nothing_is_done_before_its_effect_is_known_and_cancel_keeps_the_focus() -> None:
+    known = anyio.Event()
+
+    async def effect() -> Effect:
+        await known.wait()
+        return Effect(("3 in flight finish",), "B")
+
+    async with showing(Question(Asked("Drain?", "Drain", effect=effect))) as shown:
+        await shown.until("asking the engine")
+        await shown.press("y")
+        await shown.until("wait until it is known")
+        assert "[[ Cancel ]]" in shown.text
+        known.set()
+        await shown.until("3 in flight finish")
+        assert "[[ Cancel ]]" in shown.text
+        assert shown.answers == []
+        await shown.press("y")
+        assert isinstance(await shown.answered(), Yes)
+
+
+@pytest.mark.parametrize("needs_force", [True, False])
+async def test_word_has_to_be_typed_and_no_letter_is_a_button(needs_force: bool) -> None:
+    async def effect() -> Effect:
+        return Effect(("! NONE stays",), "C", needs_force)
+
+    async with showing(Question(Asked("Drain?", "Drain", word="any", effect=effect))) as shown:
+        await shown.until("Type any:")
+        await shown.press("enter" if needs_force else "a")
+        if needs_force:
+            assert await shown.answered() is None  # Cancel had the focus
+            return
+        await shown.press("n", "enter")
+        await shown.until("type any to do it")
+        await shown.press("y", "enter")
+        answer = await shown.answered()
+        assert isinstance(answer, Yes)
+        assert not answer.needs_force
+
+
+async def test_word_for_what_the_engine_refuses_is_the_only_thing_that_forces() -> None:
+    async with showing(Question(Asked("Refused", "Force", word="app", is_typed=True, lines=("! too few",)))) as shown:
+        await shown.press("y", "right", "tab", "tab", "enter")
+        await shown.until("type app to do it")
+        await shown.press("tab", "ctrl+u", "a", "p", "p", "enter")
+        answer = await shown.answered()
+        assert isinstance(answer, Yes)
+        assert answer.needs_force
+
+
+async def test_field_that_does_not_hold_says_why_and_one_that_is_all_submits() -> None:
+    asked = Asked(
+        "Weight", "Set", fields=(Field("weight", "Weight", Line()),), first="weight", submits="weight",
+        check=lambda form: "" if form.text("weight").isdigit() else "that is no weight",
+    )  # fmt: skip
+    async with showing(Question(asked)) as shown:
+        await shown.press("x", "enter")
+        await shown.until("that is no weight")
+        await shown.press("backspace", "5", "0", "enter")
+        answer = await shown.answered()
+        assert answer.form.text("weight") == "50"
+
+
+async def test_what_cannot_be_asked_says_so_and_only_leaves() -> None:
+    async def effect() -> Effect:
+        raise LbappError("there is no server s1\x1b")
+
+    async with showing(Question(Asked("Drain?", "Drain", effect=effect))) as shown:
+        await shown.until("! there is no server s1·")
+        await shown.press("y")
+        await shown.until("not possible: Esc leaves")
+        await shown.press("escape")
+        assert await shown.answered() is None
+
+
+async def test_every_server_is_named_and_what_changed_meanwhile_too() -> None:
+    gone: list[str] = []
+    names = [f"app/s{number}" for number in range(1, 19)]
+    async with showing(Question(Asked("Drain 18 servers?", "Drain", names, watch=lambda: gone))) as shown:
+        await shown.until("app/s6   and 12 more")
+        gone.append("app/s3 was changed by bob meanwhile")
+        await shown.until("! app/s3 was changed by bob meanwhile: left out")
+
+
+async def test_paste_goes_into_the_field_in_focus() -> None:
+    asked = Asked("Drain?", "Drain", fields=(Field("reason", "Reason", Line(), 20),), first="reason")
+    async with showing(Question(asked)) as shown:
+        from textual.events import Paste
+
+        shown.pilot.app.screen.post_message(Paste("kernel\nupdate"))
+        await shown.until("kernelupdate")

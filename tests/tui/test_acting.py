@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from lbapp.tui.app import LbappConsole
+from lbapp.tui.dialogs.question import Question
+from tests.tui.changing_double import BOB
+from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
+from tests.tui.engine_double import EngineDouble, answering, server
+
+pytestmark = pytest.mark.anyio
+
+# What the Linux console's own font can draw, as far as the console uses it.
+SAFE = set(string.printable) | set("─│┌┐└┘├┤┬┴┼═║╔╗╚╝░▒█■▲▼▶◀←↑→↓•·±≤≥≈°µ«»")
+DIALOGS = {
+    "d": "Drain app/s1",
+    "m": "Maint app/s1",
+    "w": "Weight of app/s1",
+    "K": "Kill what is in flight at app/s1",
+    "A": "Add a server to app",
+    "delete": "Remove app/s1",
+    "N": "Drain this node",
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Path:
+    return tmp_path / "control.sock"
+
+
+@pytest.fixture
+def double(socket: Path) -> Iterator[EngineDouble]:
+    engine = EngineDouble(
+        [server("app", f"s{number}", 10.0 * number) for number in range(1, 6)] + [server("img", "i1")]
+    )
+    with answering(engine, socket):
+        yield engine
+
+
+def is_asking(pilot: Pilot[None]) -> bool:
+    return isinstance(pilot.app.screen, Question)
+
+
+async def test_every_dialog_is_drawn_at_80x24_with_safe_symbols_and_enter_changes_nothing(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        for key, title in DIALOGS.items():
+            await pilot.press(key)
+            await until_shown(pilot, title)
+            app = pilot.app
+            assert isinstance(app, LbappConsole)
+            assert set(screen_text(app)) <= SAFE
+            await pilot.press("enter")  # a field goes on to the next, Cancel leaves: nothing is done either way
+            if is_asking(pilot):
+                await pilot.press("escape")
+            await until(pilot, lambda: not is_asking(pilot))
+        assert double.changing.asked == []
+
+
+async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d")
+        await until_shown(pilot, "4 of 5 servers of app stay")
+        await pilot.press("tab", "tab", *"5x", "tab", "space", "tab", *"work", "tab", "tab", "enter")
+        await until_shown(pilot, "'5x' is not a duration")
+        await pilot.press("up", "up", "up", "up", "backspace", "m", "tab", "tab", "tab", "y")
+        await until_shown(pilot, "app/s1: state READY -> DRAIN")
+        body = double.changing.asked[0][2]
+        assert (body["drain_timeout_s"], body["hard"], body["reason"]) == (300.0, True, "work")
+        assert "force" not in body
+        assert body["expect_revision"] == 1
+
+
+async def test_ramp_is_typed_as_a_weight_over_a_time(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("w", *"50 over 5m", "enter")
+        await until(pilot, lambda: double.patches)
+        assert double.patches == [("app/s1", {"weight": 50, "over_s": 300.0})]
+
+
+async def test_last_server_is_drained_only_with_its_pools_name_and_forced_only_then(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("G", "d")
+        await until_shown(pilot, "! NONE stays")
+        await until_shown(pilot, "The engine refuses this without force")
+        await pilot.press(*"im", "enter")
+        await until_shown(pilot, "type img to do it")
+        await pilot.press("g", "enter")
+        await until_shown(pilot, "img/i1: state READY -> DRAIN")
+        assert double.forced == [True]
+
+
+async def test_what_the_engine_refuses_at_once_is_asked_about_with_its_reason(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("G", "w", *"5", "enter")
+        await until(pilot, lambda: double.patches)
+        double.servers[-1]["weight"], double.servers[-1]["is_eligible"] = 1, True
+        double.changing.too_little = "app/s1 would get 90"
+        await pilot.press("g", "d")
+        await until_shown(pilot, "! Too few are left: app/s1 would get 90.")
+        await pilot.press("escape")
+        await until(pilot, lambda: not is_asking(pilot))
+        assert double.forced == [False]
+
+
+async def test_undo_that_the_engine_refuses_is_forced_by_typing_only(double: EngineDouble, socket: Path) -> None:
+    double.servers[-1]["admin"], double.servers[-1]["is_eligible"] = "maint", False
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("G", "e")
+        await until_shown(pilot, "img/i1: state MAINT -> READY")
+        await until_shown(pilot, "undo z: ready img/i1")
+        await pilot.press("z")
+        await until_shown(pilot, "The engine refuses this")
+        await until_shown(pilot, "pool img would have no server")
+        await pilot.press("y", "enter")
+        await until_shown(pilot, "type img to do it")
+        await pilot.press("ctrl+u", *"img", "enter")
+        await until_shown(pilot, "undone: img/i1: state READY -> MAINT")
+        await pilot.press("Z")
+        await until_shown(pilot, "done again: ready img/i1")
+
+
+async def test_facts_offer_my_undo_and_not_that_of_others(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await until_shown(pilot, "undo z: none")
+        double.changing.by_bob("app/s2", "maint")
+        await until_shown(pilot, "MAINT")
+        await pilot.press("d")
+        await until_shown(pilot, "servers of app stay")
+        await pilot.press("y")
+        await until_shown(pilot, "undo z: drain app/s1 (")
+
+
+async def test_dialog_says_what_changed_meanwhile_and_leaves_it_out(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d")
+        await until_shown(pilot, "4 of 5 servers of app stay")
+        double.changing.by_bob("app/s1", "maint")
+        await until_shown(pilot, "app/s1 was changed by bob meanwhile: left out")
+        await pilot.press("y")
+        await until_shown(pilot, "! app/s1 was changed by bob meanwhile")
+        assert double.patches == []
+
+
+async def test_stale_figures_let_nothing_be_changed(socket: Path) -> None:
+    double = EngineDouble()
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        with answering(double, socket):
+            await at_servers(pilot)
+        await until_shown(pilot, "STALE")
+        await pilot.press("d")
+        await until_shown(pilot, "! the figures are not of now")
+        assert not is_asking(pilot)
+
+
+async def test_viewer_becomes_read_only_by_itself_and_says_so(double: EngineDouble, socket: Path) -> None:
+    double.changing.is_viewer = True
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("plus")
+        await until_shown(pilot, "this console looks only from now on")
+        await until_shown(pilot, "  RO  ")
+        double.changing.asked.clear()
+        await pilot.press("plus", "d", "R")
+        await until_shown(pilot, "! the engine lets you look only")
+        assert not is_asking(pilot)
+        assert double.changing.asked == []
+
+
+async def test_no_burst_of_keys_behind_filter_command_or_weight_changes_anything(
+    double: EngineDouble, socket: Path
+) -> None:
+    chance = random.Random(7)
+    printable = [letter for letter in string.printable if letter.isprintable()]
+    names = {" ": "space", "/": "slash", ":": "colon", "+": "plus", "-": "minus", "?": "question_mark"}
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        for turn in range(30):
+            burst = [chance.choice(printable) for _ in range(50)]
+            opened = ["slash", "colon", "w"][turn % 3]
+            await pilot.press(opened, *(names.get(letter, letter) for letter in burst))
+            assert double.changing.asked == []
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: len(pilot.app.screen_stack) == 2)
+            await pilot.press("3")
+        assert double.changing.asked == []
+
+
+def shuffled(double: EngineDouble, chance: random.Random) -> None:
+    """Have servers come, go, move and be changed by somebody else."""
+    chance.shuffle(double.servers)
+    if chance.random() < 0.3 and len(double.servers) > 3:
+        double.servers.pop(chance.randrange(len(double.servers)))
+    if chance.random() < 0.3:
+        taken = {one["name"] for one in double.servers}
+        name = next(name for number in range(99) if (name := f"s{number}") not in taken)
+        double.add({**server("app", name), "address": f"10.0.0.{chance.randrange(250)}:80"})
+    if chance.random() < 0.3:
+        one = chance.choice(double.servers)
+        double.change(one, chance.choice(["ready", "maint"]), 100, BOB)
+
+
+async def test_no_action_ever_reaches_another_server_than_was_asked_about(double: EngineDouble, socket: Path) -> None:
+    """Sorts, filters, deletions and changes of others go on under open dialogs; what is sent is what was asked about."""
+    chance = random.Random(11)
+    double.servers = double.servers[:5]
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        app: Any = pilot.app
+        for _ in range(25):
+            await pilot.press(*chance.choices(["down", "up", "s", "r", "G", "g"], k=3))
+            chosen = app.shell.pane.selection[0]
+            before = {one["id"]: dict(one) for one in double.servers}
+            double.changing.asked.clear()
+            await pilot.press(chance.choice(["d", "m"]))
+            for _ in range(40):
+                shuffled(double, chance)
+            await until(
+                pilot,
+                lambda: not is_asking(pilot) or "stay for new clients" in screen_text(app) or "!" in screen_text(app),
+            )
+            await pilot.press("y")
+            await pilot.press("escape", "escape")
+            await until(pilot, lambda: not is_asking(pilot))
+            await pilot.pause(0.1)
+            for _, _, body in double.changing.asked:
+                assert body["servers"] == [chosen]
+                assert "force" not in body
+                now = next((one for one in double.servers if one["id"] == chosen), None)
+                if now is not None and chosen in before and now["changed_by"] != BOB:
+                    assert now["address"] == before[chosen]["address"]

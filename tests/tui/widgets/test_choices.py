@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+from textual.app import App, ComposeResult
+
+from lbapp.tui.actions.finding import Choice
+from lbapp.tui.widgets.choices import Choices
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Listing(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Choices(10, id="list")
+
+
+async def test_cursor_stays_in_sight_and_within_the_list() -> None:
+    app = Listing()
+    async with app.run_test(size=(40, 5)) as pilot:
+        choices = app.query_one(Choices)
+        choices.show([Choice(str(number), f"[b]{number}", "note") for number in range(30)])
+        choices.move(100)
+        await pilot.pause()
+        assert choices.chosen is not None
+        assert choices.chosen.id == "29"
+        assert choices.render_line(4).text.startswith(" [b]29      note")
+        choices.move(-100)
+        await pilot.pause()
+        assert choices.render_line(0).text.startswith(" [b]0")
+
+
+async def test_nothing_can_be_chosen_of_nothing() -> None:
+    app = Listing()
+    async with app.run_test(size=(40, 5)):
+        choices = app.query_one(Choices)
+        choices.show([])
+        choices.move(1)
+        assert choices.chosen is None
+
+
+async def test_what_cannot_be_chosen_says_why() -> None:
+    app = Listing()
+    async with app.run_test(size=(40, 5)) as pilot:
+        choices = app.query_one(Choices)
+        choices.show([Choice("drain", "drain", "does", "d", "not now")])
+        await pilot.pause()
+        assert choices.render_line(0).text.startswith("d    drain      (not now)")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -23,32 +25,37 @@ from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.hints import first_hint, hints_file
 from lbapp.tui.journal import Journal
 from lbapp.tui.kept import Kept
+from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.rights import Rights
-from lbapp.tui.screens.config import ConfigPane
-from lbapp.tui.screens.events import EventsPane
-from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
-from lbapp.tui.screens.pool import PoolPane
-from lbapp.tui.screens.pools import PoolsPane
-from lbapp.tui.screens.requests import RequestsPane
-from lbapp.tui.screens.server import ServerPane
-from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
 from lbapp.tui.travel import Start
 
 if TYPE_CHECKING:
     from lbapp.control.ssh import Link
 
+
+def _late(module: str, name: str) -> Callable[[Desk], Pane]:
+    """Return what makes a pane whose module is imported only then: the first figures are not to wait for it."""
+
+    def make(desk: Desk) -> Pane:
+        pane = getattr(import_module(f"lbapp.tui.screens.{module}"), name)(desk)
+        assert isinstance(pane, Pane)
+        return pane
+
+    return make
+
+
 PANES: Final[Panes] = {
     "overview": OverviewPane,
-    "pools": PoolsPane,
-    "pool": PoolPane,
-    "servers": ServersPane,
-    "server": ServerPane,
-    "requests": RequestsPane,
-    "events": EventsPane,
-    "config": ConfigPane,
-    "nodes": NodesPane,
+    "pools": _late("pools", "PoolsPane"),
+    "pool": _late("pool", "PoolPane"),
+    "servers": _late("servers", "ServersPane"),
+    "server": _late("server", "ServerPane"),
+    "requests": _late("requests", "RequestsPane"),
+    "events": _late("events", "EventsPane"),
+    "config": _late("config", "ConfigPane"),
+    "nodes": _late("nodes", "NodesPane"),
 }
 
 

@@ -88,16 +88,27 @@ def arrange(
     """Return the items to show, in order; `wanted` is the view's text as a filter. With `held` ids their order stays, and
     others follow.
     """
+    if held:
+        return _held(items, kind, view, wanted, held)
     shown = wanted.keep(items)
     if view.problems_only:
         shown = list(filter(kind.is_problem, shown))
-    if held:
-        place = {identity: index for index, identity in enumerate(held)}
-        return sorted(shown, key=lambda item: place.get(kind.identity(item), len(place)))
     order = kind.rank if view.sort is None else kind.columns[view.sort].order
     if order is None:
         return shown[::-1] if view.is_reversed else shown
     return _sorted(shown, order, is_reversed=view.is_reversed)
+
+
+def _held(items: Sequence[Item], kind: Kind[Item], view: View, wanted: Filter[Item], held: Sequence[str]) -> list[Item]:
+    place = {identity: index for index, identity in enumerate(held)}
+    behind = len(place)
+    placed = [(place.get(kind.identity(item), behind), item) for item in items]
+    shown = [
+        (at, item)
+        for at, item in placed
+        if at < behind or (wanted.matches(item) and (not view.problems_only or kind.is_problem(item)))
+    ]
+    return [item for _, item in sorted(shown, key=lambda pair: pair[0])]
 
 
 def _sorted(items: list[Item], order: Callable[[Item], float | str | None], *, is_reversed: bool) -> list[Item]:

@@ -44,6 +44,11 @@ def test_held_order_stays_and_what_is_new_follows() -> None:
     assert names(View(sort=1), ("beta", "gamma")) == ["beta", "gamma", "Alpha"]
 
 
+def test_held_item_stays_even_when_it_is_not_wanted_any_more() -> None:
+    assert names(View(sort=1, problems_only=True), ("Alpha", "gone")) == ["Alpha", "beta"]
+    assert names(View(sort=1, text="gamma"), ("Alpha",)) == ["Alpha", "gamma"]
+
+
 def test_columns_are_chosen_by_the_width_of_the_screen() -> None:
     assert shown_columns(KIND, View(), 80) == [(0, 74), (1, 5)]
     assert shown_columns(KIND, View(), 100) == [(0, 88), (1, 5), (2, 5)]

@@ -162,11 +162,13 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
 
     def show(self, items: Sequence[Item]) -> None:
         """Show these items in the wanted order, the cursor on the item it is on."""
+        self._arrange(items, self._identities() if self.is_held else [])
+
+    def _arrange(self, items: Sequence[Item], held: Sequence[str]) -> None:
         self._items, self.total = items, len(items)
         identity = self.kind.identity
         if not self.marks.is_empty:
             self.marks.keep(set(map(identity, items)))
-        held = self._identities() if self.is_held else []
         chosen, before = (None if self._is_on_newest else self.selected), self._cursor
         self._shown = arrange(items, self.kind, self.view, self.wanted, held)
         last = max(0, len(self._shown) - 1)
@@ -189,7 +191,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
             self.wanted = filter_of(view.text, self.kind)
         self.view = view
         self._moved_at = float("-inf")
-        self.show(self._items)
+        self._arrange(self._items, [])
         self.post_message(self.Looked())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

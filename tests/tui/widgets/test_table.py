@@ -210,6 +210,18 @@ async def test_order_is_held_while_a_dialog_is_open_and_new_items_follow() -> No
         assert [pair[0] for pair in app.table._shown] == ["c", "n", "a", "b"]
 
 
+async def test_what_recovers_stays_under_the_finger_for_a_moment() -> None:
+    app = OneTable(RANKED)
+    async with app.run_test(size=(60, 6)) as pilot:
+        app.table.look(View(text="figure<0"))
+        app.table.show([("a", -1), ("b", -2)])
+        await pilot.press("down")
+        app.table.show([("a", -1), ("b", 2)])
+        assert app.table.selected == "b"
+        app.table.look(View(text="figure<0"))
+        assert app.table.selected == "a"
+
+
 async def test_sort_moves_over_the_columns_in_sight_and_left_and_right_change_them() -> None:
     app = OneTable(RANKED)
     async with app.run_test(size=(60, 6)) as pilot:

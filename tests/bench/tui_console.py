@@ -226,12 +226,12 @@ def _restart(view: View, engine: LookedAt, found: Figures) -> None:
     with console(view, engine.control) as one:
         engine.kill()
         gone_at = time.monotonic()
-        one.terminal.wait_for("STALE")
+        one.terminal.wait_for("STALE", timeout_s=_START_TIMEOUT_S)
         found["stale_s"] = time.monotonic() - gone_at
         engine.begin()
         one.terminal.until(engine.accepts, _START_TIMEOUT_S)
         back_at = time.monotonic()
-        one.terminal.until(lambda: "LIVE" in one.terminal.lines[0])
+        one.terminal.until(lambda: "LIVE" in one.terminal.lines[0], _START_TIMEOUT_S)
         found["live_again_s"] = time.monotonic() - back_at
 
 

@@ -80,16 +80,20 @@ class Question(ModalScreen[Yes | None]):
         self._known = _Known()
         parts = [*asked.fields, Button("cancel", "Cancel", "n"), Button("yes", asked.verb, "y")]
         self.form = Form(parts, asked.first)
+        self._drawn = Static(
+            id="question", markup=False
+        )  # kept, not looked up: an effect may come when it is being taken down
         if asked.effect is None:
             self._fill(Effect(tuple(asked.lines), "C" if asked.is_typed else "B", needs_force=asked.is_typed))
 
     def compose(self) -> ComposeResult:
         """Lay the dialog out."""
         with Frame():
-            yield Static(self._text(), id="question", markup=False)
+            yield self._drawn
 
     def on_mount(self) -> None:
         """Ask for the effect, and watch what it is about."""
+        self._draw()
         if self.asked.effect is not None:
             self._ask()
         self.set_interval(WATCH_S, self._watch)
@@ -175,8 +179,7 @@ class Question(ModalScreen[Yes | None]):
             self.dismiss(Yes(self.form, needs_force=effect.needs_force))
 
     def _draw(self) -> None:
-        if self.is_mounted:
-            self.query_one("#question", Static).update(self._text())
+        self._drawn.update(self._text())
 
     def _text(self) -> Text:
         lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]

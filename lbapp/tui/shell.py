@@ -215,7 +215,8 @@ class Shell(Commanding, Travelling):
         for pane in self._panes.values():
             pane.turn()
         self.refresh_bindings()
-        self.show()
+        if self._panes:  # else the screen is being built, and shows it then
+            self.show()
 
     def _tell_of_the_source(self) -> None:
         """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., Any])
 _Pool = TypeVar("_Pool", PoolStatus, PastPool)
 
 
@@ -43,6 +43,8 @@ class Settings:
     socket: Path | None = None
     host: str | None = None
     as_json: bool = False
+    theme: str | None = None
+    glyphs: str | None = None
 
     @property
     def socket_path(self) -> Path:
@@ -63,7 +65,9 @@ class Settings:
             )
 
 
-def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+def store(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that keeps an option in the Settings: the one behind the verb stands before the one in front of it."""
+
     def callback(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         if value:
             setattr(context.ensure_object(Settings), name, value)
@@ -72,31 +76,31 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return callback
 
 
-def socket_option(command: _Command) -> _Command:
+def socket_option(command: Command) -> Command:
     """Give a command `--socket PATH`."""
     return click.option(
         "--socket",
         type=click.Path(path_type=Path),
-        callback=_store("socket"),
+        callback=store("socket"),
         expose_value=False,
         help="The engine's control socket (or $LBAPP_SOCKET).",
     )(command)
 
 
-def host_option(command: _Command) -> _Command:
+def host_option(command: Command) -> Command:
     """Give a command `--host ssh://USER@HOST`."""
     return click.option(
         "--host",
         metavar="ssh://USER@HOST",
-        callback=_store("host"),
+        callback=store("host"),
         expose_value=False,
         help="Of the engine there, by ssh (or $LBAPP_HOST).",
     )(command)
 
 
-def json_option(command: _Command) -> _Command:
+def json_option(command: Command) -> Command:
     """Give a command `--json`."""
-    return click.option("--json", is_flag=True, callback=_store("as_json"), expose_value=False, help="Print JSON.")(
+    return click.option("--json", is_flag=True, callback=store("as_json"), expose_value=False, help="Print JSON.")(
         command
     )
 
@@ -109,7 +113,7 @@ source_option = click.option(
 )
 
 
-def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]:
+def duration_option(name: str, help_text: str) -> Callable[[Command], Command]:
     """Return a decorator that gives a command an option such as `--timeout 5m`; the command gets seconds."""
 
     def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -123,12 +127,12 @@ def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]
     return click.option(name, metavar="DURATION", callback=seconds, help=help_text)
 
 
-def reason_option(command: _Command) -> _Command:
+def reason_option(command: Command) -> Command:
     """Give a command `--reason`."""
     return click.option("--reason", default="", metavar="TEXT", help="Why, for the others.")(command)
 
 
-def reason_options(command: _Command) -> _Command:
+def reason_options(command: Command) -> Command:
     """Give a command the options that go with a change: why, and whether it is made though it cannot be recorded."""
     unrecorded = click.option(
         "--unrecorded",
@@ -138,7 +142,7 @@ def reason_options(command: _Command) -> _Command:
     return reason_option(unrecorded(command))
 
 
-def force_option(command: _Command) -> _Command:
+def force_option(command: Command) -> Command:
     """Give a command `--force`."""
     return click.option("--force", is_flag=True, help="Even if a pool has no server left then, or too few.")(command)
 
@@ -152,7 +156,7 @@ class How(TypedDict):
     dry_run: bool
 
 
-def plan_options(command: _Command) -> _Command:
+def plan_options(command: Command) -> Command:
     """Give a command the options of a change that is planned first."""
     dry = click.option("--dry-run", is_flag=True, help="Say who would get how much, and change nothing.")
     return reason_options(dry(force_option(command)))

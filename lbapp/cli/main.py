@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from lbapp import __version__
+from lbapp.cli.appearance import look_options
 from lbapp.cli.context import Settings, host_option, json_option, socket_option
 from lbapp.cli.verbs import Verbs
 
@@ -19,6 +20,7 @@ from lbapp.cli.verbs import Verbs
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="lbapp")
+@look_options
 @json_option
 @host_option
 @socket_option

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
+from lbapp.cli.appearance import look_of, look_options
 from lbapp.cli.context import Settings, reporting, socket_option
 from lbapp.control.paths import ENVIRONMENT
 
@@ -32,9 +34,11 @@ def run(settings: Settings, config: Path) -> None:
 @click.command()
 @click.option("--headless", is_flag=True, help="Without the console, as when there is no terminal.")
 @click.option("--duration", type=click.FloatRange(min=0.1), metavar="SECONDS", help="End after this.")
-def demo(headless: bool, duration: float | None) -> None:
+@look_options
+@click.pass_obj
+def demo(settings: Settings, headless: bool, duration: float | None) -> None:
     """Show it all on loopback: sample servers, an engine, traffic, the console."""
     from lbapp.cli.demo.run import run_demo
 
     with reporting():
-        sys.exit(run_demo(headless=headless, duration_s=duration))
+        sys.exit(run_demo(headless=headless, duration_s=duration, look=partial(look_of, settings)))

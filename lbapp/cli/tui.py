@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lbapp.cli.appearance import look_of, look_options
 from lbapp.cli.context import Settings, has_terminal, host_option, linked, reporting, socket_option, source_option
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, LbappError
@@ -34,6 +35,7 @@ _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is:
 @click.option("--at", metavar="TIME", help="As it was then, at first: 14:05, 14:05:30, -10m.")
 @source_option
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="What lbapp bundle has written.")
+@look_options
 @host_option
 @socket_option
 @click.pass_obj
@@ -49,11 +51,12 @@ def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None
     with reporting(), _origin(settings, file, has_file_instead=at is not None) as origin:
         if not has_terminal():
             raise _NO_TERMINAL
+        look = look_of(settings)
         from lbapp.tui.app import run_console
         from lbapp.tui.travel import Start
 
         start: Start | None = None if when is None else Start(*when)
-        sys.exit(run_console(origin, read_only=read_only, start=start))
+        sys.exit(run_console(origin, read_only=read_only, start=start, look=look))
 
 
 def _moment(at: str) -> tuple[float, bool]:

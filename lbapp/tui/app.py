@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from anyio import to_thread
 from textual import work
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.dressed import Dressed, Look
 from lbapp.tui.feed import Feed
-from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.hints import first_hint, hints_file
 from lbapp.tui.journal import Journal
 from lbapp.tui.kept import Kept
@@ -59,16 +58,16 @@ PANES: Final[Panes] = {
 }
 
 
-class LbappConsole(App[None]):
+class LbappConsole(Dressed):
     """The operator's console. `origin`: the control socket of an engine here or elsewhere, or a file that keeps what was.
 
-    `start`: the moment that is looked at first. `feed`: what follows the engine; a file has none.
+    `start`: the moment that is looked at first. `look`: by itself what the terminal can show.
+    `feed`: what follows the engine; a file has none.
     """
 
     feed: Feed
 
     TITLE = "lbapp"
-    CSS_PATH = "lbapp.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "quit", show=False, priority=True)]
 
@@ -79,12 +78,9 @@ class LbappConsole(App[None]):
         read_only: bool = False,
         start: Start | None = None,
         panes: Panes = PANES,
+        look: Look | None = None,
     ) -> None:
-        # Its colours are the terminal's own, so they hold on the eight of a Linux console too. Said here as well: Textual
-        # chooses its filter for NO_COLOR before it knows the theme, and the wrong one paints black on black.
-        super().__init__(ansi_color=True)
-        self.theme = "ansi-dark"
-        self.animation_level = "none"
+        super().__init__(look or Look.of(os.environ))
         self._start = start
         changes = None
         if not isinstance(origin, Kept):
@@ -94,7 +90,7 @@ class LbappConsole(App[None]):
             if not read_only:
                 changes = Changes(self.feed, lambda outcome: self.shell.tell(outcome), journal, Rights())
         source = origin if isinstance(origin, Kept) else self.feed
-        self.shell = Shell(source, changes, glyphs_for(os.environ), panes)
+        self.shell = Shell(source, changes, self.look.glyphs, panes)
 
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine, if there is one."""
@@ -117,8 +113,10 @@ class LbappConsole(App[None]):
         self.shell.show_news()
 
 
-def run_console(origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> int:
+def run_console(
+    origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None, look: Look | None = None
+) -> int:
     """Run the console until it is left; return the exit status."""
-    console = LbappConsole(origin, read_only=read_only, start=start)
+    console = LbappConsole(origin, read_only=read_only, start=start, look=look)
     console.run()
     return console.return_code or 0

@@ -106,7 +106,8 @@ class Commanding(Acting):
         elif spoken.kind == "filter":
             self.filter_by(spoken.text)
         elif spoken.kind == "theme":
-            self.app.theme = f"ansi-{spoken.text}"
+            self.app.theme = spoken.text
+            self.tell(Outcome(f"the theme is {spoken.text}"))
         else:
             {"help": self.action_help, "lock": self.action_lock, "quit": self.action_leave}[spoken.kind]()
 

@@ -1,15 +1,15 @@
-"""Every symbol the console draws, in two sets: for terminals with a full font, and for the Linux console's own font.
+"""Every symbol the console draws, in three sets: for a full font, for the Linux console's own, and for ASCII alone.
 
 Responsible for which symbol and word stand for a server's state, and for sparklines as text. Knows nothing of colours
 beyond the name of a tone. Invariant: a state is a symbol and a word, so it reads without colour; the set for the Linux
-console draws only what its built-in font has.
+console draws only what its built-in font has, and that for ASCII only ASCII.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from lbapp.tui.format import brief_duration
 from lbapp.tui.scene import ServerRow
@@ -44,11 +44,38 @@ class Glyphs:
 
 FULL = Glyphs()
 LINUX_CONSOLE = Glyphs(spark="·░▒█")
+ASCII = Glyphs(
+    up="^",
+    down="v",
+    drain=">",
+    maint="#",
+    unknown=".",
+    rising="/",
+    falling="\\",
+    bar_full="#",
+    bar_half="=",
+    bar_low="-",
+    left="<-",
+    right="->",
+    rule="-",
+    spark=".-=#",
+)
+SETS: Final[Mapping[str, Glyphs]] = {"full": FULL, "vt": LINUX_CONSOLE, "ascii": ASCII}
 
 
-def glyphs_for(environment: Mapping[str, str]) -> Glyphs:
-    """Return the set for the terminal that the environment names."""
+def glyphs_named(name: str | None, environment: Mapping[str, str]) -> Glyphs:
+    """Return the set of that name; without one, that for the terminal and the encoding that the environment names."""
+    if name is not None:
+        return SETS[name]
+    if not _may_be_utf8(environment):
+        return ASCII
     return LINUX_CONSOLE if is_linux_console(environment) else FULL
+
+
+def _may_be_utf8(environment: Mapping[str, str]) -> bool:
+    """Say whether the locale has UTF-8, or says nothing."""
+    named = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    return not named or "utf8" in named.lower().replace("-", "")
 
 
 def is_linux_console(environment: Mapping[str, str]) -> bool:

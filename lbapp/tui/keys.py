@@ -6,7 +6,7 @@ binding that is active is named, and no other: what cannot be pressed is not off
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from textual.binding import ActiveBinding
@@ -15,6 +15,7 @@ from textual.screen import Screen
 Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
 GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
 _MOVING: Final = ("move(", "page(", "go(", "choose", "back", "scroll_", "page_")
+_ALWAYS: Final = ("?", "q")
 _NAMES: Final = {
     "slash": "/",
     "plus": "+",
@@ -46,6 +47,20 @@ def key_name(key: str) -> str:
     if key.startswith("ctrl+"):
         return f"^{key.removeprefix('ctrl+').upper()}"
     return key.upper() if key[:1] == "f" and key[1:].isdigit() else _NAMES.get(key, key)
+
+
+def keys_line(keys: Iterable[tuple[str, str]], width: int) -> str:
+    """Return as many of the keys as have room, in their order, none of them cut; those that help and leave always stand there."""
+    words = [(key, f"{key} {does}") for key, does in keys]
+    room = width - 1 - sum(len(word) + 2 for key, word in words if key in _ALWAYS)
+    taken = []
+    for key, word in words:
+        if key not in _ALWAYS:
+            room -= len(word) + 2
+            if room < -2:  # the last one needs no gap behind it
+                continue
+        taken.append(word)
+    return " " + "  ".join(taken)
 
 
 def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.commanding import Commanding
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.journal import Journal
-from lbapp.tui.keys import short_keys
+from lbapp.tui.keys import keys_line, short_keys
 from lbapp.tui.pace import Pace, is_terminal_behind
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
@@ -241,7 +241,7 @@ class Shell(Commanding, Travelling):
         self._nothing.say(why_empty)
         self._tabs.say(self._tab_words())
         self._facts.say(facts_line(self.pane.facts, self._undo_offer(), self._facts.size.width))
-        self._keys.say(" " + "  ".join(f"{key} {does}" for key, does in short_keys(self)))
+        self._keys.say(keys_line(short_keys(self), self.size.width))
 
     def _undo_offer(self) -> str:
         """Return what `z` takes back, and have the journal read when somebody did something."""

@@ -1,26 +1,17 @@
 """Pieces of text in the colours of their tone.
 
-Responsible for the one table of tones and colours outside of tables. Knows nothing of what a tone is for. Invariant:
-only the terminal's own eight colours and bold, so that it reads on every theme and on a Linux console.
+Responsible for putting them together. Knows nothing of what a tone is for, or of how it looks: that is `themes`. Invariant: a
+tone is named, so that a text takes the colours of the theme it is drawn in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from rich.text import Text
 
 from lbapp.tui.glyphs import Tone
 
-STYLES: Final[dict[Tone, str]] = {
-    "plain": "",
-    "good": "green",
-    "bad": "bold red",
-    "warn": "yellow",
-    "calm": "cyan",
-    "quiet": "",
-}
 Piece = tuple[str, Tone]
 Line = list[Piece]
 
@@ -32,8 +23,13 @@ def painted(lines: Iterable[Line]) -> Text:
         if number:
             text.append("\n")
         for words, tone in line:
-            text.append(words, STYLES[tone])
+            text.append(words, style_of(tone))
     return text
+
+
+def style_of(tone: Tone) -> str:
+    """Return the name of a tone's style; plain and quiet text has none."""
+    return "" if tone in ("plain", "quiet") else f"tone.{tone}"
 
 
 def plain(line: Line) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbapp.control.messages import AdminWord, HealthWord
-from lbapp.tui.glyphs import FULL, LINUX_CONSOLE, glyphs_for, sparkline, state_of
+from lbapp.tui.glyphs import ASCII, FULL, LINUX_CONSOLE, Glyphs, glyphs_named, sparkline, state_of
 from lbapp.tui.staging import server_row
 from tests.tui.engine_double import drain, server
 
@@ -47,10 +47,33 @@ def test_server_that_asks_for_no_new_clients_and_one_that_asks_for_nobody_have_w
 
 
 def test_linux_console_gets_only_what_its_font_has() -> None:
-    assert glyphs_for({"TERM": "linux"}) is LINUX_CONSOLE
-    assert glyphs_for({"TERM": "xterm-256color"}) is FULL
+    assert glyphs_named(None, {"TERM": "linux"}) is LINUX_CONSOLE
+    assert glyphs_named(None, {"TERM": "xterm-256color"}) is FULL
     every = "".join(getattr(LINUX_CONSOLE, name) for name in LINUX_CONSOLE.__slots__)
     assert set(every) <= {*"▲▼▶■·░▒█↑↓←→─", *map(chr, range(32, 127))}
+
+
+def test_terminal_without_utf8_gets_ascii_and_a_named_set_stands_before_what_a_terminal_is() -> None:
+    assert glyphs_named(None, {"LC_ALL": "C", "LANG": "de_DE.UTF-8"}) is ASCII
+    assert glyphs_named(None, {"LANG": "de_DE.ISO-8859-1"}) is ASCII
+    assert glyphs_named(None, {"LC_CTYPE": "C.UTF-8", "LANG": "C"}) is FULL
+    assert glyphs_named("vt", {"LC_ALL": "C"}) is LINUX_CONSOLE
+    assert "".join(getattr(ASCII, name) for name in ASCII.__slots__).isascii()
+
+
+@pytest.mark.parametrize("glyphs", [FULL, LINUX_CONSOLE, ASCII])
+def test_no_two_states_share_a_symbol_in_any_set(glyphs: Glyphs) -> None:
+    symbols = [
+        glyphs.up,
+        glyphs.down,
+        glyphs.drain,
+        glyphs.maint,
+        glyphs.unknown,
+        glyphs.over,
+        glyphs.rising,
+        glyphs.falling,
+    ]
+    assert len(set(symbols)) == len(symbols)
 
 
 def test_sparkline_is_right_aligned_and_its_highest_is_full() -> None:

@@ -15,13 +15,18 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lbapp.cli.context import EXIT_FAILED, complain, has_terminal, say
 from lbapp.cli.format import count, milliseconds, share
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import Status
 from lbapp.model.errors import EngineUnreachable, LbappError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbapp.tui.dressed import Look
 
 _LINE_INTERVAL_S: Final = 2.0
 _KEEPER_TIMEOUT_S: Final = 15.0
@@ -32,7 +37,7 @@ def _ended(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def run_demo(*, headless: bool, duration_s: float | None) -> int:
+def run_demo(*, headless: bool, duration_s: float | None, look: Callable[[], Look]) -> int:
     """Run the demo until the console is left, a signal, or `duration_s`; return the exit status."""
     for number in _ENDS:
         signal.signal(number, _ended)
@@ -47,7 +52,7 @@ def run_demo(*, headless: bool, duration_s: float | None) -> int:
         found = _started(keeper)
         if duration_s is not None:  # of what there is to see: starting takes as long as the machine needs
             signal.setitimer(signal.ITIMER_REAL, duration_s)
-        return _show(found, is_headless=headless or not has_terminal())
+        return _show(found, look, is_headless=headless or not has_terminal())
     except KeyboardInterrupt:
         return 0
     finally:
@@ -66,12 +71,12 @@ def _started(keeper: subprocess.Popen[bytes]) -> dict[str, Any]:
     return found
 
 
-def _show(found: dict[str, Any], *, is_headless: bool) -> int:
+def _show(found: dict[str, Any], look: Callable[[], Look], *, is_headless: bool) -> int:
     socket = Path(found["socket"])
     if not is_headless:
         from lbapp.tui.app import run_console
 
-        return run_console(socket)
+        return run_console(socket, look=look())
     say(_introduction(found))
     try:
         with ControlClient(socket) as client:

@@ -19,9 +19,9 @@ from lbapp.model.states import WEIGHT_MAX
 from lbapp.tui.actions.order import WeightWish, weight_wish
 from lbapp.tui.place import TABS, Place
 from lbapp.tui.scene import PoolRow, Scene, ServerRow
+from lbapp.tui.themes import NAMES as THEMES
 
 SCREENS: Final = tuple(name for tab in TABS for name in (tab.screen, *tab.also))
-THEMES: Final = ("dark", "light")
 SHOWN_MAX: Final = 8
 _OF_SERVERS: Final = ("ready", "drain", "maint", "weight", "kill", "check", "remove")
 _OF_POOLS: Final = ("publish", "unpublish")
@@ -172,7 +172,7 @@ def _filter(_verb: str, known: _Known) -> Spoken:
 def _theme(_verb: str, known: _Known) -> Spoken:
     name = " ".join(known.words)
     if name not in THEMES:
-        raise ValueError(f"there is no theme {name or '(name one)'}: write {' or '.join(THEMES)}")
+        raise ValueError(f"there is no theme {name or '(name one)'}: write {', '.join(THEMES[:-1])} or {THEMES[-1]}")
     return Spoken("theme", text=name)
 
 

@@ -25,6 +25,7 @@ from lbapp.tui.actions.effect import Effect
 from lbapp.tui.dialogs.form import Button, Field, Form, Line, Part
 from lbapp.tui.dialogs.frame import Frame
 from lbapp.tui.format import clean
+from lbapp.tui.tones import style_of
 
 WATCH_S: Final = 0.5
 NAMES_SHOWN: Final = 6
@@ -183,8 +184,8 @@ class Question(ModalScreen[Yes | None]):
 
     def _text(self) -> Text:
         lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]
-        lines += [Text(line, style="bold red" if line.startswith("!") else "") for line in self._effect()]
-        lines += [Text(f"! {line}: left out", style="yellow") for line in self._known.gone[:NAMES_SHOWN]]
+        lines += [Text(line, style=style_of("bad") if line.startswith("!") else "") for line in self._effect()]
+        lines += [Text(f"! {line}: left out", style=style_of("warn")) for line in self._known.gone[:NAMES_SHOWN]]
         lines.append(Text())
         lines += self.form.drawn()
         lines.append(Text(self._known.said or "Esc cancels, Tab goes on", style="bold" if self._known.said else ""))

@@ -37,7 +37,7 @@ class OverviewPane(TablePane):
 
     DEFAULT_CSS = """
     OverviewPane > Block { height: auto; }
-    OverviewPane > #calm { height: 1; color: ansi_green; }
+    OverviewPane > #calm { height: 1; }
     OverviewPane > #last-events { height: 4; }
     """
 

@@ -17,6 +17,10 @@ class Block(Static):
         super().__init__(id=id, markup=False)
         self.lines: list[Line] = []
 
+    def on_mount(self) -> None:
+        """Take the colours of another theme when it is chosen."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.update(painted(self.lines)))
+
     def say(self, lines: list[Line]) -> None:
         """Show these lines."""
         if lines != self.lines:

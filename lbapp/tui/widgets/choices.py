@@ -25,10 +25,7 @@ class Choices(ScrollView, can_focus=False):
     """Choices one below the other, one of them under the cursor."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"choices--plain", "choices--quiet"}
-    DEFAULT_CSS = """
-    Choices { scrollbar-size: 0 0; height: 1fr; }
-    Choices > .choices--quiet { color: ansi_cyan; }
-    """
+    DEFAULT_CSS = "Choices { scrollbar-size: 0 0; height: 1fr; }"
 
     def __init__(self, title_cells: int, *, id: str) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)

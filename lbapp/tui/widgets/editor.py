@@ -1,4 +1,4 @@
-"""The editor of a configuration: TOML in the terminal's own colours.
+"""The editor of a configuration: TOML in the colours of the theme.
 
 Responsible for how it looks, and for staying quick with long files. Knows nothing of what is done with the text.
 Invariant: beyond HIGHLIGHTED_LINES_MAX lines it is drawn plain, because colours would cost every key more than an eye
@@ -11,35 +11,37 @@ from typing import Final
 
 from rich.style import Style
 from rich.text import Text
+from textual.theme import Theme
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from lbapp.tui.format import clean
+from lbapp.tui.themes import DARK, NAMES, STYLES
 
 HIGHLIGHTED_LINES_MAX: Final = 1_000
-_THEME: Final = "lbapp"
 
 
-def _theme() -> TextAreaTheme:
+def _theme(name: str) -> TextAreaTheme:
     plain = Style(color="default", bgcolor="default")
+    tone = {tone: Style.parse(style or "none") for tone, style in STYLES[name].items()}
     return TextAreaTheme(
-        name=_THEME,
+        name=name,
         base_style=plain,
-        gutter_style=Style(color="cyan", bgcolor="default"),
+        gutter_style=plain + tone["calm"],
         cursor_style=Style(reverse=True),
         cursor_line_style=plain,
-        cursor_line_gutter_style=Style(color="cyan", bgcolor="default", bold=True),
+        cursor_line_gutter_style=plain + tone["calm"] + Style(bold=True),
         bracket_matching_style=Style(bold=True),
         selection_style=Style(reverse=True),
         syntax_styles={
-            "toml.type": Style(color="magenta", bold=True),
+            "toml.type": tone["section"],
             "property": Style(bold=True),
-            "string": Style(color="green"),
-            "toml.datetime": Style(color="green"),
-            "number": Style(color="yellow"),
-            "boolean": Style(color="yellow"),
-            "comment": Style(color="cyan"),
-            "toml.error": Style(color="red", bold=True),
+            "string": tone["good"],
+            "toml.datetime": tone["good"],
+            "number": tone["warn"],
+            "boolean": tone["warn"],
+            "comment": tone["calm"],
+            "toml.error": tone["bad"],
         },
     )
 
@@ -53,9 +55,18 @@ class Editor(TextArea):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id, soft_wrap=False, show_line_numbers=True, tab_behavior="indent", compact=True)
-        self.register_theme(_theme())
-        self.theme = _THEME
+        for name in NAMES:
+            self.register_theme(_theme(name))
+        self.theme = DARK
         self.highlight_cursor_line = False
+
+    def on_mount(self) -> None:
+        """Wear what the console wears."""
+        self._wear(self.app.current_theme)
+        self.app.theme_changed_signal.subscribe(self, self._wear)
+
+    def _wear(self, theme: Theme) -> None:
+        self.theme = theme.name if theme.name in NAMES else DARK
 
     def get_line(self, line_index: int) -> Text:
         """Return a line as it is drawn: what a terminal might act on is replaced, cell by cell; the text itself is not."""

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
+
+from lbapp.tui.dressed import Dressed, Look
+from lbapp.tui.glyphs import FULL
 
 DEADLINE_S = 15.0
 
@@ -53,7 +55,7 @@ class Shown:
 @asynccontextmanager
 async def showing(dialog: ModalScreen[Any], size: tuple[int, int] = (80, 24)) -> AsyncIterator[Shown]:
     """Show a dialog, and keep its answer."""
-    app: App[None] = App()
+    app = Dressed(Look("dark", FULL))
     answers: list[Any] = []
     async with app.run_test(size=size) as pilot:
         app.push_screen(dialog, answers.append)

@@ -22,8 +22,8 @@ from typing import Final
 import click
 
 from lbapp import __version__
-from lbapp.cli.context import Settings, reporting, say, socket_option
-from lbapp.cli.past import history_in, source_option
+from lbapp.cli.context import Settings, reporting, say, socket_option, source_option
+from lbapp.cli.past import history_in
 from lbapp.control.bundle import CONFIGURATION, FOLDER, HISTORY, MANIFEST, METRICS, Manifest, too_large
 from lbapp.control.client import ControlClient
 from lbapp.control.looking import Sessions

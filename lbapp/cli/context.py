@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 import click
 
-from lbapp.config.values import duration_s
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import PoolStatus
 from lbapp.control.past import PastPool
@@ -102,11 +101,21 @@ def json_option(command: _Command) -> _Command:
     )
 
 
+source_option = click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, exists=True),
+    help="A history file, or the state_dir that it is in: without an engine.",
+)
+
+
 def duration_option(name: str, help_text: str) -> Callable[[_Command], _Command]:
     """Return a decorator that gives a command an option such as `--timeout 5m`; the command gets seconds."""
 
     def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
         try:
+            from lbapp.config.values import duration_s  # brings the whole model; most verbs are given no duration
+
             return None if value is None else duration_s(value)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error

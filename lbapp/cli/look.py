@@ -12,9 +12,19 @@ from pathlib import Path
 
 import click
 
-from lbapp.cli.context import Settings, engine, host_option, json_option, pool_named, say, say_json, socket_option
+from lbapp.cli.context import (
+    Settings,
+    engine,
+    host_option,
+    json_option,
+    pool_named,
+    say,
+    say_json,
+    socket_option,
+    source_option,
+)
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
-from lbapp.cli.past import show_status_at, source_option, time_asked
+from lbapp.cli.past import show_status_at, time_asked
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
 from lbapp.control.wording import node_state
 from lbapp.model.limits import EVENTS_MAX

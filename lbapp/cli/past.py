@@ -1,7 +1,8 @@
 """Looking back from the command line: `status --at`, `history`.
 
-Responsible for which time is meant, for where the past is read, and for what is printed of it: plain tables that fit 80 columns.
-Knows nothing of how moments are kept. Invariants: it changes nothing; without an engine it shows the same, out of the file.
+Responsible for which time is meant, for where the past is read, and for what is printed of it: plain tables that fit 80
+columns. Knows nothing of how moments are kept. Invariants: it changes nothing; without an engine it shows the same, out
+of the file.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lbapp.cli.context import (
     say,
     say_json,
     socket_option,
+    source_option,
 )
 from lbapp.cli.format import count, milliseconds, share, table
 from lbapp.cli.reload import configurations
@@ -39,13 +41,6 @@ from lbapp.model.errors import EngineUnreachable, LbappError
 _LAST_S: Final = 1800.0
 _FIGURES: Final = ("INFL", "REQ/S", "ERR", "P50", "P99")
 _T = TypeVar("_T")
-
-source_option = click.option(
-    "--from",
-    "source",
-    type=click.Path(path_type=Path, exists=True),
-    help="A history file, or the state_dir that it is in: without an engine.",
-)
 
 
 def time_asked(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:

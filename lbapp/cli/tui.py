@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lbapp.cli.context import Settings, has_terminal, host_option, linked, reporting, socket_option
-from lbapp.cli.past import file_instead, read_past, source_option
-from lbapp.config.times import is_to_the_second, unix_time
+from lbapp.cli.context import Settings, has_terminal, host_option, linked, reporting, socket_option, source_option
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, LbappError
 
@@ -42,8 +40,7 @@ _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is:
 def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None, bundle: Path | None) -> None:
     """Open the console: servers, health and traffic, live."""
     try:
-        # The console's modules cost 0.3 s: not before it is clear that the time is one.
-        when = None if at is None else (unix_time(at, datetime.now()), is_to_the_second(at))
+        when = None if at is None else _moment(at)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--at") from error
     if bundle is not None and (source or settings.host or settings.socket):
@@ -57,6 +54,13 @@ def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None
 
         start: Start | None = None if when is None else Start(*when)
         sys.exit(run_console(origin, read_only=read_only, start=start))
+
+
+def _moment(at: str) -> tuple[float, bool]:
+    """Return a time that was named (Unix seconds), and whether to the second. Raises ValueError."""
+    from lbapp.config.times import is_to_the_second, unix_time
+
+    return unix_time(at, datetime.now()), is_to_the_second(at)
 
 
 @contextmanager
@@ -76,6 +80,8 @@ def _origin(
         except EngineUnreachable as error:
             if not has_file_instead:
                 raise
+            from lbapp.cli.past import file_instead
+
             instead = file_instead(error)
         else:
             yield settings.socket_path
@@ -85,7 +91,7 @@ def _origin(
 
 def _ask(socket: Path, name: str = "") -> None:
     with ControlClient(socket, name) as client:
-        client.status()
+        client.workers()  # the least that shows that it answers, and that one may ask
 
 
 def _bundle(path: Path) -> Kept:
@@ -96,6 +102,7 @@ def _bundle(path: Path) -> Kept:
 
 
 def _history(source: Path) -> Kept:
+    from lbapp.cli.past import read_past
     from lbapp.tui.kept import kept_history
 
     return kept_history(str(source), read_past(source))

@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterable
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from lbapp.model.entities import Bind
+if TYPE_CHECKING:
+    from lbapp.model.entities import Bind
 
 _DURATION: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(ms|s|m|h)").fullmatch
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -277,6 +278,8 @@ def server_address(text: object) -> tuple[str, int]:
 
 def bind(text: object) -> Bind:
     """Return the address to accept on. Port 0 lets the system choose. Raises ValueError."""
+    from lbapp.model.entities import Bind  # the whole model, which those who only read a duration do without
+
     if isinstance(text, str) and text.startswith("unix:"):
         return Bind(path=unix_address(text))
     host, port = host_and_port(text, port_min=0)

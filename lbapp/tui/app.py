@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -23,32 +25,37 @@ from lbapp.tui.glyphs import glyphs_for
 from lbapp.tui.hints import first_hint, hints_file
 from lbapp.tui.journal import Journal
 from lbapp.tui.kept import Kept
+from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.rights import Rights
-from lbapp.tui.screens.config import ConfigPane
-from lbapp.tui.screens.events import EventsPane
-from lbapp.tui.screens.nodes import NodesPane
 from lbapp.tui.screens.overview import OverviewPane
-from lbapp.tui.screens.pool import PoolPane
-from lbapp.tui.screens.pools import PoolsPane
-from lbapp.tui.screens.requests import RequestsPane
-from lbapp.tui.screens.server import ServerPane
-from lbapp.tui.screens.servers import ServersPane
 from lbapp.tui.shell import Panes, Shell
 from lbapp.tui.travel import Start
 
 if TYPE_CHECKING:
     from lbapp.control.ssh import Link
 
+
+def _late(module: str, name: str) -> Callable[[Desk], Pane]:
+    """Return what makes a pane whose module is imported only then: the first figures are not to wait for it."""
+
+    def make(desk: Desk) -> Pane:
+        pane = getattr(import_module(f"lbapp.tui.screens.{module}"), name)(desk)
+        assert isinstance(pane, Pane)
+        return pane
+
+    return make
+
+
 PANES: Final[Panes] = {
     "overview": OverviewPane,
-    "pools": PoolsPane,
-    "pool": PoolPane,
-    "servers": ServersPane,
-    "server": ServerPane,
-    "requests": RequestsPane,
-    "events": EventsPane,
-    "config": ConfigPane,
-    "nodes": NodesPane,
+    "pools": _late("pools", "PoolsPane"),
+    "pool": _late("pool", "PoolPane"),
+    "servers": _late("servers", "ServersPane"),
+    "server": _late("server", "ServerPane"),
+    "requests": _late("requests", "RequestsPane"),
+    "events": _late("events", "EventsPane"),
+    "config": _late("config", "ConfigPane"),
+    "nodes": _late("nodes", "NodesPane"),
 }
 
 
@@ -107,14 +114,7 @@ class LbappConsole(App[None]):
             self.shell.tell(Outcome(hint))
 
     def _changed(self) -> None:
-        if self.shell.is_attached and not self.shell.source.is_away and not self._is_behind():
-            self.shell.show()
-
-    def _is_behind(self) -> bool:
-        """Say whether the terminal has not taken the last frame yet: painting more would show it old figures."""
-        writer = getattr(self._driver, "_writer_thread", None)
-        queue = getattr(writer, "_queue", None)
-        return queue is not None and queue.qsize() > 0
+        self.shell.show_news()
 
 
 def run_console(origin: Path | Link | Kept, *, read_only: bool = False, start: Start | None = None) -> int:

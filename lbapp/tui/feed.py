@@ -27,6 +27,7 @@ from lbapp.control.live import Line
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event, ServerStatus
 from lbapp.model.errors import EngineUnreachable, LbappError
+from lbapp.tui.clock import EngineClock
 from lbapp.tui.format import clean, duration
 from lbapp.tui.live import LiveScene
 from lbapp.tui.scene import Scene, Target
@@ -59,7 +60,7 @@ class Feed:
         self.trends = Trends()
         self._changed = changed
         self._is_connected = False
-        self._received_at = 0.0
+        self._clock = EngineClock()
         self._trends_at = 0.0  # by the engine's clock
         self._problem = ""
 
@@ -82,8 +83,8 @@ class Feed:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the newest scene arrived."""
-        return monotonic() - self._received_at
+        """Seconds since the engine made the newest scene: what a slow link brings late is old when it comes."""
+        return self._clock.age_s(monotonic())
 
     @property
     def is_live(self) -> bool:
@@ -162,6 +163,7 @@ class Feed:
     async def _follow(self, client: AsyncControlClient) -> None:
         """Take in lines until there are no more. Raises EngineUnreachable, RequestRefused."""
         live, lost = LiveScene(), None
+        self._clock.restart()
         async with anyio.create_task_group() as tasks:
             try:
                 async with aclosing(client.watch_changes()) as lines:
@@ -190,7 +192,9 @@ class Feed:
                 {server.id: server.requests_per_s or 0.0 for server in scene.servers()}
                 | {pool.name: pool.requests_per_s or 0.0 for pool in scene.pools}
             )
-        self._received_at, self._is_connected, self._problem = monotonic(), True, ""
+        if scene is not None:
+            self._clock.hear(scene.at, monotonic())
+        self._is_connected, self._problem = True, ""
 
     async def _follow_events(self, client: AsyncControlClient) -> None:
         """Take in what has happened, and then what happens. It is shown with the next line, which comes at once or soon."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-HINT: Final = "welcome: ? shows every key, x what can be done, : takes commands, ^P finds"
+HINT: Final = "welcome: ? shows every key, x what can be done, : takes commands"
 
 
 def hints_file(environment: Mapping[str, str]) -> Path:

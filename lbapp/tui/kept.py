@@ -49,14 +49,18 @@ class Kept:
 
     is_live: Final = False
     is_of_now: Final = False
-    title: Final = ""
     problem: Final = ""
     turns: Final = 0
 
     @property
+    def title(self) -> str:
+        """The node, where the file names it."""
+        return self.node
+
+    @property
     def freshness(self) -> str:
-        """What kind of file it is, of which node, and its time."""
-        return " ".join(filter(None, [self.kind.upper(), self.node, day_and_time(self.at)]))
+        """What kind of file it is, and its time."""
+        return f"{self.kind.upper()} {day_and_time(self.at)}"
 
     def now(self) -> float:
         """Return the time that the file ends with (Unix seconds)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import ClassVar, Final
 
 from textual import work
@@ -22,6 +23,7 @@ from lbapp.tui.commanding import Commanding
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.journal import Journal
 from lbapp.tui.keys import short_keys
+from lbapp.tui.pace import Pace, is_terminal_behind
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.rights import AWAY, STARTED, Rights
@@ -66,6 +68,7 @@ class Shell(Commanding, Travelling):
         self._panes: dict[str, Pane] = {}
         self._way = Way()
         self._is_paused = False
+        self._pace = Pace()
         self._problem = ""
         # Kept here, not looked up: the source may have news while the screen is being built or taken down.
         self._status = StatusLine(id="status")
@@ -191,8 +194,16 @@ class Shell(Commanding, Travelling):
         self._tell_of_the_source()
         self._show_lines()
 
+    def show_news(self) -> None:
+        """Show what came in from an engine, at the pace of the terminal."""
+        is_seen = self.is_attached and not self.source.is_away
+        if is_seen and self._pace.may_paint(monotonic(), is_behind=is_terminal_behind(self.app._driver)):
+            self.show()
+
     def _tick(self) -> None:
         """Show ages as they are now, and the pane where nothing new comes in that would have it shown."""
+        if is_terminal_behind(self.app._driver):
+            return  # it would see them late
         if self.source.is_live:
             self._show_lines()
         else:
@@ -217,7 +228,11 @@ class Shell(Commanding, Travelling):
 
     def _show_lines(self) -> None:
         source = self.source
-        freshness = "PAUSED" if self._is_paused and source.is_live else source.freshness
+        freshness = source.freshness
+        if source.is_live and self._pace.is_slow:
+            freshness += f" every {self._pace.pause_s:.0f}s"
+        if source.is_live and self._is_paused:
+            freshness = "PAUSED"
         self._status.tell(source, freshness, "RO" if self.why_not_change else "RW")
         why_empty = why_nothing(source)
         self._nothing.display = bool(why_empty)

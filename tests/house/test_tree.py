@@ -39,6 +39,7 @@ TESTED_BY = {
     "lbapp/engine/supervisor/probe_stream.py": "tests/engine/supervisor/test_probes.py",
     "lbapp/engine/supervisor/probe_tls.py": "tests/engine/supervisor/test_checks.py",
     "lbapp/engine/supervisor/targets.py": "tests/engine/supervisor/test_checks.py",
+    "lbapp/cli/start.py": "tests/cli/test_main.py",
     "lbapp/cli/reload.py": "tests/system/test_reload.py",
     "lbapp/engine/supervisor/calls.py": "tests/engine/supervisor/test_api.py",
     "lbapp/engine/supervisor/departures.py": "tests/system/test_reload.py",

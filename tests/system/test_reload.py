@@ -136,6 +136,26 @@ def test_open_connection_goes_by_the_new_file_from_its_next_request_on(tmp_path:
         assert served(engine) == {"new/s2"}
 
 
+def test_rules_that_are_gone_do_not_reach_the_next_answer_on_an_open_connection(tmp_path: Path) -> None:
+    port, rules = free_port(), '[listener.response_headers]\nset = { x-mark = "old" }\n'
+
+    def ask(connection: socket.socket) -> bytes:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = b""
+        while b"s1" not in answer.partition(b"\r\n\r\n")[2]:
+            answer += connection.recv(65536)
+        return answer
+
+    with (
+        servers("s1") as ports,
+        running_engine(tmp_path, listener(port, more=rules) + pool(ports, "s1")) as engine,
+        connect(port) as connection,
+    ):
+        assert b"x-mark: old" in ask(connection)
+        assert reload(engine, listener(port) + pool(ports, "s1"))["applied"]
+        assert b"x-mark" not in ask(connection)
+
+
 def test_removed_server_finishes_what_it_has_and_is_cut_off_when_its_time_is_over(tmp_path: Path) -> None:
     port = free_port()
 

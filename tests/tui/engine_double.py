@@ -303,6 +303,7 @@ class EngineDouble:
                 Route("/v1/status", self._status),
                 Route("/v1/watch", self._watch),
                 Route("/v1/events", self._events),
+                Route("/v1/workers", self._workers),
                 Route("/v1/pools", self._pools),
                 Route("/v1/pools/{pool}/servers/{server}", self._patch, methods=["PATCH"]),
                 Route("/v1/pools/{pool}/servers/{server}", self._server, methods=["GET"]),
@@ -316,6 +317,9 @@ class EngineDouble:
 
     async def _status(self, _request: Request) -> Response:
         return JSONResponse(self.current())
+
+    async def _workers(self, _request: Request) -> Response:
+        return JSONResponse({"workers": self.current()["engine"]["workers"]})
 
     async def _pools(self, _request: Request) -> Response:
         return JSONResponse({"pools": self.current()["pools"]})

@@ -49,7 +49,7 @@ def bundle(**parts: Any) -> Bundle:
 async def test_bundle_is_shown_as_its_node_was_and_its_history_can_be_gone_through() -> None:
     app = LbappConsole(kept_bundle("b.tar.gz", bundle(status=of_node_a(), events=[EVENT], past=hour())))
     async with app.run_test(size=SIZE) as pilot:
-        await until_shown(pilot, f"BUNDLE node-a {day_and_time(201.0)}  RO")
+        await until_shown(pilot, f"lbapp node-a  BUNDLE {day_and_time(201.0)}  RO")
         await pilot.press("3", "d", "m", "e", "plus", "z")
         await until_shown(pilot, "app/s2")
         assert "select a server" not in screen_text(app)
@@ -59,6 +59,7 @@ async def test_bundle_is_shown_as_its_node_was_and_its_history_can_be_gone_throu
         await until_shown(pilot, "app/s1 went ·[2J down")
         await pilot.press("left_curly_bracket")
         await until(pilot, lambda: app.shell.source.now() == 191.0)
+        await until_shown(pilot, "lbapp node-a  PAST")
         await until_shown(pilot, "0 of 0")  # it had not happened yet
         await pilot.press("0")
         await until_shown(pilot, "BUNDLE")

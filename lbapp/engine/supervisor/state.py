@@ -51,6 +51,8 @@ class ServerStates:
             for server in pool.servers:
                 self.add(server, pool, running.rows.servers[server.id])
         self.revision = 0  # a beginning is no change
+        for state in self.by_id.values():
+            state.revision = 0
 
     def take_over(self, former: ServerStates) -> None:
         """Know what a generation before has known. To be called before `publish`."""
@@ -87,6 +89,8 @@ class ServerStates:
         self.by_id[server.id] = self._by_row[row] = state
         self._members[pool.name].append(state)
         self._changed(state)
+        if self._is_published:
+            state.revision = self.revision  # as in `take_over`
         return state
 
     def replace(self, row: int, server: Server) -> None:

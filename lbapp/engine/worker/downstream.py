@@ -107,6 +107,11 @@ class Downstream(Endpoint):
         self.key = client_key(address)
         self.forwarded = forwarding_lines(address, scheme, self.listener.forwarding)
 
+    def forget_rules(self) -> None:
+        """Forget what was noted for the last request: its listener may have other rules by now, trust nobody, or have none."""
+        self.answer_lines, self.answer_drop = b"", None
+        self.know_client(self.address, self.own_scheme)
+
     @property
     def is_tls(self) -> bool:
         """Say whether the client speaks TLS with us."""

@@ -119,6 +119,8 @@ def apply(worker: Worker, ready: Next) -> list[Downstream]:
     trail.follow(worker, configuration)
     _take_sockets(worker, ready)
     worker.segment.cells[worker.block + at.WORKER_GENERATION] = assignment.generation
+    for client in worker.connections:
+        client.forget_rules()
     present = set(worker.listeners)
     return [client for client in worker.connections if client.listener not in present]
 

@@ -167,7 +167,7 @@ class ConfigPane(Pane):
         editing = self.editing
         if editing.file is None:
             return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
-        if not self.desk.source.is_of_now:
+        if editing.is_changed and not self.desk.source.is_of_now:
             return [(" this is your draft; how the configuration was is not recorded", "warn")]
         file = editing.file
         number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0

@@ -191,7 +191,7 @@ class EventsPane(TablePane):
         subject, known = self._subject, self._known()
         before = known[0]["seq"] if known else None
         try:
-            found = (await self.desk.source.ask(calls.events(0, PAGE, before, subject)))["events"]
+            found = (await self.desk.source.ask(calls.events(0, PAGE, before=before, subject=subject)))["events"]
         except LbappError as error:
             self.desk.tell(Outcome(clean(str(error)), is_refused=True))
             return

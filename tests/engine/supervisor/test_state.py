@@ -166,3 +166,11 @@ async def test_slow_start_goes_on_in_the_next_engine_where_it_was() -> None:
             own.states.publish()
         assert after.server("s1").share_permille == pytest.approx(400, abs=20)
         assert without.server("s1").share_permille == 1000
+
+
+async def test_server_that_comes_later_is_newer_than_what_anybody_saw_of_its_name() -> None:
+    with parts(configured([("127.0.0.1", 1)])) as own, parts() as later:
+        own.states.set_weight(own.server("s1"), 7, EVE)
+        later.states.take_over(own.states)
+        assert later.server("s1").revision == own.server("s1").revision
+        assert later.server("s2").revision > own.states.revision

@@ -21,6 +21,7 @@ from tests.tui.exchange_lines import log_line
 from tests.tui.looks_double import LooksDouble, capture, decision, session
 
 pytestmark = pytest.mark.anyio
+VT_SAFE = frozenset("─│┌┐└┘├┤┬┴┼═║╔╗╚╝░▒█■▲▼▶◀←↑→↓•·±≤≥≈°µ«»")
 LOST = {
     "status": 503, "server": None, "outcome": "queue_timeout", "ended_by": "limit", "phase": "queue", "method": "POST",
     "target": "/auth/login", "queue_us": 2_000_000, "connect_us": None, "first_byte_us": None, "total_us": 2_000_000,
@@ -159,11 +160,11 @@ async def test_enter_tells_where_the_time_went_and_why_this_server(looks: LooksD
     looks.decisions, looks.previews = [decision(port=1), decision()], [decision(server="app/s3")]
     async with LbappConsole(socket).run_test(size=(100, 40)) as pilot:
         await at_requests(pilot, looks)
-        looks.lines += [log_line()]
+        looks.lines += [log_line(server="app/s2")]
         await until_shown(pilot, "/api/v1")
         await pilot.press("enter")
         for text in (
-            "192.0.2.9:51322 -> web -> app/s1",
+            "192.0.2.9:51322 -> web -> app/s2",
             "wait            11ms     ███",
             "completed",
             " > app/s2  its turn",
@@ -309,3 +310,27 @@ async def test_engine_without_a_log_says_why_nothing_comes(socket: Path) -> None
             await until_shown(pilot, "LIVE")
             await pilot.press("4")
             await until_shown(pilot, "! there is no log here. Look elsewhere")
+
+
+async def test_linux_console_can_draw_every_view_and_page(
+    looks: LooksDouble, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "linux")
+    looks.sessions, looks.captures, looks.decisions = [session(1, 12.4)], [capture()], [decision()]
+    async with LbappConsole(socket).run_test(size=(120, 40)) as pilot:
+        app = await at_requests(pilot, looks)
+        looks.lines += [log_line(), log_line(**LOST)]
+        await until_shown(pilot, "1 of 2")
+        for view in ("in flight", "slow", "failing", "top", "malformed", "stream"):
+            await pilot.press("right")
+            await until_shown(pilot, f"[{view}]")
+            assert unsafe_letters(app) == set()
+        await pilot.press("enter")
+        await until_shown(pilot, "WHY THIS SERVER")
+        assert unsafe_letters(app) == set()
+
+
+def unsafe_letters(app: LbappConsole) -> set[str]:
+    """Return what the Linux console's own font cannot draw of what is on the screen."""
+    text = screen_text(app).replace("\n", "")
+    return {letter for letter in text if not letter.isascii() and letter not in VT_SAFE}

@@ -93,12 +93,17 @@ def probes(server_id: str) -> Call[ProbesDone]:
     return Call("GET", f"{server_path(server_id)}/probes")
 
 
-def events(after: int = 0, limit: int = 100, before: int | None = None, subject: str = "") -> Call[Events]:
-    """Ask for the newest events between two numbers, oldest first; about a subject, or empty: about any."""
-    more: dict[str, str | int] = {} if before is None else {"before": before}
-    return Call(
-        "GET", "/v1/events", {"after": after, "limit": limit} | more | ({"subject": subject} if subject else {})
-    )
+def events(
+    after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
+) -> Call[Events]:
+    """Ask for the newest events between two numbers, oldest first; of some kinds (with commas), about a subject; empty: any."""
+    return Call("GET", "/v1/events", {"after": after, "limit": limit, **events_about(before, kind, subject)})
+
+
+def events_about(before: int | None, kind: str, subject: str) -> dict[str, str | int]:
+    """Return the part of a query that says which events are meant."""
+    found = {"before": before, "kind": kind or None, "subject": subject or None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def latency(window_s: float, pool: str | None = None) -> Call[LatencyReport]:
@@ -117,9 +122,9 @@ def course(subject: Subject | None, last_s: float, step_s: int) -> Call[Course]:
     return Call("GET", "/v1/history", {"last": f"{last_s:.3f}", "step": str(step_s)} | named)
 
 
-def sessions(limit: int) -> Call[Sessions]:
-    """Ask for the connections of clients, those busy for longest first."""
-    return Call("GET", "/v1/sessions", {"limit": limit})
+def sessions(limit: int, where: Mapping[str, str] | None = None) -> Call[Sessions]:
+    """Ask for the connections of clients, those busy for longest first; `where`: pool, server, or both."""
+    return Call("GET", "/v1/sessions", {"limit": limit, **(where or {})})
 
 
 def captures() -> Call[Captures]:
@@ -137,9 +142,9 @@ def preview_decision(query: Mapping[str, str]) -> Call[Decisions]:
     return Call("GET", "/v1/decisions/preview", query)
 
 
-def changes(limit: int) -> Call[ActionsDone]:
-    """Ask what operators did, the latest last."""
-    return Call("GET", "/v1/changes", {"limit": limit})
+def changes(limit: int, before: int | None = None) -> Call[ActionsDone]:
+    """Ask what operators did, the latest last; `before`: of smaller numbers."""
+    return Call("GET", "/v1/changes", {"limit": limit} | ({} if before is None else {"before": before}))
 
 
 def differences() -> Call[Differences]:
@@ -225,6 +230,6 @@ def confirm() -> Call[ConfigurationKept]:
     return Call("POST", "/v1/confirm")
 
 
-def close_session(session: int) -> Call[object]:
-    """Close one connection of a client."""
-    return Call("DELETE", f"/v1/sessions/{session}")
+def close_session(session: int, where: Mapping[str, str] | None = None) -> Call[object]:
+    """Close one connection of a client; `where`: only if it is busy with that pool or server now."""
+    return Call("DELETE", f"/v1/sessions/{session}", dict(where or {}))

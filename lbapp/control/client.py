@@ -14,15 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import quote
 
+from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
 from lbapp.control.changes import (
     ActionsDone,
     ConfigurationFile,
     ConfigurationKept,
-    ConfigurationsKept,
-    ConfigurationText,
     Difference,
     Differences,
     NewServer,
@@ -51,7 +49,6 @@ from lbapp.control.live import Line
 from lbapp.control.looking import Captures, LogLine, Sessions, Skipped
 from lbapp.control.messages import (
     Event,
-    Events,
     PersistenceCleared,
     PoolStatus,
     ProbesDone,
@@ -68,8 +65,6 @@ if TYPE_CHECKING:
     import httpx
 
 _BASE: Final = "http://lbapp"
-_TIMEOUT_S: Final = 10.0
-_RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
 _SILENCE_S: Final = 5.0  # a watch sends a line every half second
 _START: Final = "Start one with: lbapp run -c FILE"
 
@@ -108,15 +103,6 @@ def _answer(response: httpx.Response) -> Any:
     raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
-def _events_query(before: int | None, kind: str, subject: str) -> dict[str, int | str]:
-    found = {"before": before, "kind": kind or None, "subject": subject or None}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _server_path(pool: str, server: str) -> str:
-    return f"/v1/pools/{quote(pool, safe='')}/servers/{quote(server, safe='')}"
-
-
 class ControlClient:
     """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
@@ -126,7 +112,7 @@ class ControlClient:
         self._name = name or str(socket)
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         transport = httpx.HTTPTransport(uds=str(socket), verify=False)
-        self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=_TIMEOUT_S)
+        self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
 
     def __enter__(self) -> ControlClient:
         return self
@@ -140,9 +126,14 @@ class ControlClient:
         with _reaching(self._name):
             return _answer(self._http.request(method, path, **options))
 
+    def ask(self, call: Call[Answer]) -> Answer:
+        """Carry a call out. Raises RequestRefused, EngineUnreachable."""
+        options: dict[str, Any] = {"params": dict(call.query), "json": call.body, "timeout": call.timeout_s}
+        return cast(Answer, self._call(call.method, call.path, **options))
+
     def status(self) -> Status:
         """Return the whole status. Raises EngineUnreachable."""
-        return cast(Status, self._call("GET", "/v1/status"))
+        return self.ask(calls.status())
 
     def workers(self) -> list[WorkerStatus]:
         """Return the worker processes. Raises RequestRefused, EngineUnreachable."""
@@ -158,39 +149,35 @@ class ControlClient:
 
     def patch_server(self, pool: str, server: str, patch: ServerPatch) -> ServerChange:
         """Change a server's state or weight. Raises RequestRefused, EngineUnreachable."""
-        return cast(ServerChange, self._call("PATCH", _server_path(pool, server), json=patch))
+        return self.ask(calls.patch_server(f"{pool}/{server}", patch))
 
     def patch_servers(self, patch: ServersPatch) -> ServersChange:
         """Change several servers, or none. Raises RequestRefused, EngineUnreachable."""
-        return cast(ServersChange, self._call("PATCH", "/v1/servers", json=patch))
+        return self.ask(calls.patch_servers(patch))
 
     def check_now(self, pool: str, server: str) -> ProbeStatus:
         """Run a server's health check at once, for as long as that takes. Raises RequestRefused, EngineUnreachable."""
-        import httpx
-
-        timeout = httpx.Timeout(_TIMEOUT_S, read=None)
-        return cast(ProbeStatus, self._call("POST", f"{_server_path(pool, server)}/check", timeout=timeout))
+        return self.ask(calls.check_now(f"{pool}/{server}"))
 
     def probes(self, pool: str, server: str) -> ProbesDone:
         """Return a server's last probes, the latest last. Raises RequestRefused, EngineUnreachable."""
-        return cast(ProbesDone, self._call("GET", f"{_server_path(pool, server)}/probes"))
+        return self.ask(calls.probes(f"{pool}/{server}"))
 
     def kill(self, request: ServersKillRequest) -> ServersKilled:
         """End everything in flight at servers now, by force. Raises RequestRefused, EngineUnreachable."""
-        return cast(ServersKilled, self._call("POST", "/v1/servers/kill", json=request))
+        return self.ask(calls.kill(request))
 
     def patch_pool(self, pool: str, patch: PoolPatch) -> PoolChange:
         """Publish or unpublish a pool. Raises RequestRefused, EngineUnreachable."""
-        return cast(PoolChange, self._call("PATCH", f"/v1/pools/{quote(pool, safe='')}", json=patch))
+        return self.ask(calls.patch_pool(pool, patch))
 
     def patch_node(self, patch: NodePatch) -> NodeChange:
         """Drain the node, or end that. Raises RequestRefused, EngineUnreachable."""
-        return cast(NodeChange, self._call("PATCH", "/v1/node", json=patch))
+        return self.ask(calls.patch_node(patch))
 
     def changes(self, limit: int, before: int | None = None) -> ActionsDone:
         """Return what operators did, the latest last; `before`: of smaller numbers. Raises EngineUnreachable."""
-        query = {"limit": limit} | ({} if before is None else {"before": before})
-        return cast(ActionsDone, self._call("GET", "/v1/changes", params=query))
+        return self.ask(calls.changes(limit, before))
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than its file. Raises EngineUnreachable."""
@@ -198,63 +185,58 @@ class ControlClient:
 
     def diff(self) -> Differences:
         """Return the same, and whether the file itself is other than what serves. Raises EngineUnreachable."""
-        return cast(Differences, self._call("GET", "/v1/diff"))
+        return self.ask(calls.differences())
 
     def undo(self, request: UndoRequest) -> Undone:
         """Take an action back. Raises RequestRefused, EngineUnreachable."""
-        return cast(Undone, self._call("POST", "/v1/undo", json=request))
+        return self.ask(calls.undo(request))
 
     def reload(self, request: ReloadRequest) -> ReloadDone:
         """Have the engine serve by its file as it is now. Raises RequestRefused, EngineUnreachable."""
-        return cast(ReloadDone, self._call("POST", "/v1/reload", json=request, timeout=_RELOAD_TIMEOUT_S))
+        return self.ask(calls.reload(request))
 
     def rollback(self, request: RollbackRequest) -> ReloadDone:
         """Have the engine serve by an earlier configuration. Raises RequestRefused, EngineUnreachable."""
-        return cast(ReloadDone, self._call("POST", "/v1/rollback", json=request, timeout=_RELOAD_TIMEOUT_S))
+        return self.ask(calls.rollback(request))
 
     def confirm(self) -> ConfigurationKept:
         """Have the configuration that serves stay. Raises RequestRefused, EngineUnreachable."""
-        return cast(ConfigurationKept, self._call("POST", "/v1/confirm"))
+        return self.ask(calls.confirm())
 
     def add_server(self, pool: str, server: NewServer) -> ReloadDone:
         """Add a server to a pool. Raises RequestRefused, EngineUnreachable."""
-        path = f"/v1/pools/{quote(pool, safe='')}/servers"
-        return cast(ReloadDone, self._call("POST", path, json=server, timeout=_RELOAD_TIMEOUT_S))
+        return self.ask(calls.add_server(pool, server))
 
     def remove_server(self, server_id: str, removal: Removal) -> ReloadDone:
         """Take a server, `POOL/SERVER`, out of its pool. Raises RequestRefused, EngineUnreachable."""
-        pool, _, server = server_id.partition("/")
-        return cast(
-            ReloadDone, self._call("DELETE", _server_path(pool, server), json=removal, timeout=_RELOAD_TIMEOUT_S)
-        )
+        return self.ask(calls.remove_server(server_id, removal))
 
     def upgrade(self, reason: str) -> UpgradeDone:
         """Have another engine, of what is installed now, take the place of this one. Raises RequestRefused, EngineUnreachable."""
         request: UpgradeRequest = {"reason": reason}
-        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json=request, timeout=_RELOAD_TIMEOUT_S))
+        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json=request, timeout=calls.RELOAD_TIMEOUT_S))
 
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
-        return cast(ConfigurationsKept, self._call("GET", "/v1/configurations"))["configurations"]
+        return self.ask(calls.configurations())["configurations"]
 
     def configuration(self) -> ConfigurationFile:
         """Return the configuration file as it is now, and what serves. Raises RequestRefused, EngineUnreachable."""
-        return cast(ConfigurationFile, self._call("GET", "/v1/configuration"))
+        return self.ask(calls.configuration())
 
     def configuration_text(self, number: int) -> str:
         """Return the text of a configuration that was applied. Raises RequestRefused, EngineUnreachable."""
-        return cast(ConfigurationText, self._call("GET", f"/v1/configurations/{number}"))["text"]
+        return self.ask(calls.configuration_text(number))["text"]
 
     def events(
         self, after: int = 0, limit: int = 100, *, before: int | None = None, kind: str = "", subject: str = ""
     ) -> list[Event]:
         """Return the newest events between two numbers, oldest first; of some kinds (with commas), about a subject."""
-        query = {"after": after, "limit": limit, **_events_query(before, kind, subject)}
-        return cast(Events, self._call("GET", "/v1/events", params=query))["events"]
+        return self.ask(calls.events(after, limit, before=before, kind=kind, subject=subject))["events"]
 
     def follow_events(self, after: int = 0, *, kind: str = "", subject: str = "") -> Iterator[Event]:
         """Yield events as they happen, until the engine stops."""
-        return self._lines("/v1/events", {"after": after, "follow": 1, **_events_query(None, kind, subject)}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1, **calls.events_about(None, kind, subject)}, None)
 
     def follow_log(self, query: dict[str, str]) -> Iterator[LogLine | Skipped]:
         """Yield exchanges as they end, until the engine stops. Raises RequestRefused, EngineUnreachable."""
@@ -262,26 +244,23 @@ class ControlClient:
 
     def latency(self, window_s: float, pool: str | None) -> LatencyReport:
         """Return percentiles over the last 10, 60 or 300 seconds. Raises RequestRefused, EngineUnreachable."""
-        query = {"window": f"{window_s:g}"} | ({} if pool is None else {"pool": pool})
-        return cast(LatencyReport, self._call("GET", "/v1/latency", params=query))
+        return self.ask(calls.latency(window_s, pool))
 
     def status_at(self, at: float) -> PastStatus:
         """Return how everything was at a time (Unix seconds). Raises RequestRefused, EngineUnreachable."""
-        return cast(PastStatus, self._call("GET", "/v1/history", params={"at": f"{at:.3f}"}))
+        return self.ask(calls.status_at(at))
 
     def course(self, subject: Subject | None, last_s: float, step_s: int) -> Course:
         """Return how it went, of late; no subject: with the node. Raises RequestRefused, EngineUnreachable."""
-        query = {"last": f"{last_s:.3f}", "step": str(step_s)}
-        named = {} if subject is None else {subject.kind: subject.name}
-        return cast(Course, self._call("GET", "/v1/history", params=query | named))
+        return self.ask(calls.course(subject, last_s, step_s))
 
     def sessions(self, limit: int, where: Mapping[str, str] | None = None) -> Sessions:
         """Return the connections of clients; `where`: pool, server, or both. Raises RequestRefused, EngineUnreachable."""
-        return cast(Sessions, self._call("GET", "/v1/sessions", params={"limit": limit, **(where or {})}))
+        return self.ask(calls.sessions(limit, where))
 
     def captures(self) -> Captures:
         """Return the last malformed requests and answers. Raises EngineUnreachable."""
-        return cast(Captures, self._call("GET", "/v1/captures"))
+        return self.ask(calls.captures())
 
     def metrics(self) -> str:
         """Return the exposition for Prometheus. Raises EngineUnreachable."""
@@ -303,20 +282,20 @@ class ControlClient:
 
         Raises RequestRefused, EngineUnreachable.
         """
-        self._call("DELETE", f"/v1/sessions/{session}", params=dict(where or {}))
+        self.ask(calls.close_session(session, where))
 
     def decisions(self, query: dict[str, str]) -> Decisions:
         """Return why servers were chosen lately. Raises RequestRefused, EngineUnreachable."""
-        return cast(Decisions, self._call("GET", "/v1/decisions", params=query))
+        return self.ask(calls.decisions(query))
 
     def preview_decision(self, query: dict[str, str]) -> Decisions:
         """Return which server would be chosen now, and why. Raises RequestRefused, EngineUnreachable."""
-        return cast(Decisions, self._call("GET", "/v1/decisions/preview", params=query))
+        return self.ask(calls.preview_decision(query))
 
     def _lines(self, path: str, params: Mapping[str, int | str], silence_s: float | None) -> Iterator[Any]:
         import httpx
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
         with (
             _reaching(self._name),
             self._http.stream("GET", path, params=params, timeout=timeout) as answer,
@@ -352,7 +331,7 @@ class AsyncControlClient:
         from lbapp.control.unix_transport import UnixTransport
 
         self._name = name or str(socket)
-        self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=_TIMEOUT_S)
+        self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -383,7 +362,7 @@ class AsyncControlClient:
     ) -> AsyncGenerator[Any, None]:
         import httpx
 
-        timeout = httpx.Timeout(_TIMEOUT_S, read=silence_s)
+        timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
         with _reaching(self._name):
             async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:

@@ -47,9 +47,11 @@ class Acting(Screen[None]):
     changes: Changes | None
     rights: Rights
 
+    # All with priority, as the keys of lists have it: then what is typed in one go is done in its order, and a change is about
+    # what was selected when its key came.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            action.key, f"act('{action.id}')", action.title, priority=action.opens, id=action.id,
+            action.key, f"act('{action.id}')", action.title, priority=True, id=action.id,
             show=action.id in ("server.drain", "server.maint", "server.ready", "server.weight"),
         )
         for action in CATALOG

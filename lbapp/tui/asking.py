@@ -7,7 +7,7 @@ printable sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
 from typing import Any, Generic
 
@@ -18,6 +18,17 @@ from lbapp.model.errors import LbappError
 from lbapp.tui.format import clean
 from lbapp.tui.source import Source
 from lbapp.tui.staging import clean_value
+
+
+class Job(Awaitable[None]):
+    """Work for a worker that begins only when it is awaited: one cancelled before leaves no coroutine that nobody awaits."""
+
+    def __init__(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        self._work = work
+        self._arguments = arguments
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._work(*self._arguments).__await__()
 
 
 class Question(Generic[Answer]):
@@ -58,7 +69,7 @@ class Question(Generic[Answer]):
         if self._call is None or self._is_asking or monotonic() - self._asked_at < self._every_s:
             return
         self._is_asking, self._asked_at = True, monotonic()
-        self._owner.run_worker(self._carry_out(self._call), group="question", exit_on_error=False)
+        self._owner.run_worker(Job(self._carry_out, self._call), group="question", exit_on_error=False)
 
     async def _carry_out(self, call: Call[Answer]) -> None:
         answer: Any = None

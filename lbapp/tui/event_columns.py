@@ -103,6 +103,11 @@ def event_fields() -> Fields[Event]:
     )
 
 
+def what(event: Event) -> str:
+    """Return what happened, without the subject where that comes first: it has a column of its own."""
+    return event["message"].removeprefix(f"{event['subject']} ")
+
+
 def happening_kind(glyphs: Glyphs, undo_word: Callable[[Event], str]) -> Kind[Event]:
     """Return what the table of events shows. `undo_word`: what became of an event's action."""
     fields = event_fields()
@@ -112,7 +117,7 @@ def happening_kind(glyphs: Glyphs, undo_word: Callable[[Event], str]) -> Kind[Ev
         Column("kind", 6, lambda e: area_of(e).upper(), area_of, is_right=False),
         Column("lv", 2, lambda e: level_of(e, glyphs)[0], tone_of, is_right=False, tone=tone_of),
         Column("subject", 16, lambda e: e["subject"], lambda e: e["subject"], is_right=False),
-        Column("what", 0, lambda e: e["message"], lambda e: e["message"], is_right=False, tone=tone_of),
+        Column("what", 0, what, what, is_right=False, tone=tone_of),
         Column("who", 8, who, who, is_right=False),
         Column("undo", 6, undo_word, undo_word, is_right=False),
     ]

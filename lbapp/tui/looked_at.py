@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from lbapp.control import calls
 from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Job, Question
 from lbapp.tui.exchanges import SLOW_MS, ExchangeRow, Shown
 from lbapp.tui.log_stream import LogStream
 from lbapp.tui.requests_head import Ages, Head, ages_of
@@ -59,7 +59,7 @@ class LookedAt:
             self._query = query
             self.sample.clear()
             self._grouped_at = self._classed_at = float("-inf")
-            work = self.stream.run(SENT | query)
+            work = Job(self.stream.run, SENT | query)
             self._owner.run_worker(work, group=_LOG, exclusive=True)
 
     def stop(self) -> None:

@@ -44,11 +44,15 @@ class Shell(Commanding, Travelling):
     """Status and tabs above; facts, outcome and keys below."""
 
     VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - the library declares it so
-    # Keys that open something are taken with priority: what is typed right behind them then reaches what they opened.
+    # All keys are taken with priority, so that they are carried out one behind the other: what is typed right behind one that
+    # opens something reaches what it opened, and what is typed behind a move is about where that has led.
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, id=f"go.{tab.screen}") for tab in TABS),
+        *(
+            Binding(tab.key, f"tab('{tab.screen}')", tab.title, show=False, priority=True, id=f"go.{tab.screen}")
+            for tab in TABS
+        ),
         Binding("slash", "filter", "filter", priority=True, id="filter"),
-        Binding("p", "pause", "pause", show=False, id="pause"),
+        Binding("p", "pause", "pause", show=False, priority=True, id="pause"),
         Binding("escape", "back", "back: filter, screen", show=False, priority=True, id="back"),
         Binding("W", "why", "which server a client would get", show=False, priority=True, id="why"),
     ]
@@ -213,7 +217,8 @@ class Shell(Commanding, Travelling):
         for pane in self._panes.values():
             pane.turn()
         self.refresh_bindings()
-        self.show()
+        if self._panes:  # else the screen is being built, and shows it then
+            self.show()
 
     def _tell_of_the_source(self) -> None:
         """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""

@@ -15,6 +15,7 @@ from lbapp.control import calls
 from lbapp.control.decisions import DecisionStatus
 from lbapp.control.telling import describe
 from lbapp.model.errors import LbappError
+from lbapp.tui.asking import Job
 from lbapp.tui.dialogs.line import AskLine
 from lbapp.tui.dialogs.page import Page
 from lbapp.tui.exchange_words import why_words
@@ -68,7 +69,7 @@ def ask_why(app: App[None], source: Source, pool: str, client: str = "") -> None
     def answered(address: str | None) -> None:
         if address:
             explanation = Explanation()
-            app.run_worker(explanation.preview(source, pool, address), group="why", exclusive=True)
+            app.run_worker(Job(explanation.preview, source, pool, address), group="why", exclusive=True)
             app.push_screen(Page(f"A client {address} at pool {pool}", lambda: explanation.answer))
 
     title = f"Which server of {pool} would a client get?"
@@ -78,5 +79,5 @@ def ask_why(app: App[None], source: Source, pool: str, client: str = "") -> None
 def show_why(app: App[None], source: Source, row: ExchangeRow, write: Callable[[str], str]) -> None:
     """Show a page about a request; `write` returns it, given why it went where it went."""
     explanation = Explanation()
-    app.run_worker(explanation.why(source, row), group="why", exclusive=True)
+    app.run_worker(Job(explanation.why, source, row), group="why", exclusive=True)
     app.push_screen(Page("Request", lambda: write(explanation.answer)))

@@ -25,14 +25,14 @@ from tests.system.terminal import Terminal
 CHANGING: Final = frozenset("dmew+-z")
 _SERVER: Final = re.compile(r"\bapp/s\d+\b")
 _MARKED: Final = re.compile(r"\bmark(?:ed|ing) (\d+)")
-_DIALOG: Final = ("Cancel", "new weight")
+_DIALOG: Final = ("Cancel", "Weight of")
 _ANSWERED: Final = 0.6  # of the keys pressed in a dialog are such as answer it
 # Never q or Ctrl-C, which leave. FILTER is `/` and a few letters that change nothing wherever they go; DIGITS a weight.
 _WEIGHTS: Final[Mapping[str, int]] = {
-    "down": 14, "up": 10, "j": 6, "k": 6, "pagedown": 2, "pageup": 2, "home": 1, "end": 1, "g": 1, "G": 1,
-    "1": 2, "2": 4, "3": 16, "4": 2, "5": 2, "6": 2, "7": 2, "enter": 6, "escape": 10, "tab": 2, "left": 2, "right": 2,
-    "d": 8, "m": 3, "e": 5, "w": 4, "+": 3, "-": 3, "z": 4, "y": 6, "!": 2, "s": 3, "r": 2, "p": 2, "?": 2, "x": 1,
-    "space": 3, "v": 2, "a": 1, "[": 1, "]": 1, "0": 1, "t": 1, "W": 1, "o": 1, "b": 1, "f": 1, "FILTER": 4, "DIGITS": 6,
+    "down": 14, "up": 10, "j": 4, "k": 4, "pagedown": 1, "pageup": 1, "home": 1, "end": 1, "g": 1, "G": 1,
+    "1": 1, "2": 2, "3": 30, "4": 2, "5": 2, "6": 1, "7": 1, "enter": 4, "escape": 12, "tab": 1, "left": 2, "right": 2,
+    "d": 14, "m": 5, "e": 7, "w": 9, "+": 8, "-": 8, "z": 7, "y": 4, "!": 1, "s": 2, "r": 1, "p": 1, "?": 2, "x": 1,
+    "space": 2, "v": 1, "a": 1, "[": 1, "]": 1, "0": 1, "t": 1, "W": 1, "o": 1, "b": 1, "f": 1, "FILTER": 3, "DIGITS": 4,
 }  # fmt: skip
 
 
@@ -66,18 +66,25 @@ class Operator:
     def press_any(self) -> str:
         """Press one key, or type a little; return what it was."""
         (key,) = self._source.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
-        is_asked = any(word in self._terminal.text for word in _DIALOG)
+        is_asked = self._is_asked()
         if is_asked and self._source.random() < _ANSWERED:
             key = self._source.choice(("y", "enter", "DIGITS", "escape"))
         if key == "FILTER":
             key = "escape" if is_asked else "/" + "".join(self._source.choices("aps012", k=3))
         elif key == "DIGITS":
             key = str(self._source.randint(1, 256)) if _DIALOG[1] in self._terminal.text else "down"
-        if not is_asked:
-            self.note(key)
+        if key in CHANGING:
+            # What is painted has to be where the console is: it may be behind with keys and frames.
+            self._terminal.wait_until_idle()
+            if not self._is_asked():
+                self.note(key)
         self._terminal.press(key)
         self.pressed += 1
         return key
+
+    def _is_asked(self) -> bool:
+        """Say whether a dialog is open that changes something when it is answered."""
+        return any(word in self._terminal.text for word in _DIALOG)
 
     def note(self, key: str) -> None:
         """Note, before a key is pressed, whom it may change."""

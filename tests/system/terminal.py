@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -32,6 +33,7 @@ _Value = TypeVar("_Value")
 
 DEADLINE_S: Final = 15.0
 _CHUNK_BYTES: Final = 65_536
+_CALM_TIMES: Final = 3  # looks in a row
 _STOP_TIMEOUT_S: Final = 5.0
 _INHERITED: Final = ("PATH", "HOME", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV", "USER", "SYSTEMD_IGNORE_CHROOT")
 KEYS: Final = {
@@ -164,6 +166,22 @@ class Terminal:
     def wait_until_gone(self, text: str, timeout_s: float = DEADLINE_S) -> None:
         """Wait until this stands on the screen no more."""
         self.until(lambda: text not in self.text, timeout_s)
+
+    def wait_until_idle(self, timeout_s: float = DEADLINE_S) -> None:
+        """Wait until the program has read every key, sleeps, and has painted what came of it. Raises NotShown."""
+        deadline, calm = time.monotonic() + timeout_s, 0
+        while calm < _CALM_TIMES:
+            if time.monotonic() > deadline:
+                raise NotShown(f"not idle within {timeout_s} s:\n{self.text}")
+            before = len(self.raw)
+            self.pump()
+            calm = calm + 1 if len(self.raw) == before and self._sleeps() else 0
+
+    def _sleeps(self) -> bool:
+        (unread,) = struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        # Behind the name in brackets, which may hold anything, stands the state: S, sleeping.
+        return not unread and all(task.read_text().rpartition(")")[2].split()[0] == "S" for task in tasks)
 
     def wait_for_end(self, timeout_s: float = DEADLINE_S) -> int:
         """Wait until the program has ended; return its exit status, negative for a signal."""

@@ -43,7 +43,7 @@ SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|
 CLIPBOARD = rb"\x1b\]52;c;[A-Za-z0-9+/=]*\x07"  # what y copies, to terminals that have a clipboard
 POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writes: how the mouse's pointer looks
 STATE = re.compile(r"[▲▼■]|\b(?:UP|DOWN|MAINT)\b")
-WEIGHT = "new weight"  # stands in the dialog that asks for one
+WEIGHT = "Weight of"  # stands in the dialog that asks for one
 F5, F6, F7, F8, F9 = (f"\x1b[{number}~" for number in (15, 17, 18, 19, 20))
 PALETTE = "\x10"
 SELECT_UP = "\x1b[1;2A"
@@ -256,7 +256,7 @@ def test_states_read_the_same_without_colours(tmp_path: Path) -> None:
                 go_to_servers(terminal)
                 terminal.wait_for("DOWN", "MAINT", "UP")
                 rows = [line for line in terminal.lines if "app/s" in line]
-                states.append([STATE.findall(row) for row in rows])
+                states.append([found for row in rows if (found := STATE.findall(row))])
             written = attributes(bytes(terminal.raw)) - COLOURLESS_SGR
             assert not written if env else written
     assert states[0] == states[1]

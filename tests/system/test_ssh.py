@@ -119,12 +119,13 @@ def test_what_goes_wrong_on_the_way_is_one_sentence(
     wait_for(lambda: is_left_clean(sshd, session))
 
 
-def test_ssh_ends_with_whoever_started_it_even_by_kill_9(sshd: SshServer) -> None:
+def test_ssh_ends_with_whoever_started_it_even_by_kill_9(sshd: SshServer, session: Path) -> None:
     command = [sys.executable, "-m", "lbapp", "--host", sshd.url, "events", "-f"]
     with subprocess.Popen(command, env=sshd.environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()  # an event has come the whole way
         assert sshd.links()
+        assert list(session.iterdir())
         process.kill()
     wait_for(lambda: not sshd.links())
 

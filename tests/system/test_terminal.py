@@ -69,6 +69,18 @@ def test_new_size_reaches_the_program() -> None:
         terminal.wait_for("columns=70", "lines=12")
 
 
+def test_program_that_has_keys_to_read_or_computes_is_not_idle() -> None:
+    code = (
+        "import time\nprint('ready')\nend = time.monotonic() + 0.5\nwhile time.monotonic() < end: pass\n"
+        "input(); print('idle'); input()"
+    )
+    with python(code) as terminal:
+        terminal.wait_for("ready")
+        terminal.press("enter")
+        terminal.wait_until_idle()
+        assert "idle" in terminal.text
+
+
 def test_what_never_comes_is_told_with_the_screen() -> None:
     with python("print('this'); input()") as terminal:
         terminal.wait_for("this")

@@ -76,7 +76,7 @@ async def take(pilot: Pilot[None], console: LbappConsole, folder: Path) -> None:
 
 async def main(folder: Path) -> None:
     """Take the pictures."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nobody waits
     with demo() as socket:
         console = LbappConsole(socket, look=Look("dark", FULL))
         async with console.run_test(size=SIZE) as pilot:

@@ -239,10 +239,9 @@ async def test_no_action_ever_reaches_another_server_than_was_asked_about(double
         app: Any = pilot.app
         for turn in range(14):
             await pilot.press(*chance.choices(["down", "up", "greater_than_sign", "r", "G", "g"], k=3))
-            (chosen,) = app.shell.pane.selection
-            seen = app.shell.source.scene.server(chosen).address
             double.patches.clear()
             await pilot.press(chance.choice(["d", "m"]))
+            title = app.screen.asked.title if is_asking(pilot) else ""
             for _ in range(75 if turn % 2 else 0):
                 shuffled(double, chance)
             await until(pilot, lambda: not is_asking(pilot) or "asking the engine" not in screen_text(app))
@@ -254,7 +253,7 @@ async def test_no_action_ever_reaches_another_server_than_was_asked_about(double
                 await pilot.press("escape")
             for name, _ in double.patches:
                 now = next(one for one in double.servers if one["id"] == name)
-                assert (name, now["address"]) == (chosen, seen)
+                assert f" {name} ({now['address']})?" in title
                 done += 1
             for one in double.servers:
                 one["admin"], one["is_eligible"] = "ready", True

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 
 import pytest
 from textual.app import App
@@ -10,7 +12,7 @@ from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
 from lbapp.control.messages import ServerStatus
 from lbapp.model.errors import RequestRefused
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Job, Question
 from lbapp.tui.feed import Feed
 from tests.tui.engine_double import server
 
@@ -97,3 +99,17 @@ async def test_refusal_is_a_sentence_and_the_next_question_is_asked_all_the_same
         question.ask()
         await pilot.pause()
         assert len(engine.asked) == 2
+
+
+async def test_job_that_was_never_begun_leaves_nothing_behind_and_one_that_is_awaited_is_done() -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        done.append(number)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Job(work, 1)
+        gc.collect()
+        await Job(work, 2)
+    assert done == [2]

@@ -283,9 +283,12 @@ async def test_journal_is_asked_again_only_after_an_operator_did_something(desk:
     assert (journal.has_news(), journal.offer) == (False, "undo z: none")
     await desk.do("server.drain", "app/s1", state="drain")
     assert journal.offer == "undo z: drain app/s1 (0s)"
-    with anyio.fail_after(10):
-        while not journal.has_news():
-            await desk.see()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(desk.feed.run)
+        with anyio.fail_after(10):
+            while not journal.has_news():
+                await anyio.sleep(0.02)
+        tasks.cancel_scope.cancel()
 
 
 async def test_names_that_no_terminal_may_see_are_sent_as_they_are(tmp_path: Path) -> None:

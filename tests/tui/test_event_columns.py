@@ -66,6 +66,7 @@ def test_events_are_found_by_every_field(text: str) -> None:
 def test_columns_give_text_for_every_event() -> None:
     kind = happening_kind(FULL, lambda _event: "no. 7")
     texts = {column.title: column.text(event(actor=None)) for column in kind.columns}
+    assert texts["what"] == "is now DRAIN, was READY"
     assert (texts["kind"], texts["lv"], texts["who"], texts["undo"]) == ("ADMIN", "▶", "-", "no. 7")
     assert all(column.order(event()) is not None for column in kind.columns)
     assert kind.is_problem(event(kind="server_went_down"))

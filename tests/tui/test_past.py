@@ -15,6 +15,7 @@ from lbapp.model.errors import RequestRefused
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.feed import Feed
 from lbapp.tui.past import PastSource, moment, scene_of_past
+from lbapp.tui.travel import Start
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server, was
 
@@ -97,6 +98,18 @@ async def test_past_is_shown_apart_from_what_is_live_and_changes_nothing(tmp_pat
             await until_shown(pilot, "LIVE  RW")
             await until_shown(pilot, "app/s3")
     assert len(double.patches) == 1
+
+
+async def test_console_can_be_opened_at_a_time_and_follows_the_engine_behind_it(tmp_path: Path) -> None:
+    double, now = EngineDouble(), float(int(time.time()))
+    double.moments = [down_before(now - 600)]
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s", start=Start(now - 600))
+        async with app.run_test(size=SIZE) as pilot:
+            await until_shown(pilot, f"PAST {clock(now - 600)}")
+            await until(pilot, lambda: app.feed.is_live)
+            await pilot.press("0")
+            await until_shown(pilot, "LIVE  RW")
 
 
 async def test_what_was_asked_of_now_is_not_shown_as_the_past(tmp_path: Path) -> None:

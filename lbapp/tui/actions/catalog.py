@@ -39,7 +39,7 @@ class Subject:
 class Action:
     """One action. `key`: as bindings name it, empty for none; `grade`: the least that it asks.
 
-    `why_not`: why it is not possible now, in a sentence; empty: it is. `opens`: the keys behind its key are for what it opens.
+    `why_not`: why it is not possible now, in a sentence; empty: it is.
     """
 
     id: str
@@ -49,7 +49,6 @@ class Action:
     grade: Grade
     about: About
     why_not: Callable[[Subject], str]
-    opens: bool = True
 
 
 def _is_free(_subject: Subject) -> str:
@@ -116,7 +115,7 @@ def _waits(subject: Subject) -> str:
 CATALOG: Final = (
     Action(
         "server.ready", "e", "ready", "let them have new clients again", "A", "servers",
-        _any_server, opens=False,
+        _any_server,
     ),
     Action("server.drain", "d", "drain", "no new clients; what is in flight finishes", "B", "servers", _any_server),
     Action(
@@ -124,19 +123,19 @@ CATALOG: Final = (
         _not_all(lambda s: s.admin == "maint", "in MAINT already"),
     ),
     Action("server.weight", "w", "weight", "N, +N, -N, N%, 50 over 5m", "A", "servers", _any_server),
-    Action("server.heavier", "plus", "weight + 10", "at most 256", "A", "servers", _any_server, opens=False),
-    Action("server.lighter", "minus", "weight - 10", "at least 1", "A", "servers", _any_server, opens=False),
+    Action("server.heavier", "plus", "weight + 10", "at most 256", "A", "servers", _any_server),
+    Action("server.lighter", "minus", "weight - 10", "at least 1", "A", "servers", _any_server),
     Action("server.kill", "K", "kill connections", "end what is in flight now, by force", "C", "servers", _any_server),
-    Action("server.check", "c", "check now", "run their health checks at once", "A", "servers", _any_server, opens=False),
+    Action("server.check", "c", "check now", "run their health checks at once", "A", "servers", _any_server),
     Action("server.add", "A", "add a server", "to this pool, while it serves", "B", "pool", _listed),
     Action("server.remove", "delete", "remove the server", "it finishes what it has", "C", "servers", _one_server),
-    Action("pool.publish", "", "publish the pool", "routes lead to it again", "A", "pool", _unpublished, opens=False),
+    Action("pool.publish", "", "publish the pool", "routes lead to it again", "A", "pool", _unpublished),
     Action("pool.unpublish", "", "unpublish the pool", "routes pass it over", "B", "pool", _published),
     Action("node.drain", "N", "drain the node", "ask all clients to leave", "B", "node", _node_serves),
-    Action("node.ready", "", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains, opens=False),
+    Action("node.ready", "", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains),
     Action("configuration.confirm", "", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
     Action("configuration.rollback", "", "rollback", "back to the configuration before", "B", "configuration", _is_free),
-    Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free, opens=False),
-    Action("redo", "Z", "redo", "do again what you took back", "A", "history", _is_free, opens=False),
+    Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free),
+    Action("redo", "Z", "redo", "do again what you took back", "A", "history", _is_free),
 )  # fmt: skip
 ACTIONS: Final = {action.id: action for action in CATALOG}

@@ -58,30 +58,30 @@ def weight_wish(text: str) -> WeightWish:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A server as it was when its key was pressed."""
+    """A server as it was when its key was pressed. `goal`: its weight, or the one that it is on its way to."""
 
     id: str
     target: Target
     address: str
     admin: str
-    weight: int
+    goal: int
     changed_at: float | None
-    is_eligible: bool
 
     def differs(self, row: ServerRow) -> bool:
         """Say whether somebody has changed the server since."""
         now = seen(row)
-        return (now.address, now.admin, now.weight, now.changed_at) != (
+        return (now.address, now.admin, now.goal, now.changed_at) != (
             self.address,
             self.admin,
-            self.weight,
+            self.goal,
             self.changed_at,
         )
 
 
 def seen(row: ServerRow) -> Seen:
     """Return a server as it is now."""
-    return Seen(row.id, row.target, row.address, row.admin, row.weight, row.changed_at, row.is_eligible)
+    goal = row.weight if row.ramp is None else row.ramp.after
+    return Seen(row.id, row.target, row.address, row.admin, goal, row.changed_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,18 +79,23 @@ class Question(ModalScreen[Yes | None]):
         super().__init__()
         self.asked = asked
         self._known = _Known()
+        self._is_answered = False
         parts = [*asked.fields, Button("cancel", "Cancel", "n"), Button("yes", asked.verb, "y")]
         self.form = Form(parts, asked.first)
+        self._drawn = Static(
+            id="question", markup=False
+        )  # kept, not looked up: an effect may come when it is being taken down
         if asked.effect is None:
             self._fill(Effect(tuple(asked.lines), "C" if asked.is_typed else "B", needs_force=asked.is_typed))
 
     def compose(self) -> ComposeResult:
         """Lay the dialog out."""
         with Frame():
-            yield Static(self._text(), id="question", markup=False)
+            yield self._drawn
 
     def on_mount(self) -> None:
         """Ask for the effect, and watch what it is about."""
+        self._draw()
         if self.asked.effect is not None:
             self._ask()
         self.set_interval(WATCH_S, self._watch)
@@ -126,21 +131,23 @@ class Question(ModalScreen[Yes | None]):
         """Take every key: nothing behind the dialog hears any."""
         event.stop()
         event.prevent_default()
+        if self._is_answered:
+            return  # typed before it was gone: what was said yes to stays as it was
         self._known.said = ""
         if event.key == "escape":
-            self.dismiss(None)
+            self._answer(None)
             return
         self._start_typing(event)
         pressed = self._pressed(event)
         if pressed == "cancel":
-            self.dismiss(None)
+            self._answer(None)
         elif pressed == "yes":
             self._finish()
         self._draw()
 
     def on_paste(self, event: Paste) -> None:
         """Put a pasted text into the field that has the focus."""
-        if isinstance(self.form.focused, Field):
+        if isinstance(self.form.focused, Field) and not self._is_answered:
             self.form.focused.line.type(event.text)
             self._draw()
 
@@ -173,11 +180,14 @@ class Question(ModalScreen[Yes | None]):
         elif problem := self.asked.check(self.form):
             self._known.said = problem
         else:
-            self.dismiss(Yes(self.form, needs_force=effect.needs_force))
+            self._answer(Yes(self.form, needs_force=effect.needs_force))
+
+    def _answer(self, answer: Yes | None) -> None:
+        self._is_answered = True
+        self.dismiss(answer)
 
     def _draw(self) -> None:
-        if self.is_mounted:
-            self.query_one("#question", Static).update(self._text())
+        self._drawn.update(self._text())
 
     def _text(self) -> Text:
         lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]

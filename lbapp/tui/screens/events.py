@@ -18,7 +18,7 @@ from lbapp.control import calls
 from lbapp.control.changes import ActionsDone
 from lbapp.control.messages import Event
 from lbapp.model.errors import LbappError
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Job, Question
 from lbapp.tui.audit import Audit
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.line import AskLine
@@ -53,7 +53,7 @@ class EventsPane(TablePane):
         Binding("f", "follow", "follow", priority=True, id="list.follow"),
         Binding("o", "object", "its object", show=False, priority=True, id="list.object"),
         Binding("O", "older", "older events", show=False, priority=True, id="events.older"),
-        Binding("X", "export", "export", priority=True, id="events.export"),
+        Binding("X", "export", "export to a file", show=False, priority=True, id="events.export"),
     ]
 
     def __init__(self, desk: Desk) -> None:
@@ -185,13 +185,13 @@ class EventsPane(TablePane):
 
     def action_older(self) -> None:
         """Fetch events older than those that are here."""
-        self.run_worker(self._fetch_older(), group="older", exclusive=True)
+        self.run_worker(Job(self._fetch_older), group="older", exclusive=True)
 
     async def _fetch_older(self) -> None:
         subject, known = self._subject, self._known()
         before = known[0]["seq"] if known else None
         try:
-            found = (await self.desk.source.ask(calls.events(0, PAGE, before, subject)))["events"]
+            found = (await self.desk.source.ask(calls.events(0, PAGE, before=before, subject=subject)))["events"]
         except LbappError as error:
             self.desk.tell(Outcome(clean(str(error)), is_refused=True))
             return
@@ -214,7 +214,7 @@ class EventsPane(TablePane):
 
         def answered(name: str | None) -> None:
             if name:
-                self.run_worker(self._export(Path(name).expanduser(), events), group="export")
+                self.run_worker(Job(self._export, Path(name).expanduser(), events), group="export")
 
         title = f"Write {len(events):,} events to which file?"
         explanation = "one event a line, as JSON; a file that is there already stays as it is. Enter writes, Esc leaves"

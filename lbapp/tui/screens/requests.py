@@ -17,6 +17,7 @@ from textual.widget import Widget
 from lbapp.control import calls
 from lbapp.control.looking import CaptureStatus, SessionStatus
 from lbapp.model.errors import LbappError
+from lbapp.tui.asking import Job
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.page import Page
@@ -222,7 +223,8 @@ class RequestsPane(TablePane):
     def facts(self) -> str:
         """Where the cursor is; which terms the engine looks at, and which are looked at here; what came too fast."""
         left_out = self.looked_at.shown.left_out if self.view.is_log else 0
-        parts = [self.table.facts, self._told, f"{count(left_out)} more than {ROWS_PER_S:.0f}/s" if left_out else ""]
+        # What is done with the filter first: beside its field there is little room at 80 cells.
+        parts = [self._told, self.table.facts, f"{count(left_out)} more than {ROWS_PER_S:.0f}/s" if left_out else ""]
         return "  ".join(part for part in parts if part)
 
     # ---- keys
@@ -296,7 +298,7 @@ class RequestsPane(TablePane):
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
-                self.run_worker(self._close(number), group="close")
+                self.run_worker(Job(self._close, number), group="close")
 
         effect = f"{session_page(session)}\n\nIt is cut, whatever it carries: who waits for an answer gets a 503."
         self.app.push_screen(Confirm(f"Close connection {number}?", effect, "Close"), answered)

@@ -54,10 +54,12 @@ def describe(scene: Scene | None, title: str, how: tuple[str, str], width: int) 
     serving = sum(worker["phase"] == "serving" for worker in engine["workers"])
     left += f"  {node_state(engine, scene.at, brief_duration)}"
     workers = f"{serving}/{len(engine['workers'])} workers"
-    right = "  ".join([rate, workers, f"cpu {_percent(engine['cpu_percent'])}", clock(scene.at)])
-    rest = f"up {duration(engine['uptime_s'])}  {size(engine['memory_bytes'])}  "
-    if len(left) + len(rest) + len(right) + 4 <= width:
-        right = rest + right
+    more = f"up {duration(engine['uptime_s'])}  {size(engine['memory_bytes'])}"
+    cpu, time = f"cpu {_percent(engine['cpu_percent'])}", clock(scene.at)
+    # As much as there is room for behind a long name; the time stays to the last.
+    fuller = ([more, rate, workers, cpu, time], [rate, workers, cpu, time], [rate, cpu, time], [rate, time], [time])
+    wordings = ["  ".join(parts) for parts in fuller]
+    right = next((each for each in wordings if len(left) + len(each) + 4 <= width), wordings[-1])
     return f"{left}  {right.rjust(width - len(left) - 3)} "
 
 

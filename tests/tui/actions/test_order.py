@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbapp.tui.actions.order import WeightWish, patch_of, seen, weight_wish
+from lbapp.tui.scene import RampRow
 from tests.tui.actions.rows import order, scene
 
 
@@ -59,4 +60,16 @@ def test_server_differs_once_somebody_changed_it_and_not_by_its_traffic() -> Non
     row.in_flight = 99
     assert not before.differs(row)
     row.changed_at = 5.0
+    assert before.differs(row)
+
+
+def test_weight_that_goes_on_its_way_is_no_change_and_another_way_is() -> None:
+    row = scene().pools[0].servers[0]
+    row.ramp = RampRow(after=50, ends_at=99.0)
+    before = seen(row)
+    row.weight = 90
+    assert not before.differs(row)
+    row.weight, row.ramp = 50, None
+    assert not before.differs(row)
+    row.ramp = RampRow(after=10, ends_at=99.0)
     assert before.differs(row)

@@ -24,13 +24,7 @@ KEYS = {"d": "drain", "m": "maint", "plus": "heavier"}
 
 @pytest.mark.parametrize(
     ("keys", "answer"),
-    [
-        (["enter"], "drain"),
-        (["d"], "drain"),
-        (["down", "down", "enter"], "heavier"),
-        (["plus"], "heavier"),
-        (["escape"], None),
-    ],
+    [("enter", "drain"), ("d", "drain"), ("down down enter", "heavier"), ("plus", "heavier"), ("escape", None)],
 )
 async def test_key_or_enter_chooses(keys: str, answer: str | None) -> None:
     async with showing(Menu("Actions", CHOICES, KEYS)) as shown:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from textual.events import Key
 
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.effect import Effect
@@ -53,6 +54,16 @@ async def test_nothing_is_done_before_its_effect_is_known_and_cancel_keeps_the_f
         assert shown.answers == []
         await shown.press("y")
         assert isinstance(await shown.answered(), Yes)
+
+
+async def test_keys_behind_the_answer_change_nothing_of_it() -> None:
+    question = Question(Asked("Drain?", "Drain", lines=("effect",)))
+    async with showing(question) as shown:
+        await shown.until("effect")
+        for key in ("y", "y", "escape"):
+            question.on_key(Key(key, key if key == "y" else None))
+        assert isinstance(await shown.answered(), Yes)
+        assert len(shown.answers) == 1
 
 
 @pytest.mark.parametrize("needs_force", [True, False])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from lbapp.tui.app import LbappConsole
@@ -47,7 +48,7 @@ def double(socket: Path) -> Iterator[EngineDouble]:
         yield engine
 
 
-async def at_events(pilot: Pilot[None], text: str = "app/s2 DOWN") -> LbappConsole:
+async def at_events(pilot: Pilot[None], text: str = "DOWN: connect refused") -> LbappConsole:
     app = pilot.app
     assert isinstance(app, LbappConsole)
     await until_shown(pilot, "LIVE")
@@ -76,7 +77,7 @@ async def test_left_and_right_go_through_the_areas(double: EngineDouble, socket:
         await pilot.press("right")
         await until_shown(pilot, "[checks]")
         await until_shown(pilot, "1 of 1")
-        assert "app/s1 is now DRAIN" not in screen_text(app)
+        assert "is now DRAIN" not in screen_text(app)
         await pilot.press("right", "right")
         await until_shown(pilot, "[config]")
         await until_shown(pilot, "applied")
@@ -140,16 +141,20 @@ async def test_x_writes_what_is_filtered_and_never_over_a_file(
     there = tmp_path / "there"
     there.write_text("mine")
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await at_events(pilot)
+        app = await at_events(pilot)
         await pilot.press("right")
         await until_shown(pilot, "[checks]")
-        await pilot.press("X", "ctrl+u", *str(there), "enter")
-        await until_shown(pilot, "is there already")
+        await pilot.press("X", "ctrl+u")
+        app.screen.post_message(Paste(str(there)))
+        await pilot.press("enter")
+        await until_shown(pilot, "give another name")
         assert there.read_text() == "mine"
         await pilot.press("X")
         await until_shown(pilot, "Write 1 events to which file?")
-        await pilot.press("ctrl+u", *str(tmp_path / "new"), "enter")
-        await until_shown(pilot, "1 events are in")
+        await pilot.press("ctrl+u")
+        app.screen.post_message(Paste(str(tmp_path / "new")))
+        await pilot.press("enter")
+        await until_shown(pilot, "1 events are")
         assert [json.loads(line)["seq"] for line in (tmp_path / "new").read_text().splitlines()] == [2]
 
 

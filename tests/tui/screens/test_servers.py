@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.place import Place
@@ -115,7 +116,18 @@ async def test_key_typed_right_behind_a_move_is_about_where_the_move_has_led(tmp
             await at_servers(pilot)
             await until_shown(pilot, "1 of 21")
             await pilot.press("end", "d")
-            await until_shown(pilot, "web/w1")
-            await pilot.press("y")
+            await until_shown(pilot, "Drain web/w1 ")
+            assert double.patches == []
+
+
+async def test_change_typed_right_before_a_move_is_about_where_the_cursor_was(tmp_path: Path) -> None:
+    with answering(double := many(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await until_shown(pilot, "1 of 21")
+            for key, character in (("end", None), ("minus", "-"), ("home", None), ("2", "2")):
+                app.post_message(events.Key(key, character))
             await until(pilot, lambda: double.patches)
-            assert double.patches[0][0] == "web/w1"
+            assert [server_id for server_id, _ in double.patches] == ["web/w1"]
+            assert app.shell.here == Place("pools")

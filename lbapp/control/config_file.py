@@ -15,6 +15,7 @@ import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import Final, Protocol
 from lbapp.model.errors import LbappError
 from lbapp.model.file_digest import file_digest
 
+_LOCK_S: Final = 3.0  # who writes by this module holds a folder for as long as its disk takes
+_LOCK_LOOK_S: Final = 0.02
 _OWNER: Final = "Do it as the owner of the file, or as root"
 _HINTS: Final = {
     errno.EROFS: ("its file system is read-only", "Mount it for writing, or edit the file where it comes from"),
@@ -153,11 +156,24 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Keep others who write by this module out of a folder, so that of two who have read the same file one is told."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int) -> None:
+    """Lock a folder, if that can be done in time: whoever may read it can hold its lock, and must not keep its owner waiting."""
+    until = time.monotonic() + _LOCK_S
+    while time.monotonic() < until:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_LOOK_S)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return
 
 
 def _sync(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from lbapp.control import config_file
 from lbapp.control.config_file import FileChanged, LocalFile
 from lbapp.model.errors import LbappError
 
@@ -105,6 +107,20 @@ def test_of_several_who_have_read_the_same_file_one_writes_and_the_others_are_to
     with ThreadPoolExecutor(8) as threads:
         written = [text for text in threads.map(write, range(8)) if text]
     assert written == [path.read_text()]
+
+
+def test_lock_that_somebody_holds_on_the_folder_keeps_nobody_from_writing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_file, "_LOCK_S", 0.1)
+    file, fd = LocalFile(path), os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(file.write, NEW, file.read()).result(20).text == NEW
+    finally:
+        os.close(fd)
+    assert path.read_text() == NEW
 
 
 def test_file_that_grows_beyond_what_may_be_stays_as_it_was(path: Path) -> None:

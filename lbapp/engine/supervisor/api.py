@@ -183,16 +183,17 @@ class Api:
         return JSONResponse({"pools": self.generation.reader.status()["pools"]})
 
     async def _pool(self, request: Request) -> Response:
+        body = await json_body(request)  # first: another generation may serve when it has come
         pool = self.generation.commands.find_pool(request.path_params["pool"])
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.pool(pool))
-        body = await json_body(request)
         return JSONResponse(await self.generation.commands.change_pool(pool, body, actor_of(request)))
 
     async def _server(self, request: Request) -> Response:
+        body = await json_body(request)  # first: another generation may serve when it has come
         state = self.generation.commands.find_server(request.path_params["pool"], request.path_params["server"])
         if request.method == "DELETE":
-            how = read_how(body := await json_body(request), actor_of(request), ("reason", "unrecorded", "force"))
+            how = read_how(body, actor_of(request), ("reason", "unrecorded", "force"))
             is_forced = is_forced_by(body)
             pool, name = state.pool.name, state.server.name
             return JSONResponse(
@@ -200,7 +201,6 @@ class Api:
             )
         if request.method != "PATCH":
             return JSONResponse(self.generation.reader.server(state))
-        body = await json_body(request)
         return JSONResponse(await self.generation.commands.change_server(state, body, actor_of(request)))
 
     async def _new_server(self, request: Request) -> Response:

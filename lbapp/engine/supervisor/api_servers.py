@@ -50,9 +50,9 @@ class ServersApi:
         return JSONResponse(answer)
 
     async def _kill(self, request: Request) -> Response:
-        state, body = self._state(request), await json_body(request)
+        body = await json_body(request)  # first: another generation may serve when it has come
         why = why_of(object_of({} if body is None else body, ("reason",)))
-        return JSONResponse(await self.generation().kills.kill([state], actor_of(request), why.reason))
+        return JSONResponse(await self.generation().kills.kill([self._state(request)], actor_of(request), why.reason))
 
     async def _kill_several(self, request: Request) -> Response:
         body = object_of(await json_body(request), ("servers", "reason"))

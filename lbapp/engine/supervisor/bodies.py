@@ -38,7 +38,8 @@ class Relative:
     def of(self, state: ServerState) -> int:
         """Return the weight of one server: at least 1, so that no step takes it out, but 0 stays 0 unless it gets more."""
         if self.percent is not None:
-            return min(WEIGHT_MAX, max(1, round(state.server.weight * self.percent / 100))) if self.percent else 0
+            least = 1 if self.percent and (state.weight or state.server.weight) else 0
+            return min(WEIGHT_MAX, max(least, round(state.server.weight * self.percent / 100)))
         if state.weight == 0 and self.more <= 0:
             return 0
         return min(WEIGHT_MAX, max(1, state.weight + self.more))

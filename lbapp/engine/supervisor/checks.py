@@ -244,8 +244,9 @@ class Checks:
         if target.extra is not None:
             return
         if target.is_wanted:
+            if await _is_asked_before(target, policy.soonest_s(target.last_start_s, target.members[0].check)):
+                return  # and what traffic wants is wanted still
             target.is_wanted = False
-            await anyio.sleep_until(policy.soonest_s(target.last_start_s, target.members[0].check))
         while not target.is_probed:
             for member in target.members:
                 member.record = HealthRecord()
@@ -287,6 +288,14 @@ class Checks:
         state.probes.add(state.probe)
         self._states.set_health(state, member.record.state, read.reason, policy.detail(read))
         self._states.set_not_found(state, is_not_found=policy.asks_for_no_new_clients(result, check))
+
+
+async def _is_asked_before(target: Target, time_s: float) -> bool:
+    """Wait until a time, or until an operator asks for a probe; say whether one does."""
+    with anyio.CancelScope(deadline=time_s):
+        while target.extra is None:
+            await target.wake.wait()
+    return target.extra is not None
 
 
 def _in_maintenance(state: ServerState) -> RequestRefused:

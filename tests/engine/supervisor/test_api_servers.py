@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +70,29 @@ def test_probes_are_kept_through_a_reload(running: EngineProcess, control: httpx
     assert control.post("/v1/reload").json()["applied"] is True
     assert control.get(f"{SERVER}/probes").json()["probes"][: len(before["probes"])] == before["probes"]
     assert control.post(f"{SERVER}/check").json()["is_success"] is True
+
+
+def status_behind_a_reload(running: EngineProcess, call: str, body: object, old: str, new: str) -> int:
+    """Call the API, apply a file with `new` for `old` between the head of the call and its body; return the status."""
+    data = json.dumps(body).encode()
+    head = f"{call} HTTP/1.1\r\nHost: lbapp\r\nExpect: 100-continue\r\nContent-Length: {len(data)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as slow, running.control() as control:
+        slow.settimeout(20)
+        slow.connect(str(running.socket))
+        slow.sendall(head.encode())
+        assert b" 100 " in slow.recv(4096)  # what is called has begun, and waits for the body
+        file = Path(control.get("/v1/status").json()["engine"]["configuration_path"])
+        file.write_text(file.read_text().replace(old, new))
+        assert control.post("/v1/reload").json()["applied"] is True
+        slow.sendall(data)
+        return int(slow.recv(4096).split()[1])
+
+
+def test_call_whose_body_comes_behind_a_reload_is_about_the_servers_that_there_are_then(
+    running: EngineProcess, control: httpx.Client
+) -> None:
+    drain = {"state": "drain", "force": True}
+    assert status_behind_a_reload(running, f"PATCH {SERVER}", drain, "fall = 2", "fall = 3") == 200
+    assert control.get(SERVER).json()["admin"] == "drain"
+    assert status_behind_a_reload(running, f"POST {SERVER}/kill", {}, '"s1"', '"s9"') == 404
+    assert "connections_killed" not in [event["kind"] for event in control.get("/v1/events").json()["events"]]

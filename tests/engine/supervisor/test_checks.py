@@ -317,6 +317,21 @@ async def test_server_that_fails_when_an_operator_asks_is_probed_again_soon() ->
             assert backend.requests == 4
 
 
+async def test_check_that_an_operator_asks_for_does_not_wait_for_one_that_traffic_asked_for_nor_takes_its_place() -> (
+    None
+):
+    check = HealthCheck(CheckType.HTTP, interval_s=60.0, fast_interval_s=8.0, timeout_s=1.0)  # traffic's: after 2 s
+    with Backend() as backend:
+        async with checked(backend.port, check) as (own, checks):
+            await settled(own, checks, backend)
+            checks.probe_now(own.server("s1"))
+            await anyio.wait_all_tasks_blocked()
+            with anyio.fail_after(1):
+                await checks.check_now(own.server("s1"))
+            assert backend.requests == 2
+            await until(lambda: backend.requests == 3)
+
+
 async def test_one_check_at_a_time_is_made_for_operators_and_it_waits_for_one_that_is_scheduled() -> None:
     slow = HealthCheck(CheckType.HTTP, path="/slow", interval_s=60.0, timeout_s=5.0)
     with Backend() as backend:

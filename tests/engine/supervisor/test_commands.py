@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -349,6 +350,18 @@ async def test_weight_is_wanted_by_what_the_server_has_or_the_file_says(
         await commands.change_server(own.server("s1"), {"weight": now, "force": True}, EVE)
         answer = await commands.change_server(own.server("s1"), {**patch, "force": True}, EVE)
         assert (answer["before"]["weight"], answer["after"]["weight"]) == (now, after)
+
+
+@pytest.mark.parametrize(("now", "percent", "after"), [(0, 50, 0), (7, 50, 1), (7, 0, 0)])
+async def test_share_of_a_weight_that_the_file_says_is_0_brings_no_server_in_and_takes_none_out(
+    now: int, percent: float, after: int
+) -> None:
+    with commanding() as (own, commands):
+        state = own.server("s1")
+        own.states.replace(state.row, replace(state.server, weight=0))
+        await commands.change_server(state, {"weight": now, "force": True}, EVE)
+        await commands.change_server(state, {"weight_percent": percent, "force": True}, EVE)
+        assert state.weight == after
 
 
 async def test_step_of_a_weight_is_from_where_a_ramp_has_come_to_and_ends_it() -> None:

@@ -140,16 +140,18 @@ class Acting(Screen[None]):
         asked = Asked("The engine refuses this", "Force", word=word, is_typed=True, lines=lines)
         self.app.push_screen(Question(asked), lambda yes: force() if yes else None)
 
-    def _go_back(self, changes: Changes, *, is_undo: bool, is_forced: bool = False) -> None:
+    def _go_back(self, changes: Changes, *, is_undo: bool, forced: int | None = None) -> None:
+        """Undo or redo; `forced`: the number of the action that this is about, now that its operator has typed a name."""
+
         async def change() -> None:
             way = changes.undo if is_undo else changes.redo
-            refused = await way(is_forced=is_forced)
-            if refused is not None:
-                action = changes.journal.to_undo() if is_undo else changes.journal.to_redo()
-                names = {one["on"] for one in action["changes"]} if action else set()
+            refused = await way(forced, is_forced=forced is not None)
+            action = changes.went_back_on
+            if refused is not None and action is not None:
+                number, names = action["number"], {one["on"] for one in action["changes"]}
                 pools = {name.partition("/")[0] for name in names}
                 word = clean(next(iter(pools))) if len(pools) == 1 else str(len(names))
-                self._ask_to_force(refused, word, lambda: self._go_back(changes, is_undo=is_undo, is_forced=True))
+                self._ask_to_force(refused, word, lambda: self._go_back(changes, is_undo=is_undo, forced=number))
 
         self._change(change)
 

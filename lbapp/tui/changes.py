@@ -51,6 +51,7 @@ class Changes:
         self.journal = journal
         self.rights = rights
         self._turn = anyio.Lock()
+        self.went_back_on: ActionDone | None = None  # what an undo or a redo was about last
         self._own: dict[Target, int] = {}  # what this console has changed, and the revision that was shown then
         self._ways: dict[str, Callable[[Order, bool], Awaitable[str]]] = {
             "server.kill": self._kill,
@@ -240,16 +241,18 @@ class Changes:
 
     # ---- back and again
 
-    async def undo(self, *, is_forced: bool = False) -> RequestRefused | None:
-        """Take back this user's newest action; return a refusal that he may override."""
+    async def undo(self, action: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
+        """Take back this user's newest action, or the one of that number; return a refusal that he may override."""
         async with self._turn:
-            return await self._try(lambda: self._undo(is_forced), (), is_forced)
+            return await self._try(lambda: self._undo(action, is_forced), (), is_forced)
 
-    async def _undo(self, is_forced: bool) -> str:
+    async def _undo(self, number: int | None, is_forced: bool) -> str:
         await self.journal.read()
         action = self.journal.to_undo()
         if action is None:
             raise LbappError("there is nothing of yours to undo from the last 30 minutes")
+        _check_newest(action, number)
+        self.went_back_on = action
         try:
             taken = await self._feed.ask(calls.undo({"action": action["number"], "force": is_forced}))
         except RequestRefused as error:
@@ -266,16 +269,18 @@ class Changes:
         by = changed_since(self.journal.actions, action)
         return error if by is None else LbappError(told_since(action, by, self._feed.now()))
 
-    async def redo(self, *, is_forced: bool = False) -> RequestRefused | None:
-        """Do again what this user took back last; return a refusal that he may override."""
+    async def redo(self, undo: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
+        """Do again what this user took back last, or by the undo of that number; return a refusal that he may override."""
         async with self._turn:
-            return await self._try(lambda: self._redo(is_forced), (), is_forced)
+            return await self._try(lambda: self._redo(undo, is_forced), (), is_forced)
 
-    async def _redo(self, is_forced: bool) -> str:
+    async def _redo(self, number: int | None, is_forced: bool) -> str:
         await self.journal.read()
         undo = self.journal.to_redo()
         if undo is None:
             raise LbappError("there is nothing of yours to do again")
+        _check_newest(undo, number)
+        self.went_back_on = undo
         by = changed_since(self.journal.actions, undo)
         if by is not None:
             raise LbappError(told_since(undo, by, self._feed.now()))
@@ -295,6 +300,12 @@ class Changes:
             await self._send([_again(names, what, reason, is_forced) for what, names in servers.items()])
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
+
+
+def _check_newest(action: ActionDone, asked_about: int | None) -> None:
+    """Raise LbappError when another action than the one that was asked about is the newest by now."""
+    if asked_about is not None and action["number"] != asked_about:
+        raise LbappError("you have changed something else since that was asked; nothing was done")
 
 
 def _again(names: list[str], what: tuple[str, Any], reason: str, is_forced: bool) -> ServersPatch:

@@ -163,6 +163,8 @@ class Shell(Commanding, Travelling):
         self.show()
 
     def _arrive(self) -> None:
+        """Be at another place; whoever goes there wants to see it, and keys are about it from now on."""
+        self._is_paused = False
         here = self._way.here
         is_new = here.screen not in self._panes
         pane = self._pane(here.screen)

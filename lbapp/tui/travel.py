@@ -2,7 +2,7 @@
 
 Responsible for which moment a step or a named time leads to, for asking for it, and for what is said about it. Knows nothing of
 keys or of what is drawn. Invariants: where nothing is recorded, what is looked at stays as it is; however fast steps come,
-one moment is asked for at a time and no step is lost.
+one moment is asked for at a time and no step is lost; an answer that comes after another moment was wanted leads nowhere.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Travel:
         self._steps = 0
         self._is_walking = False
         self._is_exact = False
+        self._elsewhere = 0  # how often another moment was wanted than the one that steps lead to
 
     @property
     def is_away(self) -> bool:
@@ -55,6 +56,7 @@ class Travel:
     def come_home(self) -> None:
         """Look at the newest again."""
         self._steps, self._is_exact = 0, False
+        self._elsewhere += 1
         if self._switch.is_away:
             self._switch.turn(self._switch.home)
             self._turned()
@@ -78,6 +80,7 @@ class Travel:
         if start.at > self.now():
             self._told(Outcome(f"{moment(start.at, self.now())} is still to come", is_refused=True))
             return
+        self._elsewhere += 1
         before, self._is_exact = self._is_exact, start.is_exact
         if not await self._show(start.at):
             self._is_exact = before
@@ -104,6 +107,7 @@ class Travel:
 
     async def _show(self, at: float, here: PastSource | None = None, *, is_back: bool = True) -> bool:
         """Look at the moment at a time; say whether that worked. `here`: it has to be before or behind this one."""
+        elsewhere = self._elsewhere
         try:
             found = PastSource(self._switch.home, await self._switch.home.ask(calls.status_at(at)))
         except LbappError as error:
@@ -113,6 +117,8 @@ class Travel:
             return False
         except (KeyError, TypeError, ValueError):
             self._told(Outcome("what answered is no history of this version", is_refused=True))
+            return False
+        if self._elsewhere != elsewhere:  # came too late: the operator is on the way to another moment, or home
             return False
         if here is not None and (found.at >= here.at if is_back else found.at <= here.at):
             side = "before" if is_back else "behind"

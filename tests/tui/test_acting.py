@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.dialogs.question import Question
-from tests.tui.changing_double import BOB
+from tests.tui.changing_double import BOB, MINE, change_done
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
 
@@ -143,6 +143,24 @@ async def test_undo_that_the_engine_refuses_is_forced_by_typing_only(double: Eng
         await until_shown(pilot, "undone: img/i1: state READY -> MAINT")
         await pilot.press("Z")
         await until_shown(pilot, "done again: ready img/i1")
+
+
+async def test_undo_that_is_forced_is_of_the_action_that_was_asked_about(double: EngineDouble, socket: Path) -> None:
+    """Its operator may do something else meanwhile, at another console: that was neither shown nor agreed to."""
+    double.servers[-1]["admin"], double.servers[-1]["is_eligible"] = "maint", False
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("colon", *"ready img/i1", "enter")
+        await until_shown(pilot, "undo z: ready img/i1")
+        await pilot.press("z")
+        await until_shown(pilot, "The engine refuses this")
+        one = double.servers[0]
+        double.changing.record([change_done(double.change(one, "ready", 50, MINE), "weight")])
+        double.changing.asked.clear()
+        await pilot.press(*"img", "enter")
+        await until_shown(pilot, "! you have changed something else since that was asked; nothing was done")
+        assert double.changing.asked == []
+        assert (one["weight"], double.servers[-1]["admin"]) == (50, "ready")
 
 
 async def test_facts_offer_my_undo_and_not_that_of_others(double: EngineDouble, socket: Path) -> None:

@@ -56,6 +56,23 @@ async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) 
             await until_shown(pilot, "DOWN")
 
 
+async def test_whoever_goes_elsewhere_while_paused_sees_where_he_is(tmp_path: Path) -> None:
+    """Else keys would be about a server, and the screen about the one before."""
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("enter")
+            await until_shown(pilot, "app > s1 ")
+            await pilot.press("p")
+            await until_shown(pilot, "PAUSED")
+            await pilot.press("n")
+            assert app.shell.pane.selection == ("app/s2",)
+            await until_shown(pilot, "app > s2 ")
+            assert "PAUSED" not in screen_text(app)
+
+
 async def test_change_without_a_selected_server_says_where_to_select_one(tmp_path: Path) -> None:
     double = EngineDouble()
     with answering(double, tmp_path / "s"):

@@ -6,11 +6,15 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import anyio
 import pytest
 
 from lbapp.tui.app import LbappConsole
+from lbapp.tui.switch import Switch
+from lbapp.tui.travel import Travel
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, was
+from tests.tui.test_switch import LateFeed
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +123,19 @@ async def test_escape_leads_back_to_now_when_there_is_nothing_else_to_leave(tmp_
             await until_shown(pilot, "PAST")
             await pilot.press("escape", "escape")  # to the overview, then to now
             await until_shown(pilot, "LIVE")
+
+
+async def test_answer_that_comes_after_the_way_home_does_not_lead_away_again(tmp_path: Path) -> None:
+    now = time.time()
+    with answering(recorded(now), tmp_path / "s"):
+        feed = LateFeed(tmp_path / "s")
+        switch = Switch(feed)
+        travel = Travel(switch, lambda _outcome: None, lambda: None)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(travel.walk, -1)
+            await anyio.wait_all_tasks_blocked()
+            travel.come_home()
+            feed.may_answer.set()
+        assert not travel.is_away
+        await travel.walk(-1)
+        assert travel.is_away

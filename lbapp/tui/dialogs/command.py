@@ -13,17 +13,17 @@ from typing import Final
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key, Paste
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lbapp.tui.actions.commandline import History, Spoken
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.dialogs.form import Line
 from lbapp.tui.dialogs.frame import Frame
 
 HELP: Final = "Tab completes, up and down go back, Enter does it, Esc leaves"
 
 
-class CommandLine(ModalScreen[Spoken | None]):
+class CommandLine(Dialog[Spoken | None]):
     """Asks for a line; dismisses with what it asks for. `read` raises ValueError; `complete` gives whole lines."""
 
     AUTO_FOCUS = ""

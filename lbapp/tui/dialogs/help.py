@@ -16,11 +16,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.dialogs.form import Line
 from lbapp.tui.dialogs.frame import Frame
 from lbapp.tui.dialogs.menu import STEPS
@@ -57,7 +57,7 @@ class _Lines(ScrollView, can_focus=False):
         return Strip([Segment(set_cell_size(line, width), self.rich_style + style)], width)
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """Shows lines; `/` and letters show those that have them."""
 
     AUTO_FOCUS = ""

@@ -13,14 +13,15 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from lbapp.tui.dialogs.dialog import Dialog
 
 Answer = Literal["keep", "back", "later"]
 _REFRESH_S = 0.5
 
 
-class Keep(ModalScreen[Answer]):
+class Keep(Dialog[Answer]):
     """Asks whether what serves stays. `left_s` returns the seconds left, None when it is decided."""
 
     AUTO_FOCUS = "#later"

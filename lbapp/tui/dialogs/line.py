@@ -10,13 +10,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Key, Paste
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from lbapp.tui.dialogs.dialog import Dialog
 
 LENGTH_MAX = 200
 
 
-class AskLine(ModalScreen[str | None]):
+class AskLine(Dialog[str | None]):
     """Asks for a line; dismisses with it, or with None. `typed` stands there at first."""
 
     def __init__(self, title: str, explanation: str, typed: str = "") -> None:

@@ -12,10 +12,10 @@ from typing import Final
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lbapp.tui.actions.finding import Choice
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.dialogs.frame import Frame
 from lbapp.tui.widgets.choices import Choices
 
@@ -23,7 +23,7 @@ HELP: Final = "Enter or its key chooses, Esc leaves"
 STEPS: Final = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10, "home": -1000, "end": 1000}
 
 
-class Menu(ModalScreen[str | None]):
+class Menu(Dialog[str | None]):
     """Asks for one of the choices; dismisses with its id. `keys`: a key, as Textual names it, to the id that it chooses."""
 
     AUTO_FOCUS = ""

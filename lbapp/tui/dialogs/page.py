@@ -13,15 +13,16 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from lbapp.tui.dialogs.dialog import Dialog
 
 _REFRESH_S = 0.5
 _LEAVE = "Esc closes"
 _MORE = "Esc closes, up and down scroll"
 
 
-class Page(ModalScreen[None]):
+class Page(Dialog[None]):
     """Shows what `write` returns, anew twice a second."""
 
     AUTO_FOCUS = "#page"

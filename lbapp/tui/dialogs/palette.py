@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key, Paste
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lbapp.tui.actions.finding import Choice, find
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.dialogs.form import Line
 from lbapp.tui.dialogs.frame import Frame
 from lbapp.tui.dialogs.menu import STEPS
 from lbapp.tui.widgets.choices import Choices
 
 
-class Palette(ModalScreen[str | None]):
+class Palette(Dialog[str | None]):
     """Asks for one of very many; dismisses with its id."""
 
     AUTO_FOCUS = ""

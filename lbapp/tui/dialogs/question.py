@@ -17,11 +17,11 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.events import Key, Paste
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.effect import Effect
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.dialogs.form import Button, Field, Form, Line, Part
 from lbapp.tui.dialogs.frame import Frame
 from lbapp.tui.format import clean
@@ -70,7 +70,7 @@ class _Known:
     gone: list[str] = field(default_factory=list)
 
 
-class Question(ModalScreen[Yes | None]):
+class Question(Dialog[Yes | None]):
     """Asks; dismisses with Yes, or with None."""
 
     AUTO_FOCUS = ""

@@ -15,20 +15,20 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from lbapp.tui.dialogs.dialog import Dialog
 
 _COLUMN: Final = 32  # cells of the left one
 
 
-class AskSort(ModalScreen[int | None]):
+class AskSort(Dialog[int | None]):
     """Asks for one of at most 26 choices; dismisses with its index, or with None. `current`: the one that holds now."""
 
     def __init__(self, choices: Sequence[str], current: int | None) -> None:
         super().__init__()
         self._choices = choices[: len(ascii_lowercase)]
         self._current = current
-        self._has_answered = False
 
     def compose(self) -> ComposeResult:
         """Lay the dialog out."""
@@ -53,11 +53,6 @@ class AskSort(ModalScreen[int | None]):
         event.stop()
         letter = event.character or ""
         if event.key == "escape":
-            self._answer(None)
+            self.dismiss(None)
         elif len(letter) == 1 and letter in ascii_lowercase[: len(self._choices)]:
-            self._answer(ascii_lowercase.index(letter))
-
-    def _answer(self, choice: int | None) -> None:
-        if not self._has_answered:  # what is typed behind the letter is not for this dialog
-            self._has_answered = True
-            self.dismiss(choice)
+            self.dismiss(ascii_lowercase.index(letter))

@@ -13,10 +13,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from lbapp.config.times import is_to_the_second, unix_time
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.format import clock
 from lbapp.tui.travel import Start
 
@@ -24,7 +24,7 @@ _ALLOWED: Final = frozenset("0123456789:- hms")
 _LENGTH_MAX: Final = 19  # of 2026-11-28 14:05:30
 
 
-class AskTime(ModalScreen[Start | None]):
+class AskTime(Dialog[Start | None]):
     """Asks for a time before `now` (Unix seconds); dismisses with it, or with None."""
 
     def __init__(self, now: float) -> None:

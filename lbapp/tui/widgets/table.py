@@ -182,7 +182,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
 
     def forget(self) -> None:
         """Be about other items from now on: without marks, the cursor on the first."""
-        self.marks, self._shown, self._cursor = Marks(), [], 0
+        self.marks, self._items, self._shown, self._cursor, self.total = Marks(), (), [], 0, 0
         self._moved_at = float("-inf")
 
     def look(self, view: View) -> None:

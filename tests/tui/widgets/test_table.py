@@ -96,6 +96,15 @@ async def test_text_that_was_cut_says_so_and_figures_do_not() -> None:
         assert app.table.render_line(2).text == "thirteen-char      2"
 
 
+async def test_table_that_is_about_others_shows_none_of_those_before_however_it_is_looked_at() -> None:
+    app = OneTable()
+    async with app.run_test(size=(40, 6)):
+        app.table.show([("a", 1), ("b", 2)])
+        app.table.forget()
+        app.table.look(View(sort=1))
+        assert (app.table.place, app.table.chosen) == ((0, 0, 0), ())
+
+
 async def test_cursor_on_the_newest_stays_with_the_newest_and_elsewhere_on_its_item() -> None:
     app = OneTable()
     app.table.kind = replace(KIND, is_newest_first=True)

@@ -29,7 +29,8 @@ from lbapp.model.errors import EngineUnreachable
 
 _SCHEME: Final = "ssh://"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*").fullmatch
-_SOCKET: Final = re.compile(r"/[^:\x00-\x1f\x7f]+").fullmatch  # a colon would end it in -L
+# A colon would end it in -L. For % and $ ssh would put in something of this host: another may not ask for the environment here.
+_SOCKET: Final = re.compile(r"/[^:%$\x00-\x1f\x7f]+").fullmatch
 _SUCH_AS: Final = "write it as ssh://user@lb1, ssh://lb1:2222 or ssh://lb1/run/lbapp/control.sock"
 _READY: Final = b"lbapp-socket "
 _CONNECT_S: Final = 10
@@ -80,7 +81,7 @@ class Host:
             raise ValueError(f"{text} is no host: {_SUCH_AS}")
         socket = "" if socket == "/" else socket
         if socket and not _SOCKET(socket):
-            raise ValueError(f"{socket} cannot be forwarded: a path without colons, {_SUCH_AS}")
+            raise ValueError(f"{socket} cannot be forwarded: a path without :, % and $, {_SUCH_AS}")
         return cls(name, user, port, socket)
 
     def __str__(self) -> str:
@@ -169,10 +170,14 @@ class Link:
             raise EngineUnreachable("there is no ssh here", "Install it: sudo apt install openssh-client") from error
         assert process.stdout is not None
         told = None if self._is_closed else _line_of(process.stdout, None if may_ask else monotonic() + _BATCH_S)
-        if told is None or not _SOCKET(told):
+        if told is None:
             self._end()
             raise self._unreachable()
         if not self.host.socket:
+            if not _SOCKET(told):
+                self._end()
+                message = f"{self.host.name} has its control socket where ssh cannot forward it"
+                raise EngineUnreachable(message, f"Move it to a path without :, % and $, or {_SUCH_AS}")
             self.host = replace(self.host, socket=told)
         self._forward()
 

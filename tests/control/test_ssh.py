@@ -40,6 +40,8 @@ def test_host_is_read_and_handed_to_ssh(text: str, host: Host, arguments: list[s
         "ssh://lb1:99999",
         "ssh://lb1/a:b",
         "ssh://lb1/a%0Ab",
+        "ssh://lb1/${HOME}",
+        "ssh://lb1/%25h",
         "ssh://al;ice@lb1",
         "ssh://lb1?x",
         "ssh://alice:secret@lb1",

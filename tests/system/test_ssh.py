@@ -119,6 +119,16 @@ def test_what_goes_wrong_on_the_way_is_one_sentence(
     wait_for(lambda: is_left_clean(sshd, session))
 
 
+def test_host_that_is_asked_for_its_socket_gets_nothing_of_the_environment_here(
+    engine: Engine, session: Path, tmp_path: Path
+) -> None:
+    with ssh_server(tmp_path / "other", extra="SetEnv LBAPP_SOCKET=/${LBAPP_SECRET}\n") as other:
+        done = lbapp(other, "status", "--host", other.url, LBAPP_SECRET=str(engine.control)[1:])
+        assert done.returncode == 3
+        assert "has its control socket where ssh cannot forward it" in done.stderr
+        wait_for(lambda: is_left_clean(other, session))
+
+
 def test_ssh_ends_with_whoever_started_it_even_by_kill_9(sshd: SshServer, session: Path) -> None:
     command = [sys.executable, "-m", "lbapp", "--host", sshd.url, "events", "-f"]
     with subprocess.Popen(command, env=sshd.environment(), stdout=subprocess.PIPE) as process:

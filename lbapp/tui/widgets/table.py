@@ -26,7 +26,7 @@ from textual.strip import Strip
 from lbapp.tui.dialogs.sort import AskSort
 from lbapp.tui.listing import Kind, View, arrange, filter_of, margin_of, shown_columns, sort_choices
 from lbapp.tui.marks import Marks
-from lbapp.tui.widgets.cells import head_text, row_cells
+from lbapp.tui.widgets.cells import head_text, row_cells, runs
 
 Item = TypeVar("Item")
 
@@ -390,7 +390,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         item, is_current = self._shown[row], row == self._cursor and self.has_focus
         mark = self._mark if self.kind.has_marks and self.kind.identity(item) in self._marked_now else ""
         cells = row_cells(item, self.kind, self._columns(), mark)
-        segments = [Segment(text, self._style(tone, is_current)) for text, tone in cells]
+        segments = [Segment(text, self._style(tone, is_current)) for text, tone in runs(cells)]
         return Strip(segments).adjust_cell_length(width, self._style("plain", is_current))
 
     def _style(self, tone: str, is_current: bool = False) -> Style:

@@ -25,7 +25,9 @@ class ServerPatch(TypedDict):
     state: NotRequired[AdminWord]
     weight: NotRequired[int]
     weight_add: NotRequired[int]  # instead: so much more or less; 1 to 256, but 0 stays 0 unless it gets more
-    weight_percent: NotRequired[float]  # instead: of the weight in the file; 1 to 256, or 0
+    weight_percent: NotRequired[
+        float
+    ]  # instead: of the weight in the file; 1 to 256, or 0; of 0: 0 stays, another is 1
     over_s: NotRequired[float]  # the weight changes little by little
     abort_if_errors_percent: NotRequired[float]  # of failed attempts of late, at which the weight is put back
     hard: NotRequired[bool]  # beside state drain: not even remembered clients get the server

@@ -22,13 +22,13 @@ from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import IO, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from lbapp.control.remote_file import RemoteFile
 from lbapp.model.errors import EngineUnreachable
 
 _SCHEME: Final = "ssh://"
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*").fullmatch
+_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*").fullmatch
 # A colon would end it in -L. For % and $ ssh would put in something of this host: another may not ask for the environment here.
 _SOCKET: Final = re.compile(r"/[^:%$\x00-\x1f\x7f]+").fullmatch
 _SUCH_AS: Final = "write it as ssh://user@lb1, ssh://lb1:2222 or ssh://lb1/run/lbapp/control.sock"
@@ -70,7 +70,7 @@ class Host:
         """Return what ssh://[USER@]HOST[:PORT][/SOCKET] names. Raises ValueError with a sentence."""
         try:
             parts = urlsplit(text if "://" in text else _SCHEME + text)
-            name, port, user, socket = parts.hostname or "", parts.port, parts.username or "", unquote(parts.path)
+            name, port, user, socket = _host_of(parts), parts.port, parts.username or "", unquote(parts.path)
         except ValueError as error:
             raise ValueError(f"{text} is no host: {_SUCH_AS}") from error
         if parts.scheme != "ssh" or parts.query or parts.fragment:
@@ -85,7 +85,8 @@ class Host:
         return cls(name, user, port, socket)
 
     def __str__(self) -> str:
-        name = f"[{self.name}]" if ":" in self.name else self.name
+        name = self.name.replace("%", "%25")
+        name = f"[{name}]" if ":" in name else name
         user = f"{self.user}@" if self.user else ""
         return f"{_SCHEME}{user}{name}{f':{self.port}' if self.port else ''}{self.socket}"
 
@@ -220,6 +221,13 @@ class Link:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _host_of(parts: SplitResult) -> str:
+    """Return the host of a URL as it was written: for names of its configuration ssh tells A from a. Raises ValueError."""
+    name = parts.hostname or ""
+    at = parts.netloc.lower().rfind(name)
+    return unquote(parts.netloc[at : at + len(name)])  # %25 is what % of a zone is in a URL
 
 
 def _short_folder() -> str:

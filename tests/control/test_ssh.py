@@ -20,12 +20,15 @@ from lbapp.model.errors import EngineUnreachable
         ("alice@lb1", Host("lb1", "alice"), ["-l", "alice", "--", "lb1"]),
         ("ssh://alice@lb1:2222/", Host("lb1", "alice", 2222), ["-l", "alice", "-p", "2222", "--", "lb1"]),
         ("ssh://lb1/run/x%20y.sock", Host("lb1", socket="/run/x y.sock"), ["--", "lb1"]),
-        ("ssh://[fe80::1%25eth0]:22", Host("fe80::1%25eth0", port=22), ["-p", "22", "--", "fe80::1%25eth0"]),
+        ("ssh://[fe80::1%25eth0]:22", Host("fe80::1%eth0", port=22), ["-p", "22", "--", "fe80::1%eth0"]),
+        ("ssh://[::1]", Host("::1"), ["--", "::1"]),
+        ("ssh://Lb1@LB1", Host("LB1", "Lb1"), ["-l", "Lb1", "--", "LB1"]),
     ],
 )
 def test_host_is_read_and_handed_to_ssh(text: str, host: Host, arguments: list[str]) -> None:
     assert Host.parse(text) == host
     assert host.arguments == arguments
+    assert Host.parse(str(host)) == host
 
 
 @pytest.mark.parametrize(

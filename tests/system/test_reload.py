@@ -16,7 +16,18 @@ import pytest
 from lbapp.control.changes import ReloadDone, ReloadRequest
 from lbapp.model.errors import RequestRefused
 from tests.engine.worker.harness import TcpServer, read_exactly, read_head
-from tests.system.harness import NO_CHECK, Engine, Load, free_port, lbapp, request, running_engine, servers, wait_for
+from tests.system.harness import (
+    NO_CHECK,
+    Engine,
+    Load,
+    free_port,
+    lbapp,
+    request,
+    running_engine,
+    servers,
+    wait_for,
+    waiting_server,
+)
 
 pytestmark = pytest.mark.system
 
@@ -154,6 +165,29 @@ def test_rules_that_are_gone_do_not_reach_the_next_answer_on_an_open_connection(
         assert b"x-mark: old" in ask(connection)
         assert reload(engine, listener(port) + pool(ports, "s1"))["applied"]
         assert b"x-mark" not in ask(connection)
+
+
+def test_exchange_that_a_reload_finds_under_way_is_of_its_client_to_the_end_and_the_next_by_the_new_file(
+    tmp_path: Path,
+) -> None:
+    port, path = free_port(), tmp_path / "access.log"
+    log, believing = f'[access_log]\nto = "file:{path}"\n', '[listener.forwarding]\ntrusted_proxies = ["127.0.0.1"]\n'
+    ask = b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
+    with (
+        waiting_server() as (backend, may_answer),
+        running_engine(tmp_path, log + listener(port, more=believing) + pool({"s1": backend}, "s1")) as engine,
+        connect(port) as connection,
+    ):
+        connection.sendall(ask)
+        wait_for(lambda: engine.server("app/s1")["in_flight"] == 1)
+        assert reload(engine, log + listener(port) + pool({"s1": backend}, "s1"))["applied"]
+        may_answer.set()
+        for _ in range(2):
+            read_exactly(connection, 4, read_head(connection)[1])
+            connection.sendall(ask)
+        wait_for(lambda: path.exists() and path.read_text().count("\n") >= 2)
+    clients = [json.loads(line)["client"] for line in path.read_text().splitlines()]
+    assert clients[:2] == ["192.0.2.7", "127.0.0.1"]
 
 
 def test_removed_server_finishes_what_it_has_and_is_cut_off_when_its_time_is_over(tmp_path: Path) -> None:

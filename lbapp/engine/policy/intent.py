@@ -68,12 +68,16 @@ def undone_by(actions: Sequence[Action]) -> set[int]:
     return undone
 
 
-def redone_by(actions: Sequence[Action], action: Action) -> tuple[int, ...]:
-    """Return the numbers of the actions that an action has made again, as it is the undo of their undo; none: it is no redo."""
-    by_number = {each.number: each for each in actions}
-    undone = [by_number[number] for number in action.undoes if number in by_number]
-    is_redo = bool(undone) and all(each.undoes and not redone_by(actions, each) for each in undone)
-    return tuple(number for each in undone for number in each.undoes) if is_redo else ()
+def redone(actions: Sequence[Action]) -> dict[int, tuple[int, ...]]:
+    """Return for each redo, which is the undo of an undo, by its number: the numbers of the actions that it has made again."""
+    by_number: dict[int, Action] = {}
+    redos: dict[int, tuple[int, ...]] = {}
+    for action in actions:  # an undo stands behind what it takes back
+        undone = [by_number[number] for number in action.undoes if number in by_number]
+        if undone and all(each.undoes and each.number not in redos for each in undone):
+            redos[action.number] = tuple(number for each in undone for number in each.undoes)
+        by_number[action.number] = action
+    return redos
 
 
 def worth_keeping(actions: Sequence[Action], count: int) -> list[Action]:

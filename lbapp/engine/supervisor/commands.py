@@ -15,7 +15,7 @@ from typing import Final
 from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.messages import Actor, Event
-from lbapp.engine.policy.intent import NothingToUndo, redone_by, reversal, to_undo
+from lbapp.engine.policy.intent import NothingToUndo, redone, reversal, to_undo
 from lbapp.engine.supervisor.bodies import (
     Wish,
     force_of,
@@ -297,15 +297,15 @@ class Commands:
                 self._guard.check(becoming(changes, self._states.by_id))
             changes = [self._from_here(change) for change in changes]
             action = await self._intents.record(changes, actor, why, undoes=tuple(each.number for each in actions))
-            redone = redone_by(self._intents.actions, action)
-            word, numbers = ("redo", redone) if redone else ("undo", action.undoes)
+            made_again = redone(self._intents.actions).get(action.number, ())
+            word, numbers = ("redo", made_again) if made_again else ("undo", action.undoes)
             reason = why.reason or f"{word} of {' and '.join(map(str, numbers))}"
             for change in changes:
                 self._take_back(change, actor, reason)
             self._begin_ramps(action, actor, reason)
         return {
             "actions": [action.number for action in actions],
-            "redone": list(redone),
+            "redone": list(made_again),
             "changes": [change_done(each) for each in changes],
         }
 

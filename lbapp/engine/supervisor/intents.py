@@ -11,7 +11,7 @@ never a reason not to start.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
 from lbapp.control.messages import Actor
-from lbapp.engine.policy.intent import Intent, last_wishes, redone_by, replay, undone_by
+from lbapp.engine.policy.intent import Intent, last_wishes, redone, replay, undone_by
 from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
@@ -224,40 +224,28 @@ class Intents:
 
     def actions_done(self, limit: int, before: int | None = None) -> ActionsDone:
         """Return the last actions as the control API shows them; `before`: of those with a smaller number."""
-        undone = undone_by(self.actions)
+        undone, redos = undone_by(self.actions), redone(self.actions)
         every = [action for action in self.actions if before is None or action.number < before]
         shown_ones = every[-limit:] if limit else []
         return {
-            "actions": [self._action_done(action, undone) for action in shown_ones],
+            "actions": [_action_done(action, undone, redos) for action in shown_ones],
             "unavailable": self._journal.failure,
         }
 
     def differences(self) -> list[Difference]:
         """Return where the engine is other than the file, and the action that made it so."""
-        wishes, in_file, undone = last_wishes(self.actions), self.in_file(), undone_by(self.actions)
+        wishes, in_file = last_wishes(self.actions), self.in_file()
+        undone, redos = undone_by(self.actions), redone(self.actions)
         found: list[Difference] = []
         for key, value in self.now().items():
             if value != in_file[key]:
                 on, setting = key
                 action = wishes[key].action if key in wishes else None
-                done = None if action is None else self._action_done(action, undone)
+                done = None if action is None else _action_done(action, undone, redos)
                 found.append(
                     {"on": on, "setting": setting.value, "in_file": in_file[key], "now": value, "action": done}
                 )
         return found
-
-    def _action_done(self, action: Action, undone: set[int]) -> ActionDone:
-        return {
-            "number": action.number,
-            "at": action.at,
-            "actor": {"uid": action.uid, "user": action.user, "pid": action.pid},
-            "reason": action.reason,
-            "group": action.group,
-            "changes": [change_done(change) for change in action.changes],
-            "undoes": list(action.undoes),
-            "redoes": list(redone_by(self.actions, action)) if action.undoes else [],
-            "is_undone": action.number in undone,
-        }
 
     @staticmethod
     def _file_value(state: ServerState, setting: Setting) -> Value:
@@ -279,6 +267,20 @@ def _who(intent: Intent) -> str:
 def change_done(change: Change) -> ChangeDone:
     """Return a change as the control API shows it."""
     return {"on": change.on, "setting": change.setting.value, "before": change.before, "after": change.after}
+
+
+def _action_done(action: Action, undone: set[int], redos: Mapping[int, tuple[int, ...]]) -> ActionDone:
+    return {
+        "number": action.number,
+        "at": action.at,
+        "actor": {"uid": action.uid, "user": action.user, "pid": action.pid},
+        "reason": action.reason,
+        "group": action.group,
+        "changes": [change_done(change) for change in action.changes],
+        "undoes": list(action.undoes),
+        "redoes": list(redos.get(action.number, ())),
+        "is_undone": action.number in undone,
+    }
 
 
 def _plain(value: Value) -> str | int:

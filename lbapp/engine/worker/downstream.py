@@ -53,6 +53,7 @@ class Downstream(Endpoint):
         "counted_as",
         "exchange",
         "forwarded",
+        "has_old_rules",
         "is_idle",
         "is_in_preamble",
         "is_to_close",
@@ -87,6 +88,7 @@ class Downstream(Endpoint):
         self.is_to_close = worker.is_sending_away
         self.upgraded: Upstream | None = None  # what it has become a tunnel to
         self.exchange: Exchange | None = None  # under way
+        self.has_old_rules = False  # what is under way was noted by the rules of a generation before
         worker.accepted += 1
         self.number = worker.accepted
         self.answer_lines = b""  # whole lines that the answers to the client get
@@ -108,7 +110,13 @@ class Downstream(Endpoint):
         self.forwarded = forwarding_lines(address, scheme, self.listener.forwarding)
 
     def forget_rules(self) -> None:
-        """Forget what was noted for the last request: its listener may have other rules by now, trust nobody, or have none."""
+        """Forget what was noted for the last request: its listener may have other rules by now, trust nobody, or have none.
+
+        What is under way ends by the rules that it began with.
+        """
+        self.has_old_rules = not self.is_idle
+        if self.has_old_rules:
+            return
         self.answer_lines, self.answer_drop = b"", None
         self.know_client(self.address, self.own_scheme)
 
@@ -180,6 +188,8 @@ class Downstream(Endpoint):
                     break
                 self.is_idle = True
                 head = exchange = self.exchange = None  # an idle connection keeps nothing of its last request
+                if self.has_old_rules:
+                    self.forget_rules()
         except (SourceEnded, SinkGone, PeerGone, Aborted, DeadlinePassed, OSError):
             pass  # the client is gone, or was told to go
         finally:

@@ -60,10 +60,19 @@ class Observer:
 
 
 async def tell_observers(worker: Worker, channel: Channel) -> None:
-    """Send what observers see, for as long as there are any."""
-    while worker.observers:
-        await anyio.sleep(_SEND_INTERVAL_S)
-        for observer in list(worker.observers.values()):
-            told = observer.take()
-            if told is not None:
-                await channel.send(told)
+    """Send what observers see, for as long as there are any; return at once where another task does.
+
+    It may still be asleep when the last of them has gone and the next has come: two would send twice as much.
+    """
+    if worker.is_telling:
+        return
+    worker.is_telling = True
+    try:
+        while worker.observers:
+            await anyio.sleep(_SEND_INTERVAL_S)
+            for observer in list(worker.observers.values()):
+                told = observer.take()
+                if told is not None:
+                    await channel.send(told)
+    finally:
+        worker.is_telling = False

@@ -84,6 +84,7 @@ class Worker:
     memory: MemoryWriter | None = None  # when a pool remembers its clients
     trail: Trail | None = None  # where there is an access log, or somebody looks on
     observers: dict[int, Observer] = field(default_factory=dict)  # by number
+    is_telling: bool = False  # there is a task that tells observers
     captures: Captures = field(default_factory=Captures)
     decisions: Decisions = field(default_factory=Decisions)
     accepted: int = 0  # connections so far

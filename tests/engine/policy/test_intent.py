@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lbapp.engine.policy.intent import (
     NothingToUndo,
     last_wishes,
-    redone_by,
+    redone,
     replay,
     reversal,
     to_undo,
@@ -69,6 +69,11 @@ def test_group_is_undone_together_and_an_undo_is_no_action_to_undo() -> None:
             to_undo(actions, number)
 
 
+def test_every_other_one_of_undos_of_undos_without_end_is_a_redo() -> None:
+    actions = [action(1), *(action(number, undoes=(number - 1,)) for number in range(2, 2001))]
+    assert redone(actions) == {number: (number - 2,) for number in range(3, 2001, 2)}
+
+
 def test_undo_of_an_undo_makes_its_actions_again_which_can_be_undone_then() -> None:
     actions = [
         action(1, weight("a", 100, 50), group="g"),
@@ -80,13 +85,13 @@ def test_undo_of_an_undo_makes_its_actions_again_which_can_be_undone_then() -> N
     changes = reversal(to_undo(actions, 3), {("a", WEIGHT): 100, ("b", WEIGHT): 100}, NOW_S)
     assert sorted((each.on, each.after) for each in changes) == [("a", 50), ("b", 9)]
     actions.append(action(4, *changes, undoes=(3,)))
-    assert (undone_by(actions), redone_by(actions, actions[3]), redone_by(actions, actions[2])) == ({3}, (2, 1), ())
+    assert (undone_by(actions), redone(actions)) == ({3}, {4: (2, 1)})
     with pytest.raises(NothingToUndo, match="action 3 is undone already"):
         to_undo(actions, 3)
     assert [each.number for each in to_undo(actions)] == [2, 1]
     assert [each.number for each in to_undo(actions, 4)] == [4]
     actions.append(action(5, undoes=(4,)))
-    assert (undone_by(actions), redone_by(actions, actions[4])) == ({1, 2, 4}, ())
+    assert (undone_by(actions), redone(actions)) == ({1, 2, 4}, {4: (2, 1)})
     with pytest.raises(NothingToUndo, match="nothing to undo"):
         to_undo(actions)
 

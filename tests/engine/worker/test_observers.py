@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
+from types import SimpleNamespace
+from typing import cast
 
 import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbapp.engine.channel import Channel
 from lbapp.engine.questions import Answer, ListSessions, Observe, Observed
-from lbapp.engine.worker.observers import Observer
+from lbapp.engine.worker.observers import Observer, tell_observers
+from lbapp.engine.worker.run import Worker
 from lbapp.model.entities import Bind, Listener, Pool, Route
 from lbapp.model.exchange_record import ExchangeRecord
 from lbapp.model.log_filter import EVERYTHING, Preference
@@ -110,3 +115,20 @@ def test_failed_ones_among_many_are_told_of_by_a_worker_and_the_rest_is_counted(
     assert len(lines) + skipped == len(requests)
     assert skipped > 0
     assert sum(json.loads(line)["status"] == 503 for line in lines) == 10
+
+
+@pytest.mark.anyio
+async def test_who_comes_a_moment_after_the_last_has_gone_is_told_by_the_task_that_there_is() -> None:
+    worker = cast(Worker, SimpleNamespace(observers={1: Observer(Observe(1, EVERYTHING, 5.0))}, is_telling=False))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        channel = Channel(ours)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell_observers, worker, channel)
+            await anyio.wait_all_tasks_blocked()
+            worker.observers.clear()
+            worker.observers[2] = Observer(Observe(2, EVERYTHING, 5.0))
+            with anyio.fail_after(5):
+                await tell_observers(worker, channel)
+            worker.observers.clear()
+        assert not worker.is_telling

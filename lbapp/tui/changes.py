@@ -71,7 +71,7 @@ class Changes:
     def revision_of(self, servers: Sequence[Seen]) -> int | None:
         """Return the revision that servers were seen in; None where this console's own change is newer than what is shown."""
         scene = self._feed.scene
-        if scene is None or any(self._own.get(one.target, -1) >= scene.revision for one in servers):
+        if scene is None or any(self._own.get(one.target) == scene.revision for one in servers):
             return None
         return scene.revision
 
@@ -168,18 +168,26 @@ class Changes:
                 one = cast(ServerPatch, {**fields, "group": group})
                 changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
         for change in changes:
-            self._is_own(change["server"]["id"])
+            self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
             who = change["server"]["changed_by"]
             if self.journal.uid is None and who is not None:
                 self.journal.uid = who["uid"]
             self._feed.adopt(change["server"])
         return changes
 
-    def _is_own(self, server: str) -> None:
-        """Know that what is shown of a server is older than what this console has made of it."""
+    def _is_own(self, server: str, changed_at: float | None, shown: int | None) -> None:
+        """Know that what is shown of a server is older than what this console has made of it, unless it shows that already.
+
+        `shown`: the revision that was shown when it may not have known of that.
+        """
         pool, _, name = server.partition("/")
-        if self._feed.scene is not None:
-            self._own[Target(pool, name)] = self._feed.scene.revision
+        target = Target(pool, name)
+        row = self._feed.scene.by_target(target) if self._feed.scene else None
+        if shown is not None and (row is None or changed_at is None or row.changed_at != changed_at):
+            self._own[target] = shown
+
+    def _shown(self) -> int | None:
+        return self._feed.scene.revision if self._feed.scene else None
 
     async def _kill(self, order: Order, _is_forced: bool) -> str:
         servers = [one.target.id for one in order.servers]
@@ -253,12 +261,13 @@ class Changes:
             raise LbappError("there is nothing of yours to undo from the last 30 minutes")
         _check_newest(action, number)
         self.went_back_on = action
+        shown = self._shown()  # what comes in while it is asked may know of it
         try:
             taken = await self._feed.ask(calls.undo({"action": action["number"], "force": is_forced}))
         except RequestRefused as error:
             raise await self._named(error, action) from error
         for change in taken["changes"]:
-            self._is_own(change["on"])
+            self._is_own(change["on"], None, shown)
         return undone(taken["changes"])
 
     async def _named(self, error: RequestRefused, action: ActionDone) -> LbappError:

@@ -56,6 +56,7 @@ class Editing:
     before: str | None = None  # the text of the file before it was applied, while it may be taken back
     problem: str = ""
     _written: FileText | None = None  # what was written over that
+    _is_known: bool = False  # the draft that is kept: it was written here, or told of
 
     @property
     def what(self) -> str:
@@ -77,7 +78,8 @@ class Editing:
         self.file, self.problem, self.checked = found, clean(found["problem"]), None
         kept = self.drafts.load(self.what)
         self.draft = found["text"] or "" if kept is None else kept
-        if kept is not None and self.is_changed:
+        if kept is not None and self.is_changed and not self._is_known:
+            self._is_known = True
             self.told(Outcome("this is a draft that was left; F7 throws it away and takes the file"))
 
     def change(self, text: str) -> None:
@@ -85,17 +87,22 @@ class Editing:
         self.draft = text
 
     def keep_draft(self) -> None:
-        """Put the draft where it outlives the console."""
+        """Put the draft where it outlives the console; without one, leave what another console has put there."""
         if self.is_changed:
             problem = self.drafts.keep(self.what, self.draft)
+            self._is_known = True
             if problem:
                 self.told(Outcome(problem, is_refused=True))
-        else:
-            self.drafts.forget(self.what)
+        elif self._is_known:
+            self._forget_draft()
+
+    def _forget_draft(self) -> None:
+        self.drafts.forget(self.what)
+        self._is_known = False
 
     def throw_away(self) -> None:
         """Take the file again."""
-        self.drafts.forget(self.what)
+        self._forget_draft()
         self.draft = (self.file["text"] or "") if self.file else ""
         self.checked = None
 
@@ -135,7 +142,7 @@ class Editing:
             await self._put_back(store, before.text, written, clean(str(error)))
             return False
         self.before, self._written = (before.text, written) if done["applied"] else (None, None)
-        self.drafts.forget(self.what)
+        self._forget_draft()
         await self.load()
         serves = f"configuration {done['number']} serves" if done["applied"] else "nothing that is served has changed"
         self.told(Outcome(f"{serves}{': keep it, or it is taken back by itself' if done['applied'] else ''}"))

@@ -134,6 +134,36 @@ async def test_going_back_serves_what_was_and_puts_the_file_back(engine: Engine)
         await until_shown(pilot, "1 place changed")
 
 
+async def test_key_of_the_screen_does_not_break_off_what_is_being_applied(engine: Engine) -> None:
+    app = console(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(app.screen_stack) == 2)
+        pane(app)._work(pane(app)._applied)  # as `y` does
+        app.shell.action_tab("config")  # before the engine has answered
+        await until(pilot, lambda: isinstance(app.screen, Keep))
+        await pilot.press("n")
+        await until_shown(pilot, "serves again; the file is as it was before")
+
+
+async def test_apply_that_is_asked_for_twice_at_once_is_asked_about_and_taken_back_once(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        for _ in range(2):  # both there before the first is carried out, as a slow link brings them
+            pane(app).action_apply()
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, Keep))
+        await pilot.press("n")
+        await until_shown(pilot, "serves again; the file is as it was before")
+        assert (len(app.screen_stack), file.read_text()) == (2, before)
+
+
 def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed(
     engine: Engine, tmp_path: Path
 ) -> None:
@@ -162,7 +192,7 @@ def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed
     killed_at = time.monotonic()
     wait_for(lambda: weight(engine) == 100)
     assert time.monotonic() - killed_at < 10
-    assert "configuration_reverted" in engine.events()
+    wait_for(lambda: "configuration_reverted" in engine.events())
 
 
 async def test_file_that_somebody_else_changed_is_not_written_over(engine: Engine) -> None:
@@ -194,6 +224,17 @@ async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine)
         await until_shown(pilot, "no draft")
 
 
+async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engine) -> None:
+    looking = console(engine)
+    async with looking.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "no draft")
+        editing = pane(looking).editing
+        assert editing.drafts.keep(editing.what, "# of another console\n") == ""
+    assert editing.drafts.load(editing.what) == "# of another console\n"
+
+
 async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine: Engine) -> None:
     app, file = console(engine), file_of(engine)
     async with app.run_test(size=SIZE) as pilot:
@@ -219,6 +260,6 @@ async def test_read_only_console_shows_the_configuration_and_changes_nothing(eng
         await until_shown(pilot, "LIVE")
         await pilot.press("6")
         await until_shown(pilot, "no draft")
-        await pilot.press("enter", "x", "f8", "f7")
+        await pilot.press("enter", "o", "f8", "f7")
         await until_shown(pilot, "no draft")
         assert len(app.screen_stack) == 2

@@ -299,3 +299,35 @@ async def test_names_that_no_terminal_may_see_are_sent_as_they_are(tmp_path: Pat
         await made.do("server.drain", "app/s·1", state="drain")
     assert made.double.servers[0]["admin"] == "drain"
     assert "\x1b" not in made.told[-1].message
+
+
+async def test_what_others_change_is_left_out_also_when_the_figures_were_quicker_than_the_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shown knows of this console's own change then: an order that follows is for servers as they are shown."""
+    ask = desk.feed.ask
+
+    async def ask_late(call: Any) -> Any:
+        answer = await ask(call)
+        await desk.see()
+        return answer
+
+    monkeypatch.setattr(desk.feed, "ask", ask_late)
+    await desk.do("server.weight", "app/s1", weight=weight_wish("50"))
+    monkeypatch.undo()
+    order = desk.order("server.maint", "app/s1", state="maint")
+    assert order.revision == desk.scene.revision
+    desk.double.changing.by_bob("app/s1", weight=20)
+    await desk.changes.carry_out(order)
+    assert desk.told[-1].is_refused
+    assert desk.double.servers[0]["admin"] == "ready"
+
+
+async def test_engine_that_counts_its_changes_from_the_beginning_again_protects_those_of_others_too(desk: Desk) -> None:
+    desk.double.revision = 500
+    await desk.see()
+    await desk.do("server.weight", "app/s1", weight=weight_wish("50"))
+    assert desk.order("server.maint", "app/s1").revision is None
+    desk.double.revision = 3
+    await desk.see()
+    assert desk.order("server.maint", "app/s1").revision == 3

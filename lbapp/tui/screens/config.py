@@ -10,6 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -18,6 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import TextArea
+from textual.worker import Worker
 
 from lbapp.control import calls
 from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
@@ -80,6 +82,7 @@ class ConfigPane(Pane):
         self._kept: Question[ConfigurationsKept] = Question(self, lambda: desk.source, _EVERY_S, self._show_history)
         self._kept.about(calls.configurations())
         self._settling: Any = None
+        self._step: Worker[object] | None = None  # of checking, applying, keeping, going back
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -114,17 +117,14 @@ class ConfigPane(Pane):
     @property
     def facts(self) -> str:
         """Where the cursor is, and what the draft is."""
+        if not self._text.has_focus:
+            return f"[{self.section}]  left, right: sections  "
         row, column = self._text.cursor_location
-        place = (
-            f"line {row + 1} column {column + 1}"
-            if self._text.has_focus
-            else f"[{self.section}]  left, right: sections"
-        )
-        return f"{place}  {'Esc leaves the text' if self._text.has_focus else ''}"
+        return f"line {row + 1} column {column + 1}  Esc leaves the text"
 
     def visit(self, subject: str) -> None:
         """Read the file; a number of a line: go there."""
-        self.run_worker(self._load(int(subject) if subject.isdigit() else 0), group="config", exclusive=True)
+        self.run_worker(self._load(int(subject) if subject.isdigit() else 0), group="load", exclusive=True)
 
     async def _load(self, line: int) -> None:
         if not self._is_loaded or not self.editing.is_changed:
@@ -271,12 +271,8 @@ class ConfigPane(Pane):
     def action_throw_away(self) -> None:
         """Ask, then take the file again."""
         if self.editing.is_changed:
-            self._ask(
-                "Throw the draft away?",
-                "What was written since is lost; the file is taken again.",
-                "Throw away",
-                self._thrown_away,
-            )
+            what = "What was written since is lost; the file is taken again."
+            self._ask("Throw the draft away?", what, "Throw away", self._thrown_away)
 
     def _thrown_away(self) -> None:
         self.editing.throw_away()
@@ -288,7 +284,7 @@ class ConfigPane(Pane):
     def action_check(self) -> None:
         """Have the engine look at the draft."""
         self._turn("check")
-        self._work(self._checked())
+        self._work(self._checked)
 
     async def _checked(self) -> None:
         await self.editing.check()
@@ -314,7 +310,7 @@ class ConfigPane(Pane):
             self.desk.tell(Outcome("there is nothing to apply: the draft is what serves"))
         else:
             self._turn("check")
-            self._work(self._ask_to_apply())
+            self._work(self._ask_to_apply)
 
     async def _ask_to_apply(self) -> None:
         checked = await self.editing.check()
@@ -329,7 +325,7 @@ class ConfigPane(Pane):
             f"{changes} thing{'' if changes == 1 else 's'} that serve{'s' if changes == 1 else ''} will change.\n"
             f"The file is written, and served on trial: it is taken back after {self._confirm_s:.0f} s\nunless you keep it."
         )
-        self._ask("Apply this draft?", effect, "Apply", lambda: self._work(self._applied()))
+        self._ask("Apply this draft?", effect, "Apply", lambda: self._work(self._applied))
 
     async def _applied(self) -> None:
         if await self.editing.apply(""):
@@ -345,9 +341,9 @@ class ConfigPane(Pane):
 
         def answered(answer: Answer | None) -> None:
             if answer == "keep":
-                self._work(self.editing.keep())
+                self._work(self.editing.keep)
             elif answer == "back":
-                self._work(self._went_back())
+                self._work(self._went_back)
 
         self.app.push_screen(Keep(number, self._left_or_soon), answered)
 
@@ -376,9 +372,8 @@ class ConfigPane(Pane):
         if chosen is None or not self.desk.may_change:
             return
         effect = f"What serves now is replaced by what served as {chosen}. The file stays as it is."
-        self._ask(
-            f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(self.editing.roll_back_to(int(chosen)))
-        )
+        step = partial(self.editing.roll_back_to, int(chosen))
+        self._ask(f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(step))
 
     def on_line_table_chosen(self, _event: LineTable.Chosen) -> None:
         """Ask to roll back to the configuration."""
@@ -391,8 +386,12 @@ class ConfigPane(Pane):
 
         self.app.push_screen(Confirm(title, effect, verb), answered)
 
-    def _work(self, work: Coroutine[Any, Any, object]) -> None:
-        self.run_worker(work, group="config")
+    def _work(self, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Take a step, unless another is under way: that one decides what is to come next, and nothing breaks it off."""
+        if self._step is not None and not self._step.is_finished:
+            self.desk.tell(Outcome("wait until what is under way is done", is_refused=True))
+        else:
+            self._step = self.run_worker(step, group="step")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: none that writes where nothing may be changed."""

@@ -45,7 +45,15 @@ POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writ
 STATE = re.compile(r"[▲▼■]|\b(?:UP|DOWN|MAINT)\b")
 WEIGHT = "Weight of"  # stands in the dialog that asks for one
 F5, F6, F7, F8, F9 = (f"\x1b[{number}~" for number in (15, 17, 18, 19, 20))
-DIALOGS = {"Cancel", "Sort by", "Actions: ", "find: ", "Show an earlier time", "Throw the draft away", "Unlock this console?"}
+DIALOGS = {
+    "Cancel",
+    "Sort by",
+    "Actions: ",
+    "find: ",
+    "Show an earlier time",
+    "Throw the draft away",
+    "Unlock this console?",
+}
 PALETTE = "\x10"
 SELECT_UP = "\x1b[1;2A"
 SETTLED_S = 0.13  # longer than a lone Esc waits for what may follow it
@@ -89,7 +97,8 @@ def go_to_servers(terminal: Terminal) -> None:
             # The head of a column that only this list has.
             terminal.until(lambda: "wgt" in terminal.text.lower() and under_cursor(terminal), 3.0)
             return
-    raise AssertionError(f"no screen lists the servers:\n{terminal.text}")
+    last = bytes(terminal.raw[-300:])
+    raise AssertionError(f"no screen lists the servers (ended: {terminal.process.poll()}, {last!r}):\n{terminal.text}")
 
 
 def leave_to_servers(terminal: Terminal) -> None:

@@ -45,7 +45,15 @@ POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writ
 STATE = re.compile(r"[▲▼■]|\b(?:UP|DOWN|MAINT)\b")
 WEIGHT = "Weight of"  # stands in the dialog that asks for one
 F5, F6, F7, F8, F9 = (f"\x1b[{number}~" for number in (15, 17, 18, 19, 20))
-DIALOGS = {"Cancel", "Sort by", "Actions: ", "find: ", "Show an earlier time", "Throw the draft away", "Unlock this console?"}
+DIALOGS = {
+    "Cancel",
+    "Sort by",
+    "Actions: ",
+    "find: ",
+    "Show an earlier time",
+    "Throw the draft away",
+    "Unlock this console?",
+}
 PALETTE = "\x10"
 SELECT_UP = "\x1b[1;2A"
 SETTLED_S = 0.13  # longer than a lone Esc waits for what may follow it
@@ -89,7 +97,8 @@ def go_to_servers(terminal: Terminal) -> None:
             # The head of a column that only this list has.
             terminal.until(lambda: "wgt" in terminal.text.lower() and under_cursor(terminal), 3.0)
             return
-    raise AssertionError(f"no screen lists the servers:\n{terminal.text}")
+    last = bytes(terminal.raw[-300:])
+    raise AssertionError(f"no screen lists the servers (ended: {terminal.process.poll()}, {last!r}):\n{terminal.text}")
 
 
 def leave_to_servers(terminal: Terminal) -> None:
@@ -175,27 +184,36 @@ def tour(terminal: Terminal) -> None:
         "escape",
     )
     marking = (PALETTE, "s1", "down", "escape", "a", "m", "escape", "v", "down", "v", "escape", "escape")
-    draft = (
-        "6",
-        "i",
-        "# x",
-        SELECT_UP,
-        "enter",
-        "escape",
-        F5,
-        F6,
-        F8,
-        "escape",
-        F9,
-        "down",
-        "enter",
-        "escape",
-        "escape",
-    )
-    wrong = ("6", "i", "{", "escape", F5, F8, "escape", F7, "y", "3", "R", "d", "e", "R", "escape")
-    for key in (*asking, *others, *marking, *draft, *wrong):
+    for key in (*asking, *others, *marking):
         terminal.press(key)
         settle(terminal)
+    tour_of_a_draft(terminal)
+    for key in ("3", "R", "d", "e", "R", "escape"):
+        terminal.press(key)
+        settle(terminal)
+
+
+def tour_of_a_draft(terminal: Terminal) -> None:
+    """Write a draft that is sound and one that is not, see what is said of them, and throw them away."""
+    terminal.press("6")
+    terminal.wait_for("no draft")
+    for text, is_sound in (("# x", True), ("{", False)):
+        terminal.press("i", text)
+        terminal.wait_for(text)
+        terminal.press(SELECT_UP, "escape")
+        settle(terminal)
+        terminal.press(F5)
+        terminal.wait_for("sound." if is_sound else "problem")
+        terminal.press(F8)
+        if is_sound:
+            terminal.wait_for("Apply this draft?")
+        settle(terminal)
+        for key in ("escape", F6, F9, "down", "enter", "escape", F7):
+            terminal.press(key)
+            settle(terminal)
+        terminal.wait_for("Throw the draft away?")
+        terminal.press("y")
+        terminal.wait_for("no draft")
 
 
 def painted(raw: bytes) -> str:

@@ -56,7 +56,7 @@ class ConfigPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "section(-1)", "section before", show=False, id="section.before"),
         Binding("right", "section(1)", "next section", show=False, id="section.next"),
-        Binding("i,enter", "edit", "edit", id="config.edit"),
+        Binding("i,enter", "edit", "edit", priority=True, id="config.edit"),
         Binding("f5", "check", "check", priority=True, id="config.check"),
         Binding("f6", "section_named('diff')", "diff", priority=True, id="config.diff"),
         Binding("f8", "apply", "apply, then keep or go back", priority=True, id="config.apply"),
@@ -394,5 +394,6 @@ class ConfigPane(Pane):
             self._step = self.run_worker(step, group="step")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Say whether a key exists now: none that writes where nothing may be changed."""
-        return self.desk.may_change or action not in ("edit", "apply", "external", "throw_away")
+        """Say whether a key exists now: none that writes where nothing may be changed, and i is a letter of the text."""
+        may = self.desk.may_change or action not in ("edit", "apply", "external", "throw_away")
+        return may and not (action == "edit" and self._text.has_focus)

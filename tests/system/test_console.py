@@ -198,7 +198,7 @@ def tour_of_a_draft(terminal: Terminal) -> None:
     terminal.press("6")
     terminal.wait_for("no draft")
     for text, is_sound in (("# x", True), ("{", False)):
-        terminal.press("i", text)
+        terminal.press("i", text, "enter")
         terminal.wait_for(text)
         terminal.press(SELECT_UP, "escape")
         settle(terminal)

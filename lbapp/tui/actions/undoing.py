@@ -37,9 +37,9 @@ def to_redo(actions: Sequence[ActionDone], uid: int | None, now: float) -> Actio
         return None
     again = {action["reason"] for action in actions}
     for action in reversed([each for each in actions if each["actor"]["uid"] == uid]):
-        if action["undoes"]:
+        if action["undoes"] and not action.get("redoes"):
             if redo_reason(action) not in again:
-                return action if now - action["at"] <= UNDO_S else None
+                return action if action["changes"] and now - action["at"] <= UNDO_S else None
         elif not action["reason"].startswith(_REDO):
             return None
     return None

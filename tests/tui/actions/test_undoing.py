@@ -41,6 +41,13 @@ def test_undo_is_done_again_once_and_not_behind_something_else_of_mine() -> None
     assert to_redo([*actions, action(4)], ALICE, 200.0) is None
 
 
+def test_what_was_done_again_elsewhere_or_changed_nothing_is_not_done_again() -> None:
+    """The engine's own redo is an undo of an undo: to do that again would take back what it made again."""
+    undone = [action(1), action(2, undoes=[1], is_undone=True)]
+    assert to_redo([*undone, action(3, undoes=[2], redoes=[1])], ALICE, 200.0) is None
+    assert to_redo([action(1, is_undone=True), action(2, undoes=[1], changes=[])], ALICE, 200.0) is None
+
+
 def test_two_undos_are_done_again_one_after_the_other() -> None:
     first, second = action(3, undoes=[2]), action(4, undoes=[1])
     actions = [action(1, is_undone=True), action(2, is_undone=True), first, second]

@@ -18,7 +18,7 @@ from anyio import to_thread
 from textual import work
 from textual.binding import Binding, BindingType
 
-from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.changes import Changes
 from lbapp.tui.dressed import Dressed, Look
 from lbapp.tui.feed import Feed
 from lbapp.tui.hints import first_hint, hints_file
@@ -107,7 +107,7 @@ class LbappConsole(Dressed):
     async def _welcome(self) -> None:
         """Say at the first start how to go on."""
         if hint := await to_thread.run_sync(first_hint, hints_file(os.environ)):
-            self.shell.tell(Outcome(hint))
+            self.shell.greet(hint)
 
     def _changed(self) -> None:
         self.shell.show_news()

@@ -170,12 +170,14 @@ class Editing:
     async def restore_file(self, why: str) -> None:
         """Put the file back as it was before this console applied another; `why` begins the sentence."""
         if self.before is None or self.file is None or self._written is None:
+            await self.load()
             self.told(Outcome(why))
             return
         rejected = self.file["text"] or ""
         store = self.source().config_file(self.file["path"])
-        await self._put_back(store, self.before, self._written, why, is_refused=False)
+        before, written = self.before, self._written
         self.before, self._written = None, None
+        await self._put_back(store, before, written, why, is_refused=False)
         await self.load()
         self.draft = rejected  # to be mended, not to be typed again
         self.keep_draft()

@@ -275,6 +275,11 @@ class Shell(Commanding, Travelling):
         self._said.set_class(outcome.is_refused, "-refused")
         self._said.say(f" {'! ' if outcome.is_refused else ''}{outcome.message}")
 
+    def greet(self, hint: str) -> None:
+        """Say this where nothing has been said yet."""
+        if not self._said.text:
+            self.tell(Outcome(hint))
+
     def on_line_table_looked(self, _event: LineTable.Looked) -> None:
         """Say how the table is sorted and filtered now."""
         self._show_lines()

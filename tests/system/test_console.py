@@ -91,12 +91,11 @@ def toml(ports: dict[str, int]) -> str:
 
 
 def go_to_servers(terminal: Terminal) -> None:
-    for key in "32":
-        terminal.press(key)
-        with suppress(NotShown):
-            # The head of a column that only this list has.
-            terminal.until(lambda: "wgt" in terminal.text.lower() and under_cursor(terminal), 3.0)
-            return
+    terminal.press("3")
+    with suppress(NotShown):
+        # The head of a column that only this list has.
+        terminal.until(lambda: "wgt" in terminal.text.lower() and under_cursor(terminal), 20.0)
+        return
     last = bytes(terminal.raw[-300:])
     raise AssertionError(f"no screen lists the servers (ended: {terminal.process.poll()}, {last!r}):\n{terminal.text}")
 
@@ -106,7 +105,7 @@ def leave_to_servers(terminal: Terminal) -> None:
     for key in ("escape", "escape", "3", "escape", "3"):
         terminal.press(key)
         with suppress(NotShown):
-            terminal.until(lambda: WEIGHT not in terminal.text and under_cursor(terminal), 2.0)
+            terminal.until(lambda: WEIGHT not in terminal.text and under_cursor(terminal), 6.0)
             return
     raise AssertionError(f"Esc does not lead back to the servers:\n{terminal.text}")
 

@@ -56,7 +56,7 @@ async def test_bundle_is_shown_as_its_node_was_and_its_history_can_be_gone_throu
         await pilot.press("enter")
         await until_shown(pilot, "connect_refused 2")
         await pilot.press("5")
-        await until_shown(pilot, "app/s1 went ·[2J down")
+        await until_shown(pilot, "went ·[2J down")
         await pilot.press("left_curly_bracket")
         await until(pilot, lambda: app.shell.source.now() == 191.0)
         await until_shown(pilot, "lbapp node-a  PAST")

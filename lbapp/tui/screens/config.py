@@ -349,7 +349,6 @@ class ConfigPane(Pane):
 
     async def _went_back(self) -> None:
         await self.editing.go_back()
-        await self.editing.load()
         self._text.put(self.editing.draft)
         self._show_draft()
 

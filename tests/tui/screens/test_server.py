@@ -66,7 +66,7 @@ async def test_j_and_k_go_to_the_next_server_and_actions_are_about_the_one_in_si
             await until_shown(pilot, "Pools > app > s2")
             await pilot.press("plus")
             await until(pilot, lambda: double.patches)
-            assert double.patches == [("app/s2", {"weight": 110})]
+            assert double.patches == [("app/s2", {"weight_add": 10})]
             await pilot.press("k", "k")
             await until_shown(pilot, "server app/s3  3 of 3 in its pool")
             await pilot.press("escape")

@@ -71,10 +71,13 @@ class Editing:
     async def load(self) -> None:
         """Read the file and what serves; go on with a draft that was left."""
         try:
+            known, draft = self.file, self.draft
             found = await self.source().ask(calls.configuration())
         except LbappError as error:
             self.file, self.problem = None, clean(str(error))
             return
+        if known is not None and self.draft != draft:
+            return  # written meanwhile: a draft goes on from the file that it was begun from
         self.file, self.problem, self.checked = found, clean(found["problem"]), None
         kept = self.drafts.load(self.what)
         self.draft = found["text"] or "" if kept is None else kept
@@ -108,6 +111,7 @@ class Editing:
 
     async def check(self) -> Checked:
         """Have the engine look at the draft as if it stood in the file."""
+        self.keep_draft()
         checked = Checked(self.draft)
         try:
             plan = await self.source().ask(calls.reload({"dry_run": True, "text": self.draft}))

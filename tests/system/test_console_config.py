@@ -100,7 +100,7 @@ async def test_draft_is_checked_applied_on_trial_and_kept(engine: Engine) -> Non
         assert file.stat().st_mode == mode
         await pilot.press("y")
         await until_shown(pilot, "stays")
-        assert engine.status()["engine"]["confirm_by"] is None
+        await until(pilot, lambda: engine.status()["engine"]["confirm_by"] is None)
         await until_shown(pilot, "no draft")
     assert weight(engine) == 50
 

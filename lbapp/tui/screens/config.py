@@ -56,7 +56,8 @@ class ConfigPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "section(-1)", "section before", show=False, id="section.before"),
         Binding("right", "section(1)", "next section", show=False, id="section.next"),
-        Binding("i,enter", "edit", "edit", priority=True, id="config.edit"),
+        Binding("i", "edit", "edit", priority=True, id="config.edit"),
+        Binding("enter", "edit", "edit", show=False, id="config.enter"),  # of the history it rolls back: the list's own
         Binding("f5", "check", "check", priority=True, id="config.check"),
         Binding("f6", "section_named('diff')", "diff", priority=True, id="config.diff"),
         Binding("f8", "apply", "apply, then keep or go back", priority=True, id="config.apply"),
@@ -130,7 +131,8 @@ class ConfigPane(Pane):
         if not self._is_loaded or not self.editing.is_changed:
             await self.editing.load()
             self._is_loaded = self.editing.file is not None
-            self._text.put(self.editing.draft)
+            if self._text.text != self.editing.draft:
+                self._text.put(self.editing.draft)
         if line:
             self._text.go_to(line)
         self._paint()
@@ -218,9 +220,7 @@ class ConfigPane(Pane):
 
     def action_edit(self) -> None:
         """Let the text take the keys."""
-        if self.section == "history":
-            self._roll_back()
-        elif self.desk.may_change and self.editing.file is not None:
+        if self.desk.may_change and self.editing.file is not None:
             self._turn("edit")
             self._text.display = True
             self.screen.set_focus(self._text)
@@ -242,6 +242,7 @@ class ConfigPane(Pane):
         self._turn(name)
 
     def _turn(self, name: str) -> None:
+        self.editing.change(self._text.text if self._is_loaded else self.editing.draft)  # the newest, told of or not
         self._section = SECTIONS.index(name)
         self._show_draft()
         self._paint()

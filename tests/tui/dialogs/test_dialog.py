@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.events import Key
 from textual.screen import ModalScreen
 
@@ -94,3 +96,20 @@ async def test_trial_that_is_over_below_another_dialog_takes_that_one_off_neithe
         await shown.press("escape")
         assert await shown.answered() == "later"
         assert answers == [False]
+
+
+async def test_dialogs_that_are_gone_leave_nothing_behind() -> None:
+    def drawn() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "StylesCache" for each in gc.get_objects())
+
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        before = 0
+        for time in range(12):
+            app.push_screen(Page("Page", lambda: "text"))
+            await pilot.pause()
+            await pilot.press("escape")
+            await pilot.pause()
+            before = drawn() if time == 1 else before
+        assert drawn() <= before

@@ -29,9 +29,9 @@ class Lines:
 
     async def follow(self, query: Mapping[str, str]) -> AsyncIterator[LogLine | Skipped]:
         self.asked.append(dict(query))
-        lines, self.lines = self.lines, []
-        for line in lines:
+        for line in self.lines:
             yield line
+        self.lines = []  # when the last has been taken
         error, self.error = self.error, None
         if error is not None:
             raise error

@@ -81,7 +81,7 @@ async def test_past_is_shown_apart_from_what_is_live_and_changes_nothing(tmp_pat
             await pilot.press("e")
             await until(pilot, lambda: double.patches)
             await pilot.press("t", *clock(now - 600), "enter")
-            await until_shown(pilot, f"PAST {clock(now - 600)} (10m")
+            await until_shown(pilot, f"{clock(now - 600)} (10m")
             text = screen_text(app)
             second, first = (line for line in text.splitlines() if "app/s" in line)  # what is DOWN stands first
             assert " 77 " in first
@@ -106,7 +106,7 @@ async def test_console_can_be_opened_at_a_time_and_follows_the_engine_behind_it(
     with answering(double, tmp_path / "s"):
         app = LbappConsole(tmp_path / "s", start=Start(now - 600))
         async with app.run_test(size=SIZE) as pilot:
-            await until_shown(pilot, f"PAST {clock(now - 600)}")
+            await until_shown(pilot, f"{clock(now - 600)} (")
             await until(pilot, lambda: app.feed.is_live)
             await pilot.press("0")
             await until_shown(pilot, "LIVE  RW")

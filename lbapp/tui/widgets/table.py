@@ -33,6 +33,7 @@ Item = TypeVar("Item")
 HEADER_ROWS: Final = 1
 WHEEL_ROWS: Final = 3
 HOLD_S: Final = 3.0  # after a move the order stays this long, so that a row does not leave under the finger
+STARTLED_S: Final = 1.5  # until what slid under the cursor by itself can have been seen, and be what a key is about
 
 
 class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
@@ -91,7 +92,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         self._items: Sequence[Item] = ()
         self._shown: list[Item] = []
         self._cursor = 0
-        self._moved_at = float("-inf")
+        self._moved_at = self._lost_at = float("-inf")
         self._clicked: str | None = None
         self._marked_now: frozenset[str] = frozenset()
 
@@ -105,9 +106,8 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     @property
     def marked(self) -> frozenset[str]:
         """The ids of the marked items, whether the filter shows them or not."""
-        if self.marks.anchor is None:
-            return self.marks.with_range(())
-        return self.marks.with_range(self.marks.range_to(self.selected or "", self._identities()))
+        is_ranging = self.marks.anchor is not None
+        return self.marks.with_range(self.marks.range_to(self.selected or "", self._identities()) if is_ranging else ())
 
     @property
     def chosen(self) -> Sequence[str]:
@@ -115,7 +115,8 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         marked = self.marked
         if marked:
             return [identity for item in self._items if (identity := self.kind.identity(item)) in marked]
-        return () if self.selected is None else (self.selected,)
+        is_startled = self._lost_at > max(self._moved_at, monotonic() - STARTLED_S)
+        return () if self.selected is None or is_startled else (self.selected,)
 
     def _identities(self) -> list[str]:
         return list(map(self.kind.identity, self._shown))
@@ -161,8 +162,10 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     # ---- what is shown
 
     def show(self, items: Sequence[Item]) -> None:
-        """Show these items in the wanted order, the cursor on the item it is on."""
+        """Show these items in the wanted order, the cursor on the item it is on; without it nothing is chosen for a moment."""
+        before = self.selected
         self._arrange(items, self._identities() if self.is_held else [])
+        self._lost_at = self._lost_at if before in (None, self.selected) else monotonic()
 
     def _arrange(self, items: Sequence[Item], held: Sequence[str]) -> None:
         self._items, self.total = items, len(items)
@@ -183,7 +186,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     def forget(self) -> None:
         """Be about other items from now on: without marks, the cursor on the first."""
         self.marks, self._items, self._shown, self._cursor, self.total = Marks(), (), [], 0, 0
-        self._moved_at = float("-inf")
+        self._moved_at = self._lost_at = float("-inf")
 
     def look(self, view: View) -> None:
         """Sort and filter anew."""
@@ -319,8 +322,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         self._scroll(top)
 
     def _scroll(self, top: int) -> None:
-        last = max(0, len(self._shown) - self._height)
-        self.scroll_to(y=max(0, min(top, last)), animate=False, immediate=True, force=True)
+        self.scroll_to(y=max(0, min(top, len(self._shown) - self._height)), animate=False, immediate=True, force=True)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""

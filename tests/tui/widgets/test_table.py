@@ -8,7 +8,8 @@ from textual.app import App, ComposeResult
 
 from lbapp.tui.filtering import Number
 from lbapp.tui.listing import Column, Kind, View
-from lbapp.tui.widgets.table import LineTable
+from lbapp.tui.widgets import table as table_module
+from lbapp.tui.widgets.table import HOLD_S, STARTLED_S, LineTable
 
 pytestmark = pytest.mark.anyio
 
@@ -297,3 +298,25 @@ async def test_wheel_scrolls_and_the_cursor_stays_in_sight() -> None:
         await pilot.pause()
         assert app.table.render_line(1).text.strip().startswith("n00")
         assert app.table.selected == "n03"
+
+
+async def test_what_slides_under_the_cursor_is_not_chosen_before_it_can_have_been_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(table_module, "monotonic", lambda: now)
+    app = OneTable()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.show([("a", 1), ("b", 2), ("c", 3)])
+        await pilot.press("down")
+        now += HOLD_S
+        assert list(app.table.chosen) == ["b"]
+        app.table.show([("a", 1), ("c", 3)])
+        assert (app.table.selected, list(app.table.chosen)) == ("c", [])
+        app.table.show([("a", 1), ("c", 4)])
+        assert list(app.table.chosen) == []
+        now += STARTLED_S
+        assert list(app.table.chosen) == ["c"]
+        app.table.show([("a", 1)])
+        await pilot.press("down")
+        assert list(app.table.chosen) == ["a"], "whoever moves has seen where he is"

@@ -13,11 +13,6 @@ from lbapp.engine.channel import AddressesChanged, Channel, ChannelClosed, Close
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_messages_arrive_whole_in_order_and_with_their_descriptors() -> None:
     ours, end = channel_pair()
     theirs = Channel(end)

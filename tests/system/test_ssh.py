@@ -35,11 +35,6 @@ pytestmark = [pytest.mark.system, pytest.mark.anyio]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     with servers("s1", "s2") as ports:
         toml = listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK)

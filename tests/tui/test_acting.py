@@ -33,16 +33,6 @@ DIALOGS = {
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def socket(tmp_path: Path) -> Path:
-    return tmp_path / "control.sock"
-
-
-@pytest.fixture
 def double(socket: Path) -> Iterator[EngineDouble]:
     engine = EngineDouble(
         [server("app", f"s{number}", 10.0 * number) for number in range(1, 6)] + [server("img", "i1")]

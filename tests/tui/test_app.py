@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -13,23 +12,6 @@ from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def socket(tmp_path: Path) -> Path:
-    return tmp_path / "control.sock"
-
-
-@pytest.fixture
-def double(socket: Path) -> Iterator[EngineDouble]:
-    engine = EngineDouble()
-    with answering(engine, socket):
-        yield engine
 
 
 async def test_overview_leads_to_the_servers_of_a_pool_and_to_one_of_them(double: EngineDouble, socket: Path) -> None:

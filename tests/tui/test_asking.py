@@ -19,11 +19,6 @@ from tests.tui.engine_double import server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Slow(Feed):
     """An engine that answers when it is told to."""
 

@@ -31,11 +31,6 @@ EVENT: Event = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def of_node_a() -> Status:
     found = status([server("app", "s1"), server("app", "s2")])
     found["at"] = 201.0

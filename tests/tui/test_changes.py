@@ -22,11 +22,6 @@ from tests.tui.engine_double import EngineDouble, answering, server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Desk:
     """A feed with one status, the changes on it, and what they told."""
 

@@ -13,11 +13,6 @@ from tests.tui.engine_double import EngineDouble, answering, server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 15
     while not condition():

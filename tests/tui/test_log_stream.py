@@ -14,11 +14,6 @@ from tests.tui.exchange_lines import log_line
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Lines:
     """Lines; then it raises what it is given, once."""
 

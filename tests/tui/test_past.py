@@ -22,11 +22,6 @@ from tests.tui.engine_double import EngineDouble, answering, server, was
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def down_before(at: float) -> PastStatus:
     """Return a moment in which app/s2 was down and app/s1 had another weight."""
     servers = [server("app", name) for name in ("s1", "s2")]

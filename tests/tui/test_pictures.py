@@ -38,11 +38,6 @@ TOML = '[[listener]]\nname = "web"\nbind = "0.0.0.0:8080"\npool = "app"\n\n[[poo
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineDouble]:
     """An engine whose clock stands, in a time zone that stays, with something of everything."""
     monkeypatch.setenv("TZ", "UTC")

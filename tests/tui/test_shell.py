@@ -11,11 +11,6 @@ from tests.tui.engine_double import EngineDouble, answering, drain, server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_sort_reverse_and_problems_arrange_the_servers(tmp_path: Path) -> None:
     double = EngineDouble()
     double.servers[1]["health"], double.servers[1]["is_eligible"] = "down", False

@@ -20,11 +20,6 @@ from tests.tui.engine_double import EngineDouble, answering, server, was
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class LateFeed(Feed):
     """A feed whose answers wait for a word, as on a slow link."""
 

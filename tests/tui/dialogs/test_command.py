@@ -11,11 +11,6 @@ pytestmark = pytest.mark.anyio
 SHOWN = scene(app=3)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def line(history: History | None = None) -> CommandLine:
     return CommandLine(
         lambda text: read(text, SHOWN, SCREENS), lambda text: complete(text, SHOWN, SCREENS), history or History()

@@ -8,11 +8,6 @@ from lbapp.tui.dialogs.confirm import Confirm
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("keys", "answer"), [(["enter"], False), (["y"], True), (["escape"], False), (["right", "enter"], True)]
 )

@@ -45,11 +45,6 @@ BOUND: dict[str, tuple[Callable[[], ModalScreen[Any]], str]] = {  # to actions, 
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("make", DIALOGS.values(), ids=list(DIALOGS))
 async def test_keys_behind_the_answer_take_nothing_else_off_the_screen(make: Callable[[], ModalScreen[Any]]) -> None:
     async with showing(Confirm("Below", "", "Go")) as shown:

@@ -9,11 +9,6 @@ pytestmark = pytest.mark.anyio
 LINES = ["MOVE", " up  up", "", "CHANGE", " d  drain", " m  [b]maint", *(f" {number}  screen" for number in range(40))]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_help_scrolls_to_its_end_at_80x24_and_closes() -> None:
     async with showing(Help(LINES)) as shown:
         await shown.until("up and down scroll, / searches, Esc closes")

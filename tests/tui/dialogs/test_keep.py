@@ -8,11 +8,6 @@ from lbapp.tui.dialogs.keep import Answer, Keep
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("keys", "answer"),
     [(["enter"], "later"), (["escape"], "later"), (["y"], "keep"), (["n"], "back"), (["right", "enter"], "keep")],

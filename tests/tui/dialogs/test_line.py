@@ -9,11 +9,6 @@ from lbapp.tui.dialogs.line import LENGTH_MAX, AskLine
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def answer(*keys: str, typed: str = "", pasted: str = "") -> str | None:
     answers: list[str | None] = []
     app = App[None]()

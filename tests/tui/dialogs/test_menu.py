@@ -9,11 +9,6 @@ from tests.tui.dialogs.support import showing
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 CHOICES = [
     Choice("drain", "drain", "B", "d"),
     Choice("maint", "[b]maint", "B", "m", why_not="in MAINT already"),

@@ -10,11 +10,6 @@ from lbapp.tui.dialogs.page import Page
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_page_shows_markup_as_text_and_closes() -> None:
     app: App[None] = App()
     async with app.run_test() as pilot:

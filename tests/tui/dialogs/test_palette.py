@@ -9,11 +9,6 @@ from tests.tui.dialogs.support import showing
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def choices(count: int) -> list[Choice]:
     servers = [Choice(f"server app/s{number}", f"app/s{number}", f"10.0.0.{number}:80") for number in range(count)]
     return [Choice("act drain", "drain", "no new clients", why_not="select a server first"), *servers]

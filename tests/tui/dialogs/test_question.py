@@ -13,11 +13,6 @@ from tests.tui.dialogs.support import showing
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("keys", "is_yes"),
     [

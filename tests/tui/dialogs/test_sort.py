@@ -9,11 +9,6 @@ from lbapp.tui.dialogs.sort import AskSort
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(("keys", "answer"), [("a", 0), ("c", 2), ("z1Qb", 1), ("\x1b", None), ("ba", 1)])
 async def test_first_letter_of_a_choice_answers_and_what_follows_does_nothing(keys: str, answer: int | None) -> None:
     app = App[None]()

@@ -13,11 +13,6 @@ NOW = datetime(2026, 11, 28, 14, 30)
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def answer_to(*keys: str) -> Start | None:
     answers: list[Start | None] = []
     app: App[Any] = App()

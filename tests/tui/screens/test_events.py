@@ -27,16 +27,6 @@ DOWN = {
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def socket(tmp_path: Path) -> Path:
-    return tmp_path / "control.sock"
-
-
-@pytest.fixture
 def double(socket: Path) -> Iterator[EngineDouble]:
     engine = EngineDouble()
     engine.events = [

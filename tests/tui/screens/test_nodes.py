@@ -16,11 +16,6 @@ from tests.tui.engine_double import EngineDouble, answering, server, status
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def worker(**more: object) -> WorkerStatus:
     found: WorkerStatus = {
         "slot": 0, "pid": 4711, "phase": "serving", "generation": 1, "heartbeat_age_s": 0.1, "connections": 7,

@@ -12,11 +12,6 @@ from tests.tui.test_glance import point
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_what_is_wrong_stands_on_top_and_enter_leads_to_it(tmp_path: Path) -> None:
     double = EngineDouble()
     with answering(double, tmp_path / "s"):

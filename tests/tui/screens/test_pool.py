@@ -14,11 +14,6 @@ from tests.tui.test_glance import point
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def two_pools() -> EngineDouble:
     servers = [server(pool, f"s{number:02}") for pool in ("api", "web") for number in range(20)]
     servers[3]["health"], servers[3]["is_eligible"] = "down", False

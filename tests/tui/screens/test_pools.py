@@ -11,11 +11,6 @@ from tests.tui.engine_double import ME, EngineDouble, answering, server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize("size", [SIZE, (120, 40)])
 async def test_pools_say_why_they_are_not_whole_and_stand_first_then(tmp_path: Path, size: tuple[int, int]) -> None:
     servers = [server(pool, f"s{number}") for pool in ("api", "web") for number in (1, 2)]

@@ -29,16 +29,6 @@ LOST = {
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def socket(tmp_path: Path) -> Path:
-    return tmp_path / "control.sock"
-
-
-@pytest.fixture
 def looks(socket: Path) -> Iterator[LooksDouble]:
     engine = EngineDouble()
     with answering(engine, socket):

@@ -13,11 +13,6 @@ from tests.tui.test_portrait import probe
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_left_and_right_turn_over_the_sections_at_80x24(tmp_path: Path) -> None:
     double = EngineDouble()
     double.points = [point(float(rate)) for rate in range(300)]

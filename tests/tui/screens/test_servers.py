@@ -14,11 +14,6 @@ from tests.tui.engine_double import EngineDouble, answering, server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def many() -> EngineDouble:
     servers = [server("api", f"s{number:02}") for number in range(20)] + [server("web", "w1")]
     servers[17]["health"], servers[17]["is_eligible"] = "down", False

@@ -9,11 +9,6 @@ from lbapp.tui.widgets.choices import Choices
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Listing(App[None]):
     def compose(self) -> ComposeResult:
         yield Choices(10, id="list")

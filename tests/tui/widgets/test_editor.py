@@ -8,11 +8,6 @@ from lbapp.tui.widgets.editor import HIGHLIGHTED_LINES_MAX, Editor
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def drawn(editor: Editor, line: int) -> str:
     return "".join(segment.text for segment in editor.render_line(line))
 

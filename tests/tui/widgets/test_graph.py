@@ -10,11 +10,6 @@ from lbapp.tui.widgets.graph import Graph, Series, plot
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def test_bars_stand_on_a_scale_from_zero_and_its_top_is_written() -> None:
     assert plot([Series("rate", [0.0, 4.0, 8.0, None, 16.0], count)], 13, 2, FULL) == [
         "     16     █",

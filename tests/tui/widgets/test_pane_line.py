@@ -8,11 +8,6 @@ from lbapp.tui.widgets.pane_line import PaneLine
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class OneLine(App[None]):
     def __init__(self) -> None:
         super().__init__()

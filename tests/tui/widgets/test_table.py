@@ -25,11 +25,6 @@ KIND: Kind[Pair] = Kind(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class OneTable(App[None]):
     def __init__(self, kind: Kind[Pair] = KIND) -> None:
         super().__init__()

@@ -109,10 +109,10 @@ class ControlClient:
     def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
+        from lbapp.control.unix_transport import UnixTransport
+
         self._name = name or str(socket)
-        # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
-        transport = httpx.HTTPTransport(uds=str(socket), verify=False)
-        self._http = httpx.Client(transport=transport, base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
+        self._http = httpx.Client(transport=UnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
 
     def __enter__(self) -> ControlClient:
         return self
@@ -328,10 +328,12 @@ class AsyncControlClient:
     def __init__(self, socket: Path, name: str = "") -> None:
         import httpx
 
-        from lbapp.control.unix_transport import UnixTransport
+        from lbapp.control.unix_transport import AsyncUnixTransport
 
         self._name = name or str(socket)
-        self._http = httpx.AsyncClient(transport=UnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
+        self._http = httpx.AsyncClient(
+            transport=AsyncUnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S
+        )
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,14 +13,6 @@ from lbapp.control.client import AsyncControlClient, ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 from tests.tui.engine_double import EngineDouble, answering, server
 
-# httpcore leaves a socket that could not connect to the garbage collector.
-unclosed = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 @pytest.fixture
 def socket(tmp_path: Path) -> Path:
@@ -65,7 +57,6 @@ def test_refusal_has_the_engines_sentence_and_hint(double: EngineDouble, socket:
     assert (refused.value.code, refused.value.status) == ("no", 409)
 
 
-@unclosed
 def test_without_an_engine_the_error_says_how_to_start_one(socket: Path) -> None:
     with ControlClient(socket) as client:
         for call in (client.status, lambda: next(client.watch()), lambda: next(client.follow_events())):
@@ -73,7 +64,6 @@ def test_without_an_engine_the_error_says_how_to_start_one(socket: Path) -> None
                 call()
 
 
-@unclosed
 def test_socket_of_another_user_is_said_to_be_forbidden(double: EngineDouble, socket: Path) -> None:
     me = os.geteuid()
     socket.chmod(0)

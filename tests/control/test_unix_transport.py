@@ -1,4 +1,4 @@
-"""The connection under the asynchronous client."""
+"""The connections under both clients."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from lbapp.control.unix_transport import UnixTransport
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from lbapp.control.unix_transport import AsyncUnixTransport, UnixTransport
 
 
 @pytest.fixture
@@ -40,20 +33,60 @@ def answer_once(server: socket.socket, answer: bytes) -> None:
     threading.Thread(target=run, daemon=True).start()
 
 
-async def test_request_and_answer_cross_the_socket(listening: tuple[socket.socket, Path]) -> None:
+def test_request_and_answer_cross_the_socket(listening: tuple[socket.socket, Path]) -> None:
+    server, path = listening
+    with server, httpx.Client(transport=UnixTransport(path)) as client:
+        for _ in range(2):  # each on a connection of its own: the server closes the first
+            answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            assert client.get("http://lbapp/").text == "hi"
+
+
+def test_silence_a_cut_answer_and_a_server_that_takes_nothing_are_errors_of_httpx(
+    listening: tuple[socket.socket, Path],
+) -> None:
+    server, path = listening
+    with server, httpx.Client(transport=UnixTransport(path), timeout=0.05) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("http://lbapp/")
+        server.accept()[0].close()
+        with pytest.raises(httpx.WriteTimeout):
+            client.post("http://lbapp/", content=bytes(8 << 20))
+        server.accept()[0].close()
+    with socket.socket(socket.AF_UNIX) as other, httpx.Client(transport=UnixTransport(path.with_name("t"))) as client:
+        other.bind(str(path.with_name("t")))
+        other.listen()
+        answer_once(other, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("http://lbapp/")
+
+
+def test_path_that_nobody_answers_on_is_a_connect_error_and_leaves_nothing_open(tmp_path: Path) -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    with (
+        httpx.Client(transport=UnixTransport(tmp_path / "none")) as client,
+        pytest.raises(httpx.ConnectError) as raised,
+    ):
+        client.get("http://lbapp/")
+    # While the error is held, so that nothing is left to the garbage collector.
+    assert len([*Path("/proc/self/fd").iterdir()]) == before, raised
+
+
+@pytest.mark.anyio
+async def test_asynchronous_request_and_answer_cross_the_socket(listening: tuple[socket.socket, Path]) -> None:
     server, path = listening
     answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     with server:
-        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+        async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
             assert (await client.get("http://lbapp/")).text == "hi"
 
 
+@pytest.mark.anyio
 async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket.socket, Path]) -> None:
     server, path = listening
     loop = asyncio.get_running_loop()
     complaints: list[object] = []
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
-    async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+    async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
         asking = asyncio.create_task(client.get("http://lbapp/"))
         connection, _ = await anyio.to_thread.run_sync(server.accept)
         await anyio.to_thread.run_sync(connection.recv, 65536)
@@ -68,20 +101,22 @@ async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket
     assert complaints == []
 
 
-async def test_silence_and_a_cut_answer_are_errors_of_httpx(listening: tuple[socket.socket, Path]) -> None:
+@pytest.mark.anyio
+async def test_asynchronous_silence_and_a_cut_answer_are_errors_of_httpx(listening: tuple[socket.socket, Path]) -> None:
     server, path = listening
     with server:
-        async with httpx.AsyncClient(transport=UnixTransport(path), timeout=0.05) as client:
+        async with httpx.AsyncClient(transport=AsyncUnixTransport(path), timeout=0.05) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.get("http://lbapp/")
         server.accept()[0].close()
         answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
-        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
+        async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
             with pytest.raises(httpx.RemoteProtocolError):
                 await client.get("http://lbapp/")
 
 
-async def test_path_that_nobody_answers_on_is_a_connect_error(tmp_path: Path) -> None:
-    async with httpx.AsyncClient(transport=UnixTransport(tmp_path / "none")) as client:
+@pytest.mark.anyio
+async def test_asynchronous_path_that_nobody_answers_on_is_a_connect_error(tmp_path: Path) -> None:
+    async with httpx.AsyncClient(transport=AsyncUnixTransport(tmp_path / "none")) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://lbapp/")

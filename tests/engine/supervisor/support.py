@@ -18,6 +18,7 @@ from pathlib import Path
 import anyio
 import httpx
 
+from lbapp.control.unix_transport import UnixTransport
 from lbapp.engine.channel import Message
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.drains import Drains
@@ -192,9 +193,7 @@ class EngineProcess:
     log: list[str]
 
     def control(self) -> httpx.Client:
-        return httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://lbapp", timeout=DEADLINE_S
-        )
+        return httpx.Client(transport=UnixTransport(self.socket), base_url="http://lbapp", timeout=DEADLINE_S)
 
     def get(self, path: str = "/") -> httpx.Response:
         """Ask through the listener, on a connection of its own."""

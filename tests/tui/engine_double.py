@@ -49,6 +49,7 @@ from tests.tui.changing_double import Changing, Refused
 from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
+WATCH_INTERVAL_S = 0.5
 
 
 def percentiles(p50: float | None) -> Percentiles:
@@ -345,17 +346,26 @@ class EngineDouble:
 
         async def lines() -> AsyncIterator[str]:
             before: dict[str, Any] = {}
-            while True:
-                status = self.current()
+            async for status in self._statuses():
                 if is_live:
                     tables = live_tables(status)
                     yield json.dumps(live_line(status, tables, before)) + "\n"
                     before = tables
                 else:
                     yield json.dumps(status) + "\n"
-                await anyio.sleep(0.05)
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def _statuses(self) -> AsyncIterator[Status]:
+        """Yield what is as often as an engine does, and what a test has changed at once: each line is a screen drawn anew."""
+        said, said_at = "", 0.0
+        while True:
+            status, now = self.current(), time.monotonic()
+            found = json.dumps({**status, "at": 0.0})
+            if found != said or now - said_at >= WATCH_INTERVAL_S:
+                said, said_at = found, now
+                yield status
+            await anyio.sleep(0.05)
 
     async def _events(self, request: Request) -> Response:
         after = int(request.query_params["after"])

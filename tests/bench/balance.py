@@ -33,6 +33,7 @@ from tests.bench.table import Spread, format_table, machine_facts, show_facts, w
 from tests.bench.timed import Kind
 
 WARM_S: Final = 2.0
+_WARM_BRIEF_S: Final = 0.5
 FAST_US: Final = 4_000
 ALGORITHMS: Final = {
     "lbapp": ("least_response_time", "least_connections"),
@@ -103,6 +104,7 @@ class _Bench:
     servers: Program
     ports: tuple[int, ...]
     rate: float
+    warm_s: float
 
 
 def run(options: Options) -> int:
@@ -154,7 +156,7 @@ def _start(stack: ExitStack, folder: Path, options: Options, case: Case, rate: f
         versions[name] = peer.version()
     session.facts = machine_facts(versions)
     time.sleep(1.0)  # every health check has had its turn
-    return _Bench(session, case, servers, ports, rate)
+    return _Bench(session, case, servers, ports, rate, options.effort(WARM_S, _WARM_BRIEF_S))
 
 
 def _front_name(algorithm: str) -> str:
@@ -165,10 +167,10 @@ def _front_name(algorithm: str) -> str:
 
 def _measure(bench: _Bench, peer: Running, algorithm: str, seed: int, seconds: int) -> Round:
     count = bench.case.count or round(bench.rate * seconds)
-    planned = plan(bench.rate, count + round(bench.rate * WARM_S), seed)
+    planned = plan(bench.rate, count + round(bench.rate * bench.warm_s), seed)
     groups = (peer.program.pids(), [os.getpid()], bench.servers.pids())
     before, began = [read_cpu(pids) for pids in groups], time.monotonic()
-    arrivals = Sender(peer.ports[_front_name(algorithm)], WARM_S).run(planned)
+    arrivals = Sender(peer.ports[_front_name(algorithm)], bench.warm_s).run(planned)
     after, took_s = [read_cpu(pids) for pids in groups], time.monotonic() - began
     spent = [cpu_between(*pair) / 1e7 / took_s for pair in zip(before, after, strict=True)]
     return _round(bench, arrivals, spent)

@@ -36,6 +36,7 @@ from tests.bench.process import BenchError, Program, free_port, raise_open_files
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 
 INTERVAL_S: Final = 5.0
+_INTERVAL_BRIEF_S: Final = 1.0
 JITTER: Final = 0.1  # an interval is up to so much shorter
 _PLANS: Final = "plan"  # the word by which this module is an engine that notes its plan
 KINDS: Final = ("tcp", "http")
@@ -43,6 +44,16 @@ _ANSWER: Final = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 _COLUMNS = (
     "check", "servers", "probes/s", "supervisor CPU %", "CPU us / probe", "interval p50 s", "late p50 ms", "p99 ms", "max ms",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where one kind of check is measured, and of what."""
+
+    folder: Path
+    kind: str
+    servers: int
+    interval_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +73,29 @@ class Found:
 def run(options: Options) -> int:
     """Measure, print the table, return the exit status."""
     raise_open_files()
-    servers, seconds = min(options.servers, 60_000), max(options.seconds, 1)
+    servers, interval_s = min(options.servers, 60_000), options.effort(INTERVAL_S, _INTERVAL_BRIEF_S)
     facts = machine_facts({})
     found: dict[str, Found] = {}
     for kind in KINDS:
         with tempfile.TemporaryDirectory(prefix="lbapp-bench-") as name, ExitStack() as stack:
-            found[kind] = _measure(stack, Path(name), kind, servers, seconds)
-    print(f"\n{servers} servers checked every {INTERVAL_S:g} s, {JITTER:.0%} jitter, no traffic; {seconds} s each")
+            found[kind] = _measure(stack, _Place(Path(name), kind, servers, interval_s), options.seconds)
+    print(
+        f"\n{servers} servers checked every {interval_s:g} s, {JITTER:.0%} jitter, no traffic; {options.seconds} s each"
+    )
     print(show_facts(facts) + "\n")
     print(format_table(_COLUMNS, [_row(kind, each) for kind, each in found.items()]))
     write_json(options.json, "checks", facts, {kind: [asdict(each)] for kind, each in found.items()})
     return 0
 
 
-def _measure(stack: ExitStack, folder: Path, kind: str, servers: int, seconds: int) -> Found:
-    port = free_port()
+def _measure(stack: ExitStack, place: _Place, seconds: int) -> Found:
+    port, folder, servers = free_port(), place.folder, place.servers
     notes, plan = folder / "notes", folder / "plan"
     answering = stack.enter_context(
         Program("the servers", [sys.executable, "-m", "tests.bench.checks", str(port), str(notes)], folder)
     )
     answering.wait_for_port(port)
-    engine = stack.enter_context(_engine(folder, kind, servers, port))
+    engine = stack.enter_context(_engine(place, port))
     deadline = time.monotonic() + 60
     while sum(len(times) >= 2 for times in _seen(notes).values()) < servers:
         if time.monotonic() > deadline:
@@ -114,8 +127,11 @@ def _at(ascending: Sequence[float], share: float) -> float:
     return ascending[int(share * (len(ascending) - 1))]
 
 
-def _engine(folder: Path, kind: str, servers: int, port: int) -> Program:
-    addresses = (f"127.{1 + number // 65_000}.{number // 250 % 256}.{1 + number % 250}" for number in range(servers))
+def _engine(place: _Place, port: int) -> Program:
+    folder = place.folder
+    addresses = (
+        f"127.{1 + number // 65_000}.{number // 250 % 256}.{1 + number % 250}" for number in range(place.servers)
+    )
     listed = "".join(
         f'[[pool.server]]\nname = "s{number}"\naddress = "{address}:{port}"\n'
         for number, address in enumerate(addresses)
@@ -123,7 +139,7 @@ def _engine(folder: Path, kind: str, servers: int, port: int) -> Program:
     configuration = folder / "lbapp.toml"
     configuration.write_text(
         f'[engine]\nworkers = 1\nstate_dir = "{folder}"\n[[listener]]\nname = "web"\nbind = "127.0.0.1:0"\npool = "app"\n'
-        f'[[pool]]\nname = "app"\n[pool.health_check]\ntype = "{kind}"\ninterval = "{INTERVAL_S:g}s"\n{listed}'
+        f'[[pool]]\nname = "app"\n[pool.health_check]\ntype = "{place.kind}"\ninterval = "{place.interval_s:g}s"\n{listed}'
     )
     arguments = ["run", "-c", str(configuration), "--socket", str(folder / "c.sock")]
     return Program(

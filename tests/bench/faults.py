@@ -39,9 +39,10 @@ from tests.bench.table import format_table, machine_facts, show_facts, write_jso
 
 SERVERS: Final = 4
 WORKERS: Final = 2
-DECISIONS_PER_ROUND: Final = 20
-WORKER_KILLS_PER_ROUND: Final = 4
-CHANGES_PER_ROUND: Final = 200
+# In a round, and in a brief one.
+DECISIONS: Final = 20, 5
+WORKER_KILLS: Final = 4, 2
+CHANGES: Final = 200, 40
 _WATCHED_S: Final = 0.1  # how long a server that was taken away is looked at
 _CELL: Final = 8
 _BODY: Final = b"0123456789abcdef" * 64
@@ -157,13 +158,13 @@ def run(options: Options) -> int:
             engine.wait_for_port(place.port)
             decisions, decided = _decide(place, options)
             killed = _kill_workers(place, options)
-        restarts = _kill_engine(place, options.rounds * CHANGES_PER_ROUND)
+        restarts = _kill_engine(place, options.rounds * options.effort(*CHANGES))
     print(f"\n{SERVERS} servers, {WORKERS} workers, {options.rate} requests a second")
     print(show_facts(facts) + "\n")
     columns = ("decision", "times", "with a later request", "late p50 ms", "p99 ms", "max ms")
     print(format_table(columns, [_decision_row(*each) for each in decisions.items()]))
     print(f"\nmeanwhile: {_told(decided)}")
-    print(f"\n{options.rounds * WORKER_KILLS_PER_ROUND} workers killed: {_told(killed)}")
+    print(f"\n{options.rounds * options.effort(*WORKER_KILLS)} workers killed: {_told(killed)}")
     down = sorted(restarts.down_ms)
     print(
         f"\nengine killed {len(down)} times in {restarts.acknowledged} acknowledged changes: {restarts.lost} lost; "
@@ -183,7 +184,7 @@ def _decide(place: Place, options: Options) -> tuple[dict[str, Decisions], Serve
     """Take servers away and give them back, under load."""
     source = random.Random(options.rounds)
     found = {kind: Decisions() for kind in _DECISIONS}
-    times = options.rounds * DECISIONS_PER_ROUND
+    times = options.rounds * options.effort(*DECISIONS)
     seconds = times * len(found) * (_WATCHED_S + 0.4) + 20
     with ControlClient(place.control) as client, place.load(options.rate, seconds) as served:
         for name in place.names:
@@ -212,7 +213,7 @@ def _await_request(place: Place, name: str) -> None:
 def _kill_workers(place: Place, options: Options) -> Served:
     """Kill workers under load."""
     source = random.Random(options.rounds)
-    times = options.rounds * WORKER_KILLS_PER_ROUND
+    times = options.rounds * options.effort(*WORKER_KILLS)
     with ControlClient(place.control) as client, place.load(options.rate, times * 5.0 + 20) as served:
         for _ in range(times):
             victim = source.choice(_await_workers(client))

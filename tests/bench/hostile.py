@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, Final
 
-from tests.bench.attack import KINDS, OPENED_PER_S
+from tests.bench.attack import KINDS
 from tests.bench.backends import BULK_PATH, UPLOAD_PATH
 from tests.bench.cpu import cpu_between, read_cpu, read_memory
 from tests.bench.options import Options
@@ -33,6 +33,8 @@ RATE: Final = 200  # requests a second of those who mean well
 SLOW_BODY_BYTES: Final = 256 * 1024  # what slow readers ask for: small enough that the machine holds thousands of them
 _PATHS: Final = {"readers": BULK_PATH, "bodies": UPLOAD_PATH}
 _SETTLE_S: Final = 2.0
+_SETTLE_BRIEF_S: Final = 0.2
+_OPENING_TIMEOUT_S: Final = 60.0
 _COLUMNS = (
     "attack", "proxy", "held", "cut", "p50 quiet ms", "p50 ms", "p99 quiet ms", "p99 ms", "x quiet", "failed", "CPU %", "MiB",
 )  # fmt: skip
@@ -77,18 +79,19 @@ def run(options: Options) -> int:
 
 
 def _besiege(peer: Running, kind: str, options: Options) -> Siege:
-    port = peer.ports["exposed"]
-    visit(port, RATE, 1)  # what is set up once is not measured
+    port, settle_s = peer.ports["exposed"], options.effort(_SETTLE_S, _SETTLE_BRIEF_S)
+    visit(port, RATE, options.effort(1.0, 0.1))  # what is set up once is not measured
     quiet = visit(port, RATE, options.seconds)
     with _attacking(kind, port, options.count) as attack:
-        time.sleep(_SETTLE_S + (0 if kind == "churn" else options.count / OPENED_PER_S))
+        _await_opened(attack, 1 if kind == "churn" else options.count)
+        time.sleep(settle_s)
         pids = peer.program.pids()
         before, began = read_cpu(pids), time.monotonic()
         busy = visit(port, RATE, options.seconds)
         cpu_s, seconds = cpu_between(before, read_cpu(pids)) / 1e9, time.monotonic() - began
         memory = read_memory(peer.program.worker_pid()).resident_bytes
         said = _ask_how_it_goes(attack)
-    time.sleep(_SETTLE_S)
+    time.sleep(settle_s)
     return Siege(
         said["held"], said["cut"], said["refused"],
         quiet.percentile(0.5), quiet.percentile(0.99), busy.percentile(0.5), busy.percentile(0.99),
@@ -108,6 +111,14 @@ def _attacking(kind: str, port: int, count: int) -> Iterator[subprocess.Popen[st
         for stream in (attack.stdin, attack.stdout):
             if stream is not None:
                 stream.close()
+
+
+def _await_opened(attack: subprocess.Popen[str], count: int) -> None:
+    deadline = time.monotonic() + _OPENING_TIMEOUT_S
+    while _ask_how_it_goes(attack)["opened"] < count:
+        if time.monotonic() > deadline:
+            raise BenchError(f"the attack did not open {count} connections within {_OPENING_TIMEOUT_S:.0f} s")
+        time.sleep(0.05)
 
 
 def _ask_how_it_goes(attack: subprocess.Popen[str]) -> dict[str, int]:

@@ -11,6 +11,9 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
 
 BALANCE_CASES = ("unequal", "fair", "sinkhole", "slow")
 SEEING = ("lbapp-log", "lbapp-ids", "lbapp-all")  # measured where they are asked for
@@ -21,7 +24,8 @@ PEER_NAMES = ("lbapp", *SEEING, "haproxy", "nginx", "envoy", "traefik", "caddy")
 class Options:
     """One run. `only` empty: every peer. `count`: connections; `megabytes`: size of a body.
 
-    `workers` and `case` are those of `balance`, `rate` its and that of `faults`, `servers` of `checks` and `watch`.
+    `workers` and `case` are those of `balance`, `rate` its and that of `faults`, `servers` of `checks` and `watch`. `brief`:
+    it is to be seen that it works, not what the figures are.
     """
 
     bench: str
@@ -35,6 +39,11 @@ class Options:
     case: str = "unequal"
     rate: int = 800
     servers: int = 1_000
+    brief: bool = False
+
+    def effort(self, whole: _Value, brief: _Value) -> _Value:
+        """Return how often or how long something is done for a figure: `whole`, or `brief` if only that is asked for."""
+        return brief if self.brief else whole
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -73,6 +82,7 @@ def parse(argv: Sequence[str]) -> Options:
     parser.add_argument(
         "--rate", type=_positive, default=800, help="requests a second of balance and faults (default 800)"
     )
+    parser.add_argument("--brief", action="store_true", help="short waits and few changes: to see that it works")
     return Options(**vars(parser.parse_args(argv)))
 
 

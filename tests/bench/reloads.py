@@ -26,8 +26,9 @@ from tests.bench.process import BenchError
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 from tests.system.service_manager import ServiceManager
 
-RELOADS_PER_ROUND: Final = 20
-KILLS_PER_ROUND: Final = 2
+# In a round, and in a brief one.
+RELOADS: Final = 20, 5
+KILLS: Final = 2, 1
 _ALGORITHMS: Final = ("round_robin", "least_connections", "ip_hash", "least_response_time")
 _PAUSE_S: Final = 0.1  # before each change and behind it
 _SPARE_S: Final = 20.0  # of a load, for a slow machine
@@ -79,7 +80,7 @@ def _timed(times: int, change: Callable[[int], None], place: Place, rate: int, s
 
 def _reload(place: Place, options: Options) -> Measured:
     source, text = random.Random(options.rounds), place.configuration.read_text()
-    times = options.rounds * RELOADS_PER_ROUND
+    times = options.rounds * options.effort(*RELOADS)
     with place.engine() as engine:
         engine.wait_for_port(place.port)
         with ControlClient(place.control) as client:
@@ -122,7 +123,7 @@ def _end(place: Place) -> None:
 
 def _kill(place: Place, options: Options) -> Measured:
     arguments = ["-m", "lbapp", "run", "-c", str(place.configuration), "--socket", str(place.control)]
-    times = options.rounds * KILLS_PER_ROUND
+    times = options.rounds * options.effort(*KILLS)
     with ServiceManager(place.folder, arguments) as manager:
         _await_ready(manager, 1)
 

@@ -33,6 +33,7 @@ from tests.bench.table import Spread, format_table, machine_facts, show_facts, w
 PATHS: Final = {"status": "/v1/watch", "changes": "/v1/watch?as=changes"}
 _WORKERS: Final = 2
 _SETTLED_S: Final = 1.0
+_SETTLED_BRIEF_S: Final = 0.1
 _COLUMNS = (
     "servers",
     "lines of",
@@ -87,7 +88,7 @@ def _measure(stack: ExitStack, folder: Path, servers: int, options: Options) -> 
     stack.enter_context(_traffic(supervisor, servers))
     found: dict[str, list[Found]] = {kind: [] for kind in PATHS}
     for _ in range(options.rounds):
-        time.sleep(_SETTLED_S)
+        time.sleep(options.effort(_SETTLED_S, _SETTLED_BRIEF_S))
         unwatched = _cpu_percent(supervisor, options.seconds)
         for kind, path in PATHS.items():
             found[kind].append(_watched(control, path, supervisor, options.seconds, unwatched))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import anyio
@@ -30,6 +29,7 @@ from lbapp.model.entities import Configuration, EngineSettings, Listener, Pool, 
 from lbapp.model.limits import Limits
 from lbapp.model.states import HealthState
 from lbapp.model.tls import NO_MATERIAL, TlsMaterial
+from tests.engine.worker.started import start
 
 Handler = Callable[[socket.socket], None]
 
@@ -126,11 +126,16 @@ def scripted(answer: bytes, seen: list[bytes] | None = None) -> Handler:
 class RunningWorker:
     """A worker process under test. `ports` by listener name."""
 
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     channel: Channel
     segment: Segment
     ports: dict[str, int]
     rows: Rows
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
     def connect(self, listener: str = "web") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.ports[listener]), timeout=20)
@@ -209,7 +214,7 @@ def running_worker(
         addresses[row] = ((socket.AF_UNIX if each.is_unix else family, each.host, each.port),)
     sockets = {each.name: socket.create_server(("127.0.0.1", 0), backlog=512) for each in listeners}
     ours, theirs = channel_pair()
-    process = subprocess.Popen([sys.executable, "-m", module, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+    process = start(module, theirs)
     theirs.close()
 
     async def assign() -> None:
@@ -225,7 +230,8 @@ def running_worker(
         yield RunningWorker(process, ours, segment, ports, rows)
     finally:
         process.kill()
-        process.wait()
+        process.join()
+        process.close()
         ours.close()
         for sock in sockets.values():
             sock.close()

@@ -183,7 +183,7 @@ def test_answers_to_those_turned_away_are_bounded_in_number() -> None:
             answers = [all_of(connection) for connection in crowd]
             assert all(answer == b"" or answer.startswith(b"HTTP/1.1 503 ") for answer in answers)
             assert any(answers)
-            descriptors = psutil.Process(worker.process.pid).num_fds
+            descriptors = psutil.Process(worker.pid).num_fds
         until(lambda: descriptors() < FAREWELLS_MAX)
 
 
@@ -313,7 +313,7 @@ def test_target_without_end_is_414_not_431() -> None:
 
 def limit_descriptors(worker: RunningWorker, spare: int) -> None:
     """Let the worker open `spare` more files: the limit is on the number that a new one gets, the lowest that is free."""
-    pid = worker.process.pid
+    pid = worker.pid
     used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
     limit = next(number for number in itertools.count() if len(set(range(number + 1)) - used) > spare)
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -332,7 +332,7 @@ def test_without_descriptors_accepting_pauses_what_is_open_goes_on_and_everybody
             connection.sendall(GET[:10])  # none of them can be spared yet
         shortages = worker.segment.layout.worker(0) + at.WORKER_SHORTAGES
         until(lambda: worker.segment.cells[shortages] > 0)
-        process = psutil.Process(worker.process.pid)
+        process = psutil.Process(worker.pid)
         before, began = sum(process.cpu_times()[:2]), time.monotonic()
         seen = worker.segment.cells[shortages]
         until(

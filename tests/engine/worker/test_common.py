@@ -133,7 +133,7 @@ def test_answer_that_came_whole_before_it_was_read_does_not_stall() -> None:
         # A large answer first, so that the kernel makes room for more than one read.
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"y" * 8_000_000)
         read_head(connection, rest)
-        os.kill(worker.process.pid, signal.SIGSTOP)
+        os.kill(worker.pid, signal.SIGSTOP)
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
         has_answered.set()
         connection.recv(1)
@@ -144,7 +144,7 @@ def test_answer_that_came_whole_before_it_was_read_does_not_stall() -> None:
         read_exactly(client, 8_000_000, read_head(client)[1])
         client.sendall(GET % 2)
         assert has_answered.wait(20)
-        os.kill(worker.process.pid, signal.SIGCONT)
+        os.kill(worker.pid, signal.SIGCONT)
         _, rest = read_head(client)
         while not rest.endswith(b"\r\n0\r\n\r\n"):
             rest += client.recv(65536)
@@ -305,7 +305,7 @@ def test_answer_of_a_whole_read_or_more_that_has_all_come_is_read_to_its_end(ans
     pid: list[int] = []
     backend = TcpServer(answering_while_it_stands_still(pid, answer))
     with running_worker(WEB, (Pool("app", (server("a", backend.port),)),)) as worker, worker.connect() as client:
-        pid.append(worker.process.pid)
+        pid.append(worker.pid)
         client.settimeout(5)
         client.sendall(GET % 1)
         read_exactly(client, 8_000_000, read_head(client)[1])

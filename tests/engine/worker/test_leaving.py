@@ -30,7 +30,7 @@ def ask(client: socket.socket) -> bytes:
 
 
 def is_stopped(worker: RunningWorker) -> bool:
-    return Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def stop_among(worker: RunningWorker, clients: list[socket.socket]) -> list[socket.socket]:
@@ -39,7 +39,7 @@ def stop_among(worker: RunningWorker, clients: list[socket.socket]) -> list[sock
     for client in clients:
         poller.register(client, select.EPOLLIN)
     assert poller.poll(20, 1)
-    os.kill(worker.process.pid, signal.SIGSTOP)
+    os.kill(worker.pid, signal.SIGSTOP)
     wait_for(lambda: is_stopped(worker))
     closed = {number for number, _ in poller.poll(0, CLIENTS)}
     poller.close()
@@ -59,7 +59,7 @@ def test_client_that_asks_while_others_are_closed_is_answered() -> None:
                 left = stop_among(worker, clients)
                 for client in left:
                     client.sendall(GET)
-                os.kill(worker.process.pid, signal.SIGCONT)
+                os.kill(worker.pid, signal.SIGCONT)
                 lost = 0
                 for client in left:
                     try:

@@ -301,7 +301,8 @@ def test_worker_that_leaves_ends_the_wait() -> None:
         wait_for(lambda: worker.pool().queued == 1)
         worker.send(Drain(0.2))
         assert answer(waiting).startswith(b"503")
-        worker.process.wait(20)
+        worker.process.join(20)
+        assert worker.process.exitcode == 0
         assert worker.pool().queued == 0
 
 

@@ -502,7 +502,8 @@ def test_drain_ends_idle_connections_over_tls_in_good_order() -> None:
             read_exactly(client, 1, rest)
             worker.send(Drain(5.0))
             assert client.recv(100) == b""  # an end without the end of TLS would raise
-        assert worker.process.wait(20) == 0
+        worker.process.join(20)
+        assert worker.process.exitcode == 0
     backend.close()
 
 

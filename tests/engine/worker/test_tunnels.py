@@ -166,4 +166,4 @@ def test_pipes_that_are_all_in_use_are_not_had_until_one_is_given_back() -> None
 
 
 def _descriptors(worker: RunningWorker) -> int:
-    return len(list(Path(f"/proc/{worker.process.pid}/fd").iterdir()))
+    return len(list(Path(f"/proc/{worker.pid}/fd").iterdir()))

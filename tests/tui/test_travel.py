@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
 import anyio
 import pytest
+from textual.pilot import Pilot
 
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.switch import Switch
@@ -32,92 +35,83 @@ def recorded(now: float) -> EngineDouble:
     return double
 
 
-async def test_steps_are_seconds_at_first_then_minutes_and_lead_back_to_now(tmp_path: Path) -> None:
-    now = time.time()
-    with answering(recorded(now), tmp_path / "s"):
+@asynccontextmanager
+async def travelling(tmp_path: Path) -> AsyncIterator[tuple[LbappConsole, Pilot[None]]]:
+    """Run a console, at its servers, over an engine that has recorded what was."""
+    with answering(recorded(time.time()), tmp_path / "s"):
         app = LbappConsole(tmp_path / "s")
         async with app.run_test(size=SIZE) as pilot:
             await at_servers(pilot)
-            await pilot.press("right_square_bracket")
-            await until_shown(pilot, "this is the newest there is")
-            await pilot.press("left_square_bracket")
-            await until(pilot, lambda: app.shell.source.is_away)
-            at = app.shell.source.now()
-            await pilot.press(*["left_curly_bracket"] * 3)
-            await until(pilot, lambda: round(at - app.shell.source.now()) == 30)
-            await until_shown(pilot, "move by 1s")
-            await pilot.press("t", *"-4m", "enter")
-            await until_shown(pilot, "move by 1m")
-            at = app.shell.source.now()
-            await pilot.press("left_curly_bracket")
-            await until_shown(pilot, "counted over 1m00s")
-            assert 9 * 60 < at - app.shell.source.now() < 11 * 60
-            at = app.shell.source.now()
-            await pilot.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
-            await until(pilot, lambda: round(at - app.shell.source.now()) == 180)
-            await pilot.press("right_square_bracket", "right_square_bracket")
-            await until(pilot, lambda: round(at - app.shell.source.now()) == 60)
-            await pilot.press(*["right_curly_bracket"] * 3)
-            await until_shown(pilot, "LIVE")
+            yield app, pilot
+
+
+async def test_steps_are_seconds_at_first_then_minutes_and_lead_back_to_now(tmp_path: Path) -> None:
+    async with travelling(tmp_path) as (app, pilot):
+        await pilot.press("right_square_bracket")
+        await until_shown(pilot, "this is the newest there is")
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.shell.source.is_away)
+        at = app.shell.source.now()
+        await pilot.press(*["left_curly_bracket"] * 3)
+        await until(pilot, lambda: round(at - app.shell.source.now()) == 30)
+        await until_shown(pilot, "move by 1s")
+        await pilot.press("t", *"-4m", "enter")
+        await until_shown(pilot, "move by 1m")
+        at = app.shell.source.now()
+        await pilot.press("left_curly_bracket")
+        await until_shown(pilot, "counted over 1m00s")
+        assert 9 * 60 < at - app.shell.source.now() < 11 * 60
+        at = app.shell.source.now()
+        await pilot.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
+        await until(pilot, lambda: round(at - app.shell.source.now()) == 180)
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: round(at - app.shell.source.now()) == 60)
+        await pilot.press(*["right_curly_bracket"] * 3)
+        await until_shown(pilot, "LIVE")
 
 
 async def test_time_to_the_second_is_left_by_seconds(tmp_path: Path) -> None:
-    now = time.time()
-    with answering(recorded(now), tmp_path / "s"):
-        app = LbappConsole(tmp_path / "s")
-        async with app.run_test(size=SIZE) as pilot:
-            await at_servers(pilot)
-            await pilot.press("t", *"-120s", "enter")
-            await until_shown(pilot, "move by 1s")
-            at = app.shell.source.now()
-            await pilot.press("left_square_bracket")
-            await until(pilot, lambda: round(at - app.shell.source.now()) == 1)
+    async with travelling(tmp_path) as (app, pilot):
+        await pilot.press("t", *"-120s", "enter")
+        await until_shown(pilot, "move by 1s")
+        at = app.shell.source.now()
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: round(at - app.shell.source.now()) == 1)
 
 
 async def test_where_nothing_is_recorded_the_moment_stays_and_it_is_said(tmp_path: Path) -> None:
-    now = time.time()
-    with answering(recorded(now), tmp_path / "s"):
-        app = LbappConsole(tmp_path / "s")
-        async with app.run_test(size=SIZE) as pilot:
-            await at_servers(pilot)
-            await pilot.press("t", *"-59m", "enter")
-            await until_shown(pilot, "PAST")
-            at = app.shell.source.now()
-            await pilot.press("left_curly_bracket")
-            await until_shown(pilot, "! nothing is recorded of")
-            assert app.shell.source.now() == at
-            await pilot.press("t", *"2099-01-01 10:00", "enter")
-            await until_shown(pilot, "! 2099-01-01 10:00:00 is still to come")
-            assert f"{clock(at)} (" in screen_text(app)  # with the date, when that is another day
+    async with travelling(tmp_path) as (app, pilot):
+        await pilot.press("t", *"-59m", "enter")
+        await until_shown(pilot, "PAST")
+        at = app.shell.source.now()
+        await pilot.press("left_curly_bracket")
+        await until_shown(pilot, "! nothing is recorded of")
+        assert app.shell.source.now() == at
+        await pilot.press("t", *"2099-01-01 10:00", "enter")
+        await until_shown(pilot, "! 2099-01-01 10:00:00 is still to come")
+        assert f"{clock(at)} (" in screen_text(app)  # with the date, when that is another day
 
 
 async def test_every_step_counts_however_fast_they_come(tmp_path: Path) -> None:
-    now = time.time()
-    with answering(recorded(now), tmp_path / "s"):
-        app = LbappConsole(tmp_path / "s")
-        async with app.run_test(size=SIZE) as pilot:
-            await at_servers(pilot)
-            await pilot.press("left_square_bracket")
-            await until(pilot, lambda: app.shell.source.is_away)
-            at = app.shell.source.now()
-            await pilot.press(*["left_square_bracket"] * 20)
-            await until(pilot, lambda: round(at - app.shell.source.now()) == 20)
+    async with travelling(tmp_path) as (app, pilot):
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.shell.source.is_away)
+        at = app.shell.source.now()
+        await pilot.press(*["left_square_bracket"] * 20)
+        await until(pilot, lambda: round(at - app.shell.source.now()) == 20)
 
 
 async def test_escape_leads_back_to_now_when_there_is_nothing_else_to_leave(tmp_path: Path) -> None:
-    now = time.time()
-    with answering(recorded(now), tmp_path / "s"):
-        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
-            await at_servers(pilot)
-            await pilot.press("t", *"-4m", "enter")
-            await until_shown(pilot, "PAST")
-            await pilot.press("slash", "s", "2", "enter")
-            await until_shown(pilot, "1 of 1, 3 in all")
-            await pilot.press("escape")
-            await until_shown(pilot, "2 of 3")
-            await until_shown(pilot, "PAST")
-            await pilot.press("escape", "escape")  # to the overview, then to now
-            await until_shown(pilot, "LIVE")
+    async with travelling(tmp_path) as (_, pilot):
+        await pilot.press("t", *"-4m", "enter")
+        await until_shown(pilot, "PAST")
+        await pilot.press("slash", "s", "2", "enter")
+        await until_shown(pilot, "1 of 1, 3 in all")
+        await pilot.press("escape")
+        await until_shown(pilot, "2 of 3")
+        await until_shown(pilot, "PAST")
+        await pilot.press("escape", "escape")  # to the overview, then to now
+        await until_shown(pilot, "LIVE")
 
 
 async def test_answer_that_comes_after_the_way_home_does_not_lead_away_again(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ class Terminal:
         self.chunks: list[tuple[float, bytes]] = []  # read and not yet painted
         self._stream = pyte.ByteStream(self.screen)
         self._held = b""
+        self._lines: list[str] | None = None  # what is painted; None: not read since something was
         self._command = list(command)
         login = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._env = {**login, "LANG": "C.UTF-8", "TERM": term, **(env or {})}
@@ -124,6 +125,7 @@ class Terminal:
         data = self._held + data
         whole = self._end_of_whole_sequences(data)
         self._held = data[whole:]
+        self._lines = None
         self._stream.feed(_QUESTION.sub(b"", data[:whole]))
         return at
 
@@ -209,6 +211,7 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size, as dragging its window does."""
         self.screen.resize(rows, columns)
+        self._lines = None
         self._set_size()
 
     def hang_up(self) -> None:
@@ -230,12 +233,14 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """What is painted, one text a row."""
-        return self.screen.display
+        if self._lines is None:  # whoever waits asks again and again, and the emulator makes it letter by letter
+            self._lines = self.screen.display
+        return self._lines
 
     @property
     def text(self) -> str:
         """What is painted, rows parted by newlines."""
-        return "\n".join(self.screen.display)
+        return "\n".join(self.lines)
 
     def words(self) -> Counter[str]:
         """Words of three letters and more with how often each is painted: what is left when figures change."""

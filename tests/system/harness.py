@@ -16,12 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
+from click.testing import CliRunner
+
+from lbapp.cli.context import Settings
+from lbapp.cli.main import cli
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus, Status
 from tests.engine.worker.harness import TcpServer, answering, read_head
 
 _Value = TypeVar("_Value")
 
+START_TIMEOUT_S = 60.0  # of an engine, on a machine that many share
 NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 
@@ -92,7 +97,7 @@ def running_engine(folder: Path, toml: str, state_dir: Path | None = None, *, wo
         return "serving:" in log.read_text()
 
     try:
-        wait_for(serves)
+        wait_for(serves, START_TIMEOUT_S)
         yield engine
     finally:
         if process.poll() is None:
@@ -104,10 +109,23 @@ def running_engine(folder: Path, toml: str, state_dir: Path | None = None, *, wo
                 process.wait()
 
 
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Do at this engine what an operator does on the command line."""
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def lbapp(engine: Engine | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Do at this engine, or at the one behind this control socket, what an operator does on the command line.
+
+    It is done in this process: an interpreter for each verb takes longer than all else in most tests. That the command is
+    also a process of its own, `tests/cli/test_main.py` shows.
+    """
+    control = engine if isinstance(engine, Path) else engine.control
+    command = ["--socket", str(control), *arguments]
+    done = CliRunner(catch_exceptions=False).invoke(cli, command, obj=Settings(), prog_name="lbapp")
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+
+def lbapp_says(engine: Engine, *arguments: str) -> str:
+    """Do the same, which must not fail; return what is printed."""
+    done = lbapp(engine, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @contextmanager

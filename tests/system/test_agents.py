@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import run
 
 import pytest
 
 from lbapp.control.messages import AgentStatus
 from tests.engine.worker.harness import Handler, TcpServer, answering, read_head
-from tests.system.harness import Engine, free_port, request, running_engine, wait_for
+from tests.system.harness import Engine, free_port, lbapp_says, request, running_engine, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -67,12 +65,6 @@ def agent_of(engine: Engine, name: str) -> AgentStatus:
     return agent
 
 
-def lbapp(engine: Engine, *arguments: str) -> str:
-    """Run the command against an engine; return what it printed."""
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return run(command, check=True, capture_output=True, text=True).stdout
-
-
 def cookie_of(engine: Engine, name: str) -> str:
     """Ask until a server has answered a new client; return the field that brings it back there."""
     for _ in range(30):
@@ -109,7 +101,7 @@ def test_agent_says_how_much_whom_and_nobody_and_its_words_end(tmp_path: Path) -
             assert (agent_of(engine, "s1")["percent"], agent_of(engine, "s1")["error"]) == (50, "")
             said("nonsense")
             assert "says what is not known: nonsense" in agent_of(engine, "s1")["error"]
-            assert lbapp(engine, "status").count("50% of its weight by its agent") == 2
+            assert lbapp_says(engine, "status").count("50% of its weight by its agent") == 2
             asked = [kind for kind in engine.events() if kind.startswith(("server_asks", "server_takes"))]
             assert sorted(asked) == [
                 *["server_asks_for_no_new_clients"] * 2, *["server_asks_for_nobody"] * 2, *["server_takes_new_clients"] * 2,
@@ -124,7 +116,7 @@ def test_agent_is_asked_at_once_when_its_server_leaves_maintenance(tmp_path: Pat
             wait_for(lambda: agent.asked >= 1, 30)
             before = agent.asked
             for verb in ("maint", "ready"):
-                lbapp(engine, verb, "app/s1", "--force")
+                lbapp_says(engine, verb, "app/s1", "--force")
             wait_for(lambda: agent.asked > before)
 
 
@@ -136,7 +128,7 @@ def test_words_of_an_agent_outlive_a_reload_and_a_server_that_it_brings_is_asked
         with running_engine(tmp_path, pool({"s1": one}, more)) as engine:
             wait_for(lambda: agent_of(engine, "s1")["line"])
             agent.line = b"maxconn:7\n"
-            lbapp(engine, "add", "app/s2", f"127.0.0.1:{two}")
+            lbapp_says(engine, "add", "app/s2", f"127.0.0.1:{two}")
             wait_for(lambda: agent_of(engine, "s2")["line"])
             found = [agent_of(engine, name) for name in ("s1", "s2")]
             assert [(each["percent"], each["connections_max"]) for each in found] == [(50, 7), (100, 7)]

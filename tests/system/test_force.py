@@ -16,7 +16,7 @@ import pytest
 
 from lbapp.engine.wire.chunked import ChunkedDecoder
 from tests.engine.worker.harness import TcpServer, read_head
-from tests.system.harness import Engine, listener_toml, pool_toml, running_engine, wait_for
+from tests.system.harness import lbapp, listener_toml, pool_toml, running_engine, wait_for
 
 pytestmark = pytest.mark.system
 
@@ -24,11 +24,6 @@ pytestmark = pytest.mark.system
 SILENT = "import socket,sys,time\ns=socket.create_server(('127.0.0.1',0))\nprint(s.getsockname()[1],flush=True)\n" + (
     "held=[]\nwhile True: held.append(s.accept())"
 )
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", *arguments, "--socket", str(engine.control)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["accepting", "frozen"])

@@ -15,7 +15,7 @@ import pytest
 from lbapp.engine.memory import FILE_NAME
 from lbapp.engine.supervisor.persistence import KEYS_NAME
 from tests.engine.worker.harness import TcpServer, answering
-from tests.system.harness import Engine, listener_toml, pool_toml, running_engine, wait_for
+from tests.system.harness import Engine, lbapp_says, listener_toml, pool_toml, running_engine, wait_for
 
 pytestmark = pytest.mark.system
 NAMES = ("s1", "s2", "s3")
@@ -43,11 +43,6 @@ def verdicts(engine: Engine) -> dict[str, int]:
     persistence = engine.status()["pools"][0]["persistence"]
     assert persistence is not None
     return persistence["verdicts"]
-
-
-def lbapp(engine: Engine, *arguments: str) -> str:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, check=True, text=True, timeout=20).stdout
 
 
 def test_a_cookie_of_one_start_is_good_after_the_next_and_the_key_is_for_the_engine_alone(
@@ -85,31 +80,31 @@ def test_clients_are_remembered_over_restarts_listed_and_cleared(tmp_path: Path,
     users = [f"x-user: u{number}" for number in range(12)]
     with running_engine(tmp_path, text) as engine:
         names = {user: get(engine, "-H", user)[-2:] for user in users}
-        wait_for(lambda: json.loads(lbapp(engine, "persistence", "list", "--json"))["total"] == len(users))
+        wait_for(lambda: json.loads(lbapp_says(engine, "persistence", "list", "--json"))["total"] == len(users))
     # Fewer servers by the file, so that the hash would move some: those remembered stay.
     fewer = {name: port for name, port in ports.items() if name != "s3"}
     with running_engine(tmp_path, toml(fewer, 'type = "header"\nheader = "x-user"')) as engine:
         assert all(get(engine, "-H", user)[-2:] == names[user] for user in users if names[user] != "s3")
-        listed = lbapp(engine, "persistence", "list", "app", "--key", "u0")
+        listed = lbapp_says(engine, "persistence", "list", "app", "--key", "u0")
         assert "app/" in listed
         assert "u0" not in listed
-        assert lbapp(engine, "persistence", "clear", "app", "--key", "u0") == "1 no longer remembered\n"
-        assert lbapp(engine, "persistence", "clear", "app") == f"{len(users) - 1} no longer remembered\n"
-        assert json.loads(lbapp(engine, "persistence", "list", "--json"))["clients"] == []
+        assert lbapp_says(engine, "persistence", "clear", "app", "--key", "u0") == "1 no longer remembered\n"
+        assert lbapp_says(engine, "persistence", "clear", "app") == f"{len(users) - 1} no longer remembered\n"
+        assert json.loads(lbapp_says(engine, "persistence", "list", "--json"))["clients"] == []
         assert "persistence_cleared" in engine.events()
 
 
 def test_the_workers_of_a_node_remember_together(tmp_path: Path, ports: dict[str, int]) -> None:
     with running_engine(tmp_path, toml(ports, 'type = "ip"')) as engine:
         first = get(engine)[-2:]
-        wait_for(lambda: json.loads(lbapp(engine, "persistence", "list", "--json"))["total"])
-        lbapp(engine, "drain", f"app/{first}")
+        wait_for(lambda: json.loads(lbapp_says(engine, "persistence", "list", "--json"))["total"])
+        lbapp_says(engine, "drain", f"app/{first}")
         assert {get(engine)[-2:] for _ in range(20)} == {first}
-        lbapp(engine, "maint", f"app/{first}")
+        lbapp_says(engine, "maint", f"app/{first}")
         second = get(engine)[-2:]
         assert second != first
-        wait_for(lambda: f"app/{second}" in lbapp(engine, "persistence", "list"))
-        lbapp(engine, "ready", f"app/{first}")
+        wait_for(lambda: f"app/{second}" in lbapp_says(engine, "persistence", "list"))
+        lbapp_says(engine, "ready", f"app/{first}")
         assert {get(engine)[-2:] for _ in range(20)} == {second}
 
 
@@ -119,7 +114,7 @@ def test_a_drain_past_its_timeout_keeps_nobody(tmp_path: Path, ports: dict[str, 
         first = get(engine)[-2:]
         with socket.create_connection(("127.0.0.1", engine.port("tcp")), timeout=20):
             wait_for(lambda: engine.server(f"app/{first}")["in_flight"] == 1)
-            lbapp(engine, "drain", f"app/{first}", "--timeout", "1s")
+            lbapp_says(engine, "drain", f"app/{first}", "--timeout", "1s")
             assert get(engine)[-2:] == first
             wait_for(lambda: "drain_timed_out" in engine.events())
             wait_for(lambda: get(engine)[-2:] != first)
@@ -129,13 +124,13 @@ def test_a_damaged_table_is_moved_aside_and_said(tmp_path: Path, ports: dict[str
     table = tmp_path / FILE_NAME
     with running_engine(tmp_path, toml(ports, 'type = "ip"')) as engine:
         get(engine)
-        wait_for(lambda: json.loads(lbapp(engine, "persistence", "list", "--json"))["total"])
+        wait_for(lambda: json.loads(lbapp_says(engine, "persistence", "list", "--json"))["total"])
     whole = table.read_bytes()
     table.write_bytes(whole[:8192] + b"\xa5" * (len(whole) - 8192))
     with running_engine(tmp_path, toml(ports, 'type = "ip"')) as engine:
         assert get(engine)[-2:] in NAMES
         assert "persistence_moved_aside" in engine.events()
-        wait_for(lambda: json.loads(lbapp(engine, "persistence", "list", "--json"))["total"])
+        wait_for(lambda: json.loads(lbapp_says(engine, "persistence", "list", "--json"))["total"])
     assert list(tmp_path.glob(f"{FILE_NAME}.damaged-*"))
 
 

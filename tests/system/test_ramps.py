@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,16 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.engine.worker.harness import Handler, TcpServer, answering, read_head
-from tests.system.harness import Engine, Load, listener_toml, pool_toml, running_engine, wait_for
+from tests.system.harness import Load, lbapp, listener_toml, pool_toml, running_engine, wait_for
 
 pytestmark = pytest.mark.system
 
 NO_CHECK = '[pool.health_check]\ntype = "none"\n'
-
-
-def lbapp(engine: Engine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @contextmanager

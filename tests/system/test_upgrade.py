@@ -23,6 +23,7 @@ from tests.system.harness import (
     Engine,
     Load,
     free_port,
+    lbapp,
     listener_toml,
     pool_toml,
     request,
@@ -56,11 +57,6 @@ def _answers(engine: Engine) -> bool:
     except EngineUnreachable:
         return False
     return True
-
-
-def lbapp(control: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lbapp", "--socket", str(control), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
 
 
 def arguments_of(folder: Path, ports: dict[str, int], port: int, more: str = "", check: str = CHECK) -> list[str]:
@@ -110,15 +106,15 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
         toml += listener_toml("raw", name="raw", protocol="tcp") + pool_toml("raw", {"r": raw.port}, extra=CHECK)
         with upgradable(tmp_path, toml) as engine:
             wait_for(lambda: engine.server("app/s9")["health"] == "down")
-            assert lbapp(engine.control, "drain", "app/s1", "--timeout", "1h").returncode == 0
-            assert lbapp(engine.control, "weight", "app/s2", "7").returncode == 0
+            assert lbapp(engine, "drain", "app/s1", "--timeout", "1h").returncode == 0
+            assert lbapp(engine, "weight", "app/s2", "7").returncode == 0
             before, port = engine.server("app/s9"), engine.port()
             with engine.client() as client:
                 probe_before = client.probes("app", "s9")["probes"][0]
             with socket.create_connection(("127.0.0.1", engine.port("raw")), timeout=20) as tunnel, Load(port) as load:
                 pids = [engine.process.pid]
                 for _ in range(3):
-                    done = lbapp(engine.control, "upgrade", "--reason", "a better one")
+                    done = lbapp(engine, "upgrade", "--reason", "a better one")
                     assert done.returncode == 0, done.stderr
                     tunnel.sendall(b"still there")
                     assert tunnel.recv(100) == b"still there"
@@ -148,8 +144,8 @@ def test_upgrade_changes_the_number_of_workers_which_a_reload_cannot(tmp_path: P
         with Load(engine.port()) as load:
             for count in (3, 1):
                 configuration.write_text(text.replace("workers = 2", f"workers = {count}"))
-                assert lbapp(engine.control, "reload").returncode == 1
-                assert lbapp(engine.control, "upgrade").returncode == 0
+                assert lbapp(engine, "reload").returncode == 1
+                assert lbapp(engine, "upgrade").returncode == 0
                 assert len(engine.worker_pids()) == count
                 answered = load.answered
                 wait_for(lambda seen=answered: load.answered > seen + 50)  # type: ignore[misc]
@@ -161,18 +157,18 @@ def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None
     with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
         sound = configuration.read_text()
         configuration.write_text(sound + "nonsense = 1\n")
-        done = lbapp(engine.control, "upgrade")
+        done = lbapp(engine, "upgrade")
         assert done.returncode == 1
         assert "the next engine does not come to serve" in done.stderr
         assert 'unknown key "nonsense"' in done.stderr
         with socket.create_server(("127.0.0.1", 0)) as taken:
             bind = f"127.0.0.1:{taken.getsockname()[1]}"
             configuration.write_text(f'{sound}[[listener]]\nname = "more"\nbind = "{bind}"\npool = "app"\n')
-            done = lbapp(engine.control, "upgrade")
+            done = lbapp(engine, "upgrade")
         assert done.returncode == 1
         assert "address already in use" in done.stderr
         assert engine.status()["engine"]["pid"] == engine.process.pid
-        assert lbapp(engine.control, "weight", "app/s1", "3").returncode == 0, "the journal is this engine's again"
+        assert lbapp(engine, "weight", "app/s1", "3").returncode == 0, "the journal is this engine's again"
         assert request(engine.port()).startswith(b"HTTP/1.1 200")
         assert engine.control.exists()
         assert engine.events().count("upgrade_failed") == 2
@@ -195,7 +191,7 @@ def test_thresholds_and_the_last_word_of_an_agent_hold_over_an_upgrade(tmp_path:
         agent.close()
         with socket.create_server(("127.0.0.1", port)):
             streaks = {name: wait_for(lambda name=name: streak_against(engine, name)) for name in ("up/s", "down/s")}  # type: ignore[misc]
-            assert lbapp(engine.control, "upgrade").returncode == 0
+            assert lbapp(engine, "upgrade").returncode == 0
             for name, streak in streaks.items():
                 wait_for(lambda name=name, streak=streak: streak_against(engine, name) > streak + 2)  # type: ignore[misc]
             assert engine.process.wait(30) == 0
@@ -309,7 +305,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
                     with engine.client() as client, pytest.raises(RequestRefused, match=sentence):
                         client.upgrade("")
                     broken.unlink()
-                    assert lbapp(engine.control, "weight", "app/s1", str(number)).returncode == 0
+                    assert lbapp(engine, "weight", "app/s1", str(number)).returncode == 0
                     assert engine.events().count("upgrade_failed") == number
             assert load.failures == []
             assert engine.status()["engine"]["pid"] == engine.process.pid
@@ -317,7 +313,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
             wait_for(lambda: on_disk.read_text().count('"upgrade_failed"') == len(BROKEN))
             last.close()
             wait_for(lambda: engine.server("app/s3")["health"] == "down")
-            assert lbapp(engine.control, "upgrade").returncode == 0
+            assert lbapp(engine, "upgrade").returncode == 0
             pid = engine.status()["engine"]["pid"]
             assert engine.process.wait(20) == 0
             assert engine.server("app/s1")["weight"] == len(BROKEN)
@@ -342,7 +338,7 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
                 client.upgrade("")
             broken.unlink()
             wait_for(lambda: not Path(f"/proc/{noted.read_text()}/exe").exists())
-            assert lbapp(engine.control, "weight", "app/s1", "3").returncode == 0
+            assert lbapp(engine, "weight", "app/s1", "3").returncode == 0
             assert request(engine.port()).startswith(b"HTTP/1.1 200")
 
 

@@ -116,8 +116,12 @@ def under_cursor(terminal: Terminal) -> str:
     return next((match[0] for match in found if match), "")
 
 
-def settle(terminal: Terminal) -> None:
-    terminal.pump_for(SETTLED_S)
+def press(terminal: Terminal, *keys: str) -> None:
+    """Press keys at once, and wait until the console has done what they ask for."""
+    terminal.press(*keys)
+    if keys[-1] == "escape":
+        terminal.pump_for(SETTLED_S)
+    terminal.wait_until_idle()
 
 
 def actions(engine: Engine) -> list[object]:
@@ -144,8 +148,7 @@ def tour(terminal: Terminal) -> None:
             "escape",
             "escape",
         ):
-            terminal.press(key)
-            settle(terminal)
+            press(terminal, key)
     go_to_servers(terminal)
     asking = (
         "d",
@@ -184,12 +187,10 @@ def tour(terminal: Terminal) -> None:
     )
     marking = (PALETTE, "s1", "down", "escape", "a", "m", "escape", "v", "down", "v", "escape", "escape")
     for key in (*asking, *others, *marking):
-        terminal.press(key)
-        settle(terminal)
+        press(terminal, key)
     tour_of_a_draft(terminal)
     for key in ("3", "R", "d", "e", "R", "escape"):
-        terminal.press(key)
-        settle(terminal)
+        press(terminal, key)
 
 
 def tour_of_a_draft(terminal: Terminal) -> None:
@@ -199,13 +200,11 @@ def tour_of_a_draft(terminal: Terminal) -> None:
     for text in ("# x", "{"):
         terminal.press("i", text)
         terminal.wait_for(text)
-        terminal.press(SELECT_UP, "escape")
-        settle(terminal)
+        press(terminal, SELECT_UP, "escape")
         terminal.press(F5)
         terminal.wait_for("problem")
         for key in (F8, F6, F9, "down", "enter", "escape", F7):  # F8 opens nothing while there are problems
-            terminal.press(key)
-            settle(terminal)
+            press(terminal, key)
         terminal.wait_for("Throw the draft away?")
         terminal.press("y")
         terminal.wait_for("no draft")
@@ -301,10 +300,8 @@ def test_enter_right_behind_the_key_of_a_dialog_changes_nothing(engine: Engine) 
     with console(engine.control) as terminal:
         go_to_servers(terminal)
         for _ in range(20):
-            terminal.press("d", "enter")
-            settle(terminal)
-            terminal.press("m", "enter")
-            settle(terminal)
+            press(terminal, "d", "enter")
+            press(terminal, "m", "enter")
         assert terminal.process.poll() is None, terminal.text
 
 
@@ -409,8 +406,7 @@ def test_hostile_texts_of_the_engine_itself_are_painted_harmlessly(tmp_path: Pat
         with console(tmp_path / "c.sock", size=(120, 40)) as terminal:
             for screen in "1234567":
                 for key in (screen, "enter", "escape", "d", "escape"):
-                    terminal.press(key)
-                    settle(terminal)
+                    press(terminal, key)
         assert "pwned" in painted(bytes(terminal.raw))
         assert foreign_controls(bytes(terminal.raw)) == set()
 

@@ -28,6 +28,8 @@ async def test_page_says_on_its_frame_whether_there_is_more() -> None:
         app.push_screen(Page("title", lambda: "\n".join(lines)))
         await pilot.pause()
         frame = app.screen.query_one("#page", VerticalScroll)
+        while frame.border_subtitle is None:  # it is written when the page has been laid out
+            await pilot.pause(0.02)
         assert frame.border_subtitle == "Esc closes"
         lines *= 30
         while frame.border_subtitle != "Esc closes, up and down scroll":

@@ -17,6 +17,7 @@ from lbapp.config import actions, values
 from lbapp.config.access_log import AccessLogTable
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
+from lbapp.config.cluster import ClusterTable
 from lbapp.config.discovery import DiscoverKeys, name_servers
 from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
@@ -192,6 +193,7 @@ class Document(Table):
     limits: LimitsTable = Field(default_factory=LimitsTable)
     access_log: AccessLogTable = Field(default_factory=AccessLogTable)
     metrics: MetricsTable = Field(default_factory=MetricsTable)
+    cluster: ClusterTable | None = None
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -212,6 +214,7 @@ class Document(Table):
             limits=limits,
             access_log=self.access_log.to_model(),
             metrics_bind=self.metrics.bind,
+            cluster=None if self.cluster is None else self.cluster.to_model(),
         )
 
 

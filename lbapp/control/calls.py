@@ -40,6 +40,15 @@ from lbapp.control.changes import (
     UndoRequest,
 )
 from lbapp.control.decisions import Decisions
+from lbapp.control.fleet import (
+    AnnounceReport,
+    DnsReport,
+    FleetConfigurationStatus,
+    FleetStatus,
+    PublishRequest,
+    Readiness,
+    RollStop,
+)
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, Sessions
 from lbapp.control.messages import Events, ProbesDone, ProbeStatus, ServerStatus, Status
@@ -49,6 +58,7 @@ from lbapp.model.amounts import Subject
 Answer = TypeVar("Answer")
 
 ASK_TIMEOUT_S: Final = 10.0
+REPORT_TIMEOUT_S: Final = 2.0  # of what is asked and told every second
 CHECK_TIMEOUT_S: Final = 120.0  # as long as a check may take
 RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
 
@@ -167,6 +177,16 @@ def configuration_text(number: int) -> Call[ConfigurationText]:
     return Call("GET", f"/v1/configurations/{number}")
 
 
+def ready() -> Call[Readiness]:
+    """Ask whether the node should get new clients; a carrier takes a 503 of this path for an answer, as it is one."""
+    return Call("GET", "/v1/ready", timeout_s=REPORT_TIMEOUT_S)
+
+
+def fleet() -> Call[FleetStatus]:
+    """Ask what the node knows of its fleet."""
+    return Call("GET", "/v1/fleet")
+
+
 # -- changing ------------------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +248,26 @@ def rollback(request: RollbackRequest) -> Call[ReloadDone]:
 def confirm() -> Call[ConfigurationKept]:
     """Have the configuration that serves stay."""
     return Call("POST", "/v1/confirm")
+
+
+def publish_configuration(request: PublishRequest) -> Call[FleetConfigurationStatus]:
+    """Have all nodes of the fleet serve by a configuration."""
+    return Call("POST", "/v1/fleet/configuration", body=request, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def stop_roll(request: RollStop) -> Call[FleetConfigurationStatus]:
+    """Let a roll go no further."""
+    return Call("POST", "/v1/fleet/configuration/stop", body=request)
+
+
+def report_routes(report: AnnounceReport) -> Call[object]:
+    """Tell the engine what has become of the node's addresses."""
+    return Call("PUT", "/v1/reports/announce", body=report, timeout_s=REPORT_TIMEOUT_S)
+
+
+def report_records(report: DnsReport) -> Call[object]:
+    """Tell the engine what has become of the node's records."""
+    return Call("PUT", "/v1/reports/dns", body=report, timeout_s=REPORT_TIMEOUT_S)
 
 
 def close_session(session: int, where: Mapping[str, str] | None = None) -> Call[object]:

@@ -15,6 +15,7 @@ from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
 from lbapp.model.discovery import Discover
+from lbapp.model.fleet import ClusterSettings
 from lbapp.model.hashing import BY_ADDRESS, Hash
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
@@ -237,6 +238,7 @@ class Configuration:
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = NO_LOG
     metrics_bind: Bind | None = None  # None: they are on the control socket only
+    cluster: ClusterSettings | None = None  # None: this node is alone
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

@@ -118,6 +118,7 @@ TESTED_BY = {
 # Names and types only: nothing that a test could show.
 DECLARATIONS = {
     "lbapp/control/changes.py",
+    "lbapp/control/fleet.py",
     "lbapp/control/decisions.py",
     "lbapp/control/latency.py",
     "lbapp/control/looking.py",

@@ -19,7 +19,7 @@ from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
-from lbapp.config.lines import Path, Placed, tables_in
+from lbapp.config.lines import Path, Placed, dotted, tables_in
 from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
@@ -128,14 +128,3 @@ def _http_only(path: Path, listener: _Table) -> Iterator[Found]:
 def _known_pool(path: Path, name: object, pools: list[str]) -> Iterator[Found]:
     if isinstance(name, str) and name not in pools:
         yield path, f"there is no pool {values.quoted(name)}; {suggestion(name, pools, 'defined')}"
-
-
-def dotted(path: Path) -> str:
-    """Return a key path as it is shown, such as `pool[0].server[1].weight`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f"{'.' if text else ''}{part if values.is_bare_key(part) else values.quoted(part)}"
-    return text

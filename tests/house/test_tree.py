@@ -17,6 +17,7 @@ TESTED_BY = {
     "lbapp/cli/demo/parent.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/run.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/traffic.py": "tests/system/test_demo.py",
+    "lbapp/config/document.py": "tests/config/test_load.py",
     "lbapp/config/table.py": "tests/config/test_schema.py",
     "lbapp/cli/persistence.py": "tests/system/test_persistence.py",
     "lbapp/config/schema.py": "tests/config/test_load.py",

@@ -65,13 +65,17 @@ RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worke
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Answer]):
-    """One question or change. `timeout_s`: the longest silence until the answer."""
+    """One question or change. `timeout_s`: the longest silence until the answer.
+
+    `answered_by`: statuses that come with the answer, beside those of success.
+    """
 
     method: str
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: object = None
     timeout_s: float = ASK_TIMEOUT_S
+    answered_by: tuple[int, ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -178,8 +182,8 @@ def configuration_text(number: int) -> Call[ConfigurationText]:
 
 
 def ready() -> Call[Readiness]:
-    """Ask whether the node should get new clients; a carrier takes a 503 of this path for an answer, as it is one."""
-    return Call("GET", "/v1/ready", timeout_s=REPORT_TIMEOUT_S)
+    """Ask whether the node should get new clients: 503 says that it should not, and why."""
+    return Call("GET", "/v1/ready", timeout_s=REPORT_TIMEOUT_S, answered_by=(503,))
 
 
 def fleet() -> Call[FleetStatus]:

@@ -16,6 +16,7 @@ _MODULES: Final = {
     "bundle": ("bundle",),
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
+    "dns": ("dns",),
     "is_ready": ("is-ready",),
     "kill": ("kill",),
     "latency": ("latency",),

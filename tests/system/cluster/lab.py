@@ -280,6 +280,28 @@ class Lab:
         script.write_text("\n".join(lines) + "\n")
         self.run(namespace, "ip", "-batch", str(script))
 
+    def bridge(self, prefix: str) -> None:
+        """Make one network of all wires, without a router: nodes are PREFIX11, PREFIX12 ..., the client PREFIX2.
+
+        The VIPs are taken from the nodes' loopback, for whoever moves them; the client looks for them on its wire.
+        """
+        wires = ["r-c", *(f"r-{node}" for node in self.nodes)]
+        lines = ["link add name br0 type bridge", "link set br0 up"]
+        for wire in wires:
+            lines += [f"addr flush dev {wire}", f"link set {wire} master br0"]
+        self._batch("router", lines)
+        addresses = [
+            f"addr add {prefix}2/24 dev c0",
+            f"route add {VIP4} dev c0 src {prefix}2",
+            f"route add {VIP6} dev c0",
+        ]
+        self._batch("client", addresses)
+        for number, node in enumerate(self.nodes, 11):
+            vips = [f"addr del {VIP4}/32 dev lo", f"addr del {VIP6}/128 dev lo"]
+            # IPv6 answers leave by the network that all share: the one of the wire has no router any more.
+            lines = [f"addr add {prefix}{number}/24 dev up0", "route add fd77::/64 dev up0"]
+            self._batch(node, vips + lines)
+
     def start_router(self) -> subprocess.Popen[bytes]:
         """Have the router speak BGP to every node."""
         text = _ROUTER.format(folder=self.folder, router_asn=ROUTER_ASN, vip4=VIP4, vip6=VIP6)

@@ -6,6 +6,7 @@ what to change; told the same again it looks whether that still holds, and makes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -41,6 +42,9 @@ class Backend(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever something has changed at the daemon, until cancelled. It spares nobody the regular looks."""
 
     async def settle(self, state: RouteState) -> Found:
         """Have this state hold, and return how it stands. Raises BackendFailed, BackendEnded."""

@@ -7,9 +7,13 @@ a new route is up before the one that it replaces goes down.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import anyio
 
 from lbapp.cluster.announce.backend import BackendFailed, Found
 from lbapp.cluster.announce.bird_socket import BirdSocket, ProtocolRow
@@ -20,6 +24,7 @@ from lbapp.model.announce import AnnounceSettings
 
 _PREFIX: Final = {RouteState.ANNOUNCED: GOOD, RouteState.DRAINED: WORSE}
 _DOWN: Final = "down"
+_AGAIN_S: Final = 0.5  # until a BIRD that is away is listened to again
 
 
 class Bird:
@@ -27,7 +32,8 @@ class Bird:
 
     def __init__(self, settings: AnnounceSettings) -> None:
         self._words = [vip_word(address) for address in settings.addresses]
-        self._socket = BirdSocket(Path(settings.bird_socket))
+        self._path = Path(settings.bird_socket)
+        self._socket = BirdSocket(self._path)
         self._told: RouteState | None = None
 
     async def __aenter__(self) -> Self:
@@ -37,6 +43,18 @@ class Bird:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._socket.close()
+
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Listen to what BIRD says unasked: `birdc configure` disables what was enabled, and every moment of that counts."""
+        notices = BirdSocket(self._path)
+        try:
+            while True:
+                with contextlib.suppress(BackendFailed):  # `settle` says so
+                    await notices.notices(wake)
+                await anyio.sleep(_AGAIN_S)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await notices.close()
 
     async def settle(self, state: RouteState) -> Found:
         """Enable the protocols of this state and disable all others of ours."""

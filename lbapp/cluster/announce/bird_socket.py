@@ -10,6 +10,7 @@ Invariants: an answer is whole or an error; no more of it is kept than an answer
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -97,6 +98,21 @@ class BirdSocket:
             if match[2] == " ":
                 return answer
         raise anyio.DelimiterNotFound(_LINES_MAX)
+
+    async def notices(self, wake: Callable[[], None]) -> None:
+        """Call `wake` at everything that BIRD says unasked, such as that it was configured anew, and at its end.
+
+        It takes the connection for itself. Raises BackendFailed: BIRD is not there, or no longer.
+        """
+        await self.ask("echo all")
+        assert self._stream is not None
+        try:
+            while await self._stream.receive():
+                wake()
+        except _TROUBLE as error:
+            await self.close()
+            wake()
+            raise BackendFailed(f"BIRD does not answer on {self._path}: {_reason(error)}") from error
 
     async def protocols(self) -> dict[str, ProtocolRow]:
         """Return every protocol by its name. Raises BackendFailed."""

@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +118,12 @@ class Exabgp:
         else:
             self._answers.append(done)
             self._answered.set()
+
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Notice its end."""
+        assert self._process is not None
+        await self._process.wait()
+        wake()
 
     async def settle(self, state: RouteState) -> Found:
         """Send the commands of this state, where they have not been sent to this helper."""

@@ -13,9 +13,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import anyio
 
 from lbapp.cluster.announce.backend import BackendFailed, Found
 from lbapp.cluster.announce.decision import RouteState
@@ -25,6 +28,7 @@ from lbapp.model.announce import AnnounceSettings
 
 _READ_BYTES: Final = 65536
 _LINE_BYTES_MAX: Final = 4096
+_LISTEN_GAP_S: Final = 0.2
 
 
 class Keepalived:
@@ -63,6 +67,14 @@ class Keepalived:
                 self._fd = os.open(self._fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             self._fd = -1  # `settle` says so, and tries again
+
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Notice that keepalived has said something."""
+        while True:
+            if self._fd >= 0:
+                await anyio.wait_readable(self._fd)
+                wake()
+            await anyio.sleep(_LISTEN_GAP_S)  # `settle` reads it
 
     async def settle(self, state: RouteState) -> Found:
         """Write the number of this state, where another stands, and take in what keepalived has said."""

@@ -32,7 +32,7 @@ _WAKE_GAP_S: Final = 0.05  # events may come by the hundred; so often is enough
 
 
 async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None) -> None:
-    """Announce until SIGTERM or SIGINT. `socket`: of the engine, before what the file says. Raises BackendEnded."""
+    """Announce until SIGTERM, SIGINT or SIGHUP. `socket`: of the engine, before what the file says. Raises BackendEnded."""
     path = socket or (Path(settings.socket) if settings.socket else default_socket())
     async with AsyncExitStack() as stack:
         engine = AsyncControlClient(path)
@@ -43,6 +43,7 @@ async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_on_signal, tasks)
                 tasks.start_soon(follow, engine, announcer.wake)
+                tasks.start_soon(backend.watch, announcer.wake)
                 tasks.start_soon(announcer.run, tasks)
         finally:
             with anyio.move_on_after(2 * SETTLE_TIMEOUT_S, shield=True):
@@ -58,7 +59,7 @@ async def withdraw(backend: Backend) -> None:
 
 
 async def _end_on_signal(tasks: TaskGroup) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async for number in signals:
             _log.info("stopping: %s", signal.Signals(number).name)
             tasks.cancel_scope.cancel()
@@ -75,6 +76,7 @@ class Announcer:
         self._decision = Decision(settings)
         self.ended: BackendEnded | None = None
         self._awake = anyio.Event()
+        self._looked_s = 0.0
         self._found = Found(())
         self._has_looked = False
         self._since = time.time()
@@ -98,6 +100,7 @@ class Announcer:
         await self._settle()
         while True:
             self._awake = anyio.Event()
+            self._looked_s = anyio.current_time()
             look = await ask(self._engine, self._settings.interval_s)
             before = self._decision.state
             why = self._decision.take(look, time.monotonic())
@@ -124,7 +127,7 @@ class Announcer:
         is_close = self._decision.is_in_the_air or bool(self._problem)
         with anyio.move_on_after(self._settings.fast_interval_s if is_close else self._settings.interval_s):
             await self._awake.wait()
-            await anyio.sleep(_WAKE_GAP_S)
+            await anyio.sleep_until(self._looked_s + _WAKE_GAP_S)
 
     async def _settle(self) -> None:
         problem = ""

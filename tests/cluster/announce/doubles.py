@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +156,18 @@ class BirdDouble:
         self.up = dict.fromkeys(names, False)
         self.session, self.bfd = "Established", "Up"
         self.commands: list[str] = []
-        self.is_silent = False
+        self.listeners: list[BufferedIOBase] = []
 
     @contextmanager
     def running(self) -> Iterator[BirdDouble]:
         with serving(self.path, _BirdHandler, self):
             yield self
+
+    def configure(self) -> None:
+        """Do what `birdc configure` does: the file has all protocols disabled."""
+        self.up = dict.fromkeys(self.up, False)
+        for each in self.listeners:
+            each.write(b"+Reconfiguring\n+Reconfigured\n")
 
     def _session_rows(self) -> str:
         state = "up" if self.session == "Established" else "start"
@@ -195,7 +202,10 @@ class _BirdHandler(socketserver.StreamRequestHandler):
         assert isinstance(bird, BirdDouble)
         self.wfile.write(b"0001 BIRD 2.0.12 ready.\n")
         for line in self.rfile:
-            if not bird.is_silent:
+            if line == b"echo all\n":
+                bird.listeners.append(self.wfile)
+                self.wfile.write(b"0000 \n")
+            else:
                 self.wfile.write(bird.answer(line.decode().strip()).encode())
 
 

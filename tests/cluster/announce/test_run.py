@@ -132,7 +132,23 @@ def test_an_event_of_the_engine_is_looked_into_at_once(tmp_path: Path, bird: Bir
         process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_bird_that_is_configured_anew_is_set_again_at_once(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path, 'hold_down = "0s"\n') as announcer:
+        file = tmp_path / "announce.toml"
+        announcer.process.terminate()
+        announcer.process.wait(15)
+    file.write_text(file.read_text().replace('interval = "100ms"\nfast', 'interval = "60s"\nfast'))
+    command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        wait_for(lambda: bird.up[GOOD] and bird.listeners)
+        bird.configure()  # long before the next look is due
+        wait_for(lambda: bird.up[GOOD])
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stop_withdraws_first(tmp_path: Path, bird: BirdDouble, engine: EngineDouble, number: signal.Signals) -> None:
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])

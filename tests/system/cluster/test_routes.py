@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +107,14 @@ def test_the_route_of_a_killed_bird_is_gone_at_once_and_the_next_bird_is_set_aga
     assert "it was restarted, or changed by hand" in nodes.log("n2")
 
 
+def test_birdc_configure_takes_no_route_away_for_longer_than_a_moment(nodes: Nodes) -> None:
+    at = time.time()
+    nodes.lab.birdc("n2", "configure")  # disables what was enabled
+    wait_for(lambda: "it was restarted, or changed by hand" in nodes.log("n2"))
+    gone = nodes.watch.gone_after_s("n2", at)
+    assert nodes.watch.back_after_s("n2", at + gone) < 1.0
+
+
 def test_a_frozen_engine_is_withdrawn(nodes: Nodes) -> None:
     process = nodes.engines["n2"].process
     os.kill(process.pid, signal.SIGSTOP)
@@ -113,6 +123,21 @@ def test_a_frozen_engine_is_withdrawn(nodes: Nodes) -> None:
     finally:
         os.kill(process.pid, signal.SIGCONT)
     wait_for(lambda: "n2" in nodes.lab.ways())
+
+
+def test_an_upgrade_of_the_engine_leaves_its_routes_as_they_are(nodes: Nodes) -> None:
+    engine = nodes.engines["n2"]
+    command = (sys.executable, "-m", "lbapp", "--socket", str(engine.control))
+    nodes.client.begin_probe()
+    at = time.time()
+    nodes.lab.run("n2", *command, "upgrade", timeout_s=60)
+    try:
+        engine.process.wait(60)
+        wait_for(lambda: nodes.report("n2") is not None)  # the next engine answers, and is told
+        assert [ways for changed_at, ways in nodes.watch.changes() if changed_at > at] == []
+        assert nodes.client.end_probe().failed == []
+    finally:
+        nodes.lab.run("n2", *command, "stop", timeout_s=60)  # no child of the test, as all others are
 
 
 def test_a_node_that_falls_silent_is_out_within_a_second_by_bfd(nodes: Nodes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socketserver
 from pathlib import Path
 
+import anyio
 import pytest
 
 from lbapp.cluster.announce.backend import BackendFailed
@@ -72,6 +73,27 @@ async def test_what_is_no_answer_is_an_error(tmp_path: Path, said: bytes) -> Non
         bird = BirdSocket(tmp_path / "b")
         with pytest.raises(BackendFailed, match="BIRD does not answer"):
             await bird.ask("show protocols all")
+
+
+async def test_what_bird_says_unasked_wakes_who_listens_and_so_does_its_end(tmp_path: Path) -> None:
+    woken: list[str] = []
+    bird = BirdSocket(tmp_path / "b")
+
+    async def listen() -> None:
+        with pytest.raises(BackendFailed, match="does not answer"):
+            await bird.notices(lambda: woken.append("x"))
+
+    async with anyio.create_task_group() as tasks:
+        with BirdDouble(tmp_path / "b", []).running() as double:
+            tasks.start_soon(listen)
+            with anyio.fail_after(15):
+                while not double.listeners:
+                    await anyio.sleep(0.01)
+                double.configure()
+                while not woken:
+                    await anyio.sleep(0.01)
+            before = len(woken)
+    assert len(woken) > before
 
 
 async def test_what_nobody_asked_is_passed_over(tmp_path: Path) -> None:

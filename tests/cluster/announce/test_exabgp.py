@@ -101,7 +101,11 @@ async def test_a_helper_that_was_killed_is_told_again_what_holds(tmp_path: Path)
 async def test_the_end_of_exabgp_is_the_end_of_the_backend(tmp_path: Path) -> None:
     async with Exabgp(told_to(tmp_path)) as backend:
         await backend.settle(RouteState.ANNOUNCED)
+        woken = anyio.Event()
         (tmp_path / "end").touch()
+        with anyio.fail_after(15):
+            await backend.watch(woken.set)
+        assert woken.is_set()
         with pytest.raises(BackendEnded, match="ExaBGP has ended with status 3"):
             await settle_for_long(backend)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from lbapp.cluster.announce.backend import BackendFailed
@@ -82,3 +83,15 @@ def test_all_addresses_move_with_one_instance_and_a_node_starts_out_of_the_elect
     assert "state BACKUP" in text
     assert f"vrrp_notify_fifo {tmp_path}/fifo" in text
     assert text.count("vrrp_instance") == 1
+
+
+@pytest.mark.anyio
+async def test_what_keepalived_says_wakes_who_listens(tmp_path: Path) -> None:
+    woken = anyio.Event()
+    async with Keepalived(told(tmp_path)) as backend, anyio.create_task_group() as tasks:
+        tasks.start_soon(backend.watch, woken.set)
+        with (tmp_path / "fifo").open("w") as fifo:
+            fifo.write('INSTANCE "lbapp" MASTER 100\n')
+        with anyio.fail_after(15):
+            await woken.wait()
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,142 @@
+"""Real stores under test, each on ports of its own, and fleets of engine doubles that are kept in touch by them."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import httpx
+import pytest
+
+from lbapp.cluster.fleet import StoreFleet, make_fleet
+from lbapp.model.fleet import ClusterSettings, StoreState
+from tests.cluster.node_double import NodeDouble
+from tests.system.harness import free_port, wait_for
+
+_Value = TypeVar("_Value")
+needs_etcd = pytest.mark.skipif(shutil.which("etcd") is None, reason="etcd is missing: apt install etcd-server")
+
+
+@dataclass
+class Store:
+    """A member of an etcd, that can be ended and started again."""
+
+    folder: Path
+    name: str
+    port: int
+    peer_port: int
+    fleet: str  # what etcd calls initial-cluster
+    process: subprocess.Popen[bytes] | None = None
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        own, peers = self.url, f"http://127.0.0.1:{self.peer_port}"
+        command = ["etcd", "--name", self.name, "--data-dir", str(self.folder / self.name)]
+        command += ["--listen-client-urls", own, "--advertise-client-urls", own]
+        command += ["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers]
+        command += ["--initial-cluster", self.fleet, "--heartbeat-interval", "50", "--election-timeout", "500"]
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen([*command, *self.options], stdout=log, stderr=log)
+
+    def is_healthy(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/health", timeout=1, trust_env=False)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200 and '"true"' in answer.text
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def begin_empty(self) -> None:
+        """Kill it, and start it again without its data."""
+        self.kill()
+        shutil.rmtree(self.folder / self.name)
+        self.start()
+        wait_for(self.is_healthy)
+
+    def is_leader(self) -> bool:
+        answer = httpx.post(f"{self.url}/v3/maintenance/status", json={}, timeout=1, trust_env=False).json()
+        return bool(answer["leader"] == answer["header"]["member_id"])
+
+
+@contextmanager
+def running_stores(folder: Path, count: int = 1, options: Sequence[str] = ()) -> Iterator[list[Store]]:
+    """Run an etcd of so many members until the block ends."""
+    ports = [(free_port(), free_port()) for _ in range(count)]
+    fleet = ",".join(f"e{at}=http://127.0.0.1:{peer}" for at, (_, peer) in enumerate(ports))
+    stores = [Store(folder, f"e{at}", *each, fleet, options=list(options)) for at, each in enumerate(ports)]
+    try:
+        for store in stores:
+            store.start()
+        for store in stores:
+            wait_for(store.is_healthy)
+        yield stores
+    finally:
+        for store in stores:
+            if store.process is not None and store.process.poll() is None:
+                store.kill()
+
+
+def settings_of(stores: Sequence[Store], node: str, *, lease_s: float = 2.0) -> ClusterSettings:
+    return ClusterSettings("f", node, tuple(store.url for store in stores), lease_s=lease_s)
+
+
+async def until(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
+    """Return the first true value of `what`; fail when none comes in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = what()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout_s} s"
+        await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running_fleet(
+    folder: Path, settings: ClusterSettings, node: NodeDouble
+) -> AsyncIterator[tuple[StoreFleet, anyio.CancelScope]]:
+    """Keep a node in touch until the block ends, or its scope is cancelled. What it keeps is a file named after it."""
+    fleet = make_fleet(settings, folder / f"{node.name}.view")
+    async with anyio.create_task_group() as tasks:
+        scope = anyio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await fleet.run(node)
+
+        tasks.start_soon(run)
+        yield fleet, scope
+        scope.cancel()
+
+
+def is_synced(fleet: StoreFleet) -> bool:
+    return fleet.view.state is StoreState.SYNCED
+
+
+def alive(fleet: StoreFleet) -> list[str]:
+    return [member.name for member in fleet.view.alive]

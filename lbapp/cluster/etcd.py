@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -106,7 +107,7 @@ class Watch:
         except StopAsyncIteration as error:
             raise _unreachable(self._where, "has ended the watch") from error
         except httpx.HTTPError as error:
-            raise _unreachable(self._where, _why(error)) from error
+            raise _unreachable(self._where, f"has broken off: {_why(error)}") from error
 
     def _take_line(self) -> bytes:
         """Return the next line that is not empty, or nothing when there is no whole one."""
@@ -368,8 +369,10 @@ def _why(error: BaseException) -> str:
     while deepest is not None:
         if isinstance(deepest, BaseExceptionGroup):
             deepest = deepest.exceptions[0]
-        if isinstance(deepest, OSError) and deepest.strerror:
-            return deepest.strerror
+        if isinstance(deepest, ssl.SSLError):
+            return str(deepest.args[-1])
+        if isinstance(deepest, OSError) and deepest.errno:
+            return os.strerror(deepest.errno) if deepest.errno > 0 else str(deepest.strerror)
         deepest = deepest.__cause__ or deepest.__context__
     return str(error) or type(error).__name__
 

@@ -157,6 +157,6 @@ class StoreFleet:
             pause_s = min(STORE_RETRY_MAX_S, pause_s * 2)
 
 
-def make_fleet(settings: ClusterSettings, path: Path) -> StoreFleet:
+def make(settings: ClusterSettings, path: Path) -> StoreFleet:
     """Return the store side of an engine: a `FleetMaker`."""
     return StoreFleet(settings, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import signal
 import subprocess
@@ -10,13 +11,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import httpx
 import pytest
 
-from lbapp.cluster.fleet import StoreFleet, make_fleet
+from lbapp.cluster.fleet import StoreFleet, make
 from lbapp.model.fleet import ClusterSettings, StoreState
 from tests.cluster.node_double import NodeDouble
 from tests.system.harness import free_port, wait_for
@@ -78,9 +79,33 @@ class Store:
         self.start()
         wait_for(self.is_healthy)
 
+    def put(self, key: str, value: str, lease: str = "0") -> None:
+        body = {"key": _text(f"/lbapp/f/{key}"), "value": _text(value), "lease": lease}
+        ask(self, "kv/put", body)
+
+    def lease_of(self, key: str) -> str | None:
+        """Return the lease of a key of the fleet; None: there is no such key."""
+        pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
+        return str(pairs[0].get("lease", "0")) if pairs else None
+
+    def has(self, key: str) -> bool:
+        return self.lease_of(key) is not None
+
     def is_leader(self) -> bool:
         answer = httpx.post(f"{self.url}/v3/maintenance/status", json={}, timeout=1, trust_env=False).json()
         return bool(answer["leader"] == answer["header"]["member_id"])
+
+
+def ask(store: Store, call: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask a store something as anybody may with curl."""
+    answer = httpx.post(f"{store.url}/v3/{call}", json=body, timeout=5, trust_env=False)
+    answer.raise_for_status()
+    read: dict[str, Any] = answer.json()
+    return read
+
+
+def _text(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 @contextmanager
@@ -121,7 +146,7 @@ async def running_fleet(
     folder: Path, settings: ClusterSettings, node: NodeDouble
 ) -> AsyncIterator[tuple[StoreFleet, anyio.CancelScope]]:
     """Keep a node in touch until the block ends, or its scope is cancelled. What it keeps is a file named after it."""
-    fleet = make_fleet(settings, folder / f"{node.name}.view")
+    fleet = make(settings, folder / f"{node.name}.view")
     async with anyio.create_task_group() as tasks:
         scope = anyio.CancelScope()
 

@@ -134,7 +134,7 @@ class Etcd:
 
     async def __aenter__(self) -> Self:
         context = await anyio.to_thread.run_sync(self._tls)
-        timeout = httpx.Timeout(limits.STORE_REQUEST_TIMEOUT_S, connect=limits.STORE_CONNECT_TIMEOUT_S)
+        timeout = httpx.Timeout(None, connect=limits.STORE_CONNECT_TIMEOUT_S)  # each call has its own
         bounds = httpx.Limits(max_connections=limits.STORE_CONNECTIONS_MAX)
         self._http = httpx.AsyncClient(verify=context, timeout=timeout, limits=bounds, trust_env=False)
         return self
@@ -192,25 +192,29 @@ class Etcd:
     async def watch(self, key: bytes, end: bytes, revision: int) -> AsyncGenerator[Watch, None]:
         """Open a watch of a range from a revision on, at the endpoint that answered last."""
         endpoint, body = self._at, gateway.watching(key, end, revision)
-        where, token = self._endpoints[endpoint], await self._token_of(self._at)
-        request = self._request(endpoint, "watch", body, token)
-        request.extensions["timeout"]["read"] = None  # the watch itself says how long it may be silent
+        token = await self._token_of(endpoint)
         async with contextlib.AsyncExitStack() as stack:
-            with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S):
-                response = await self._http.send(request, stream=True)
-                stack.push_async_callback(response.aclose)
-                if response.status_code != httpx.codes.OK:
-                    self._judge(endpoint, _Answer(response.status_code, await _body(response)), token)
-            chunks = response.aiter_raw(chunk_size=None)
-            stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
             try:
-                yield Watch(chunks, where)
+                response = await self._open(endpoint, self._request(endpoint, "watch", body, token), stack)
+                if response.status_code != httpx.codes.OK:
+                    with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S):
+                        self._judge(endpoint, _Answer(response.status_code, await _body(response)), token)
+                chunks = response.aiter_raw(chunk_size=None)
+                stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
+                yield Watch(chunks, self._endpoints[endpoint])
             except StoreRefused:
                 self._forget(token)  # a token that is not known any more ends a watch without saying so
                 raise
             except (StoreUnreachable, Silent):
                 self._move_on(endpoint)
                 raise
+
+    async def _open(self, endpoint: int, request: httpx.Request, stack: contextlib.AsyncExitStack) -> httpx.Response:
+        """Return an answer that has begun, which ends with `stack`."""
+        with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S):
+            response = await self._http.send(request, stream=True)
+        stack.push_async_callback(response.aclose)
+        return response
 
     # -- asking ------------------------------------------------------------------------------------------------------
 

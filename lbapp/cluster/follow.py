@@ -18,7 +18,7 @@ from lbapp.cluster.gateway import Found, Pair
 from lbapp.cluster.keys import Keys
 from lbapp.cluster.picture import Picture
 from lbapp.model.fleet import Node
-from lbapp.model.limits import STORE_KEYS_MAX, STORE_PAGE_KEYS
+from lbapp.model.limits import STORE_BYTES_MAX, STORE_KEYS_MAX, STORE_PAGE_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,15 @@ class Follower:
     async def _read(self) -> Found:
         """Return everything but texts as it is at one revision."""
         pairs: list[Pair] = []
-        first, revision = self.keys.first, 0
+        first, revision, length = self.keys.first, 0, 0
         while True:
             page = await self.etcd.range(first, self.keys.end, limit=STORE_PAGE_KEYS, revision=revision)
             revision = revision or page.revision
             pairs += page.pairs
-            if len(pairs) > STORE_KEYS_MAX:
-                message = f"the store holds more than {STORE_KEYS_MAX} keys below {self.keys.shown(self.keys.prefix)}"
+            length += sum(len(pair.key) + len(pair.value) for pair in page.pairs)
+            if len(pairs) > STORE_KEYS_MAX or length > STORE_BYTES_MAX:
+                most = f"{STORE_KEYS_MAX} keys or {STORE_BYTES_MAX} bytes"
+                message = f"the store holds more than {most} below {self.keys.shown(self.keys.prefix)}"
                 raise StoreUnreachable(message, is_unknown=False)
             if len(page.pairs) >= page.count or not page.pairs:
                 return Found(revision, tuple(pairs), len(pairs))

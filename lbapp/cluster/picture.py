@@ -61,6 +61,7 @@ class Picture:
         self._changed = anyio.Event()
         self._view = FleetView(StoreState.STARTING, "the store has not answered yet")
         self._complaints: dict[str, str] = {}
+        self._has_answered = False
         self.turns = 0  # grows with every change of what is known
         self.since = Since()
         self.losses = 0
@@ -134,7 +135,8 @@ class Picture:
             del self._carried[name]
         revision = self._view.revision
         if not message.is_part:
-            revision = max(revision, message.revision, *(event.revision for event in message.events))
+            # Not that of the message: it is the store's, whose events may still be on their way.
+            revision = max(revision, *(event.revision for event in message.events), 0)
         self._confirm(revision, tell, is_new=bool(message.events))
         self._say(problems, tell)
 
@@ -147,7 +149,8 @@ class Picture:
         was = self._view.state
         state = StoreState.STALE if was in (StoreState.SYNCED, StoreState.STALE) else was
         self._view = replace(self._view, state=state, problem=problem)
-        if state is not was:
+        if state is not was or not self._has_answered:
+            self._has_answered = True  # that it has not at the start is said once, too
             tell("fleet_stale", f"{problem}; what was known last holds")
             self.touch()
 
@@ -180,7 +183,7 @@ class Picture:
 
     def _confirm(self, revision: int, tell: Tell, *, is_new: bool = True) -> None:
         was = self._view.state
-        self._confirmed = time.monotonic()
+        self._confirmed, self._has_answered = time.monotonic(), True
         self._view = replace(
             self._view,
             state=StoreState.SYNCED,

@@ -9,6 +9,7 @@ Invariants: what is read was checked: types, lengths, finite numbers, text that 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
@@ -21,6 +22,7 @@ from lbapp.model.states import WEIGHT_MAX, AdminState
 
 HARD_DRAIN: Final = "hard_drain"
 _DEPTH_MAX: Final = 16
+_UNSOUND: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # what `check` lets nobody show
 STATE_WORDS: Final = frozenset([*(state.name.lower() for state in AdminState), HARD_DRAIN])
 _NUMBER_MAX: Final = 10**9  # of configurations
 _NODES_MAX: Final = 1_000  # in the order of a roll
@@ -235,8 +237,7 @@ def began(name: str, at: float, node: str) -> bytes:
 
 def shown(text: str) -> str:
     """Return a sentence without what cannot be shown, and not too long."""
-    kept = "".join(letter if letter.isprintable() or letter in "\n\t" else "?" for letter in text)
-    return kept[: FLEET_VALUE_BYTES_MAX // 8]  # of up to six bytes each, as JSON has them
+    return _UNSOUND.sub("?", text)[: FLEET_VALUE_BYTES_MAX // 8]  # of up to six bytes each, as JSON has them
 
 
 def _written(value: object) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,11 +37,16 @@ class Store:
     peer_port: int
     fleet: str  # what etcd calls initial-cluster
     process: subprocess.Popen[bytes] | None = None
-    options: list[str] = field(default_factory=list)
+    options: Sequence[str] = ()
+    ca_file: Path | None = None  # with it, clients come by TLS
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.ca_file is None else 'https'}://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        context = False if self.ca_file is None else ssl.create_default_context(cafile=self.ca_file)
+        return httpx.Client(base_url=self.url, verify=context, timeout=5, trust_env=False)
 
     def start(self) -> None:
         own, peers = self.url, f"http://127.0.0.1:{self.peer_port}"
@@ -53,7 +59,8 @@ class Store:
 
     def is_healthy(self) -> bool:
         try:
-            answer = httpx.get(f"{self.url}/health", timeout=1, trust_env=False)
+            with self.client() as client:
+                answer = client.get("/health")
         except httpx.HTTPError:
             return False
         return answer.status_code == 200 and '"true"' in answer.text
@@ -83,6 +90,18 @@ class Store:
         body = {"key": _text(f"/lbapp/f/{key}"), "value": _text(value), "lease": lease}
         ask(self, "kv/put", body)
 
+    def need_password(self, user: str, password: str, prefix: str) -> None:
+        """Let nobody in but this user, who may do everything below a prefix, and root."""
+        key = prefix.encode()
+        end = key[:-1] + bytes([key[-1] + 1])
+        permission = {"permType": "READWRITE", "key": _text(prefix), "range_end": _text(end.decode())}
+        for name in ("root", user):
+            ask(self, "auth/user/add", {"name": name, "password": password})
+            ask(self, "auth/role/add", {"name": name})
+            ask(self, "auth/user/grant", {"user": name, "role": name})
+        ask(self, "auth/role/grant", {"name": user, "perm": permission})
+        ask(self, "auth/enable", {})
+
     def lease_of(self, key: str) -> str | None:
         """Return the lease of a key of the fleet; None: there is no such key."""
         pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
@@ -92,13 +111,14 @@ class Store:
         return self.lease_of(key) is not None
 
     def is_leader(self) -> bool:
-        answer = httpx.post(f"{self.url}/v3/maintenance/status", json={}, timeout=1, trust_env=False).json()
+        answer = ask(self, "maintenance/status", {})
         return bool(answer["leader"] == answer["header"]["member_id"])
 
 
 def ask(store: Store, call: str, body: dict[str, Any]) -> dict[str, Any]:
     """Ask a store something as anybody may with curl."""
-    answer = httpx.post(f"{store.url}/v3/{call}", json=body, timeout=5, trust_env=False)
+    with store.client() as client:
+        answer = client.post(f"/v3/{call}", json=body)
     answer.raise_for_status()
     read: dict[str, Any] = answer.json()
     return read
@@ -109,11 +129,13 @@ def _text(text: str) -> str:
 
 
 @contextmanager
-def running_stores(folder: Path, count: int = 1, options: Sequence[str] = ()) -> Iterator[list[Store]]:
-    """Run an etcd of so many members until the block ends."""
+def running_stores(
+    folder: Path, count: int = 1, options: Sequence[str] = (), ca_file: Path | None = None
+) -> Iterator[list[Store]]:
+    """Run an etcd of so many members until the block ends. `ca_file`: where `options` have clients come by TLS."""
     ports = [(free_port(), free_port()) for _ in range(count)]
     fleet = ",".join(f"e{at}=http://127.0.0.1:{peer}" for at, (_, peer) in enumerate(ports))
-    stores = [Store(folder, f"e{at}", *each, fleet, options=list(options)) for at, each in enumerate(ports)]
+    stores = [Store(folder, f"e{at}", *each, fleet, None, options, ca_file) for at, each in enumerate(ports)]
     try:
         for store in stores:
             store.start()

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from lbapp.control.fleet import MemberState
 from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, FleetIntent, IntentKey
 from lbapp.model.journal import Setting, Value
@@ -44,7 +46,7 @@ def intent(on: str, value: Value = "drain", setting: Setting = Setting.STATE, *,
 
 @dataclass
 class NodeDouble:
-    """`errors`: what comes of configurations with these numbers; `made`: intents that were made, in their order."""
+    """`made`: intents that were made, in their order. `errors`, `gates`: what comes of configurations, and what they wait for."""
 
     name: str
     made: list[FleetIntent] = field(default_factory=list)
@@ -53,6 +55,7 @@ class NodeDouble:
     events: list[tuple[str, str]] = field(default_factory=list)
     configurations: list[tuple[int, str]] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
+    gates: dict[int, anyio.Event] = field(default_factory=dict)
     done: dict[IntentKey, int] = field(default_factory=dict)
 
     def card(self) -> dict[str, Any]:
@@ -71,6 +74,8 @@ class NodeDouble:
 
     async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
         self.configurations.append((configuration.number, text))
+        if configuration.number in self.gates:
+            await self.gates[configuration.number].wait()
         error = self.errors.get(configuration.number, "")
         return ConfigurationResult(configuration.number, self.name, time.time(), error)
 

@@ -90,7 +90,7 @@ def _is_forbidden(error: BaseException | None) -> bool:
 
 
 def _answer(response: httpx.Response, also: tuple[int, ...] = ()) -> Any:
-    if response.is_success or (response.status_code in also and response.json().keys() != {"error"}):
+    if response.is_success or (response.status_code in also and response.json().keys() - {"error"}):
         return response.json()
     try:
         detail = response.json()["error"]

@@ -87,6 +87,13 @@ TESTED_BY = {
     "lbapp/engine/worker/pools.py": "tests/engine/worker/test_upstream.py",
     "lbapp/engine/worker/record.py": "tests/engine/worker/test_exchange.py",
     "lbapp/engine/worker/relay.py": "tests/engine/worker/test_tunnels.py",
+    "lbapp/cluster/announce/asking.py": "tests/cluster/announce/test_run.py",
+    "lbapp/cluster/announce/bird_text.py": "tests/cluster/announce/test_bird.py",
+    "lbapp/cluster/announce/exabgp_text.py": "tests/cluster/announce/test_exabgp.py",
+    "lbapp/cluster/announce/keepalived_text.py": "tests/cluster/announce/test_keepalived.py",
+    "lbapp/cluster/announce/relay.py": "tests/cluster/announce/test_exabgp.py",
+    "lbapp/cluster/announce/report.py": "tests/cluster/announce/test_run.py",
+    "lbapp/model/announce.py": "tests/config/test_announce.py",
     "lbapp/cli/latency.py": "tests/system/test_latency.py",
     "lbapp/cli/log.py": "tests/system/test_looking.py",
     "lbapp/engine/supervisor/looking.py": "tests/system/test_looking.py",
@@ -135,6 +142,7 @@ TESTED_BY = {
 }
 # Names and types only: nothing that a test could show.
 DECLARATIONS = {
+    "lbapp/cluster/announce/backend.py",
     "lbapp/control/changes.py",
     "lbapp/control/fleet.py",
     "lbapp/control/decisions.py",

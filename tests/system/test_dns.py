@@ -66,10 +66,10 @@ def write_file(folder: Path, number: int, port: int, **more: str) -> Path:
 
 
 @contextmanager
-def lbapp_dns(file: Path, engine: StandInEngine) -> Iterator[Running]:
-    """Run `lbapp dns` until the block ends."""
+def lbapp_dns(file: Path, socket: Path) -> Iterator[Running]:
+    """Run `lbapp dns` until the block ends. `socket`: of its engine."""
     log = file.with_suffix(".log")
-    command = [sys.executable, "-m", "lbapp", "dns", "-c", str(file), "--socket", str(engine.path)]
+    command = [sys.executable, "-m", "lbapp", "dns", "-c", str(file), "--socket", str(socket)]
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     running = Running(process, log)
@@ -120,7 +120,7 @@ def test_clients_follow_the_health_of_a_node_within_the_ttl_and_a_second(
 ) -> None:
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     resolver = Resolver(server)
-    with lbapp_dns(files[0], one) as first, lbapp_dns(files[1], two):
+    with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
         one.is_ready, one.reasons = False, ["pool app has no server"]
         began = time.monotonic()
@@ -138,7 +138,7 @@ def test_stopped_publisher_takes_its_own_out_and_the_last_one_leaves_its_own(
     server: NameServer, one: StandInEngine, two: StandInEngine, tmp_path: Path
 ) -> None:
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
-    with lbapp_dns(files[0], one) as first, lbapp_dns(files[1], two) as second:
+    with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path) as second:
         wait_for(lambda: server.has("AAAA") == ["2001:db8::1", "2001:db8::2"])
         assert first.stop() == 0
         assert (server.has(), server.has("AAAA")) == (["192.0.2.2"], ["2001:db8::2"])
@@ -152,11 +152,11 @@ def test_publisher_that_was_killed_begins_by_looking_and_writes_nothing_that_is_
     server: NameServer, one: StandInEngine, tmp_path: Path
 ) -> None:
     file = write_file(tmp_path, 1, server.port)
-    with lbapp_dns(file, one) as first:
+    with lbapp_dns(file, one.path) as first:
         wait_for(lambda: server.has() == ["192.0.2.1"] and one.says("state") == "published")
         first.kill()
     updates, notes, asked = server.updates(), server.has("TXT", NOTES), len(one.asked)
-    with lbapp_dns(file, one):
+    with lbapp_dns(file, one.path):
         wait_for(lambda: len(one.asked) > asked + 20)  # two seconds and more, so several looks
         assert one.says("state") == "published"
         assert (server.updates(), server.has("TXT", NOTES)) == (updates, notes)
@@ -167,7 +167,7 @@ def test_engine_that_is_gone_has_its_records_taken_out_and_put_back(
 ) -> None:
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     one = StandInEngine(tmp_path / "one.sock")
-    with lbapp_dns(files[0], one) as first, lbapp_dns(files[1], two):
+    with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
         with one.running():
             wait_for(lambda: server.has() == ["192.0.2.1", "192.0.2.2"])
         wait_for(lambda: server.has() == ["192.0.2.2"])
@@ -178,7 +178,7 @@ def test_engine_that_is_gone_has_its_records_taken_out_and_put_back(
 
 
 def test_server_that_is_killed_or_frozen_is_waited_for(server: NameServer, one: StandInEngine, tmp_path: Path) -> None:
-    with lbapp_dns(write_file(tmp_path, 1, server.port), one) as publisher:
+    with lbapp_dns(write_file(tmp_path, 1, server.port), one.path) as publisher:
         wait_for(lambda: one.says("state") == "published")
         server.kill()
         wait_for(lambda: one.says("state") == "failed")
@@ -200,7 +200,7 @@ def test_what_is_wrong_with_the_key_or_its_rights_is_said_once(
     file = write_file(tmp_path, 1, server.port, **more)
     if not more:
         (tmp_path / "dns.key").write_text(base64.b64encode(b"another secret of 16 bytes").decode())
-    with lbapp_dns(file, one) as publisher:
+    with lbapp_dns(file, one.path) as publisher:
         wait_for(lambda: one.says("state") == "failed")
         asked = len(one.asked)
         wait_for(lambda: len(one.asked) > asked + 30)  # three seconds and more

@@ -19,6 +19,8 @@ from lbapp.control.fleet import DnsReport
 from lbapp.model.dns import DnsSettings
 
 _LOG: Final = logging.getLogger(__name__)
+_LETTERS_MAX: Final = 500  # of a sentence that the engine takes
+_LISTED_MAX: Final = 256  # addresses, likewise
 
 
 class Story:
@@ -135,11 +137,11 @@ class Story:
             "server": self._server,
             "ttl_s": float(settings.ttl_s),
             "state": state,
-            "records": sorted(self._records),
+            "records": sorted(self._records)[:_LISTED_MAX],
             "own": sorted(settings.addresses),
             "left_at": self._left_at,
             "gone_at": None if self._left_at is None else self._left_at + self._ttl_s,
-            "problem": self._failure or "; ".join(self._troubles.values()),
+            "problem": (self._failure or "; ".join(self._troubles.values()))[:_LETTERS_MAX],
         }
 
 

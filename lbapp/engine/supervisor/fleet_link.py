@@ -8,6 +8,7 @@ Invariants: without `[cluster]` nothing of the store side is made; there is one 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,11 @@ class FleetLink:
         self._events = events
         self._changed = Signal()
         self._scope: anyio.CancelScope | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of this node: that of `[cluster]`, or that of the host."""
+        return os.uname().nodename if self.settings is None else self.settings.node
 
     @property
     def view(self) -> FleetView:

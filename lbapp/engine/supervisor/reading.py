@@ -263,6 +263,8 @@ class StatusReader:
             "persistence": _persistence(pool, totals),
             "retries_refused_total": totals.retries_refused,
             "connections_max": pool.capacity.connections_max,
+            "fleet_connections_max": pool.capacity.fleet_connections_max,
+            "connections_max_here": self._limit_here(pool),
             "queue": self._queue(pool, totals),
             "failover": pool.capacity.failover,
             "discovered_as": None if pool.discover is None else pool.discover.name,
@@ -270,6 +272,10 @@ class StatusReader:
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
             "is_in_panic": self.pools.is_panic(pool),
         }
+
+    def _limit_here(self, pool: Pool) -> int:
+        segment = self.running.segment
+        return segment.cells[segment.layout.pool_connections_max(self.running.rows.pools[pool.name])]
 
     def _queue(self, pool: Pool, totals: PoolTotals) -> QueueStatus | None:
         if not pool.is_limited:
@@ -320,6 +326,8 @@ class StatusReader:
             "weight": state.weight,
             "configured_weight": server.weight,
             "connections_max": server.connections_max,
+            "fleet_connections_max": server.fleet_connections_max,
+            "connections_max_here": state.connections_max,
             "is_backup": server.is_backup,
             "is_leaving": state.is_leaving,
             "ejected": state.ejected,

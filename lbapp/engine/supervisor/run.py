@@ -35,6 +35,7 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.file_look import FileLook
+from lbapp.engine.supervisor.fleet_changes import FleetChanges
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.fleet_status import fleet_glance
@@ -148,10 +149,11 @@ class Engine:
         )
         life = Life(running.configuration.limits.stop_timeout_s)
         keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
-        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper)
+        self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
+        changes = FleetChanges(self.link, events, lambda: self.generation)
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
-        self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
         self._access = access
         self._control_ended = anyio.Event()
 
@@ -168,12 +170,8 @@ class Engine:
         self.file_look = FileLook(self.reloads)
         self.lasting.why_file_is_other = lambda: self.file_look.why_other
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
-        self.node = EngineNode(
-            lambda: self.generation, self.reloads, self.lasting.reports, self.link, self.lasting.events
-        )
-        self.lasting.glance = lambda is_ready: fleet_glance(
-            self.link, self.node, self.generation.intents.now(), is_ready=is_ready
-        )
+        self.node = EngineNode(lambda: self.generation, self.reloads, self.lasting, self.link)
+        self.lasting.glance = lambda is_ready: fleet_glance(self.link, self.node, is_ready=is_ready)
         self.api = Api(
             self.lasting.events,
             self.lasting.life,
@@ -219,7 +217,10 @@ class Engine:
             starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
+            self.link.take(generation.running.configuration.cluster)
             generation.intents.restore()
+            self.lasting.fleet.know(self.lasting.journal.actions)
+            self.lasting.members = tuple(member.name for member in self.link.view.alive)  # as it was known last
             generation.know(known)
             generation.begin()
             failure = await self._start_workers(tasks, line)
@@ -234,7 +235,6 @@ class Engine:
         for part in (self.reloads.run, self.file_look.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
         tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
-        self.link.take(generation.running.configuration.cluster)
         tasks.start_soon(self.link.run, self.node)
         life.phase = "serving"
         if line is not None:
@@ -253,7 +253,11 @@ class Engine:
         self.generation = generation
         self.lasting.life.take(generation.running.configuration.limits.stop_timeout_s)
         self.link.take(generation.running.configuration.cluster)
+        if self.link.settings is None:
+            self.node.take_members(())
         self.api.serve(generation)
+        # What the fleet wants of servers that this node has had none of before.
+        tasks.start_soon(self.node.take_intents, list(self.link.view.intents.values()))
         tasks.start_soon(generation.run)
 
     async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:

@@ -85,7 +85,10 @@ class StandInEngine:
         if path == "/v1/ready":
             self.asked.append(time.monotonic())
             ready = {"ready": self.is_ready, "reasons": self.reasons, "at": time.time(), "drain": None}
-            return (200 if self.is_ready else 503), ready
+            if self.is_ready:
+                return 200, ready
+            error = {"code": "not_ready", "message": "; ".join(self.reasons), "hint": ""}
+            return 503, {**ready, "error": error}
         if path == "/v1/fleet":
             return 200, self.fleet
         return 404, {"error": {"code": "not_found", "message": "there is no such thing", "hint": ""}}

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tests.engine.supervisor.folder_fleet import ENVIRONMENT, Folder
-from tests.system.harness import NO_CHECK, Engine, listener_toml, pool_toml, servers, wait_for
+from tests.system.harness import NO_CHECK, Engine, engine_command, listener_toml, pool_toml, servers, wait_for
 
 _CODE = (
     "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
@@ -64,8 +64,11 @@ def cluster_toml(name: str, more: str = "") -> str:
     return f'[cluster]\nnode = "{name}"\nendpoints = ["http://127.0.0.1:1"]\n{more}'
 
 
-def start_node(folder: Path, name: str, toml: str, *, cluster: str = "") -> FleetNode:
-    """Start the engine of a node, on the file that it had before if `toml` is empty; return when it serves."""
+def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_store: bool = False) -> FleetNode:
+    """Start the engine of a node, on the file that it had before if `toml` is empty; return when it serves.
+
+    `has_store`: as operators do, so that it looks for a real store.
+    """
     own = folder / name
     own.mkdir(exist_ok=True)
     file, control, log = own / "lbapp.toml", own / "c.sock", own / "engine.log"
@@ -74,7 +77,7 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "") -> Flee
         file.write_text(f'[engine]\nworkers = 1\nstate_dir = "{own}"\n{table}{toml}')
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, str(file), str(control)],
+            engine_command(file, control) if has_store else [sys.executable, "-c", _CODE, str(file), str(control)],
             stderr=output, stdout=output, env=os.environ | {ENVIRONMENT: str(folder)},
         )  # fmt: skip
     node = FleetNode(process, control, log, name, file)

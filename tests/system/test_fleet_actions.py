@@ -35,6 +35,8 @@ def test_an_action_of_the_fleet_is_made_on_every_node_and_one_of_a_node_on_that_
         assert (action["actor"]["user"].partition("@")[2], action["reason"], action["fleet"]) == ("lb1", "disks", 1)
         assert {each.value for each in store.intents()} == {"drain", 50}  # a share is a number by then
         assert lb2.server("app/s1")["drain"] is not None
+        states = [each["state"]["fleet_revision"] for each in lb2.get("/v1/fleet")["members"] if each["is_self"]]
+        assert states == [1]
         lb2.patch(S2, {"weight": 7})
         assert lb1.word("app/s2") == ("ready", 100)
         intents = lb2.get("/v1/fleet")["intents"]

@@ -47,6 +47,7 @@ class FleetChanges:
 
     def __init__(self, link: FleetLink, events: Events, generation: Callable[[], Generation]) -> None:
         self.made: dict[Key, int] = {}  # the last revision that was taken in, of each setting
+        self.revision = 0  # of the last writing that was taken in
         self._link = link
         self._events = events
         self._generation = generation
@@ -61,6 +62,7 @@ class FleetChanges:
         """Take over what the journal says was taken in."""
         node = self._link.name
         self.made = {fleet_key(key, node): revision for key, revision in made_of(actions).items()}
+        self.revision = next((action.fleet for action in reversed(actions) if action.fleet), 0)
 
     def store_revision(self) -> int:
         """Return the revision that this node knows the store to have; 0: it is not in sync."""
@@ -85,7 +87,7 @@ class FleetChanges:
         last_seq = self._events.last_seq
         await self.take(written)
         others = [member.name for member in self._link.view.alive if member.name != node]
-        is_here = any(self.made.get(each.key, 0) >= each.revision for each in written)
+        is_here = any(self.made.get(each.key) == each.revision for each in written)
         applied: Applied = {
             "revision": max((each.revision for each in written), default=0),
             "actor": {**actor, "user": f"{actor['user']}@{node}"},
@@ -97,7 +99,7 @@ class FleetChanges:
     # -- being asked -------------------------------------------------------------------------------------------------
 
     async def take(self, intents: Sequence[FleetIntent]) -> None:
-        """Make what is newer than what was taken in here. It waits while something else is being changed."""
+        """Make intents that are newer than what was taken in here. It waits while something else is being changed."""
         while True:
             generation = self._generation()
             try:
@@ -108,6 +110,10 @@ class FleetChanges:
             except RequestRefused:
                 if generation is self._generation():
                     return  # another engine has taken over: it is asked as well
+
+    async def take_in_what_waited(self) -> None:
+        """Make intents of which nothing was ever taken in, as they are of servers that this node has had none of before."""
+        await self.take([each for key, each in self._link.view.intents.items() if key not in self.made])
 
     def _here(self, generation: Generation) -> Here:
         node, intents = self._link.name, generation.intents
@@ -131,6 +137,7 @@ class FleetChanges:
             return
         action = await generation.intents.record_of_fleet(batch, [*make, *batch.later], actor)
         self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
+        self.revision = batch.revision
         # One that was discovered may have gone meanwhile; another of its name is given what the journal has.
         there = generation.states.by_id
         gone = [each for each in make if each.setting in (Setting.STATE, Setting.WEIGHT) and "/" in each.on]
@@ -165,10 +172,9 @@ class FleetChanges:
 
     def differing(self) -> list[FleetIntent]:
         """Return the intents that this node, which has such settings, is other than."""
-        here = self.now()
-        return [
-            each for key, each in sorted(self._link.view.intents.items()) if key in here and here[key] != each.value
-        ]
+        intents = self._link.view.intents
+        here = self.now() if intents else {}  # with many servers it is the most of a look
+        return [each for key, each in sorted(intents.items()) if key in here and here[key] != each.value]
 
     def differences(self) -> list[FleetDifference]:
         """Return where this node is other than the fleet, and why."""
@@ -177,7 +183,7 @@ class FleetChanges:
 
     def _difference(self, intent: FleetIntent, here: Here) -> FleetDifference:
         file = here.in_file[intent.key]
-        if self.made.get(intent.key, 0) < intent.revision:
+        if self.made.get(intent.key) != intent.revision:
             why = "it was not taken in yet"
         elif file != intent.in_file:
             why = f"the file has {shown(file)} here, and had {shown(intent.in_file)} where it was asked for"

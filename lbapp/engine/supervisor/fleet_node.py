@@ -95,6 +95,7 @@ class EngineNode:
             "configuration": 0 if applied is None else applied.number,
             "fleet_configuration": 0 if applied is None else applied.fleet,
             "differs": len(self.changes.differing()),
+            "fleet_revision": self.changes.revision,
             "announce": self.reports.announce(),
             "dns": self.reports.dns(),
         }

@@ -93,18 +93,18 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_sto
 
 @contextmanager
 def fleet_of(
-    folder: Path, *names: str, cluster: str = "", toml: str = ""
+    folder: Path, *names: str, cluster: str = "", toml: str = "", engine: str = ""
 ) -> Iterator[tuple[Folder, dict[str, FleetNode]]]:
     """Run the engines of a fleet until the block ends; return when each knows all.
 
-    They serve a pool `app` of s1 and s2, or `toml`. `cluster`: more of that table.
+    They serve a pool `app` of s1 and s2, or `toml`. `cluster`, `engine`: more of these tables.
     """
     with ExitStack() as stack:
         ports = stack.enter_context(servers("s1", "s2"))
         text = toml or listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK)
         nodes = {}
         for name in names:
-            nodes[name] = start_node(folder, name, text, cluster=cluster_toml(name, cluster))
+            nodes[name] = start_node(folder, name, text, cluster=engine + cluster_toml(name, cluster))
             stack.callback(nodes[name].end)
         for node in nodes.values():
             wait_for(partial(_knows, node, len(names)))

@@ -60,6 +60,7 @@ class EngineNode:
 
     def state(self) -> dict[str, Any]:
         """Return what this node carries, as JSON: a MemberState."""
+        self.changes.note_sync()
         return dict(self.member_state())
 
     def member_state(self) -> MemberState:

@@ -53,6 +53,29 @@ async def test_a_node_that_dies_is_no_member_when_its_lease_has_ended(tmp_path: 
             await until(lambda: alive(of_a) == ["a"])
 
 
+async def test_a_node_says_anew_who_it_is_when_that_changes(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a"), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            a.listeners = ["web"]
+            await until(lambda: fleet.view.members["a"].card["listeners"] == ["web"])
+            assert a.members == [["a"]]
+
+
+async def test_a_node_that_says_nonsense_of_itself_is_a_member_all_the_same(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a", odd={"ready": "perhaps"})
+        async with running_fleet(tmp_path, settings_of(stores, "a"), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            assert a.told("fleet_problem") == [
+                "this node cannot say what it is or carries: it.ready is not true or false"
+            ]
+            a.odd = {}
+            await until(lambda: fleet.view.members["a"].state)
+            await until(lambda: not fleet.view.problem)
+
+
 async def test_an_intent_set_at_one_node_is_made_by_all(tmp_path: Path) -> None:
     with running_stores(tmp_path) as stores:
         a, b = NodeDouble("a"), NodeDouble("b")

@@ -268,6 +268,36 @@ async def test_one_of_three_members_may_die_even_the_leader(tmp_path: Path) -> N
             assert a.members == b.members or a.members[-1] == b.members[-1] == ["a", "b"]
 
 
+async def test_a_member_of_the_store_that_is_left_alone_is_not_believed(tmp_path: Path) -> None:
+    with running_stores(tmp_path, 3) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=30), a) as (fleet, _):
+            await until(lambda: is_synced(fleet) and alive(fleet) == ["a"])
+            for store in stores[1:]:
+                store.kill()
+            await until(lambda: fleet.view.state is StoreState.STALE)
+            with pytest.raises(RequestRefused) as refused:
+                await fleet.propose([intent("app/s1")], {})
+            assert refused.value.code == "fleet_unreachable"
+            assert alive(fleet) == ["a"]
+            for store in stores[1:]:
+                store.start()
+            await until(lambda: is_synced(fleet), 30)
+            assert a.members == [["a"]]
+
+
+async def test_a_node_whose_lease_has_ended_joins_again(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=30), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            lease = stores[0].lease_of("nodes/a")
+            ask(stores[0], "lease/revoke", {"ID": lease})
+            await until(lambda: stores[0].lease_of("nodes/a") not in (None, lease))
+            await until(lambda: alive(fleet) == ["a"])
+            assert a.members == [["a"]]
+
+
 async def test_a_store_that_has_forgotten_old_revisions_is_read_again(tmp_path: Path) -> None:
     with running_stores(tmp_path) as stores:
         a = NodeDouble("a")

@@ -60,6 +60,7 @@ class EngineNode:
 
     def state(self) -> dict[str, Any]:
         """Return what this node carries, as JSON: a MemberState."""
+        self.changes.note_sync()
         return dict(self.member_state())
 
     def member_state(self) -> MemberState:
@@ -95,6 +96,7 @@ class EngineNode:
             "configuration": 0 if applied is None else applied.number,
             "fleet_configuration": 0 if applied is None else applied.fleet,
             "differs": len(self.changes.differing()),
+            "fleet_revision": self.changes.revision,
             "announce": self.reports.announce(),
             "dns": self.reports.dns(),
         }

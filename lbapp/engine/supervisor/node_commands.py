@@ -105,7 +105,7 @@ class NodeCommands:
             return
         hint = "Repeat it with --force if that is meant; nothing was changed"
         if view.state is not StoreState.SYNCED:
-            age = f"for {max(0.0, time.time() - view.confirmed_at):.0f} s" if view.confirmed_at else "yet"
+            age = "yet" if (age_s := self._link.age_s) is None else f"for {age_s:.0f} s"
             message = f"whether enough members would be ready is not known: the store has not answered {age}"
             raise RequestRefused("quorum", message, hint, 409)
         own = self._node.name

@@ -12,9 +12,12 @@ from typing import Final
 import click
 
 _MODULES: Final = {
+    "announce": ("announce",),
     "bundle": ("bundle",),
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
+    "dns": ("dns",),
+    "is_ready": ("is-ready",),
     "kill": ("kill",),
     "latency": ("latency",),
     "log": ("captures", "log", "sessions"),

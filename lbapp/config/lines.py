@@ -15,6 +15,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lbapp.config.values import is_bare_key, quoted
+
 Path = tuple[str | int, ...]
 Placed = tuple[Path, dict[str, Any]]  # a table, with where it stands
 
@@ -139,3 +141,14 @@ def tables_in(table: dict[str, Any], path: Path, key: str) -> Iterator[Placed]:
     for at, each in enumerate(value if isinstance(value, list) else []):
         if isinstance(each, dict):
             yield (*path, key, at), each
+
+
+def dotted(path: Path) -> str:
+    """Return a key path as it is shown, such as `pool[0].server[1].weight`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f"{'.' if text else ''}{part if is_bare_key(part) else quoted(part)}"
+    return text

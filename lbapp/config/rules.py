@@ -19,10 +19,11 @@ from lbapp.config.discovery import discover_rules
 from lbapp.config.hashing import hash_rules
 from lbapp.config.health import health_rules
 from lbapp.config.learning import learning_rules
-from lbapp.config.lines import Path, Placed, tables_in
+from lbapp.config.lines import Path, Placed, dotted, tables_in
 from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
+from lbapp.config.readiness import pools_named
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.config.tls import listener_tls_rules, pool_tls_rules, sni_rules
@@ -61,6 +62,8 @@ def rules(data: _Table) -> Iterator[Found]:
     yield from hash_rules(pools, tcp_pools)
     yield from learning_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
+    for where, name in pools_named(data.get("readiness")):
+        yield from _known_pool(where, name, names)
     for path, pool in pools:
         yield from _known_pool((*path, "failover"), pool.get("failover"), names)
     for path, listener in listeners:
@@ -128,14 +131,3 @@ def _http_only(path: Path, listener: _Table) -> Iterator[Found]:
 def _known_pool(path: Path, name: object, pools: list[str]) -> Iterator[Found]:
     if isinstance(name, str) and name not in pools:
         yield path, f"there is no pool {values.quoted(name)}; {suggestion(name, pools, 'defined')}"
-
-
-def dotted(path: Path) -> str:
-    """Return a key path as it is shown, such as `pool[0].server[1].weight`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        else:
-            text += f"{'.' if text else ''}{part if values.is_bare_key(part) else values.quoted(part)}"
-    return text

@@ -17,12 +17,14 @@ from lbapp.config import actions, values
 from lbapp.config.access_log import AccessLogTable
 from lbapp.config.admission import AdmissionTable, RequestRate
 from lbapp.config.capacity import CapacityKeys
+from lbapp.config.cluster import ClusterTable
 from lbapp.config.discovery import DiscoverKeys, name_servers
 from lbapp.config.hashing import HashKeys
 from lbapp.config.health import HealthCheckTable
 from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
+from lbapp.config.readiness import ReadinessTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
 from lbapp.config.tracing import TracingTable
@@ -169,6 +171,7 @@ class ServerTable(Table):
     address: Address
     weight: Weight = _SERVER.weight
     connections_max: CountOrNone = _SERVER.connections_max
+    fleet_connections_max: CountOrNone = _SERVER.fleet_connections_max
     backup: bool = _SERVER.is_backup
 
 
@@ -192,6 +195,8 @@ class Document(Table):
     limits: LimitsTable = Field(default_factory=LimitsTable)
     access_log: AccessLogTable = Field(default_factory=AccessLogTable)
     metrics: MetricsTable = Field(default_factory=MetricsTable)
+    cluster: ClusterTable | None = None
+    readiness: ReadinessTable = Field(default_factory=ReadinessTable)
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -212,6 +217,8 @@ class Document(Table):
             limits=limits,
             access_log=self.access_log.to_model(),
             metrics_bind=self.metrics.bind,
+            cluster=None if self.cluster is None else self.cluster.to_model(),
+            readiness=self.readiness.to_model(),
         )
 
 
@@ -261,7 +268,15 @@ def _pool(table: PoolTable) -> entities.Pool:
     return entities.Pool(
         name=table.name,
         servers=tuple(
-            entities.Server(table.name, each.name, *each.address, each.weight, each.connections_max, each.backup)
+            entities.Server(
+                table.name,
+                each.name,
+                *each.address,
+                each.weight,
+                each.connections_max,
+                each.backup,
+                each.fleet_connections_max,
+            )
             for each in table.server
         ),
         algorithm=table.algorithm,

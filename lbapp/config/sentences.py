@@ -16,7 +16,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lbapp.config.lines import Path
-from lbapp.config.schema import Document
 from lbapp.config.values import quoted, shown
 
 Found = tuple[Path, str]
@@ -25,10 +24,10 @@ _NAMES_MAX: Final = 20  # in one sentence
 _WANTED: Final = {"bool_type": "true or false", "string_type": "text in quotes", "model_type": "a table"}
 
 
-def sentences(error: ValidationError) -> Iterator[Found]:
+def sentences(error: ValidationError, schema: type[BaseModel]) -> Iterator[Found]:
     """Yield the key path and the sentence of everything that the schema refuses."""
     for detail in error.errors(include_url=False):
-        yield tuple(detail["loc"]), _sentence(detail)
+        yield tuple(detail["loc"]), _sentence(detail, schema)
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -41,12 +40,12 @@ def suggestion(name: str, known: Iterable[str], otherwise: str) -> str:
     return f"{otherwise}: {', '.join(names[:_NAMES_MAX]) or 'none'}{more}"
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, schema: type[BaseModel]) -> str:
     path, kind, value = detail["loc"], detail["type"], detail["input"]
     names = tuple(part for part in path if isinstance(part, str))
     if kind == "extra_forbidden":
         key = str(path[-1])
-        return f"unknown key {quoted(key)}; {suggestion(key, _keys_beside(path), 'allowed')}"
+        return f"unknown key {quoted(key)}; {suggestion(key, _keys_beside(path, schema), 'allowed')}"
     if kind == "missing":
         return "this key is missing"
     if kind == "value_error":
@@ -56,9 +55,8 @@ def _sentence(detail: ErrorDetails) -> str:
     return f"{shown(value)} is not accepted; allowed: {_WANTED[kind]}"
 
 
-def _keys_beside(path: Path) -> list[str]:
-    """Return the keys that the schema knows in the table that `path` lies in."""
-    model: type[BaseModel] = Document
+def _keys_beside(path: Path, model: type[BaseModel]) -> list[str]:
+    """Return the keys that a schema knows in the table that `path` lies in."""
     for part in path[:-1]:
         if isinstance(part, str):
             model = _table_of(model.model_fields[part].annotation)

@@ -40,6 +40,15 @@ from lbapp.control.changes import (
     UndoRequest,
 )
 from lbapp.control.decisions import Decisions
+from lbapp.control.fleet import (
+    AnnounceReport,
+    DnsReport,
+    FleetConfigurationStatus,
+    FleetStatus,
+    PublishRequest,
+    Readiness,
+    RollStop,
+)
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, Sessions
 from lbapp.control.messages import Events, ProbesDone, ProbeStatus, ServerStatus, Status
@@ -49,19 +58,24 @@ from lbapp.model.amounts import Subject
 Answer = TypeVar("Answer")
 
 ASK_TIMEOUT_S: Final = 10.0
+REPORT_TIMEOUT_S: Final = 2.0  # of what is asked and told every second
 CHECK_TIMEOUT_S: Final = 120.0  # as long as a check may take
 RELOAD_TIMEOUT_S: Final = 90.0  # names may have to be resolved, and every worker has to get ready
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Answer]):
-    """One question or change. `timeout_s`: the longest silence until the answer."""
+    """One question or change. `timeout_s`: the longest silence until the answer.
+
+    `answered_by`: statuses that come with the answer, beside those of success.
+    """
 
     method: str
     path: str
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: object = None
     timeout_s: float = ASK_TIMEOUT_S
+    answered_by: tuple[int, ...] = ()
 
     @property
     def is_change(self) -> bool:
@@ -167,6 +181,16 @@ def configuration_text(number: int) -> Call[ConfigurationText]:
     return Call("GET", f"/v1/configurations/{number}")
 
 
+def ready() -> Call[Readiness]:
+    """Ask whether the node should get new clients: 503 says that it should not, and why."""
+    return Call("GET", "/v1/ready", timeout_s=REPORT_TIMEOUT_S, answered_by=(503,))
+
+
+def fleet() -> Call[FleetStatus]:
+    """Ask what the node knows of its fleet."""
+    return Call("GET", "/v1/fleet")
+
+
 # -- changing ------------------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +252,26 @@ def rollback(request: RollbackRequest) -> Call[ReloadDone]:
 def confirm() -> Call[ConfigurationKept]:
     """Have the configuration that serves stay."""
     return Call("POST", "/v1/confirm")
+
+
+def publish_configuration(request: PublishRequest) -> Call[FleetConfigurationStatus]:
+    """Have all nodes of the fleet serve by a configuration."""
+    return Call("POST", "/v1/fleet/configuration", body=request, timeout_s=RELOAD_TIMEOUT_S)
+
+
+def stop_roll(request: RollStop) -> Call[FleetConfigurationStatus]:
+    """Let a roll go no further."""
+    return Call("POST", "/v1/fleet/configuration/stop", body=request)
+
+
+def report_routes(report: AnnounceReport) -> Call[object]:
+    """Tell the engine what has become of the node's addresses."""
+    return Call("PUT", "/v1/reports/announce", body=report, timeout_s=REPORT_TIMEOUT_S)
+
+
+def report_records(report: DnsReport) -> Call[object]:
+    """Tell the engine what has become of the node's records."""
+    return Call("PUT", "/v1/reports/dns", body=report, timeout_s=REPORT_TIMEOUT_S)
 
 
 def close_session(session: int, where: Mapping[str, str] | None = None) -> Call[object]:

@@ -15,12 +15,14 @@ from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
 from lbapp.model.discovery import Discover
+from lbapp.model.fleet import ClusterSettings
 from lbapp.model.hashing import BY_ADDRESS, Hash
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
 from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
+from lbapp.model.readiness import LENIENT, ReadinessSettings
 from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.tracing import NO_TRACING, Tracing
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
@@ -63,7 +65,8 @@ class Server:
     """One backend server: one address and weight in one pool.
 
     `host` is a name, an IPv4 or an IPv6 address without brackets, or the absolute path of a Unix socket, with port 0.
-    `connections_max`: exchanges and tunnels at a time, 0 for no limit. A backup is for when no other server is eligible.
+    `connections_max`: exchanges and tunnels at a time, 0 for no limit; `fleet_connections_max`: over all members of the fleet,
+    which share it. A backup is for when no other server is eligible.
     """
 
     pool: str
@@ -73,6 +76,7 @@ class Server:
     weight: int = 100
     connections_max: int = 0
     is_backup: bool = False
+    fleet_connections_max: int = 0
 
     @property
     def id(self) -> str:
@@ -140,9 +144,10 @@ class Pool:
     @property
     def is_limited(self) -> bool:
         """Say whether requests may have to wait for room."""
-        if self.capacity.connections_max or self.health_check.agent is not None:
+        capacity = self.capacity
+        if capacity.connections_max or capacity.fleet_connections_max or self.health_check.agent is not None:
             return True
-        return any(server.connections_max for server in self.servers)
+        return any(server.connections_max or server.fleet_connections_max for server in self.servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,21 @@ class Configuration:
     limits: Limits = field(default_factory=Limits)
     access_log: AccessLog = NO_LOG
     metrics_bind: Bind | None = None  # None: they are on the control socket only
+    cluster: ClusterSettings | None = None  # None: this node is alone
+    readiness: ReadinessSettings = LENIENT
+
+    @property
+    def led_to(self) -> tuple[str, ...]:
+        """The pools that requests of some listener may go to, those that take over for others included."""
+        routes = [route for listener in self.listeners for route in listener.routes]
+        found = dict.fromkeys(listener.pool for listener in self.listeners if listener.pool is not None)
+        found |= dict.fromkeys(name for route in routes for name in route.pools)
+        for name in (waiting := list(found)):
+            failover = self.pool(name).capacity.failover
+            if failover is not None and failover not in found:
+                found[failover] = None
+                waiting.append(failover)
+        return tuple(found)
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

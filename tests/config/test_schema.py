@@ -133,7 +133,9 @@ def keys() -> Iterator[tuple[str, type[Table], str, FieldInfo]]:
 
 
 def test_every_table_of_the_schema_is_looked_at() -> None:
-    assert set(Table.__subclasses__()) == {*TABLES.values(), Document}
+    # Those of other files, such as that of `lbapp dns`, are looked at by their own tests.
+    reached = Document.model_json_schema()["$defs"]
+    assert {table for table in Table.__subclasses__() if table.__name__ in reached} == set(TABLES.values())
     assert set(Document.model_fields) == {path for path in TABLES if "." not in path}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from lbapp.control import calls
 from lbapp.control.client import AsyncControlClient, ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
+from tests.cluster.dns.support import StandInEngine
 from tests.tui.engine_double import EngineDouble, answering, server
 
 
@@ -101,3 +103,12 @@ async def test_watch_ends_with_an_error_when_the_engine_does(socket: Path) -> No
         with pytest.raises(EngineUnreachable, match=str(socket)):
             _ = [line async for line in ended]
     await client.close()
+
+
+def test_node_that_is_not_ready_is_an_answer_and_an_engine_that_refuses_is_none(socket: Path) -> None:
+    engine = StandInEngine(socket)
+    engine.is_ready, engine.reasons = False, ["the node drains"]
+    with engine.running(), ControlClient(socket) as client:
+        assert client.ask(calls.ready())["reasons"] == ["the node drains"]
+        with pytest.raises(RequestRefused, match="there is no such thing"):
+            client.ask(replace(calls.ready(), path="/v1/other", answered_by=(404,)))

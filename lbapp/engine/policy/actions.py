@@ -33,6 +33,7 @@ def client_position(client_key: bytes, salt: bytes) -> int:
 def choose_share(shares: Sequence[Share], position: int, is_open: Callable[[str], bool]) -> str | None:
     """Return the pool at `position` (0 to 2**64 - 1) of a split; None when no pool with a share is open.
 
+    Nodes agree whose shares stand in the same order.
     When that pool is closed, its clients go to the others by their weights, and nobody else moves.
     """
     chosen = _at(shares, position)

@@ -28,6 +28,7 @@ from lbapp.control.messages import ErrorDetail
 from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_configuration import ConfigurationApi
 from lbapp.engine.supervisor.api_decisions import DecisionsApi
+from lbapp.engine.supervisor.api_fleet import FleetApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.api_past import PastApi
 from lbapp.engine.supervisor.api_servers import ServersApi
@@ -36,10 +37,14 @@ from lbapp.engine.supervisor.calls import actor_of, json_body, number_in
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.events import EVENTS_MISSED, EventFilter, Events
 from lbapp.engine.supervisor.file_look import FileLook
+from lbapp.engine.supervisor.fleet_link import FleetLink
+from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.live import LiveFeed
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+from lbapp.engine.supervisor.metrics_fleet import collect_fleet
+from lbapp.engine.supervisor.node_commands import NodeCommands
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.model.errors import Problem, RequestRefused
@@ -76,6 +81,8 @@ class Api:
     reloads: Reloads
     file_look: FileLook
     upgrades: Upgrades
+    link: FleetLink
+    node: EngineNode
     leave: Callable[[], None]  # for another engine, which serves
     faults: int = 0
     _streams: int = 0
@@ -110,6 +117,7 @@ class Api:
                 self._guarded, lambda endpoint: self._guarded(endpoint, Role.OPERATE)
             ),
             *ServersApi(lambda: self.generation).routes(self._guarded),
+            *FleetApi(lambda: self.generation, self.link, self.node).routes(self._guarded),
             *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
             *DecisionsApi(
@@ -223,7 +231,9 @@ class Api:
         return JSONResponse(await self.generation.commands.change_servers(await json_body(request), actor_of(request)))
 
     async def _node(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.change_node(await json_body(request), actor_of(request)))
+        body = await json_body(request)
+        nodes = NodeCommands(self.link, self.node)
+        return JSONResponse(await nodes.change(self.generation, body, actor_of(request)))
 
     async def _changes(self, request: Request) -> Response:
         before = number_in(request, "before", 0) if "before" in request.query_params else None
@@ -231,7 +241,8 @@ class Api:
 
     async def _diff(self, _request: Request) -> Response:
         differences = [*self.generation.intents.differences(), *self.reloads.edits()]
-        return JSONResponse({"differences": differences, "file": (await self.file_look.read())["why_other"]})
+        file = (await self.file_look.read())["why_other"]
+        return JSONResponse({"differences": differences, "file": file, "fleet": self.node.changes.differences()})
 
     async def _undo(self, request: Request) -> Response:
         return JSONResponse(await self.generation.commands.undo(await json_body(request), actor_of(request)))
@@ -247,7 +258,9 @@ class Api:
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
-        families = collect(self.generation.reader, self.generation.states)
+        generation = self.generation
+        families = collect(generation.reader, generation.states)
+        families += collect_fleet(self.link, self.node, generation.reader)
         text = await anyio.to_thread.run_sync(render, families)  # the most of it, with many servers
         return Response(text, media_type=CONTENT_TYPE)
 

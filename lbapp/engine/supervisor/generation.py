@@ -16,7 +16,9 @@ from typing import Any, Final
 
 import anyio
 
+from lbapp.control.standing import FleetGlance
 from lbapp.engine.channel import AddressesChanged, Message, ServersChanged
+from lbapp.engine.policy.shares import Place, place_of
 from lbapp.engine.supervisor import slow_start
 from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.certificates import Certificates
@@ -27,12 +29,14 @@ from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fd_store import FdStore
+from lbapp.engine.supervisor.fleet_changes import FleetChanges
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.kills import Kills
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.making import Making
 from lbapp.engine.supervisor.metrics_port import MetricsPort
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.passive import Passive
@@ -40,9 +44,11 @@ from lbapp.engine.supervisor.persistence import Clients
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.recording import Recording
+from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import know, known_of
+from lbapp.engine.supervisor.shares import Shares
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.windows import Windows
@@ -60,16 +66,24 @@ class Lasting:
     listening: Listening
     fd_store: FdStore
     keeper: HistoryKeeper
+    fleet: FleetChanges
     metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
+    reports: Reports = field(default_factory=Reports)
+    members: tuple[str, ...] = ()  # of the fleet, that live, as far as is known
+    glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
 
     @property
     def changing(self) -> anyio.Lock:
         """What is held by whoever changes what the engine does."""
         return self.journal.changing
+
+    def place(self) -> Place:
+        """Return this node's place among the members of its fleet that live."""
+        return place_of(self.fleet.node, self.members)
 
     def check_serving(self) -> None:
         """Raise RequestRefused 409 stopping, reloaded when the engine is on its way out. To be called with `changing` held."""
@@ -99,19 +113,23 @@ class Generation:
         self.states = ServerStates(running, events, is_published=False)
         self.discovery = Discovery(running, self.states, events, self.resolver)
         self.drains = Drains(running.segment, self.states, events, lasting.tell)
+        self.drains.node.reports, self.drains.node.stop = lasting.reports, lasting.life.stop
         self.history = History(running.segment, running.rows)
         self.windows = Windows(running, self.states, self.history)
         self.overload = OverloadWatch(running, events)
         self.pools = PoolWatch(running, self.states, events)
         self.clients = Clients(running, events)
         self.drains.count_remembered = self.clients.count
+        self.shares = Shares(running, self.states, events)
         self.intents = Intents(running, self.states, self.drains, events, lasting.journal)
+        self.intents.store_revision = lasting.fleet.store_revision
+        self.making = Making(running, self.states, self.drains)
         self.served = Served(
             running,
             lambda: self.resolver.addresses,
             lambda: self.certificates.material,
             self.discovery.servers,
-            lambda: self.drains.node.is_on,
+            lambda: self.drains.node.is_sending_away,
         )
         if lasting.workers is None:
             lasting.workers = Workers(self.served, lasting.listening, events)
@@ -128,10 +146,12 @@ class Generation:
             self.certificates,
             lambda: lasting.applied,
             lambda: lasting.why_file_is_other(),
+            lambda is_ready: lasting.glance(is_ready),
         )
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self.commands.fleet = lasting.fleet
         self.kills = Kills(self.states, events, lasting.workers.looking)
         # By an engine before, of its servers; and whether their checks go on with it.
         self._known: dict[str, tuple[dict[str, Any], bool]] = {}
@@ -175,6 +195,7 @@ class Generation:
                 self.checks.know(self.states.by_id[name], entry)
             if entry.get("address") == self.states.by_id[name].server.address:
                 self.passive.know(self.states.by_id[name], entry)
+        self.shares.begin(self._lasting.place())
         self.states.publish()
         self.agents = Agents(self.states, self.resolver, self._lasting.events)
         self.discovery.checks, self.discovery.drains, self.discovery.intents = self.checks, self.drains, self.intents

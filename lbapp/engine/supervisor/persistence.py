@@ -34,6 +34,7 @@ from lbapp.engine.scoreboard.totals import pool_totals
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import ServerState
+from lbapp.engine.wire.forwarding import plain_address
 from lbapp.model.entities import Configuration, Pool
 from lbapp.model.errors import RequestRefused, StartError
 from lbapp.model.persistence import Persistence, PersistenceKey, PersistenceType
@@ -256,5 +257,5 @@ def _packed(key: str, settings: Persistence | None) -> bytes:
     """Return a key as the table has it from what an operator writes. Raises ValueError."""
     if settings is not None and settings.type is PersistenceType.HEADER:
         return b"#" + bytes.fromhex(key[1:]) if _DIGEST(key) else header_key(key.encode())
-    packed = ip_address(key).packed
+    packed = plain_address(ip_address(key)).packed  # as the clients themselves are known
     return packed if settings is None else address_key(packed, settings.ipv4_prefix, settings.ipv6_prefix)

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from lbapp import __version__
+from lbapp.control.fleet import Readiness
 from lbapp.control.messages import (
     AdminWord,
     AgentStatus,
     EngineStatus,
+    FleetGlance,
     HealthWord,
     ListenerFacts,
     ListenerStatus,
@@ -32,6 +34,7 @@ from lbapp.control.messages import (
     TlsStatus,
     WorkerStatus,
 )
+from lbapp.engine.policy.readiness import Standing, reasons_against
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_totals
 from lbapp.engine.supervisor.certificates import Certificates
@@ -50,6 +53,7 @@ from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_se
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Listener, Pool
+from lbapp.model.limits import HEARTBEAT_AGE_MAX_S
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import HandshakeEnd
@@ -73,9 +77,12 @@ class StatusReader:
     certificates: Certificates | None = None
     applied: Callable[[], Kept | None] = lambda: None
     why_file_is_other: Callable[[], str] = lambda: ""
+    glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
+    _eligible_at: int = -1  # the revision of the states that these were counted at
+    _eligible: tuple[tuple[str, ...], dict[str, int], list[str]] = ((), {}, [])
 
     def take_over(self, former: StatusReader) -> None:
         """Go on with the figures of processes that a generation before has kept."""
@@ -154,11 +161,53 @@ class StatusReader:
             "configuration": 0 if (applied := self.applied()) is None else applied.number,
             "confirm_by": None if applied is None else applied.confirm_by,
             "file_is_other": self.why_file_is_other(),
+            "ready": (is_ready := not self.reasons_against()),
+            "fleet": self.glance(is_ready),
             "drain": self.drains.node.status(),
             "workers": self.worker_statuses(),
             "cpu_percent": self._processes.cpu_percent,
             "memory_bytes": self._processes.memory_bytes,
         }
+
+    def reasons_against(self) -> list[str]:
+        """Return why this node should get no new clients; empty: it should. It costs no look at a server's figures."""
+        configuration = self.running.configuration
+        if self._eligible_at != self.states.revision:
+            self._eligible_at, self._eligible = self.states.revision, self._count_eligible()
+        led_to, eligible, withheld = self._eligible
+        standing = Standing(
+            phase=self.life.phase,
+            is_stopping=self.life.is_stopping,
+            is_draining=self.drains.node.is_on,
+            unbound=[each.name for each in configuration.listeners if not self.listening.binds(each.name)],
+            workers=sum(
+                each["phase"] == "serving" and each["heartbeat_age_s"] < HEARTBEAT_AGE_MAX_S
+                for each in self.worker_statuses()
+            ),
+            led_to=led_to,
+            eligible=eligible,
+            unpublished=withheld,
+        )
+        return reasons_against(standing, configuration.readiness)
+
+    def _count_eligible(self) -> tuple[tuple[str, ...], dict[str, int], list[str]]:
+        """Return the pools that requests may go to, the eligible servers of each that is asked for, and the unpublished."""
+        configuration = self.running.configuration
+        led_to = configuration.led_to
+        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
+        withheld = [pool.name for pool in asked if not self.is_published(pool)]
+        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
+        eligible = {
+            pool.name: sum(state.is_eligible for state in self.states.members(pool))
+            for pool in asked
+            if pool.name not in withheld
+        }
+        return led_to, eligible, withheld
+
+    def readiness(self) -> Readiness:
+        """Return whether this node should get new clients."""
+        reasons = self.reasons_against()
+        return {"ready": not reasons, "reasons": reasons, "at": time.time(), "drain": self.drains.node.status()}
 
     def _worker(self, slot: int) -> WorkerStatus:
         cells = self.running.segment.cells
@@ -225,6 +274,8 @@ class StatusReader:
             "persistence": _persistence(pool, totals),
             "retries_refused_total": totals.retries_refused,
             "connections_max": pool.capacity.connections_max,
+            "fleet_connections_max": pool.capacity.fleet_connections_max,
+            "connections_max_here": self._limit_here(pool),
             "queue": self._queue(pool, totals),
             "failover": pool.capacity.failover,
             "discovered_as": None if pool.discover is None else pool.discover.name,
@@ -232,6 +283,10 @@ class StatusReader:
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
             "is_in_panic": self.pools.is_panic(pool),
         }
+
+    def _limit_here(self, pool: Pool) -> int:
+        segment = self.running.segment
+        return segment.cells[segment.layout.pool_connections_max(self.running.rows.pools[pool.name])]
 
     def _queue(self, pool: Pool, totals: PoolTotals) -> QueueStatus | None:
         if not pool.is_limited:
@@ -282,6 +337,8 @@ class StatusReader:
             "weight": state.weight,
             "configured_weight": server.weight,
             "connections_max": server.connections_max,
+            "fleet_connections_max": server.fleet_connections_max,
+            "connections_max_here": state.connections_max,
             "is_backup": server.is_backup,
             "is_leaving": state.is_leaving,
             "ejected": state.ejected,

@@ -56,11 +56,14 @@ def refusal(outcome: Outcome, status: int, reason: str) -> OwnAnswer:
 class _Prepared:
     """What a route does, ready to be done: its rules behind those of the listener."""
 
-    __slots__ = ("answer_rules", "host", "request_rules", "route", "salt")
+    __slots__ = ("answer_rules", "host", "request_rules", "route", "salt", "shares")
 
     def __init__(self, listener: Listener, route: Route) -> None:
         self.route = route
         self.salt = split_salt(route.split)
+        self.shares = sorted(
+            route.split, key=lambda share: share.pool
+        )  # on every node alike, however the file has them
         rules = listener.request_headers.then(route.request_headers)
         # Host is set apart: it stands first, and X-Forwarded-Host keeps what the client asked for.
         self.host = dict(rules.set).get("host", "").encode()
@@ -144,7 +147,7 @@ class Steering:
     def _pool_of(self, prepared: _Prepared, key: bytes) -> str:
         route = prepared.route
         position = client_position(key, prepared.salt) if route.split_by_client else self._random.getrandbits(64)
-        chosen = choose_share(route.split, position, self._is_published)
+        chosen = choose_share(prepared.shares, position, self._is_published)
         return chosen or next(share.pool for share in route.split if share.weight)  # which is unpublished, and says so
 
     def _is_published(self, pool: str) -> bool:

@@ -84,9 +84,12 @@ class KeyHash(Algorithm):
         # Few are left: the highest hash of key and id comes first, so that a server that goes moves nobody else's keys.
         prefix = key.to_bytes(8, "big")
         left = [(name, index) for name, _, index in self._shape if index in eligible and index not in excluded]
+        # By name where two hash alike: rows are numbered otherwise on another node.
         yield from [
             index
-            for _, index in sorted(((hash_key(prefix + name.encode()), index) for name, index in left), reverse=True)
+            for *_, index in sorted(
+                ((hash_key(prefix + name.encode()), name, index) for name, index in left), reverse=True
+            )
         ]
 
     def _least_full(self, key: int, excluded: Collection[int]) -> int | None:

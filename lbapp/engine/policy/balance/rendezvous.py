@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import log
+from operator import itemgetter
 from random import Random
 from typing import Final, Self
 
@@ -20,6 +21,7 @@ from lbapp.engine.policy.balance.explanation import KeptLoad, Weighing, bound_wo
 from lbapp.engine.policy.balance.maglev import hash_key, mix
 
 _ONE: Final = 1 << 64
+_SCORE: Final = itemgetter(0)
 
 
 class Rendezvous(Algorithm):
@@ -35,7 +37,9 @@ class Rendezvous(Algorithm):
     def update(self, servers: Sequence[ServerState], now_s: float) -> None:
         """See Algorithm."""
         eligible = [server for server in servers if server.is_eligible]
-        self._servers = [(server.index, hash_key(server.id.encode()), server.weight) for server in eligible]
+        # The first of equal scores is chosen, so they stand by name: rows are numbered otherwise on another node.
+        by_name = sorted(eligible, key=lambda server: server.id)
+        self._servers = [(server.index, hash_key(server.id.encode()), server.weight) for server in by_name]
         self._indexes = [server.index for server in eligible]
         self._weights = [server.weight for server in eligible]
 
@@ -44,7 +48,7 @@ class Rendezvous(Algorithm):
         scores = self._scores(client_key, excluded)
         if not scores:
             return None
-        best = max(scores)[1]
+        best = max(scores, key=_SCORE)[1]
         return self._least_full(scores, best) if self._balance_percent else best
 
     def _scores(self, client_key: bytes, excluded: Collection[int]) -> list[tuple[float, int]]:
@@ -57,7 +61,7 @@ class Rendezvous(Algorithm):
 
     def _least_full(self, scores: list[tuple[float, int]], best: int) -> int:
         left = self._room()
-        return max(((score, index) for score, index in scores if left[index] >= 1), default=(0.0, best))[1]
+        return max((each for each in scores if left[each[1]] >= 1), key=_SCORE, default=(0.0, best))[1]
 
     def _room(self) -> dict[int, float]:
         """Return how many more each server may have."""
@@ -68,7 +72,7 @@ class Rendezvous(Algorithm):
         self, client_key: bytes, now_s: float, excluded: Collection[int], twin: Self, load: KeptLoad
     ) -> Weighing:
         """See Algorithm."""
-        scores = sorted(self._scores(client_key, excluded), reverse=True)
+        scores = sorted(self._scores(client_key, excluded), key=_SCORE, reverse=True)
         weights = dict(zip(self._indexes, self._weights, strict=True))
         rooms = twin._room() if self._balance_percent else {}
         places = {index: place for place, (_, index) in enumerate(scores)}

@@ -1,0 +1,1 @@
+"""This node's addresses on the network: whether routers send clients here."""

@@ -1,0 +1,83 @@
+"""The backend that tells a running BIRD.
+
+Responsible for which of its protocols are enabled, and for what it says of its sessions. Knows nothing of why. Invariants: at
+every look the protocols are compared with what is to hold, so that a BIRD that was restarted, or changed by hand, is set again;
+a new route is up before the one that it replaces goes down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+
+from lbapp.cluster.announce.backend import BackendFailed, Found
+from lbapp.cluster.announce.bird_socket import BirdSocket, ProtocolRow
+from lbapp.cluster.announce.bird_text import GOOD, WORSE, vip_word
+from lbapp.cluster.announce.decision import RouteState
+from lbapp.control.fleet import SessionReport
+from lbapp.model.announce import AnnounceSettings
+
+_PREFIX: Final = {RouteState.ANNOUNCED: GOOD, RouteState.DRAINED: WORSE}
+_DOWN: Final = "down"
+_AGAIN_S: Final = 0.5  # until a BIRD that is away is listened to again
+
+
+class Bird:
+    """A BIRD on this machine, as long as it runs."""
+
+    def __init__(self, settings: AnnounceSettings) -> None:
+        self._words = [vip_word(address) for address in settings.addresses]
+        self._path = Path(settings.bird_socket)
+        self._socket = BirdSocket(self._path)
+        self._told: RouteState | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._socket.close()
+
+    async def watch(self, wake: Callable[[], None]) -> None:
+        """Listen to what BIRD says unasked: `birdc configure` disables what was enabled, and every moment of that counts."""
+        notices = BirdSocket(self._path)
+        try:
+            while True:
+                with contextlib.suppress(BackendFailed):  # `settle` says so
+                    await notices.notices(wake)
+                await anyio.sleep(_AGAIN_S)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await notices.close()
+
+    async def settle(self, state: RouteState) -> Found:
+        """Enable the protocols of this state and disable all others of ours."""
+        rows = await self._socket.protocols()
+        ours = [prefix + word for prefix in (GOOD, WORSE) for word in self._words]
+        absent = [name for name in ours if name not in rows]
+        if absent:
+            hint = "Give it the configuration of this file: lbapp announce -c FILE --print bird"
+            raise BackendFailed(f"BIRD has no protocol {absent[0]}", hint)
+        wanted = {_PREFIX[state] + word for word in self._words} if state in _PREFIX else set()
+        other = [name for name in ours if (rows[name].state != _DOWN) is not (name in wanted)]
+        for name in sorted(other, key=lambda name: name not in wanted):
+            await self._socket.ask(f"{'enable' if name in wanted else 'disable'} {name}")
+        notes: tuple[str, ...] = ()
+        if other and self._told is state:
+            notes = (f"BIRD had {', '.join(other)} other than it was told: it was restarted, or changed by hand",)
+        self._told = state
+        sessions = [row for row in rows.values() if row.kind == "BGP"]
+        bfd = await self._socket.bfd() if sessions else {}
+        return Found(tuple(_session(row, bfd) for row in sessions), notes)
+
+
+def _session(row: ProtocolRow, bfd: dict[str, str]) -> SessionReport:
+    state = " ".join(row.info.split()) or row.state
+    is_up = row.state == "up"
+    return {"name": row.name, "state": state, "is_up": is_up, "since": row.since, "bfd": bfd.get(row.neighbor, "")}

@@ -1,0 +1,323 @@
+"""The file of `lbapp announce`: its keys, and what makes no sense between them.
+
+Responsible for these keys and for turning them into the model. Knows nothing of the engine's file or of how a daemon is told.
+Invariant: all problems are found in one run, each with its line; a file that is accepted has all that its backend needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field
+
+from lbapp.config import values
+from lbapp.config.document import parse_document, read_text
+from lbapp.config.lines import Path as KeyPath
+from lbapp.config.lines import tables_in
+from lbapp.config.sentences import Found
+from lbapp.config.table import Table
+from lbapp.model.announce import (
+    AnnounceSettings,
+    BgpSettings,
+    Ecmp,
+    KeepalivedSettings,
+    Neighbor,
+    RouteBackend,
+    RouteDrain,
+)
+
+_ADDRESSES_MAX: Final = 16
+_DEFAULT: Final = AnnounceSettings(RouteBackend.BIRD, ())
+_VRRP: Final = KeepalivedSettings()
+_INTERFACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}").fullmatch
+_BGP_BACKENDS: Final = {RouteBackend.BIRD.value, RouteBackend.EXABGP.value}
+
+
+def _ip(value: object) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ValueError(f"{values.shown(value)} is not an address; names and ports have no place here") from error
+
+
+def _address(value: object) -> str:
+    return str(_ip(value))
+
+
+def _of_version(version: int) -> Any:
+    def read(value: object) -> str:
+        found = _ip(value)
+        if found.version != version:
+            raise ValueError(f"{values.shown(value)} is not an address of IPv{version}")
+        return str(found)
+
+    return read
+
+
+def _vip(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        example = 'write such as "198.51.100.10" or "2001:db8::10"'
+        raise ValueError(f"{values.shown(value)} is not an address; {example}") from error
+    if network.num_addresses > 1:
+        raise ValueError(f"{values.shown(value)} is more than one address; allowed: single ones, /32 and /128")
+    found = network.network_address
+    if found.is_unspecified or found.is_multicast or found.is_loopback or getattr(found, "scope_id", None):
+        raise ValueError(f"{values.shown(value)} is no address that clients can be sent to")
+    return str(found)
+
+
+def _vips(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= _ADDRESSES_MAX:
+        raise ValueError(
+            f"{values.shown(value)} is not accepted; allowed: a list of 1 to {_ADDRESSES_MAX} addresses, "
+            'such as ["198.51.100.10", "2001:db8::10"]'
+        )
+    found = [_vip(each) for each in value]
+    for each in found:
+        if found.count(each) > 1:
+            raise ValueError(f"{each} stands here twice; remove one")
+    return tuple(found)
+
+
+def _peers(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{values.shown(value)} is not accepted; allowed: the addresses of the other nodes, as a list")
+    return tuple(_address(each) for each in value)
+
+
+def _interface(value: object) -> str:
+    if not isinstance(value, str) or not _INTERFACE(value):
+        raise ValueError(f'{values.shown(value)} is not the name of an interface; write such as "eth0"')
+    return value
+
+
+def _seconds(least_s: float, most_s: float, allowed: str) -> Any:
+    def read(value: object) -> float:
+        seconds = values.duration_s(value)
+        if not least_s <= seconds <= most_s:
+            raise ValueError(f"{values.shown(value)} is out of range; allowed: {allowed}")
+        return seconds
+
+    return read
+
+
+def _hold_time_s(value: object) -> int:
+    seconds = values.duration_s(value)
+    if seconds != int(seconds) or not 3 <= seconds <= 240:
+        raise ValueError(f'{values.shown(value)} is not accepted; allowed: whole seconds, "3s" to "4m"')
+    return int(seconds)
+
+
+def _ecmp(value: object) -> Ecmp:
+    found = values.word_of(Ecmp)(value)
+    if found is Ecmp.SINGLE:
+        raise ValueError("'single' is what keepalived makes it by itself; allowed: 'plain', 'resilient' or 'handoff'")
+    return found
+
+
+_Answers = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
+_Asn = Annotated[int, BeforeValidator(values.whole_number(1, 2**32 - 1))]
+_Ip = Annotated[str, BeforeValidator(_address)]
+_Ipv4 = Annotated[str, BeforeValidator(_of_version(4))]
+_Ipv6 = Annotated[str, BeforeValidator(_of_version(6))]
+_File = Annotated[str, BeforeValidator(values.file_path)]
+_Interval = Annotated[float, BeforeValidator(_seconds(0.05, 60, '"50ms" to "1m"'))]
+
+
+class NeighborTable(Table):
+    """`[[bgp.neighbor]]`."""
+
+    address: _Ip
+    asn: _Asn
+    local_address: _Ip
+    next_hop_ipv6: _Ipv6 | None = None
+
+
+class BgpTable(Table):
+    """`[bgp]`."""
+
+    router_id: _Ipv4
+    asn: _Asn
+    hold_time: Annotated[int, BeforeValidator(_hold_time_s)] = 9
+    bfd: bool | None = None
+    neighbor: list[NeighborTable] = Field(default_factory=list)
+
+    def to_model(self, backend: RouteBackend) -> BgpSettings:
+        """Return the sessions; BFD where the backend speaks it and nobody has said otherwise."""
+        neighbors = tuple(
+            Neighbor(each.address, each.asn, each.local_address, each.next_hop_ipv6) for each in self.neighbor
+        )
+        bfd = backend is RouteBackend.BIRD if self.bfd is None else self.bfd
+        return BgpSettings(self.router_id, self.asn, neighbors, self.hold_time, bfd)
+
+
+class BirdTable(Table):
+    """`[bird]`."""
+
+    socket: Annotated[str, BeforeValidator(values.socket_path)] = _DEFAULT.bird_socket
+
+
+class ExabgpTable(Table):
+    """`[exabgp]`."""
+
+    command: _File | None = None
+
+
+class KeepalivedTable(Table):
+    """`[keepalived]`."""
+
+    interface: Annotated[str, BeforeValidator(_interface)]
+    source: _Ip
+    peers: Annotated[tuple[str, ...], BeforeValidator(_peers)]
+    virtual_router_id: Annotated[int, BeforeValidator(values.whole_number(1, 255))] = _VRRP.virtual_router_id
+    priority: Annotated[int, BeforeValidator(values.whole_number(52, 253))] = _VRRP.priority
+    advert_interval: Annotated[float, BeforeValidator(_seconds(0.01, 40, '"10ms" to "40s"'))] = _VRRP.advert_interval_s
+    track_file: _File = _VRRP.track_file
+    fifo: _File = _VRRP.fifo
+
+    def to_model(self) -> KeepalivedSettings:
+        """Return the settings."""
+        return KeepalivedSettings(
+            interface=self.interface,
+            virtual_router_id=self.virtual_router_id,
+            source=self.source,
+            peers=self.peers,
+            priority=self.priority,
+            advert_interval_s=self.advert_interval,
+            track_file=self.track_file,
+            fifo=self.fifo,
+        )
+
+
+class AnnounceDocument(Table):
+    """The whole file."""
+
+    backend: Annotated[RouteBackend, BeforeValidator(values.word_of(RouteBackend))]
+    addresses: Annotated[tuple[str, ...], BeforeValidator(_vips)]
+    rise: _Answers = _DEFAULT.rise
+    fall: _Answers = _DEFAULT.fall
+    interval: _Interval = _DEFAULT.interval_s
+    fast_interval: _Interval = _DEFAULT.fast_interval_s
+    hold_down: Annotated[float, BeforeValidator(_seconds(0, 3600, '"0s" to "1h"'))] = _DEFAULT.hold_down_s
+    drain: Annotated[RouteDrain, BeforeValidator(values.word_of(RouteDrain))] = _DEFAULT.drain
+    med: Annotated[int, BeforeValidator(values.whole_number(1, 2**32 - 1))] = _DEFAULT.med
+    ecmp: Annotated[Ecmp, BeforeValidator(_ecmp)] = _DEFAULT.ecmp
+    socket: Annotated[str, BeforeValidator(values.socket_path)] | None = _DEFAULT.socket
+    bgp: BgpTable | None = None
+    bird: BirdTable = Field(default_factory=BirdTable)
+    exabgp: ExabgpTable = Field(default_factory=ExabgpTable)
+    keepalived: KeepalivedTable | None = None
+
+    def to_model(self) -> AnnounceSettings:
+        """Return the settings. The rules between the keys have to hold."""
+        return AnnounceSettings(
+            backend=self.backend,
+            addresses=self.addresses,
+            rise=self.rise,
+            fall=self.fall,
+            interval_s=self.interval,
+            fast_interval_s=min(self.fast_interval, self.interval),
+            hold_down_s=self.hold_down,
+            drain=self.drain,
+            med=self.med,
+            ecmp=Ecmp.SINGLE if self.backend is RouteBackend.KEEPALIVED else self.ecmp,
+            socket=self.socket,
+            bgp=None if self.bgp is None else self.bgp.to_model(self.backend),
+            bird_socket=self.bird.socket,
+            exabgp_command=self.exabgp.command,
+            keepalived=_VRRP if self.keepalived is None else self.keepalived.to_model(),
+        )
+
+
+def load_announce(path: Path) -> AnnounceSettings:
+    """Read the file of `lbapp announce`. Raises ConfigurationError with every problem found."""
+    return parse_announce(read_text(path), str(path))
+
+
+def parse_announce(text: str, file: str) -> AnnounceSettings:
+    """Read it from its text; `file` is named in problems. Raises ConfigurationError."""
+    return parse_document(text, file, AnnounceDocument, _rules).to_model()
+
+
+def _rules(data: dict[str, Any]) -> Iterator[Found]:
+    backend = data.get("backend")
+    for table in ("bird", "exabgp", "keepalived"):
+        if table in data and backend in {each.value for each in RouteBackend} - {table}:
+            yield (table,), f"the backend is {backend}, which has no use for this; remove the table"
+    if backend == RouteBackend.KEEPALIVED.value:
+        yield from _keepalived_rules(data)
+    elif backend in _BGP_BACKENDS:
+        yield from _bgp_rules(data, backend)
+
+
+def _keepalived_rules(data: dict[str, Any]) -> Iterator[Found]:
+    if "keepalived" not in data:
+        yield ("backend",), "keepalived needs the table [keepalived]: its interface, its own address and its peers"
+    for key in ("bgp", "ecmp", "med"):
+        if key in data:
+            yield (key,), "keepalived moves an address by VRRP, without BGP; remove this"
+    table = data.get("keepalived")
+    if not isinstance(table, dict):
+        return
+    version = _version(table.get("source"))
+    peers, addresses = table.get("peers"), data.get("addresses")
+    if version and isinstance(peers, list) and {_version(each) for each in peers} - {version, None}:
+        yield ("keepalived", "peers"), "the nodes speak one family to each other; give peers of the source's own"
+    if version and isinstance(addresses, list) and version not in {_version(each) for each in addresses}:
+        yield (
+            ("keepalived", "source"),
+            f"VRRP over IPv{version} carries an IPv{version} address at the least; there is none",
+        )
+
+
+def _bgp_rules(data: dict[str, Any], backend: str) -> Iterator[Found]:
+    bgp = data.get("bgp")
+    if bgp is None:
+        if backend == RouteBackend.EXABGP.value:
+            yield ("backend",), "exabgp needs the table [bgp]: its own number and its neighbors"
+        return
+    if not isinstance(bgp, dict):
+        return
+    if bgp.get("bfd") is True and backend == RouteBackend.EXABGP.value:
+        yield ("bgp", "bfd"), "ExaBGP speaks no BFD; remove this, or take bird as the backend"
+    neighbors = list(tables_in(bgp, ("bgp",), "neighbor"))
+    if bgp.get("neighbor", []) == []:
+        yield ("bgp",), "there is no neighbor; allowed: one or more, each under [[bgp.neighbor]]"
+    for path, neighbor in neighbors:
+        yield from _neighbor_rules(path, neighbor)
+    addresses = data.get("addresses")
+    wanted = {_version(each) for each in addresses} if isinstance(addresses, list) else set()
+    lacking = wanted - {version for _, neighbor in neighbors for version in _carried(neighbor)}
+    if neighbors and 6 in lacking:
+        sentence = (
+            "no session carries IPv6: give the neighbor next_hop_ipv6, this node's own address, or another neighbor"
+        )
+        yield ("addresses",), sentence
+    if neighbors and 4 in lacking:
+        yield ("addresses",), "no session carries IPv4: give this node a neighbor with an IPv4 address"
+
+
+def _neighbor_rules(path: KeyPath, neighbor: dict[str, Any]) -> Iterator[Found]:
+    version, own = _version(neighbor.get("address")), _version(neighbor.get("local_address"))
+    if version and own and version != own:
+        yield (*path, "local_address"), "this is of another family than the neighbor's address; give one of the same"
+    if version == 6 and "next_hop_ipv6" in neighbor:
+        yield (*path, "next_hop_ipv6"), "a session over IPv6 has its own; remove this"
+
+
+def _carried(neighbor: dict[str, Any]) -> set[int | None]:
+    return {_version(neighbor.get("address")), *((6,) if "next_hop_ipv6" in neighbor else ())}
+
+
+def _version(value: object) -> int | None:
+    try:
+        return ip_network(value).version if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,220 @@
+"""The whole of `lbapp announce` between an engine and a BIRD, as a process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lbapp.cluster.announce.asking import look_of
+from lbapp.cluster.announce.bird_text import vip_word
+from lbapp.cluster.announce.decision import Sight
+from lbapp.control.fleet import Readiness
+from tests.cluster.announce.doubles import VIP4, BirdDouble, EngineDouble
+from tests.system.harness import wait_for
+
+GOOD, WORSE = f"lbapp_vip_{vip_word(VIP4)}", f"lbapp_drained_{vip_word(VIP4)}"
+FILE = f"""
+backend = "bird"
+addresses = ["{VIP4}"]
+rise = 2
+fall = 2
+interval = "100ms"
+fast_interval = "50ms"
+"""
+
+
+class Announcer:
+    """A running `lbapp announce`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process, self._log = process, log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@contextmanager
+def announcing(folder: Path, more: str = 'hold_down = "0s"\n') -> Iterator[Announcer]:
+    file, log = folder / "announce.toml", folder / "log"
+    file.write_text(f'{FILE}{more}socket = "{folder}/c.sock"\n[bird]\nsocket = "{folder}/b"\n')
+    command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            yield Announcer(process, log)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def bird(tmp_path: Path) -> Iterator[BirdDouble]:
+    with BirdDouble(tmp_path / "b", [GOOD, WORSE]).running() as double:
+        yield double
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[EngineDouble]:
+    with EngineDouble(tmp_path / "c.sock").running() as double:
+        yield double
+
+
+def test_a_ready_node_is_announced_a_drained_one_is_the_last_and_both_are_reported(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        wait_for(lambda: "announced" in engine.states)
+        report = engine.reports[-1]
+        assert (report["backend"], report["addresses"], report["med"], report["ecmp"]) == (
+            "bird",
+            [VIP4],
+            None,
+            "plain",
+        )
+        assert report["sessions"][0]["bfd"] == "Up"
+        engine.begin_drain("clients")
+        asked = engine.asked
+        wait_for(lambda: engine.asked > asked + 3)
+        assert bird.up == {GOOD: True, WORSE: False}, "its routes stay until their step"
+        engine.begin_drain("routes")
+        wait_for(lambda: bird.up == {GOOD: False, WORSE: True})
+        wait_for(lambda: engine.reports[-1]["state"] == "drained")
+        assert engine.reports[-1]["med"] == 100
+        engine.end_drain()
+        wait_for(lambda: bird.up == {GOOD: True, WORSE: False})
+        assert "withdrawn -> announced: the node is ready" in announcer.log
+        assert "announced -> drained: the node drains" in announcer.log
+
+
+def test_an_engine_that_is_not_ready_or_silent_is_withdrawn_and_held_down(tmp_path: Path, bird: BirdDouble) -> None:
+    with announcing(tmp_path, 'hold_down = "1h"\n') as announcer:
+        with EngineDouble(tmp_path / "c.sock").running() as engine:
+            wait_for(lambda: bird.up[GOOD])
+            engine.reasons = ["no worker serves"]
+            wait_for(lambda: not bird.up[GOOD])
+            engine.reasons = []
+            asked = engine.asked
+            wait_for(lambda: engine.asked > asked + 4)
+            wait_for(lambda: "held down until" in engine.reports[-1]["problem"])
+            assert engine.reports[-1]["state"] == "withdrawn"
+            assert not bird.up[GOOD]
+        assert "announced -> withdrawn: no worker serves" in announcer.log
+
+
+def test_an_engine_that_is_gone_is_withdrawn_and_comes_back(tmp_path: Path, bird: BirdDouble) -> None:
+    with announcing(tmp_path) as announcer:
+        for _ in range(2):
+            with EngineDouble(tmp_path / "c.sock").running():
+                wait_for(lambda: bird.up[GOOD])
+            wait_for(lambda: not bird.up[GOOD])
+        assert announcer.log.count("announced -> withdrawn: no engine answers on") == 2
+
+
+def test_an_event_of_the_engine_is_looked_into_at_once(tmp_path: Path, bird: BirdDouble, engine: EngineDouble) -> None:
+    with announcing(tmp_path, 'hold_down = "0s"\n') as announcer:
+        file = tmp_path / "announce.toml"
+        wait_for(lambda: bird.up[GOOD])
+        announcer.process.terminate()
+        announcer.process.wait(15)
+    file.write_text(file.read_text().replace("100ms", "60s"))
+    command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        wait_for(lambda: bird.up[GOOD])
+        engine.begin_drain()
+        engine.event.set()  # long before the next question is due
+        wait_for(lambda: bird.up[WORSE])
+        process.kill()
+
+
+def test_a_bird_that_is_configured_anew_is_set_again_at_once(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path, 'hold_down = "0s"\n') as announcer:
+        file = tmp_path / "announce.toml"
+        announcer.process.terminate()
+        announcer.process.wait(15)
+    file.write_text(file.read_text().replace('interval = "100ms"\nfast', 'interval = "60s"\nfast'))
+    command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+        wait_for(lambda: bird.up[GOOD] and bird.listeners)
+        bird.configure()  # long before the next look is due
+        wait_for(lambda: bird.up[GOOD])
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_withdraws_first(tmp_path: Path, bird: BirdDouble, engine: EngineDouble, number: signal.Signals) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        announcer.process.send_signal(number)
+        assert announcer.process.wait(15) == 0
+    assert not bird.up[GOOD]
+    assert engine.reports[-1]["state"] == "withdrawn"
+
+
+def test_a_bird_that_is_away_or_unwilling_is_a_problem_that_passes(tmp_path: Path, engine: EngineDouble) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: engine.states[-1:] == ["failed"])
+        assert "BIRD does not answer on" in engine.reports[-1]["problem"]
+        with BirdDouble(tmp_path / "b", [GOOD]).running():
+            wait_for(lambda: f"BIRD has no protocol {WORSE}" in engine.reports[-1]["problem"])
+        with BirdDouble(tmp_path / "b", [GOOD, WORSE]).running() as bird:
+            wait_for(lambda: bird.up[GOOD] and engine.reports[-1]["state"] == "announced")
+            bird.session = "Active"
+            wait_for(lambda: "no session is up" in engine.reports[-1]["problem"])
+            assert engine.reports[-1]["state"] == "failed"
+            bird.session = "Established"
+            wait_for(lambda: engine.reports[-1]["state"] == "announced")
+    assert "the backend does as it is told again" in announcer.log
+    assert "session lbapp_router_1: Active" in announcer.log
+
+
+def test_an_engine_that_takes_no_report_holds_nothing_up(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    engine.refuses_reports = True
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        wait_for(lambda: "the engine does not take the report: no such field" in announcer.log)
+        asked = engine.asked
+        wait_for(lambda: engine.asked > asked + 40)
+        assert announcer.log.count("does not take the report") == 1
+
+
+def test_without_an_announcer_the_addresses_are_withdrawn_by_the_unit(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        announcer.process.kill()
+        announcer.process.wait(15)
+    assert bird.up[GOOD], "BIRD goes on announcing what it was told"
+    command = [sys.executable, "-m", "lbapp", "announce", "-c", str(tmp_path / "announce.toml"), "--withdraw"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"withdrawn: {VIP4}\n")
+    assert not any(bird.up.values())
+
+
+@pytest.mark.parametrize(
+    ("reasons", "step", "sight"),
+    [
+        ([], None, Sight.READY),
+        (["no worker serves"], None, Sight.NOT_READY),
+        (["the node drains"], "", Sight.DRAINING),
+        (["the node drains"], "dns", Sight.LEAVING),
+        (["the node drains"], "clients", Sight.LEAVING),
+        (["the node drains"], "routes", Sight.DRAINING),
+        (["the node drains"], "drained", Sight.DRAINING),
+        (["the node drains", "no worker serves"], "clients", Sight.NOT_READY),
+    ],
+)
+def test_what_an_answer_comes_to(reasons: list[str], step: str | None, sight: Sight) -> None:
+    drain = None if step is None else {"phase": "draining", **({"step": step} if step else {})}
+    answer: Readiness = {"ready": not reasons, "reasons": reasons, "at": 0.0, "drain": drain}  # type: ignore[typeddict-item]
+    assert look_of(answer).sight is sight

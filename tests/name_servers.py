@@ -132,6 +132,11 @@ class NameServer:
         return False
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")
 

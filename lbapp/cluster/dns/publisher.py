@@ -26,6 +26,7 @@ from lbapp.model.dns import DnsSettings
 
 _LOG: Final = logging.getLogger(__name__)
 _RACES_MAX: Final = 12  # so often others may be faster, before it is tried again later
+_WAVERING: Final = 3  # so many times as often the engine is asked while it says something else than before
 _STOP_S: Final = 15.0  # to take the own records out at the end
 
 
@@ -83,7 +84,7 @@ class Publisher:
             if self._standing.hear(answer.is_ready):
                 _LOG.info("%s: %s", self._settings.node, self._story.standing(is_ready=answer.is_ready))
                 self._wake()
-            await anyio.sleep(self._settings.interval_s)
+            await anyio.sleep(self._settings.interval_s / (_WAVERING if self._standing.is_wavering else 1))
 
     async def _ask_fleet(self) -> None:
         while True:

@@ -21,6 +21,11 @@ class Standing:
         self._last: bool | None = None
         self._row = 0
 
+    @property
+    def is_wavering(self) -> bool:
+        """Say whether the last answer was other than what has been decided."""
+        return self._last is not self.is_ready
+
     def hear(self, is_ready: bool) -> bool:
         """Take an answer, or silence as False. Say whether it has changed anything."""
         self._row = self._row + 1 if is_ready is self._last else 1

@@ -52,7 +52,7 @@ async def publishing(engine: StandInEngine, file: DnsSettings) -> AsyncIterator[
         publisher.stopping.set()
 
 
-async def until(what: object, timeout_s: float = 20.0) -> None:
+async def until(what: object, timeout_s: float = 60.0) -> None:
     """Wait for a condition, in a thread's time: what it asks is asked without the loop."""
     assert callable(what)
     with anyio.fail_after(timeout_s):

@@ -25,6 +25,15 @@ def test_rise_and_fall_are_counted_in_a_row() -> None:
     assert heard == [False, True, False, False, False, False, False, True, False, True]
 
 
+def test_it_wavers_from_the_first_answer_that_is_other_until_it_has_decided() -> None:
+    standing = Standing(rise=2, fall=2)
+    wavers = []
+    for answer in (True, True, False, True, False, False):
+        standing.hear(answer)
+        wavers.append(standing.is_wavering)
+    assert wavers == [True, False, True, False, True, False]
+
+
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 4), st.integers(1, 4))
 def test_it_changes_only_after_that_many_answers_of_the_other_kind(answers: list[bool], rise: int, fall: int) -> None:
     standing = Standing(rise, fall)

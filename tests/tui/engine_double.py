@@ -46,6 +46,7 @@ from lbapp.control.messages import (
 from lbapp.control.past import PastNode, PastPoint, PastStatus
 from tests.tui.changing_double import ME as ME
 from tests.tui.changing_double import Changing, Refused
+from tests.tui.fleet_double import FleetDouble
 from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
@@ -279,6 +280,7 @@ class EngineDouble:
         self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
         self.changing = Changing(self)
+        self.fleet = FleetDouble()
         self.published: dict[str, bool] = {}
         self.node_state = "ready"
         self.confirm_by: float | None = None
@@ -315,6 +317,7 @@ class EngineDouble:
                 Route("/v1/stop", self._stop, methods=["POST"]),
                 *self.looks.routes(),
                 *self.changing.routes(),
+                *self.fleet.routes(),
             ]
         )
 

@@ -24,11 +24,12 @@ from lbapp.control.paths import ENVIRONMENT
 @click.pass_obj
 def run(settings: Settings, config: Path) -> None:
     """Run the engine in the foreground, until SIGTERM or `lbapp stop`."""
+    from lbapp.cli.fleet_maker import make_fleet
     from lbapp.engine.main import run_engine
 
     named = os.environ.get(ENVIRONMENT)
     with reporting():
-        sys.exit(run_engine(config, settings.socket or (Path(named) if named else None)))
+        sys.exit(run_engine(config, settings.socket or (Path(named) if named else None), make_fleet))
 
 
 @click.command()

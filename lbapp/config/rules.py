@@ -23,6 +23,7 @@ from lbapp.config.lines import Path, Placed, tables_in
 from lbapp.config.metrics import metrics_rules
 from lbapp.config.passive import passive_rules
 from lbapp.config.persistence import persistence_rules
+from lbapp.config.readiness import pools_named
 from lbapp.config.route_rules import route_rules
 from lbapp.config.sentences import Found, suggestion
 from lbapp.config.tls import listener_tls_rules, pool_tls_rules, sni_rules
@@ -61,6 +62,8 @@ def rules(data: _Table) -> Iterator[Found]:
     yield from hash_rules(pools, tcp_pools)
     yield from learning_rules(pools, listeners)
     names = [pool["name"] for _, pool in pools if isinstance(pool.get("name"), str)]
+    for where, name in pools_named(data.get("readiness")):
+        yield from _known_pool(where, name, names)
     for path, pool in pools:
         yield from _known_pool((*path, "failover"), pool.get("failover"), names)
     for path, listener in listeners:

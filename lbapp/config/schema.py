@@ -24,6 +24,7 @@ from lbapp.config.health import HealthCheckTable
 from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import PassiveKeys
 from lbapp.config.persistence import PersistenceTable
+from lbapp.config.readiness import ReadinessTable
 from lbapp.config.table import Table
 from lbapp.config.tls import ListenerTlsTable, PoolTlsTable, ServerNamePattern
 from lbapp.config.tracing import TracingTable
@@ -194,6 +195,7 @@ class Document(Table):
     access_log: AccessLogTable = Field(default_factory=AccessLogTable)
     metrics: MetricsTable = Field(default_factory=MetricsTable)
     cluster: ClusterTable | None = None
+    readiness: ReadinessTable = Field(default_factory=ReadinessTable)
     listener: list[ListenerTable] = Field(default_factory=list)
     pool: list[PoolTable] = Field(default_factory=list)
 
@@ -215,6 +217,7 @@ class Document(Table):
             access_log=self.access_log.to_model(),
             metrics_bind=self.metrics.bind,
             cluster=None if self.cluster is None else self.cluster.to_model(),
+            readiness=self.readiness.to_model(),
         )
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from lbapp.control.messages import Actor, NodeDrainStatus
+from lbapp.control.messages import Actor, EcmpWord, NodeDrainStatus
 
 StoreWord = Literal["off", "starting", "synced", "stale"]
-EcmpWord = Literal["plain", "resilient", "handoff", "single"]
 
 
 class Readiness(TypedDict):

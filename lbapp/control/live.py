@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from lbapp.control.messages import Actor, AdminWord, HealthWord, PhaseWord, RampStatus
+from lbapp.control.standing import DrainStep, EcmpWord, FleetGlance
 
 TableName = Literal["engine", "workers", "listeners", "pools", "servers"]
 Figure = int | float | None
@@ -36,7 +37,7 @@ COLUMNS: Final[Mapping[TableName, tuple[str, ...]]] = {
 
 # What a state has where it is left out.
 DEFAULTS: Final[Mapping[TableName, Mapping[str, Any]]] = {
-    "engine": {"phase": "serving", "confirm_by": None, "drain": None},
+    "engine": {"phase": "serving", "confirm_by": None, "drain": None, "ready": True, "fleet": None},
     "workers": {"phase": "serving", "restarts_total": 0, "faults_total": 0},
     "listeners": {"state": "serving", "turned_away": {}, "overloaded_since": None, "certificates": None},
     "pools": {
@@ -96,6 +97,12 @@ class NodeDrainState(TypedDict):
     timeout_s: float
     until: float
     finish_at: float | None
+    step: NotRequired[DrainStep]
+    step_since: NotRequired[float]
+    step_until: NotRequired[float | None]
+    step_why: NotRequired[str]
+    then_stop: NotRequired[bool]
+    ecmp: NotRequired[EcmpWord | None]
 
 
 class ProbeStreak(TypedDict):
@@ -228,6 +235,8 @@ class EngineState(TypedDict):
     phase: NotRequired[Literal["starting", "serving", "draining"]]
     confirm_by: NotRequired[float | None]
     drain: NotRequired[NodeDrainState | None]
+    ready: NotRequired[bool]
+    fleet: NotRequired[FleetGlance | None]
 
 
 class Table(TypedDict):

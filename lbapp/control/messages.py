@@ -11,6 +11,13 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from lbapp.control.standing import DrainStatus as DrainStatus
+from lbapp.control.standing import DrainStep as DrainStep
+from lbapp.control.standing import EcmpWord as EcmpWord
+from lbapp.control.standing import FleetGlance as FleetGlance
+from lbapp.control.standing import NodeDrainStatus as NodeDrainStatus
+from lbapp.control.standing import RampStatus as RampStatus
+
 AdminWord = Literal["ready", "drain", "maint"]
 HealthWord = Literal["unknown", "up", "down"]
 PhaseWord = Literal["starting", "serving", "draining", "gone"]
@@ -51,49 +58,6 @@ class Traffic(TypedDict):
     failures: dict[str, int]  # kind -> total, such as "connect_refused"
     outcomes: dict[str, int]  # how exchanges ended -> total, such as "completed"
     latency: Latency
-
-
-class DrainStatus(TypedDict):
-    """A drain under way. `phase`: draining, drained (nothing in flight) or overdue (being closed by force).
-
-    `tunnels`: how many of those in flight are tunnels or TCP connections; `oldest_s`: the age of the oldest of them.
-    `remembered`: clients that may come back to the server, null where that is not known: by cookies only clients know it.
-    `finish_s`: in how many seconds nothing will be in flight, by how it went so far; null: nothing can be said.
-    """
-
-    phase: Literal["draining", "drained", "overdue"]
-    since: float
-    timeout_s: float
-    remaining_s: float
-    hard: bool  # not even remembered clients get the server
-    in_flight: int
-    tunnels: int
-    oldest_s: float | None
-    remembered: int | None
-    finish_s: float | None
-
-
-class RampStatus(TypedDict):
-    """A weight that changes over time. Unix seconds. `failed_percent`: of the attempts of late; null: too few to say."""
-
-    before: int
-    after: int
-    since: float
-    until: float
-    abort_percent: float | None
-    failed_percent: float | None
-
-
-class NodeDrainStatus(TypedDict):
-    """The drain of the node: clients are asked to leave, those that come all the same are served. Fields as of DrainStatus."""
-
-    phase: Literal["draining", "drained", "overdue"]
-    since: float
-    timeout_s: float
-    remaining_s: float
-    connections: int  # of clients
-    in_flight: int
-    finish_s: float | None
 
 
 class Actor(TypedDict):
@@ -320,6 +284,8 @@ class EngineStatus(TypedDict):
     configuration: int  # the number of what serves, in GET /v1/configurations; 0: it could not be kept
     confirm_by: float | None  # Unix seconds: when what serves is taken back, unless it is confirmed
     file_is_other: NotRequired[str]  # why the file is not what serves, as of a few seconds ago; empty: it is
+    ready: NotRequired[bool]  # as of GET /v1/ready
+    fleet: NotRequired[FleetGlance | None]  # null: this node is alone
     drain: NodeDrainStatus | None
     workers: list[WorkerStatus]
     cpu_percent: float | None  # of all engine processes, 100 = one core

@@ -18,16 +18,17 @@ import anyio
 from lbapp.config.load import read_configuration
 from lbapp.control.paths import default_socket
 from lbapp.engine.supervisor.handover import HandoverFailed, line_from_environment
-from lbapp.engine.supervisor.run import run
+from lbapp.engine.supervisor.run import Start, run
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, StartError
+from lbapp.model.fleet import FleetMaker
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
 
 
-def run_engine(path: Path, socket_override: Path | None) -> int:
+def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker) -> int:
     """Run the engine until it is stopped.
 
-    Return the exit status. `socket_override` goes before what the file says.
+    Return the exit status. `socket_override` goes before what the file says. `make_fleet` is called where there is a `[cluster]`.
     """
     logging.basicConfig(
         stream=sys.stderr,
@@ -38,7 +39,8 @@ def run_engine(path: Path, socket_override: Path | None) -> int:
     line = line_from_environment(os.environ, UPGRADE_STEP_TIMEOUT_S)
     try:
         text, configuration = read_configuration(path)
-        anyio.run(run, path.absolute(), text, configuration, _control_path(configuration, socket_override), line)
+        control_path = _control_path(configuration, socket_override)
+        anyio.run(run, Start(path.absolute(), text, configuration, control_path, line, make_fleet))
     except (ConfigurationError, StartError, HandoverFailed) as error:
         sys.stderr.write(f"{error}\n")
         if line is not None:

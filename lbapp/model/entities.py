@@ -22,6 +22,7 @@ from lbapp.model.health import HealthCheck as HealthCheck
 from lbapp.model.limits import Limits
 from lbapp.model.passive import CALM, Passive
 from lbapp.model.persistence import Persistence
+from lbapp.model.readiness import LENIENT, ReadinessSettings
 from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.tracing import NO_TRACING, Tracing
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
@@ -239,6 +240,20 @@ class Configuration:
     access_log: AccessLog = NO_LOG
     metrics_bind: Bind | None = None  # None: they are on the control socket only
     cluster: ClusterSettings | None = None  # None: this node is alone
+    readiness: ReadinessSettings = LENIENT
+
+    @property
+    def led_to(self) -> tuple[str, ...]:
+        """The pools that requests of some listener may go to, those that take over for others included."""
+        routes = [route for listener in self.listeners for route in listener.routes]
+        found = dict.fromkeys(listener.pool for listener in self.listeners if listener.pool is not None)
+        found |= dict.fromkeys(name for route in routes for name in route.pools)
+        for name in (waiting := list(found)):
+            failover = self.pool(name).capacity.failover
+            if failover is not None and failover not in found:
+                found[failover] = None
+                waiting.append(failover)
+        return tuple(found)
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name. Raises KeyError."""

@@ -49,7 +49,8 @@ class StoreState(str, Enum):
 class FleetIntent:
     """What an operator wants of one setting on every node. `on`: a server (`pool/server`), a pool, or `node/NAME`.
 
-    `in_file`, `until` and `start` mean what they mean in a `Change`. `by` and `node`: who asked for it, and where.
+    `in_file`, `until`, `start` and `abort_percent` mean what they mean in a `Change`. `by` and `node`: who asked for it, and
+    where. `undoes`: the revisions of the actions of the fleet that it takes back. `then_stop`: a node stops when it has drained.
     `revision`: of the store, when it was written; 0: it has not been.
     """
 
@@ -64,6 +65,9 @@ class FleetIntent:
     until: float | None = None
     start: int | None = None
     is_forced: bool = False
+    abort_percent: float | None = None
+    undoes: tuple[int, ...] = ()
+    then_stop: bool = False
     revision: int = 0
 
     @property
@@ -148,7 +152,9 @@ ALONE = FleetView()
 class Node(Protocol):
     """The engine, as the store side knows it. No call waits for the store."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name of this node."""
 
     def card(self) -> dict[str, Any]:
         """Return who this node is, as JSON."""

@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+from lbapp.cli.fleet_maker import make_fleet
 from lbapp.engine.main import run_engine
 
 
@@ -30,7 +31,7 @@ def main(folder: Path) -> int:
 
     threading.Thread(target=stop_at_end_of_input, daemon=True).start()
     try:
-        return run_engine(folder / "lbapp.toml", folder / "control.sock")
+        return run_engine(folder / "lbapp.toml", folder / "control.sock", make_fleet)
     finally:
         if has_ended.is_set():
             shutil.rmtree(folder, ignore_errors=True)

@@ -65,6 +65,12 @@ def plan_reload(before: Version, after: Version) -> list[Planned]:
     if one.metrics_bind != other.metrics_bind:
         details = _details(_table(before, "metrics"), _table(after, "metrics"))
         planned.append(Planned("metrics", CHANGED, "for scrapes from now on", details))
+    if one.cluster != other.cluster:
+        details = _details(_table(before, "cluster"), _table(after, "cluster"))
+        planned.append(Planned("cluster", CHANGED, "the fleet is left, and joined as the file says", details))
+    if one.readiness != other.readiness:
+        details = _details(_table(before, "readiness"), _table(after, "readiness"))
+        planned.append(Planned("readiness", CHANGED, "in place", details))
     listeners = {listener.name: listener for listener in one.listeners}
     for listener in other.listeners:
         planned += _of_listener(listeners.pop(listener.name, None), listener, before, after)

@@ -28,6 +28,7 @@ from lbapp.control.messages import ErrorDetail
 from lbapp.engine.supervisor.access import Role
 from lbapp.engine.supervisor.api_configuration import ConfigurationApi
 from lbapp.engine.supervisor.api_decisions import DecisionsApi
+from lbapp.engine.supervisor.api_fleet import FleetApi
 from lbapp.engine.supervisor.api_look import LookApi
 from lbapp.engine.supervisor.api_past import PastApi
 from lbapp.engine.supervisor.api_servers import ServersApi
@@ -36,6 +37,8 @@ from lbapp.engine.supervisor.calls import actor_of, json_body, number_in
 from lbapp.engine.supervisor.commands import ask_stop
 from lbapp.engine.supervisor.events import EVENTS_MISSED, EventFilter, Events
 from lbapp.engine.supervisor.file_look import FileLook
+from lbapp.engine.supervisor.fleet_link import FleetLink
+from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.live import LiveFeed
@@ -76,6 +79,8 @@ class Api:
     reloads: Reloads
     file_look: FileLook
     upgrades: Upgrades
+    link: FleetLink
+    node: EngineNode
     leave: Callable[[], None]  # for another engine, which serves
     faults: int = 0
     _streams: int = 0
@@ -110,6 +115,7 @@ class Api:
                 self._guarded, lambda endpoint: self._guarded(endpoint, Role.OPERATE)
             ),
             *ServersApi(lambda: self.generation).routes(self._guarded),
+            *FleetApi(lambda: self.generation, self.link, self.node).routes(self._guarded),
             *PastApi(lambda: self.generation).routes(self._guarded),
             *LookApi(self.events, lambda: self.generation.reader.workers.looking, self._stream).routes(self._guarded),
             *DecisionsApi(

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import anyio
 
+from lbapp.control.standing import FleetGlance
 from lbapp.engine.channel import AddressesChanged, Message, ServersChanged
 from lbapp.engine.supervisor import slow_start
 from lbapp.engine.supervisor.agents import Agents
@@ -65,6 +66,7 @@ class Lasting:
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
+    glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
 
     @property
     def changing(self) -> anyio.Lock:
@@ -128,6 +130,7 @@ class Generation:
             self.certificates,
             lambda: lasting.applied,
             lambda: lasting.why_file_is_other(),
+            lambda is_ready: lasting.glance(is_ready),
         )
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)

@@ -153,11 +153,14 @@ def _drain(drain: DrainStatus | None, before: DrainState | None) -> DrainState |
     }
 
 
+_STEPS: Final = ("step", "step_since", "step_until", "step_why", "then_stop", "ecmp")
+
+
 def _node_drain(drain: NodeDrainStatus | None, before: NodeDrainState | None) -> NodeDrainState | None:
     if drain is None:
         return None
     now, finish = time.time(), drain["finish_s"]
-    return {
+    said: NodeDrainState = {
         "phase": drain["phase"],
         "since": drain["since"],
         "timeout_s": drain["timeout_s"],
@@ -166,6 +169,8 @@ def _node_drain(drain: NodeDrainStatus | None, before: NodeDrainState | None) ->
             None if finish is None or not drain["connections"] else now + finish, before and before["finish_at"]
         ),
     }
+    steps = {name: drain[name] for name in _STEPS if name in drain}
+    return cast(NodeDrainState, {**said, **steps})
 
 
 def _ramp(ramp: RampStatus | None, before: RampStatus | None) -> RampStatus | None:
@@ -273,5 +278,7 @@ def engine_said(engine: EngineStatus, before: Mapping[str, Any]) -> dict[str, An
         "phase": engine["phase"],
         "confirm_by": engine["confirm_by"],
         "drain": _node_drain(engine["drain"], before.get("drain")),
+        "ready": engine.get("ready", True),
+        "fleet": engine.get("fleet"),
     }
     return without_defaults("engine", said)

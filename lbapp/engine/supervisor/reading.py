@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from lbapp import __version__
+from lbapp.control.fleet import Readiness
 from lbapp.control.messages import (
     AdminWord,
     AgentStatus,
     EngineStatus,
+    FleetGlance,
     HealthWord,
     ListenerFacts,
     ListenerStatus,
@@ -32,6 +34,7 @@ from lbapp.control.messages import (
     TlsStatus,
     WorkerStatus,
 )
+from lbapp.engine.policy.readiness import Standing, reasons_against
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.totals import PoolTotals, pool_totals
 from lbapp.engine.supervisor.certificates import Certificates
@@ -50,6 +53,7 @@ from lbapp.engine.supervisor.traffic import Figures, of_listener, of_pool, of_se
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.admission import TurnedAway
 from lbapp.model.entities import Listener, Pool
+from lbapp.model.limits import HEARTBEAT_AGE_MAX_S
 from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.states import WorkerPhase
 from lbapp.model.tls import HandshakeEnd
@@ -73,6 +77,7 @@ class StatusReader:
     certificates: Certificates | None = None
     applied: Callable[[], Kept | None] = lambda: None
     why_file_is_other: Callable[[], str] = lambda: ""
+    glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
@@ -154,11 +159,44 @@ class StatusReader:
             "configuration": 0 if (applied := self.applied()) is None else applied.number,
             "confirm_by": None if applied is None else applied.confirm_by,
             "file_is_other": self.why_file_is_other(),
+            "ready": (is_ready := not self.reasons_against()),
+            "fleet": self.glance(is_ready),
             "drain": self.drains.node.status(),
             "workers": self.worker_statuses(),
             "cpu_percent": self._processes.cpu_percent,
             "memory_bytes": self._processes.memory_bytes,
         }
+
+    def reasons_against(self) -> list[str]:
+        """Return why this node should get no new clients; empty: it should. It costs no look at a server's figures."""
+        configuration = self.running.configuration
+        led_to = configuration.led_to
+        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
+        withheld = [pool.name for pool in asked if not self.is_published(pool)]
+        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
+        eligible = {
+            pool.name: 0 if pool.name in withheld else sum(state.is_eligible for state in self.states.members(pool))
+            for pool in asked
+        }
+        standing = Standing(
+            phase=self.life.phase,
+            is_stopping=self.life.is_stopping,
+            is_draining=self.drains.node.is_on,
+            unbound=[each.name for each in configuration.listeners if not self.listening.binds(each.name)],
+            workers=sum(
+                each["phase"] == "serving" and each["heartbeat_age_s"] < HEARTBEAT_AGE_MAX_S
+                for each in self.worker_statuses()
+            ),
+            led_to=led_to,
+            eligible=eligible,
+            unpublished=withheld,
+        )
+        return reasons_against(standing, configuration.readiness)
+
+    def readiness(self) -> Readiness:
+        """Return whether this node should get new clients."""
+        reasons = self.reasons_against()
+        return {"ready": not reasons, "reasons": reasons, "at": time.time(), "drain": self.drains.node.status()}
 
     def _worker(self, slot: int) -> WorkerStatus:
         cells = self.running.segment.cells

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.file_look import FileLook
+from lbapp.engine.supervisor.fleet_link import FleetLink
+from lbapp.engine.supervisor.fleet_node import EngineNode
+from lbapp.engine.supervisor.fleet_status import fleet_glance
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
@@ -47,33 +51,47 @@ from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
+from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import RequestRefused, StartError
+from lbapp.model.fleet import FleetMaker
 
 _LAST_ANSWERS_S = 2.0
 
 _log = logging.getLogger("lbapp")
 
 
-async def run(path: Path, text: str, configuration: Configuration, control_path: Path, line: Line | None) -> None:
-    """Run the engine until it is told to stop.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What an engine starts with. `path`: where the configuration came from; `text`: what stood there.
 
-    `path` is where the configuration came from, `text` what stood there, `line` leads to the engine that this one takes over
-    from. Raises StartError, HandoverFailed.
+    `line` leads to the engine that this one takes over from; `make_fleet` makes what keeps it in touch with its fleet.
     """
+
+    path: Path
+    text: str
+    configuration: Configuration
+    control_path: Path
+    line: Line | None
+    make_fleet: FleetMaker
+
+
+async def run(start: Start) -> None:
+    """Run the engine until it is told to stop. Raises StartError, HandoverFailed."""
+    path, configuration, line = start.path, start.configuration, start.line
     raise_open_files_limit()
     inherited, known = _take_over(line)
     state_dir = Path(configuration.engine.state_dir or default_state_dir())
     configurations = Configurations(path_in(state_dir, "configurations", path))
-    chosen = choose_at_start(configurations, path, text, configuration)
+    chosen = choose_at_start(configurations, path, start.text, configuration)
     configuration, findings = prepare(chosen.version.configuration)
     with contextlib.ExitStack() as owned:
         access = Access.of(configuration.engine)
-        control = ControlSocket.open(control_path, access, inherited.control())
+        control = ControlSocket.open(start.control_path, access, inherited.control())
         owned.callback(control.close)
         listening = Listening.open(configuration.listeners, configuration.engine.workers, inherited)
         owned.callback(listening.close)
@@ -90,7 +108,7 @@ async def run(path: Path, text: str, configuration: Configuration, control_path:
             )
         running = Running.create(path, configuration)
         owned.callback(running.segment.close)
-        engine = Engine(running, listening, control, access)
+        engine = Engine(running, listening, control, access, start.make_fleet)
         engine.begin_with(chosen, configurations, [*chosen.findings, *findings])
         engine.lasting.applied, engine.lasting.metrics = chosen.applied, metrics
         await engine.run(line, known)
@@ -115,7 +133,9 @@ def _take_the_place(line: Line) -> None:
 class Engine:
     """The parts of one supervisor, wired together."""
 
-    def __init__(self, running: Running, listening: Listening, control: ControlSocket, access: Access) -> None:
+    def __init__(
+        self, running: Running, listening: Listening, control: ControlSocket, access: Access, make_fleet: FleetMaker
+    ) -> None:
         self.path = running.path
         self.segment = running.segment
         self.started_at = running.started_at
@@ -132,6 +152,7 @@ class Engine:
         self.lasting = Lasting(life, events, journal, listening, fd_store, keeper)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
+        self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
         self._access = access
         self._control_ended = anyio.Event()
 
@@ -148,6 +169,10 @@ class Engine:
         self.file_look = FileLook(self.reloads)
         self.lasting.why_file_is_other = lambda: self.file_look.why_other
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
+        self.node = EngineNode(lambda: self.generation, self.reloads, Reports(), self.link, self.lasting.events)
+        self.lasting.glance = lambda is_ready: fleet_glance(
+            self.link, self.node, self.generation.intents.now(), is_ready=is_ready
+        )
         self.api = Api(
             self.lasting.events,
             self.lasting.life,
@@ -155,6 +180,8 @@ class Engine:
             self.reloads,
             self.file_look,
             upgrades,
+            self.link,
+            self.node,
             self._leave_to_another,
         )
         self.server = ControlServer(self.api.app(), self._access)
@@ -206,6 +233,8 @@ class Engine:
         for part in (self.reloads.run, self.file_look.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
         tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
+        self.link.take(generation.running.configuration.cluster)
+        tasks.start_soon(self.link.run, self.node)
         life.phase = "serving"
         if line is not None:
             message = f"lbapp {__version__} has taken the place of the engine before, on the same sockets"
@@ -222,6 +251,7 @@ class Engine:
         """Look after another generation from now on."""
         self.generation = generation
         self.lasting.life.take(generation.running.configuration.limits.stop_timeout_s)
+        self.link.take(generation.running.configuration.cluster)
         self.api.serve(generation)
         tasks.start_soon(generation.run)
 
@@ -238,6 +268,7 @@ class Engine:
         """Finish what there is and leave: another engine serves on the same sockets."""
         self.server.stop_accepting()
         self.lasting.metrics.close()
+        self.link.leave()  # the other engine joins under the same name
         self.api.close()
         self.lasting.life.stop()
 

@@ -227,7 +227,8 @@ def start_engine_process(folder: Path, text: str, **environment: str) -> subproc
     (folder / "lbapp.toml").write_text(text.replace("[engine]\n", f'[engine]\nstate_dir = "{folder}"\n', 1))
     code = (
         "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
-        "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2])))"
+        "from lbapp.cli.fleet_maker import make_fleet; "
+        "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2]), make_fleet))"
     )
     command = [sys.executable, "-c", code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)

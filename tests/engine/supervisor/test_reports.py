@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from lbapp.engine.supervisor.reports import Reports
+from lbapp.model.errors import RequestRefused
+
+ANNOUNCE: dict[str, Any] = {
+    "at": 1.0, "backend": "bird", "state": "announced", "since": 1.0, "addresses": ["198.51.100.10/32"], "med": None,
+    "ecmp": "plain", "problem": "",
+    "sessions": [{"name": "up", "state": "Established", "is_up": True, "since": "now", "bfd": "Up"}],
+}  # fmt: skip
+DNS: dict[str, Any] = {
+    "at": 1.0, "name": "www.lb.test.", "server": "127.0.0.1", "ttl_s": 20.0, "state": "published", "records": ["10.0.0.1"],
+    "own": ["10.0.0.1"], "left_at": None, "gone_at": None, "problem": "",
+}  # fmt: skip
+
+
+def test_nothing_is_known_before_anything_was_told() -> None:
+    found = Reports()
+    assert (found.announce(), found.dns(), found.fresh_announce(), found.fresh_dns()) == (None, None, None, None)
+
+
+def test_the_last_report_is_kept() -> None:
+    found = Reports()
+    found.take_announce(ANNOUNCE)
+    found.take_dns(DNS)
+    found.take_dns({**DNS, "state": "withdrawn"})
+    assert found.announce() == found.fresh_announce() == ANNOUNCE
+    assert found.dns() == found.fresh_dns() == {**DNS, "state": "withdrawn"}
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (None, "report is not an object"),
+        ({**ANNOUNCE, "backend": "quagga"}, "report.backend is none of bird, exabgp, keepalived"),
+        ({name: value for name, value in ANNOUNCE.items() if name != "ecmp"}, "report has no ecmp"),
+        ({**ANNOUNCE, "more": 1}, "there is no field more"),
+        ({**ANNOUNCE, "addresses": ["::1/128"] * 257}, "addresses has more than 256 entries"),
+        ({**ANNOUNCE, "problem": "x" * 501}, "problem has more than 500 letters"),
+        ({**ANNOUNCE, "since": float("nan")}, "report.since is not a number"),
+    ],
+)
+def test_what_is_no_report_is_refused_and_leaves_what_was_known(body: object, wrong: str) -> None:
+    found = Reports()
+    found.take_announce(ANNOUNCE)
+    with pytest.raises(RequestRefused) as caught:
+        found.take_announce(body)
+    assert (caught.value.status, caught.value.code) == (422, "invalid_body")
+    assert wrong in caught.value.message
+    assert found.announce() == ANNOUNCE
+
+
+def test_a_report_that_is_too_old_is_said_to_be_so_and_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Reports()
+    found.take_announce(ANNOUNCE)
+    found.take_dns(DNS)
+    now_s = time.monotonic()
+    monkeypatch.setattr("lbapp.engine.supervisor.reports.time.monotonic", lambda: now_s + 60)
+    assert (found.fresh_announce(), found.fresh_dns()) == (None, None)
+    announce, dns = found.announce(), found.dns()
+    assert announce is not None
+    assert dns is not None
+    assert announce["state"] == "announced"
+    assert announce["problem"].startswith("lbapp announce has said nothing for 60 s")
+    assert dns["problem"].startswith("lbapp dns has said nothing for 60 s")

@@ -1,0 +1,67 @@
+"""Real engines that are one fleet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lbapp.control.fleet import FleetStatus
+from lbapp.control.shapes import check
+from tests.system.fleet_nodes import alive, cluster_toml, fleet_of
+from tests.system.harness import wait_for
+
+pytestmark = pytest.mark.system
+
+
+def test_nodes_of_a_fleet_know_each_other_and_see_one_leave(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (_, nodes):
+        found = nodes["lb1"].get("/v1/fleet")
+        check(found, FleetStatus, "fleet")
+        assert (found["fleet"], found["node"], found["state"]) == ("lbapp", "lb1", "synced")
+        assert found["age_s"] < 5
+        one, two = found["members"]
+        assert (one["name"], one["is_self"], two["name"], two["is_self"]) == ("lb1", True, "lb2", False)
+        assert two["state"]["ready"] is True
+        glance = nodes["lb1"].get("/v1/status")["engine"]["fleet"]
+        assert (glance["state"], glance["members"], glance["ready"], glance["known"]) == ("synced", 2, 2, 2)
+        nodes["lb2"].end()
+        wait_for(lambda: alive(nodes["lb1"]) == ["lb1"])
+        assert nodes["lb1"].get("/v1/status")["engine"]["fleet"]["known"] == 2
+
+
+def test_a_fleet_whose_store_is_silent_is_said_to_be_stale_and_goes_on(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (store, nodes):
+        store.take_down()
+        wait_for(lambda: nodes["lb1"].get("/v1/fleet")["state"] == "stale")
+        found = nodes["lb1"].get("/v1/fleet")
+        assert found["problem"] == "the store does not answer; nothing was changed"
+        assert [each["name"] for each in found["members"]] == ["lb1", "lb2"]
+        assert nodes["lb1"].get("/v1/status")["engine"]["fleet"]["stale_since"] is not None
+        assert nodes["lb1"].ask("GET", "/v1/ready").status_code == 200
+        store.bring_back()
+        wait_for(lambda: nodes["lb1"].get("/v1/fleet")["state"] == "synced")
+
+
+def test_a_reload_joins_another_fleet_and_leaves_it_again(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1") as (_, nodes):
+        lb1 = nodes["lb1"]
+        text = lb1.configuration.read_text()
+        other = cluster_toml("lb1", 'name = "other"\n')
+        lb1.configuration.write_text(text.replace(cluster_toml("lb1"), other))
+        done = lb1.ask("POST", "/v1/reload").json()
+        assert [(each["what"], each["kind"]) for each in done["changes"]] == [("cluster", "changed")]
+        wait_for(lambda: lb1.get("/v1/fleet")["fleet"] == "other" and lb1.get("/v1/fleet")["state"] == "synced")
+        lb1.configuration.write_text(text.replace(cluster_toml("lb1"), ""))
+        lb1.ask("POST", "/v1/reload")
+        assert (lb1.get("/v1/fleet")["fleet"], lb1.get("/v1/fleet")["state"]) == ("", "off")
+
+
+def test_an_engine_that_is_alone_imports_nothing_of_the_store_side() -> None:
+    code = (
+        "import sys; import lbapp.cli.start, lbapp.engine.main, lbapp.cli.fleet_maker; "
+        "sys.exit(any(name.startswith('lbapp.cluster') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -1,7 +1,7 @@
 """The verbs about the fleet as a whole: fleet, fleet stop-roll.
 
-Responsible for showing what operators want of every node and where this node is other than that, and for stopping a roll.
-Knows nothing of the store. Invariants: `lbapp fleet` changes nothing; what an operator typed is printed so that no terminal obeys.
+Responsible for showing what operators want of every node and where this node is other than that, and for stopping a roll. Knows
+nothing of the store. Invariants: `lbapp fleet` changes nothing; what an operator typed is printed so that no terminal obeys.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _rows(fleet: FleetStatus, now: float) -> list[tuple[str, ...]]:
 
 
 def _row(fleet: FleetStatus, member: MemberStatus, now: float) -> tuple[str, ...]:
-    state = member["state"]
+    state = member["state"] if member["is_alive"] else None  # of one that is gone it is not how it is now
     return (
         member["name"],
         state_word(member, duration),

@@ -1,8 +1,8 @@
 """Words about the nodes of a fleet that the command line and the console say alike.
 
 Responsible for what is made of several fields of a member, of a view or of what came of an action. Knows nothing of terminals,
-of the store or of how a fleet is asked. Invariants: what is not known is `-`, never 0 and never "ready"; a view that is old says
-so in capitals; rates are added up over nodes, percentiles never are.
+of the store or of how a fleet is asked. Invariants: what is not known is `-`, never 0 and never "ready"; a view that is old
+says so in capitals; rates are added up over nodes, percentiles never are.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def dns_word(state: MemberState | None) -> str:
 def configuration_word(fleet: FleetStatus, member: MemberStatus) -> str:
     """Return the number that a node serves by: the fleet's as `f7`, its own as `7`; `!` where it is not what it should be."""
     state = member["state"]
-    if state is None:
+    if state is None or not member["is_alive"]:
         return "-"
     number = f"f{state['fleet_configuration']}" if state["fleet_configuration"] else str(state["configuration"])
     return f"{number}!" if is_configuration_wrong(fleet, member) else number

@@ -153,6 +153,8 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
             "configuration_path": "lbapp.toml",
             "configuration": 1,
             "confirm_by": None,
+            "ready": True,
+            "fleet": None,
             "drain": None,
             "workers": [],
             "cpu_percent": 12.0,
@@ -290,6 +292,7 @@ class EngineDouble:
     def current(self) -> Status:
         found = status(self.servers, self.revision)
         found["engine"]["confirm_by"] = self.confirm_by
+        found["engine"]["fleet"] = self.fleet.glance()
         if self.node_state == "drain":
             found["engine"]["drain"] = {
                 "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 300.0, "connections": 7, "in_flight": 3,

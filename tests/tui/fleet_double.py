@@ -23,6 +23,7 @@ from lbapp.control.fleet import (
     MemberState,
     MemberStatus,
 )
+from lbapp.control.messages import FleetGlance
 
 
 def routes_report(**more: Any) -> AnnounceReport:
@@ -98,8 +99,8 @@ def three_nodes(**more: Any) -> FleetStatus:
 
 
 ALONE: FleetStatus = {
-    "fleet": "", "node": "node-a", "state": "off", "problem": "", "age_s": None, "members": [], "intents": [],
-    "configuration": None,
+    "fleet": "", "node": "node-a", "state": "off", "problem": "", "age_s": None, "intents": [], "configuration": None,
+    "members": [member("node-a", share=1.0, state=member_state(fleet_configuration=0, announce=None, dns=None))],
 }  # fmt: skip
 
 
@@ -112,6 +113,20 @@ class FleetDouble:
         self.stops: list[dict[str, Any]] = []
         self.asked = 0  # how often what is known was asked for
         self.results: Sequence[dict[str, str]] = ()
+
+    def glance(self) -> FleetGlance | None:
+        """Return how it stands in short, as a status has it."""
+        found = self.status
+        if not found["fleet"]:
+            return None
+        alive = [each for each in found["members"] if each["is_alive"]]
+        ready = [each for each in alive if each["state"] and each["state"]["ready"]]
+        here = [each["state"]["differs"] for each in alive if each["is_self"] and each["state"]]
+        since = None if found["state"] != "stale" else time.time() - (found["age_s"] or 0.0)
+        return {
+            "name": found["fleet"], "node": found["node"], "state": found["state"], "members": len(alive), "ready": len(ready),
+            "known": len(found["members"]), "stale_since": since, "differs": sum(here),
+        }  # fmt: skip
 
     def routes(self) -> list[Route]:
         """Return what it answers to."""

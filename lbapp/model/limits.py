@@ -136,6 +136,7 @@ JOURNAL_ACTIONS_KEPT: Final = 2_000  # ... to so many actions
 EVENT_FILE_BYTES_MAX: Final = 4 * MIB  # of events on disk; the file before it is kept, too
 REPORT_AGE_MAX_S: Final = 15.0  # how old what is told of routes and records may be, so that anything goes by it
 REPORT_LISTED_MAX: Final = 256  # addresses, records or sessions of one report
+DRAIN_STEP_TIMEOUT_S: Final = 30.0  # for lbapp dns and lbapp announce to do their part of a node's drain
 NODE_DRAIN_TIMEOUT_S: Final = 300.0  # of the node's drain, where nothing else is said
 LISTENERS_SPARE: Final = 32  # rows of the scoreboard for what reloads bring ...
 POOLS_SPARE: Final = 64

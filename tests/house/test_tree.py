@@ -51,7 +51,6 @@ TESTED_BY = {
     "lbapp/cli/past.py": "tests/system/test_history.py",
     "lbapp/cli/tui.py": "tests/system/test_ssh.py",
     "lbapp/engine/supervisor/bodies.py": "tests/engine/supervisor/test_commands.py",
-    "lbapp/engine/supervisor/node_drain.py": "tests/system/test_drains.py",
     "lbapp/control/wording.py": "tests/tui/test_wording.py",
     "lbapp/cli/bundle.py": "tests/system/test_bundle.py",
     "lbapp/cli/upgrade.py": "tests/system/test_upgrade.py",

@@ -41,6 +41,7 @@ from lbapp.engine.supervisor.persistence import Clients
 from lbapp.engine.supervisor.pool_watch import PoolWatch
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.recording import Recording
+from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import know, known_of
@@ -66,6 +67,7 @@ class Lasting:
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
+    reports: Reports = field(default_factory=Reports)
     glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
 
     @property
@@ -101,6 +103,7 @@ class Generation:
         self.states = ServerStates(running, events, is_published=False)
         self.discovery = Discovery(running, self.states, events, self.resolver)
         self.drains = Drains(running.segment, self.states, events, lasting.tell)
+        self.drains.node.reports, self.drains.node.stop = lasting.reports, lasting.life.stop
         self.history = History(running.segment, running.rows)
         self.windows = Windows(running, self.states, self.history)
         self.overload = OverloadWatch(running, events)
@@ -113,7 +116,7 @@ class Generation:
             lambda: self.resolver.addresses,
             lambda: self.certificates.material,
             self.discovery.servers,
-            lambda: self.drains.node.is_on,
+            lambda: self.drains.node.is_sending_away,
         )
         if lasting.workers is None:
             lasting.workers = Workers(self.served, lasting.listening, events)

@@ -170,6 +170,7 @@ def _node_drain(drain: NodeDrainStatus | None, before: NodeDrainState | None) ->
         ),
     }
     steps = {name: drain[name] for name in _STEPS if name in drain}
+    steps["step_until"] = _steady(drain.get("step_until"), before and before.get("step_until"))
     return cast(NodeDrainState, {**said, **steps})
 
 

@@ -13,10 +13,12 @@ from typing import Any, Final, cast
 
 from lbapp.control.fleet import AnnounceReport, DnsReport
 from lbapp.control.shapes import check
-from lbapp.engine.supervisor.bodies import invalid
+from lbapp.engine.policy.node_steps import Records, Routes
+from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import REPORT_AGE_MAX_S, REPORT_LISTED_MAX
 
 _LETTERS_MAX: Final = 500
+_ENDING: Final = ("plain", "single")  # established connections end when a route leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +52,36 @@ class Reports:
         """Return the last report of records, likewise."""
         return cast(DnsReport | None, _shown(self._dns, "lbapp dns"))
 
-    def fresh_announce(self) -> AnnounceReport | None:
-        """Return the last report of routes; None where it is too old to go by."""
-        return cast(AnnounceReport | None, _fresh(self._announce))
+    def routes(self) -> Routes | None:
+        """Return how it stands with this node's routes; None where nothing is told, or nothing of late."""
+        report = _fresh(self._announce)
+        return None if report is None else Routes(report["state"] == "announced", report["ecmp"] in _ENDING)
 
-    def fresh_dns(self) -> DnsReport | None:
-        """Return the last report of records; None where it is too old to go by."""
-        return cast(DnsReport | None, _fresh(self._dns))
+    def records(self, now: float) -> Records | None:
+        """Return how it stands with this node's records at `now` (Unix seconds), likewise."""
+        report = _fresh(self._dns)
+        if report is None:
+            return None
+        # One that failed, or has only just started, may have left what an earlier one has put in.
+        is_known = report["state"] == "published" or bool({*report["own"]} & {*report["records"]})
+        are_in = report["left_at"] is None and report["state"] != "withdrawn" and is_known
+        gone_at = report["gone_at"]
+        return Records(are_in, 0.0 if gone_at is None else max(0.0, gone_at - now), report["ttl_s"])
 
 
 def _checked(body: object, kind: Any) -> dict[str, Any]:
     try:
         check(body, kind, "report")
     except ValueError as error:
-        raise invalid("body", str(error), f"Its fields are {', '.join(kind.__annotations__)}") from error
+        raise _invalid(str(error), f"Its fields are {', '.join(kind.__annotations__)}") from error
     report = cast(dict[str, Any], body)
     for name, value in report.items():
         if name not in kind.__annotations__:
-            raise invalid("body", f"there is no field {name[:60]}", f"Its fields are {', '.join(kind.__annotations__)}")
+            raise _invalid(f"there is no field {name[:60]}", f"Its fields are {', '.join(kind.__annotations__)}")
         if isinstance(value, list) and len(value) > REPORT_LISTED_MAX:
-            raise invalid("body", f"{name} has more than {REPORT_LISTED_MAX} entries", "List what this node has")
+            raise _invalid(f"{name} has more than {REPORT_LISTED_MAX} entries", "List what this node has")
         if isinstance(value, str) and len(value) > _LETTERS_MAX:
-            raise invalid("body", f"{name} has more than {_LETTERS_MAX} letters", "One sentence is enough")
+            raise _invalid(f"{name} has more than {_LETTERS_MAX} letters", "One sentence is enough")
     return report
 
 
@@ -86,3 +96,7 @@ def _shown(kept: _Kept | None, who: str) -> dict[str, Any] | None:
         return None if kept is None else kept.report
     age_s = time.monotonic() - kept.came_s
     return {**kept.report, "problem": f"{who} has said nothing for {age_s:.0f} s: this is what it said last"}
+
+
+def _invalid(message: str, hint: str) -> RequestRefused:
+    return RequestRefused("invalid_body", message, hint, 422)

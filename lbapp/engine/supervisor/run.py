@@ -51,7 +51,6 @@ from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
-from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.sockets import Listening, check_sources, raise_open_files_limit, warnings
 from lbapp.engine.supervisor.upgrade import Upgrades
@@ -169,7 +168,9 @@ class Engine:
         self.file_look = FileLook(self.reloads)
         self.lasting.why_file_is_other = lambda: self.file_look.why_other
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
-        self.node = EngineNode(lambda: self.generation, self.reloads, Reports(), self.link, self.lasting.events)
+        self.node = EngineNode(
+            lambda: self.generation, self.reloads, self.lasting.reports, self.link, self.lasting.events
+        )
         self.lasting.glance = lambda is_ready: fleet_glance(
             self.link, self.node, self.generation.intents.now(), is_ready=is_ready
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lbapp.engine.policy.node_steps import Records, Routes
 from lbapp.engine.supervisor.reports import Reports
 from lbapp.model.errors import RequestRefused
 
@@ -21,7 +22,7 @@ DNS: dict[str, Any] = {
 
 def test_nothing_is_known_before_anything_was_told() -> None:
     found = Reports()
-    assert (found.announce(), found.dns(), found.fresh_announce(), found.fresh_dns()) == (None, None, None, None)
+    assert (found.announce(), found.dns(), found.routes(), found.records(1.0)) == (None, None, None, None)
 
 
 def test_the_last_report_is_kept() -> None:
@@ -29,8 +30,8 @@ def test_the_last_report_is_kept() -> None:
     found.take_announce(ANNOUNCE)
     found.take_dns(DNS)
     found.take_dns({**DNS, "state": "withdrawn"})
-    assert found.announce() == found.fresh_announce() == ANNOUNCE
-    assert found.dns() == found.fresh_dns() == {**DNS, "state": "withdrawn"}
+    assert found.announce() == ANNOUNCE
+    assert found.dns() == {**DNS, "state": "withdrawn"}
 
 
 @pytest.mark.parametrize(
@@ -61,10 +62,38 @@ def test_a_report_that_is_too_old_is_said_to_be_so_and_decides_nothing(monkeypat
     found.take_dns(DNS)
     now_s = time.monotonic()
     monkeypatch.setattr("lbapp.engine.supervisor.reports.time.monotonic", lambda: now_s + 60)
-    assert (found.fresh_announce(), found.fresh_dns()) == (None, None)
+    assert (found.routes(), found.records(time.time())) == (None, None)
     announce, dns = found.announce(), found.dns()
     assert announce is not None
     assert dns is not None
     assert announce["state"] == "announced"
     assert announce["problem"].startswith("lbapp announce has said nothing for 60 s")
     assert dns["problem"].startswith("lbapp dns has said nothing for 60 s")
+
+
+@pytest.mark.parametrize(
+    ("more", "records"),
+    [
+        ({}, Records(True, 0.0, 20.0)),
+        ({"state": "withdrawn", "left_at": 100.0, "gone_at": 120.0}, Records(False, 10.0, 20.0)),
+        ({"state": "withdrawn", "left_at": 10.0, "gone_at": 30.0}, Records(False, 0.0, 20.0)),
+        ({"state": "failed"}, Records(True, 0.0, 20.0)),
+        ({"state": "failed", "records": ["10.0.0.2"]}, Records(False, 0.0, 20.0)),
+        ({"state": "starting", "records": []}, Records(False, 0.0, 20.0)),
+    ],
+)
+def test_records_are_in_until_they_were_taken_out(more: dict[str, Any], records: Records) -> None:
+    found = Reports()
+    found.take_dns({**DNS, **more})
+    assert found.records(110.0) == records
+
+
+@pytest.mark.parametrize(
+    ("ecmp", "ends"), [("plain", True), ("single", True), ("resilient", False), ("handoff", False)]
+)
+def test_a_route_that_leaves_ends_connections_unless_the_network_keeps_them(ecmp: str, ends: bool) -> None:
+    found = Reports()
+    found.take_announce({**ANNOUNCE, "ecmp": ecmp})
+    assert found.routes() == Routes(True, ends)
+    found.take_announce({**ANNOUNCE, "ecmp": ecmp, "state": "drained"})
+    assert found.routes() == Routes(False, ends)

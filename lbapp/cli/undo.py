@@ -7,13 +7,25 @@ how a change is made. Invariant: whatever was typed by an operator is printed so
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import click
 
-from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
+from lbapp.cli.change import wait_option
+from lbapp.cli.context import (
+    Settings,
+    engine,
+    fleet_option,
+    force_option,
+    json_option,
+    reason_options,
+    say,
+    say_json,
+    socket_option,
+)
+from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone, Difference, UndoRequest
+from lbapp.control.changes import ActionDone, ChangeDone, Difference, Undone, UndoRequest
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
@@ -41,26 +53,44 @@ def changes(settings: Settings, limit: int) -> None:
     say(table(_CHANGES, rows, frozenset({0})) if rows else "nothing was changed yet")
 
 
+class _HowToUndo(TypedDict):
+    fleet: bool
+    force: bool
+    reason: str
+    unrecorded: bool
+
+
 @click.command()
 @click.argument("action", required=False, type=click.IntRange(1), metavar="[NO]")
+@wait_option
+@fleet_option
 @force_option
 @reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def undo(settings: Settings, action: int | None, force: bool, reason: str, unrecorded: bool) -> None:
+def undo(settings: Settings, /, action: int | None, wait: bool, **how: Unpack[_HowToUndo]) -> None:
     """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo.
 
     With the number of an undo, what that took back is made again.
     """
-    request: UndoRequest = {"reason": reason, "unrecorded": unrecorded, "force": force}
+    if wait and not how["fleet"]:
+        raise click.UsageError("--wait stands beside --fleet")
+    request: UndoRequest = {"reason": how["reason"], "unrecorded": how["unrecorded"], "force": how["force"]}
     if action is not None:
         request["action"] = action
+    if how["fleet"]:
+        request["fleet"] = True
     with engine(settings) as client:
         done = client.undo(request)
-    if settings.as_json:
-        say_json(done)
-        return
+        if settings.as_json:
+            say_json(done)
+        else:
+            _say_undone(done)
+        tell_nodes(client, settings, done.get("fleet"), wait=wait)
+
+
+def _say_undone(done: Undone) -> None:
     redone = done.get("redone", [])
     if redone:
         say(f"made again: {', '.join(map(str, redone))}")

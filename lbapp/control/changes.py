@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
+from lbapp.control.fleet import Applied
 from lbapp.control.messages import Actor, AdminWord, NodeDrainStatus, PoolStatus, ServerStatus
 
 
@@ -37,6 +38,9 @@ class ServerPatch(TypedDict):
     group: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
+    fleet: NotRequired[
+        bool
+    ]  # on every node; 503 fleet_unreachable where the store does not answer: nothing is changed then
 
 
 class ChangeDone(TypedDict):
@@ -84,6 +88,7 @@ class UndoRequest(TypedDict):
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
+    fleet: NotRequired[bool]
 
 
 class Undone(TypedDict):
@@ -92,6 +97,7 @@ class Undone(TypedDict):
     actions: list[int]
     redone: NotRequired[list[int]]
     changes: list[ChangeDone]
+    fleet: NotRequired[Applied]
 
 
 class Difference(TypedDict):
@@ -155,6 +161,7 @@ class ServersPatch(TypedDict):
     force: NotRequired[bool]
     expect_revision: NotRequired[int]  # none of them changed in a later one
     dry_run: NotRequired[bool]
+    fleet: NotRequired[bool]
 
 
 class KillRequest(TypedDict):
@@ -191,6 +198,7 @@ class ServersChange(TypedDict):
 
     plan: list[PoolPlan]  # of a dry run
     changes: list[ServerChange]  # empty: it was a dry run
+    fleet: NotRequired[Applied]  # of an action of the fleet
 
 
 class ServerChange(TypedDict):
@@ -209,6 +217,7 @@ class PoolPatch(TypedDict):
     reason: NotRequired[str]
     group: NotRequired[str]
     unrecorded: NotRequired[bool]
+    fleet: NotRequired[bool]
 
 
 class PoolChange(TypedDict):
@@ -218,6 +227,7 @@ class PoolChange(TypedDict):
     before: dict[str, bool]
     after: dict[str, bool]
     event_seqs: list[int]
+    fleet: NotRequired[Applied]
 
 
 class PlannedChange(TypedDict):
@@ -322,10 +332,17 @@ class UpgradeDone(TypedDict):
 
 
 class NodePatch(TypedDict):
-    """`PATCH /v1/node`: drain the node or end that. Answers with NodeChange; 422 invalid_body, 503 not_recorded."""
+    """`PATCH /v1/node`: drain the node or end that. Answers with NodeChange; 422 invalid_body, 503 not_recorded.
+
+    `node`: the name of another one, which is told by the store. 409 quorum where too few nodes would be ready then, or nobody
+    can know, and `force` is not true; 404 unknown_node; 503 fleet_unreachable.
+    """
 
     state: Literal["ready", "drain"]
     drain_timeout_s: NotRequired[float]
+    node: NotRequired[str]
+    then_stop: NotRequired[bool]  # end the engine when it has drained
+    force: NotRequired[bool]
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
 
@@ -336,6 +353,7 @@ class NodeChange(TypedDict):
     before: str
     after: str
     drain: NodeDrainStatus | None
+    fleet: NotRequired[Applied]
 
 
 class NewServer(TypedDict):

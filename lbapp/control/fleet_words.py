@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lbapp.control.fleet import FleetConfigurationStatus, FleetStatus, MemberState, MemberStatus
+from lbapp.control.fleet import Applied, FleetConfigurationStatus, FleetStatus, MemberState, MemberStatus
+from lbapp.control.messages import DrainStep, NodeDrainStatus
 
 Duration = Callable[[float], str]
 
@@ -22,6 +23,14 @@ ENDINGS: Final = {
     "resilient": "established connections stay until the route goes; of other nodes none ends",
     "handoff": "established connections stay",
     "single": "established connections END: the address moves to another node",
+}
+
+STEPS: Final[dict[DrainStep, str]] = {
+    "dns": "its records leave DNS",
+    "clients": "clients are asked to leave",
+    "routes": "routes lead elsewhere",
+    "serving": "who is left is served",
+    "drained": "drained",
 }
 
 
@@ -185,6 +194,40 @@ def roll_word(wanted: FleetConfigurationStatus | None, names: Sequence[str]) -> 
 def is_roll_over(wanted: FleetConfigurationStatus, names: Sequence[str]) -> bool:
     """Say whether nothing is to be waited for any more: all nodes that live have said what came of it, or a roll has stopped."""
     return bool(wanted["stopped"]) or all(name in wanted["results"] for name in names)
+
+
+def came_of(fleet: FleetStatus, applied: Applied) -> Applied | None:
+    """Return which of the nodes that live now have made an action of the fleet; None: it is not known who lives now."""
+    if fleet["state"] != "synced":
+        return None
+    have = {member["name"]: _revision(member) >= applied["revision"] for member in living(fleet["members"])}
+    done, waiting = [name for name in have if have[name]], [name for name in have if not have[name]]
+    return {**applied, "done": done, "waiting": waiting}
+
+
+def _revision(member: MemberStatus) -> int:
+    return member["state"].get("fleet_revision", 0) if member["state"] is not None else 0
+
+
+def applied_word(applied: Applied) -> str:
+    """Return which nodes have made an action of the fleet, and which have not said so yet."""
+    if not applied["waiting"]:
+        return f"on all nodes that live: {', '.join(applied['done'])}"
+    have = "has" if len(applied["done"]) == 1 else "have"
+    told = f"{', '.join(applied['done'])} {have} it; " if applied["done"] else ""
+    return f"{told}not yet said by {', '.join(applied['waiting'])}"
+
+
+def step_word(drain: NodeDrainStatus, now: float, duration: Duration) -> str:
+    """Return the step that the drain of a node is in, what it waits for, and until when; empty where there are no steps."""
+    step = drain.get("step")
+    if step is None:
+        return ""
+    words = f"step {list(STEPS).index(step) + 1} of {len(STEPS)}: {STEPS[step]}"
+    if why := drain.get("step_why", ""):
+        words += f"; {why}"
+    until = drain.get("step_until")
+    return words if until is None else f"{words}, {duration(max(0.0, until - now))} at most"
 
 
 def clock_word(member: MemberStatus) -> str:

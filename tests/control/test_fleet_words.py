@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from lbapp.control.fleet import Applied
 from lbapp.control.fleet_words import (
+    applied_word,
     are_routes_well,
+    came_of,
     clock_word,
     configuration_word,
     dns_word,
@@ -17,12 +20,24 @@ from lbapp.control.fleet_words import (
     routes_word,
     seen_word,
     state_word,
+    step_word,
     totals,
     view_sentence,
     view_word,
 )
 from lbapp.tui.format import duration
-from tests.tui.fleet_double import ALONE, dns_report, fleet_of, member, member_state, roll, routes_report, three_nodes
+from tests.tui.fleet_double import (
+    ALICE,
+    ALONE,
+    dns_report,
+    fleet_of,
+    member,
+    member_state,
+    node_drain,
+    roll,
+    routes_report,
+    three_nodes,
+)
 
 DRAIN = {
     "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 270.0, "connections": 7, "in_flight": 3,
@@ -131,6 +146,33 @@ def test_roll_says_how_far_it_has_come_and_why_it_stopped() -> None:
     assert roll_word(stopped, names) == words
     assert is_roll_over(stopped, names)
     assert is_roll_over(roll(), names)
+
+
+def test_nodes_that_made_an_action_are_told_from_those_that_have_not_said_so() -> None:
+    applied: Applied = {"revision": 20, "actor": ALICE, "done": ["node-a"], "waiting": ["lb2", "lb3"]}
+    fleet = fleet_of(
+        member("node-a", state=member_state(fleet_revision=20)),
+        member("lb2", state=member_state(fleet_revision=19)),
+        member("lb3", is_alive=False),
+        member("lb4", state=None),
+    )
+    found = came_of(fleet, applied)
+    assert found is not None
+    assert (found["done"], found["waiting"]) == (["node-a"], ["lb2", "lb4"])
+    assert applied_word(found) == "node-a has it; not yet said by lb2, lb4"
+    assert applied_word({**found, "done": ["node-a", "lb2"], "waiting": []}) == "on all nodes that live: node-a, lb2"
+    assert came_of(three_nodes(state="stale"), applied) is None  # it is not known who lives
+
+
+def test_step_of_a_drain_says_what_it_waits_for_and_until_when() -> None:
+    word = step_word(node_drain(step_until=1020.0), 1000.0, duration)
+    assert word == "step 1 of 5: its records leave DNS; resolvers still know its addresses, 20s at most"
+    assert step_word(node_drain(step="serving", step_why="", step_until=None), 1000.0, duration) == (
+        "step 4 of 5: who is left is served"
+    )
+    old = node_drain()
+    del old["step"]
+    assert step_word(old, 1000.0, duration) == ""
 
 
 def test_clock_of_another_node_is_ok_within_what_a_look_tells() -> None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from lbapp.control.fleet import (
     AnnounceReport,
+    Applied,
     DnsReport,
     FleetConfigurationStatus,
     FleetStatus,
@@ -23,7 +24,9 @@ from lbapp.control.fleet import (
     MemberState,
     MemberStatus,
 )
-from lbapp.control.messages import FleetGlance
+from lbapp.control.messages import Actor, FleetGlance, NodeDrainStatus
+
+ALICE: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 
 
 def routes_report(**more: Any) -> AnnounceReport:
@@ -104,6 +107,20 @@ ALONE: FleetStatus = {
 }  # fmt: skip
 
 
+def node_drain(**more: Any) -> NodeDrainStatus:
+    """Return a drain of a node that waits for DNS."""
+    found: Any = {
+        "phase": "draining", "since": time.time(), "timeout_s": 300.0, "remaining_s": 300.0, "connections": 7, "in_flight": 3,
+        "finish_s": None, "step": "dns", "step_since": time.time(), "step_until": time.time() + 20.5,
+        "step_why": "resolvers still know its addresses", "then_stop": False, "ecmp": "plain",
+    } | more  # fmt: skip
+    return cast(NodeDrainStatus, found)
+
+
+class Refused(Exception):
+    """What is answered with an error: code, message, hint."""
+
+
 class FleetDouble:
     """What a node of a fleet answers. `results`: of a published configuration, one set each time it is asked for."""
 
@@ -113,6 +130,9 @@ class FleetDouble:
         self.stops: list[dict[str, Any]] = []
         self.asked = 0  # how often what is known was asked for
         self.results: Sequence[dict[str, str]] = ()
+        self.quorum = ""  # why a node may not be drained without force
+        self.revision = 12
+        self.is_slow = False  # the others do not hear of what is written
 
     def glance(self) -> FleetGlance | None:
         """Return how it stands in short, as a status has it."""
@@ -136,8 +156,52 @@ class FleetDouble:
             Route("/v1/fleet/configuration/stop", self._stop, methods=["POST"]),
         ]
 
+    def check_synced(self) -> None:
+        """Refuse what is for other nodes while the store does not answer."""
+        if self.status["state"] != "synced":
+            reason = "the store does not answer, so nothing was changed"
+            raise Refused("fleet_unreachable", reason, "Without --fleet it is for this node alone")
+
+    def check_quorum(self, body: dict[str, Any]) -> None:
+        """Refuse a drain that would leave too few nodes."""
+        if self.quorum and body["state"] == "drain" and not body.get("force"):
+            raise Refused("quorum", self.quorum, "Use --force")
+
+    def write(self) -> Applied:
+        """Take in an action of the fleet: this node makes it at once, the others one by one, as the fleet is asked about."""
+        self.revision += 1
+        self._have("node-a")
+        others = [each["name"] for each in self.status["members"] if each["is_alive"] and not each["is_self"]]
+        return {"revision": self.revision, "actor": ALICE, "done": ["node-a"], "waiting": others}
+
+    def _have(self, name: str) -> None:
+        state = self.member(name)["state"]
+        if state is not None:
+            state["fleet_revision"] = self.revision
+
+    def member(self, name: str) -> MemberStatus:
+        """Return a node."""
+        return next(each for each in self.status["members"] if each["name"] == name)
+
+    def change_node(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Drain another node, or end that."""
+        if body["node"] not in [each["name"] for each in self.status["members"]]:
+            raise Refused("unknown_node", f"the fleet has no node {body['node']}", "See: lbapp nodes")
+        state = self.member(body["node"])["state"]
+        assert state is not None
+        before = "drain" if state["drain"] else "ready"
+        state["drain"] = node_drain() if body["state"] == "drain" else None
+        return {"before": before, "after": body["state"], "drain": None, "fleet": self.write()}
+
     async def _fleet(self, _request: Request) -> Response:
         self.asked += 1
+        behind = [
+            each["name"]
+            for each in self.status["members"]
+            if each["is_alive"] and each["state"] and each["state"].get("fleet_revision", 12) < self.revision
+        ]
+        if behind and not self.is_slow:
+            self._have(behind[0])
         if self.results and self.status["configuration"]:
             first, *self.results = self.results
             self.status["configuration"]["results"] = first

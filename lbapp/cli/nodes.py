@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
+from lbapp.cli.context import Settings, engine, json_option, reporting, say, say_json, socket_option
 from lbapp.cli.format import count, duration, share, table
+from lbapp.cli.hosts import ask_all, hosts_options
 from lbapp.control import calls
 from lbapp.control.fleet import FleetStatus, MemberStatus
 from lbapp.control.fleet_words import (
@@ -32,17 +33,31 @@ from lbapp.control.fleet_words import (
     view_word,
 )
 from lbapp.control.wording import node_open
+from lbapp.model.errors import EngineUnreachable, RequestRefused
+
+if TYPE_CHECKING:
+    from lbapp.control.hosts import HostAnswer, Place
 
 _NODES: Final = ("NODE", "STATE", "CONFIG", "CONN", "REQ/S", "SHARE", "ERR", "ROUTES", "DNS", "SEEN", "CLOCK")
 _RIGHT: Final = frozenset({3, 4, 5, 6, 9, 10})
 
 
 @click.command()
+@hosts_options
 @json_option
 @socket_option
 @click.pass_obj
-def nodes(settings: Settings) -> None:
-    """Show the nodes of the fleet: who is ready, routes, DNS, configuration, traffic."""
+def nodes(settings: Settings, named: list[Place], hosts: list[Place]) -> None:
+    """Show the nodes of the fleet: who is ready, routes, DNS, configuration, traffic.
+
+    With several --host, or --hosts, each is asked by itself: a fleet needs no store for that.
+    """
+    if places := [*named, *hosts]:
+        if settings.socket is not None:
+            raise click.UsageError("--socket stands alone: name the path as a --host, too")
+        with reporting():
+            _of_hosts(settings, ask_all(places))
+        return
     with engine(settings) as client:
         found = client.ask(calls.fleet())
     if settings.as_json:
@@ -51,11 +66,33 @@ def nodes(settings: Settings) -> None:
         say(fleet_text(found, time.time()))
 
 
+def _of_hosts(settings: Settings, answers: Sequence[HostAnswer]) -> None:
+    """Show what hosts have answered. Raises EngineUnreachable where none has, RequestRefused where some have not."""
+    from lbapp.control.hosts import silent, together
+
+    found, silent_ones = together(answers), silent(answers)
+    if settings.as_json:
+        said = [{"host": str(each.place), "fleet": each.fleet, "problem": each.problem} for each in answers]
+        say_json(said)
+    else:
+        parts = [f"{len(answers)} hosts, each asked by itself: {nodes_ready(found)}"]
+        say("\n".join([*parts, _table(found, time.time()), *notes(found, time.time())]))
+    told = "; ".join(f"{each.place}: {each.problem.rstrip('.')}" for each in silent_ones)
+    if len(silent_ones) == len(answers):
+        raise EngineUnreachable(told)
+    if silent_ones:
+        raise RequestRefused("silent", told)
+
+
+def _table(fleet: FleetStatus, now: float) -> str:
+    return table(_NODES, [*_rows(fleet, now), _total(fleet["members"])], _RIGHT)
+
+
 def fleet_text(fleet: FleetStatus, now: float) -> str:
     """Return a fleet as lines. `now` is Unix seconds."""
     parts = [fleet_head(fleet)]
     if fleet["members"]:
-        parts.append(table(_NODES, [*_rows(fleet, now), _total(fleet["members"])], _RIGHT))
+        parts.append(_table(fleet, now))
     return "\n".join([*parts, *notes(fleet, now)])
 
 

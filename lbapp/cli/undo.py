@@ -144,6 +144,8 @@ def _what(action: ActionDone) -> str:
         told = f"redo of {', '.join(map(str, redoes))}: {told}"
     elif action["undoes"]:
         told = f"undo of {', '.join(map(str, action['undoes']))}: {told}"
+    if action.get("fleet"):
+        told = f"{told} (on all nodes)"
     return f"{told} (undone)" if action["is_undone"] else told
 
 

@@ -64,6 +64,7 @@ class ActionDone(TypedDict):
     undoes: list[int]
     redoes: NotRequired[list[int]]  # what it has made again, as the undo of their undo; empty: it is no redo
     is_undone: bool  # by an undo that is not undone itself
+    fleet: NotRequired[int]  # the store's revision, where it was an action of the fleet; 0: of this node alone
 
 
 class ActionsDone(TypedDict):

@@ -102,8 +102,8 @@ def view_sentence(fleet: FleetStatus, duration: Duration) -> str:
     """Return why a view is not synced, and how old it is; empty: it is synced, or there is no store."""
     if fleet["state"] in ("off", "synced"):
         return ""
-    age = "there is no view yet" if fleet["age_s"] is None else f"the view is {duration(fleet['age_s'])} old"
-    return f"{fleet['problem'] or 'the store does not answer'}; {age}, and holds"
+    age = "there is no view yet" if fleet["age_s"] is None else f"the view is {duration(fleet['age_s'])} old, and holds"
+    return f"{fleet['problem'] or 'the store does not answer'}; {age}"
 
 
 def state_word(member: MemberStatus, duration: Duration) -> str:
@@ -235,7 +235,7 @@ def clock_word(member: MemberStatus) -> str:
     if member["is_self"]:
         return "self"
     state = member["state"]
-    if state is None or not member["seen_at"]:
+    if state is None or not member["seen_at"] or not member["is_alive"]:
         return "-"
     off = state["at"] - member["seen_at"]
     return "ok" if abs(off) < CLOCK_OFF_S else f"{off:+.0f}s"

@@ -43,7 +43,7 @@ def concerns(scene: Scene, now: float) -> list[Concern]:
     """Return everything that is wrong, what is bad first, else in the order of the configuration. `now` is Unix seconds."""
     found = [
         *(_of_node(scene.engine, now) if scene.engine else ()),
-        *_of_fleet(scene.engine.get("fleet") if scene.engine else None),
+        *_of_fleet(scene.fleet),
         *(concern for pool in scene.pools for concern in _of_pool(pool, now)),
         *(concern for listener in scene.listeners for concern in _of_listener(listener)),
         *_of_certificates(scene.listeners),

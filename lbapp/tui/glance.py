@@ -93,7 +93,7 @@ def _servers(scene: Scene, glyphs: Glyphs) -> Line:
 
 def _nodes(scene: Scene) -> Line:
     """Return how many nodes of the fleet are ready; nothing of a node that is alone."""
-    found = scene.engine.get("fleet") if scene.engine else None
+    found = scene.fleet
     if found is None:
         return []
     tone: Tone = "good" if found["ready"] == found["known"] else "warn" if found["ready"] else "bad"

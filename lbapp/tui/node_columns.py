@@ -33,12 +33,11 @@ _ROOMY: Final = 90  # from here on connections have room beside a name
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node at a moment. `now`: by the clock of the node that was asked; `problem`: of a list of hosts, why one is silent."""
+    """A node at a moment. `now`: by the clock of the node that was asked."""
 
     member: MemberStatus
     fleet: FleetStatus
     now: float
-    problem: str = ""
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from lbapp.control.fleet_words import (
     roll_word,
     seen_word,
     state_word,
+    step_word,
     totals,
     view_sentence,
     view_word,
@@ -71,7 +72,7 @@ def node_lines_of(fleet: FleetStatus, member: MemberStatus, now: float) -> list[
     if member["started_at"]:
         lines.append(_said("up", duration(now - member["started_at"])))
     lines += [_said("not ready", reason, "bad") for reason in state["reasons"]]
-    lines += drain_lines(state)
+    lines += drain_lines(state, now)
     lines.append(_configuration(fleet, member))
     lines.append(_said("carries", _carried(state)))
     lines.append(_said("servers", f"{state['servers_eligible']} of {state['servers_total']} eligible"))
@@ -102,10 +103,17 @@ def _carried(state: MemberState) -> str:
     )
 
 
-def drain_lines(state: MemberState) -> list[Line]:
-    """Return how far the drain of a node has come; nothing without one."""
+def drain_lines(state: MemberState, now: float) -> list[Line]:
+    """Return how far the drain of a node has come, and what it waits for; nothing without one."""
     drain = state["drain"]
-    return [] if drain is None else [_said("drains", node_open(duration, drain), "warn")]
+    if drain is None:
+        return []
+    lines = [_said("drains", node_open(duration, drain), "warn")]
+    if step := step_word(drain, now, duration):
+        lines.append(_said("", step, "warn"))
+    if drain.get("then_stop"):
+        lines.append(_said("", "its engine ends when it is drained", "warn"))
+    return lines
 
 
 def route_lines(report: AnnounceReport | None, now: float) -> list[Line]:

@@ -73,7 +73,9 @@ class Changing:
 
         return answering
 
-    def record(self, changes: list[Any], actor: Actor = MINE, reason: str = "", undoes: tuple[int, ...] = ()) -> None:
+    def record(
+        self, changes: list[Any], actor: Actor = MINE, reason: str = "", undoes: tuple[int, ...] = (), fleet: int = 0
+    ) -> None:
         """Write an action down, and tell of it by an event."""
         number = len(self.actions) + 1
         for earlier in self.actions:
@@ -81,7 +83,7 @@ class Changing:
                 earlier["is_undone"] = True
         action: ActionDone = {
             "number": number, "at": time.time(), "actor": actor, "reason": reason, "group": "", "changes": changes,
-            "undoes": list(undoes), "is_undone": False,
+            "undoes": list(undoes), "is_undone": False, "fleet": fleet,
         }  # fmt: skip
         self.actions.append(action)
         if not any("/" in change["on"] for change in changes):
@@ -117,7 +119,8 @@ class Changing:
             if each["before"][name] != each["after"][name]
         ]
         if recorded:
-            self.record(recorded, reason=body.get("reason", ""))
+            revision = self._double.fleet.revision + 1 if body.get("fleet") else 0
+            self.record(recorded, reason=body.get("reason", ""), fleet=revision)
         of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") else {}
         left = ("servers", "force", "expect_revision", "fleet")
         said = {name: value for name, value in body.items() if name not in left}
@@ -184,7 +187,7 @@ class Changing:
             self._double.change(one, state, weight, ME)
         self._take_back(back)
         self.record(back, undoes=(action["number"],))
-        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") else {}
+        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") or action.get("fleet") else {}
         return {"actions": [action["number"]], "changes": back, **of_fleet}
 
     def _take_back(self, changes: list[Any]) -> None:

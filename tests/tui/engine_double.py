@@ -204,7 +204,7 @@ def live_tables(status: Status) -> dict[str, Any]:
     engine: Any = status["engine"]
     servers: list[Any] = [one for pool in status["pools"] for one in pool["servers"]]
     said: dict[TableName, list[Any]] = {
-        "engine": [engine],
+        "engine": [{**engine, "drain": _live_drain(engine["drain"], status["at"])}],
         "workers": engine["workers"],
         "listeners": [{**one, "certificates": None} for one in status["listeners"]],
         "pools": [{**pool, "check": CHECK, "states": {}} for pool in status["pools"]],

@@ -15,8 +15,9 @@ from textual.widget import Widget
 
 from lbapp.control import calls
 from lbapp.control.fleet import FleetStatus
-from lbapp.control.messages import CertificateStatus, EngineStatus, FleetGlance, WorkerStatus
+from lbapp.control.messages import CertificateStatus, EngineStatus, WorkerStatus
 from lbapp.control.wording import node_open, node_state
+from lbapp.tui.actions.node_seen import NodeSeen, seen_node
 from lbapp.tui.asking import Question
 from lbapp.tui.attention import CERTIFICATE_DAYS_BAD, CERTIFICATE_DAYS_WARNED
 from lbapp.tui.columns import listener_kind
@@ -86,6 +87,19 @@ class NodesPane(TablePane):
         """The nodes, where there are several."""
         return self.members if self.members.display else self.worker_table
 
+    @property
+    def is_of_nodes(self) -> bool:
+        """Yes, while the list of nodes has the keys."""
+        return self.table is self.members
+
+    @property
+    def node_here(self) -> NodeSeen | None:
+        """The node under the cursor."""
+        chosen = self.members.chosen
+        if not self.is_of_nodes or not chosen or self._fleet is None:
+            return None
+        return next((seen_node(each) for each in self._fleet["members"] if each["name"] == chosen[0]), None)
+
     def turn(self) -> None:
         """Forget the fleet: of a past it is not recorded."""
         self._fleet = None
@@ -95,7 +109,7 @@ class NodesPane(TablePane):
         scene = self.desk.source.scene
         if scene is None:
             return
-        self._question.about(calls.fleet() if fleet_glance(scene) is not None else None)
+        self._question.about(calls.fleet() if scene.fleet is not None else None)
         self._question.ask()
         self._show_fleet()
         self.head.say(node_lines(scene))
@@ -117,7 +131,7 @@ class NodesPane(TablePane):
 
     def _show_fleet(self) -> None:
         scene = self.desk.source.scene
-        if scene is None or fleet_glance(scene) is None:
+        if scene is None or scene.fleet is None:
             self._fleet = None
         fleet = self._fleet
         self.fleet_head.display = self.members.display = fleet is not None
@@ -153,11 +167,6 @@ class NodesPane(TablePane):
             name = event.identity
             page = Page(f"Node {name}", lambda: "\n".join(plain(line) for line in self._lines_of(name)))
             self.app.push_screen(page)
-
-
-def fleet_glance(scene: Scene) -> FleetGlance | None:
-    """Return how the fleet stands in short; None: the node is alone, or nothing is known of that."""
-    return scene.engine.get("fleet") if scene.engine else None
 
 
 def node_lines(scene: Scene) -> list[Line]:

@@ -25,11 +25,12 @@ from lbapp.cli.context import (
 )
 from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone, Difference, Undone, UndoRequest
+from lbapp.control.changes import ActionDone, ChangeDone, Difference, FleetDifference, Undone, UndoRequest
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
 _DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")
+_FLEET_DIFF: Final = ("WHAT", "SETTING", "FLEET", "NOW", "WANTED", "WHY OTHER")
 
 
 @click.command()
@@ -103,10 +104,10 @@ def _say_undone(done: Undone) -> None:
 @socket_option
 @click.pass_obj
 def diff(settings: Settings) -> None:
-    """Show where the engine is other than its configuration file, and who made it so."""
+    """Show where the engine is other than its configuration file, and who made it so; in a fleet, where other than that."""
     with engine(settings) as client:
         answer = client.diff()
-    found = answer["differences"]
+    found, of_fleet = answer["differences"], answer.get("fleet", [])
     if settings.as_json:
         say_json(found)
         return
@@ -124,6 +125,13 @@ def diff(settings: Settings) -> None:
         say(answer["file"])
     if rows or not answer["file"]:
         say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+    if of_fleet:
+        say("\nother than the fleet:\n" + table(_FLEET_DIFF, [_of_fleet(each) for each in of_fleet], frozenset()))
+
+
+def _of_fleet(each: FleetDifference) -> tuple[str, ...]:
+    who = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(each['at']))} {each['by']}@{each['node']}"
+    return each["on"], each["setting"], shown(each["fleet"]), shown(each["now"]), who, each["why"]
 
 
 def _who(difference: Difference) -> str:

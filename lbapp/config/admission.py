@@ -65,6 +65,7 @@ class AdmissionTable(Table):
     """`[listener.admission]`. What is left out is as in `[limits]`."""
 
     connections_max: CountOrNone = 0
+    fleet_connections_max: CountOrNone = 0
     client_connections_max: CountOrNone | None = None
     client_request_rate: RequestRate | None = None
     client_burst: CountOrNone | None = None
@@ -86,6 +87,7 @@ class AdmissionTable(Table):
             client_burst=burst if has_requests and rate.count else 0,
             allow=tuple(self.allow),
             deny=tuple(self.deny),
+            fleet_connections_max=self.fleet_connections_max,
         )
 
 

@@ -33,12 +33,14 @@ class CapacityKeys(BaseModel):
 
     model_config = STRICT
     connections_max: CountOrNone = UNLIMITED.connections_max
+    fleet_connections_max: CountOrNone = UNLIMITED.fleet_connections_max
     queue: QueueTable = Field(default_factory=QueueTable)
     failover: str | None = None
 
     def to_capacity(self) -> Capacity:
         """Return the settings under the model's names."""
-        return Capacity(self.connections_max, Queue(self.queue.length_max, self.queue.timeout), self.failover)
+        queue = Queue(self.queue.length_max, self.queue.timeout)
+        return Capacity(self.connections_max, queue, self.failover, self.fleet_connections_max)
 
 
 def capacity_rules(pools: Iterable[Placed]) -> Iterator[tuple[KeyPath, str]]:
@@ -60,11 +62,16 @@ def _of_servers(path: KeyPath, pool: dict[str, Any]) -> Iterator[tuple[KeyPath, 
     servers = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     check = pool.get("health_check")
     has_agent = isinstance(check, dict) and "agent" in check  # which may say maxconn
-    if "queue" in pool and not has_agent and not any(each.get("connections_max") for each in (pool, *servers)):
+    if "queue" in pool and not has_agent and not any(map(has_limit, (pool, *servers))):
         sentence = "nobody waits where there is room for all; give the pool or its servers a connections_max"
         yield (*path, "queue"), sentence
     if servers and all(each.get("backup") is True for each in servers):
         yield (*path, "server"), "every server of the pool is a backup; leave out backup at one at least"
+
+
+def has_limit(table: dict[str, Any]) -> bool:
+    """Say whether a pool or a server says how much it takes."""
+    return bool(table.get("connections_max") or table.get("fleet_connections_max"))
 
 
 def _failover_ends(here: KeyPath, pool: dict[str, Any], takes_over: dict[str, str]) -> Iterator[tuple[KeyPath, str]]:

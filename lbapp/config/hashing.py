@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator
 
 from lbapp.config import values
+from lbapp.config.capacity import has_limit
 from lbapp.config.lines import Path as KeyPath
 from lbapp.config.lines import Placed
 from lbapp.config.table import STRICT, Table
@@ -101,4 +102,4 @@ def _key_holds(
 def _has_limit(pool: dict[str, Any]) -> bool:
     servers = pool.get("server")
     listed = servers if isinstance(servers, list) else []
-    return any(isinstance(each, dict) and each.get("connections_max") for each in listed)
+    return any(isinstance(each, dict) and has_limit(each) for each in listed)

@@ -171,6 +171,7 @@ class ServerTable(Table):
     address: Address
     weight: Weight = _SERVER.weight
     connections_max: CountOrNone = _SERVER.connections_max
+    fleet_connections_max: CountOrNone = _SERVER.fleet_connections_max
     backup: bool = _SERVER.is_backup
 
 
@@ -267,7 +268,15 @@ def _pool(table: PoolTable) -> entities.Pool:
     return entities.Pool(
         name=table.name,
         servers=tuple(
-            entities.Server(table.name, each.name, *each.address, each.weight, each.connections_max, each.backup)
+            entities.Server(
+                table.name,
+                each.name,
+                *each.address,
+                each.weight,
+                each.connections_max,
+                each.backup,
+                each.fleet_connections_max,
+            )
             for each in table.server
         ),
         algorithm=table.algorithm,

@@ -20,7 +20,8 @@ class ServerPatch(TypedDict):
     Answers with ServerChange; 404 unknown_server, 422 invalid_weight | invalid_state | invalid_body, 409 changed when
     `expect_revision` is given and the server changed since, 503 not_recorded when the journal cannot be written and `unrecorded`
     is not true, 409 leaves_nobody when the pool would have no server for new clients, too_little_capacity when it would have too
-    few for the peak of the last hour, and `force` is not true.
+    few for the peak of the last hour, and `force` is not true. `fleet`: of all nodes; 409 no_fleet, changed when somebody else
+    has changed the fleet's intent meanwhile, 503 fleet_unreachable.
     """
 
     state: NotRequired[AdminWord]
@@ -38,9 +39,7 @@ class ServerPatch(TypedDict):
     group: NotRequired[str]
     unrecorded: NotRequired[bool]
     force: NotRequired[bool]
-    fleet: NotRequired[
-        bool
-    ]  # on every node; 503 fleet_unreachable where the store does not answer: nothing is changed then
+    fleet: NotRequired[bool]
 
 
 class ChangeDone(TypedDict):
@@ -81,6 +80,7 @@ class UndoRequest(TypedDict):
     """`POST /v1/undo`. Answers with Undone.
 
     409 nothing_to_undo, and leaves_nobody or too_little_capacity unless `force` is true; 422 invalid_body; 503 not_recorded.
+    The undo of an action of the fleet is one of the fleet. `fleet`: the last of those is meant, where none is named.
     """
 
     action: NotRequired[
@@ -98,7 +98,7 @@ class Undone(TypedDict):
     actions: list[int]
     redone: NotRequired[list[int]]
     changes: list[ChangeDone]
-    fleet: NotRequired[Applied]
+    fleet: NotRequired[Applied]  # of an action of the fleet
 
 
 class Difference(TypedDict):
@@ -111,11 +111,25 @@ class Difference(TypedDict):
     action: ActionDone | None  # that made it so; null: an unrecorded change
 
 
+class FleetDifference(TypedDict):
+    """Where this node is other than the fleet wants. `why`: one sentence; `by`, `node`, `at`: who asked the fleet for it."""
+
+    on: str
+    setting: str
+    fleet: str | int | bool
+    now: str | int | bool
+    by: str
+    node: str
+    at: float
+    why: str
+
+
 class Differences(TypedDict):
     """`GET /v1/diff`. `file`: why the file as it is on disk now is not what serves, in a sentence; empty: it is."""
 
     differences: list[Difference]
     file: str
+    fleet: NotRequired[list[FleetDifference]]
 
 
 class PlannedShare(TypedDict):
@@ -209,6 +223,7 @@ class ServerChange(TypedDict):
     before: dict[str, str | int]
     after: dict[str, str | int]
     event_seqs: list[int]
+    fleet: NotRequired[Applied]  # of an action of the fleet
 
 
 class PoolPatch(TypedDict):
@@ -228,7 +243,7 @@ class PoolChange(TypedDict):
     before: dict[str, bool]
     after: dict[str, bool]
     event_seqs: list[int]
-    fleet: NotRequired[Applied]
+    fleet: NotRequired[Applied]  # of an action of the fleet
 
 
 class PlannedChange(TypedDict):
@@ -287,6 +302,7 @@ class ConfigurationKept(TypedDict):
     state: str
     confirm_by: float | None
     is_serving: bool
+    fleet: NotRequired[int]  # its number in the fleet; 0: it is not the fleet's
 
 
 class ConfigurationsKept(TypedDict):
@@ -335,15 +351,15 @@ class UpgradeDone(TypedDict):
 class NodePatch(TypedDict):
     """`PATCH /v1/node`: drain the node or end that. Answers with NodeChange; 422 invalid_body, 503 not_recorded.
 
-    `node`: the name of another one, which is told by the store. 409 quorum where too few nodes would be ready then, or nobody
-    can know, and `force` is not true; 404 unknown_node; 503 fleet_unreachable.
+    409 quorum where too few members of the fleet would be ready then, or nobody knows, and `force` is not true. `node`: another
+    member of the fleet, by its name; 404 unknown_node, 409 no_fleet, 503 fleet_unreachable. `then_stop`: the engine stops then.
     """
 
     state: Literal["ready", "drain"]
-    drain_timeout_s: NotRequired[float]
     node: NotRequired[str]
-    then_stop: NotRequired[bool]  # end the engine when it has drained
+    then_stop: NotRequired[bool]
     force: NotRequired[bool]
+    drain_timeout_s: NotRequired[float]
     reason: NotRequired[str]
     unrecorded: NotRequired[bool]
 
@@ -354,7 +370,7 @@ class NodeChange(TypedDict):
     before: str
     after: str
     drain: NodeDrainStatus | None
-    fleet: NotRequired[Applied]
+    fleet: NotRequired[Applied]  # of another node
 
 
 class NewServer(TypedDict):

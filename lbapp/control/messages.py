@@ -131,6 +131,8 @@ class ServerFacts(TypedDict):
     weight: int
     configured_weight: int
     connections_max: int  # in flight at a time, of the node; 0: no limit
+    fleet_connections_max: NotRequired[int]  # of all members together, which share it; 0: no limit
+    connections_max_here: NotRequired[int]  # what holds now, by these, the agent and a slow start; 0: no limit
     is_leaving: bool  # its pool's name does not stand for it any more: it finishes what it has
     ejected: str  # why traffic has it ejected; empty: it has not
     ejected_until: float | None
@@ -178,6 +180,8 @@ class PoolFacts(TypedDict):
     persistence: PersistenceStatus | None  # null: the pool has none
     retries_refused_total: int  # attempts not made because the pool's retry budget was spent
     connections_max: int  # in flight at all its servers; 0: no limit
+    fleet_connections_max: NotRequired[int]  # of all members together, which share it; 0: no limit
+    connections_max_here: NotRequired[int]  # what holds on this node now, by these two; 0: no limit
     queue: QueueStatus | None  # null: neither pool nor servers have a limit
     failover: str | None  # the pool that takes over
     discovered_as: str | None  # the name that its servers are found by; null: they are those of the file

@@ -41,8 +41,8 @@ NO_RATE: Final = Rate()
 class Admission:
     """What a listener asks of its clients. 0: no limit; empty networks: everybody.
 
-    Limits are per node. A client is one IPv4 address or one IPv6 network of 64 bits; peers on Unix sockets are not limited.
-    `client_burst` 0: as many at once as the rate names.
+    Limits are per node, but `fleet_connections_max`, which all members of the fleet share. A client is one IPv4 address or one
+    IPv6 network of 64 bits; peers on Unix sockets are not limited. `client_burst` 0: as many at once as the rate names.
     """
 
     connections_max: int = 0
@@ -51,3 +51,4 @@ class Admission:
     client_burst: int = 0
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     deny: tuple[IPv4Network | IPv6Network, ...] = ()
+    fleet_connections_max: int = 0

@@ -23,12 +23,14 @@ class Queue:
 class Capacity:
     """What a pool takes. `connections_max`: exchanges and tunnels at all its servers together; 0: no limit.
 
-    `failover`: the pool that gets the requests while none of the servers is eligible.
+    `fleet_connections_max`: the same over all members of the fleet, which share it. `failover`: the pool that gets the requests
+    while none of the servers is eligible.
     """
 
     connections_max: int = 0
     queue: Queue = Queue()
     failover: str | None = None
+    fleet_connections_max: int = 0
 
 
 UNLIMITED: Final = Capacity()

@@ -65,7 +65,8 @@ class Server:
     """One backend server: one address and weight in one pool.
 
     `host` is a name, an IPv4 or an IPv6 address without brackets, or the absolute path of a Unix socket, with port 0.
-    `connections_max`: exchanges and tunnels at a time, 0 for no limit. A backup is for when no other server is eligible.
+    `connections_max`: exchanges and tunnels at a time, 0 for no limit; `fleet_connections_max`: over all members of the fleet,
+    which share it. A backup is for when no other server is eligible.
     """
 
     pool: str
@@ -75,6 +76,7 @@ class Server:
     weight: int = 100
     connections_max: int = 0
     is_backup: bool = False
+    fleet_connections_max: int = 0
 
     @property
     def id(self) -> str:
@@ -142,9 +144,10 @@ class Pool:
     @property
     def is_limited(self) -> bool:
         """Say whether requests may have to wait for room."""
-        if self.capacity.connections_max or self.health_check.agent is not None:
+        capacity = self.capacity
+        if capacity.connections_max or capacity.fleet_connections_max or self.health_check.agent is not None:
             return True
-        return any(server.connections_max for server in self.servers)
+        return any(server.connections_max or server.fleet_connections_max for server in self.servers)
 
 
 @dataclass(frozen=True, slots=True)

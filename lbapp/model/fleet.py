@@ -132,7 +132,7 @@ class FleetView:
     """What a node knows of its fleet. `confirmed_at`: when the store last answered that this is so; 0: never."""
 
     state: StoreState = StoreState.OFF
-    problem: str = ""  # why it is not synced, as one sentence
+    problem: str = ""  # why it is not synced, or what is wrong although it is, as one sentence
     confirmed_at: float = 0.0
     revision: int = 0  # of the store
     members: Mapping[str, Member] = field(default_factory=dict)
@@ -166,7 +166,11 @@ class Node(Protocol):
         """Return the revision of the last intent of the fleet that was made here, of each setting."""
 
     async def take_intents(self, intents: Sequence[FleetIntent]) -> None:
-        """Make intents that are newer than what was made here. What cannot be made is an event, never an error."""
+        """Make intents that are newer than what was made here, the first written first. What cannot be made is an event.
+
+        They are newer even where their revision is lower: a store that was emptied counts from 1 again. What `applied` returns
+        is the revision of the last that was made, not the highest. One that was proposed here may come a second time.
+        """
 
     async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
         """Serve by a configuration of the fleet, or say why not."""
@@ -185,26 +189,33 @@ class Fleet(Protocol):
     def view(self) -> FleetView:
         """What is known of the fleet. Never waits."""
 
+    @property
+    def age_s(self) -> float | None:
+        """How old the view is (seconds), whatever was done to the clock since; None: there never was one."""
+
     async def run(self, node: Node) -> None:
         """Keep in touch until cancelled. Never raises."""
 
     async def propose(self, intents: Sequence[FleetIntent], seen: Mapping[IntentKey, int]) -> list[FleetIntent]:
         """Write intents, all or none, unless one of them was changed since `seen` (0: there was none); return them as written.
 
-        Raises RequestRefused 409 changed with who it was, 503 fleet_unreachable.
+        Raises RequestRefused 409 changed with who it was, 413 too_many, 400 unwritable, 503 fleet_refused, and
+        503 fleet_unreachable: its message says whether nothing was changed or whether that is not known.
         """
 
     async def publish(self, configuration: FleetConfiguration, text: str) -> FleetConfiguration:
-        """Have all nodes serve by a text; return what was written.
+        """Have all nodes serve by a text, unless another was published since; return what was written.
 
-        Raises RequestRefused 409 changed, rolling, 413 too_long, 503 fleet_unreachable.
+        Of `configuration`, `revision` is that of the one that the caller has seen (0: there was none), and `mode`, `by` and
+        `reason` are what is wanted; `order`: of a roll, empty: the members by name. All else is set here. Raises RequestRefused
+        409 changed, rolling, 413 too_long, 400 unwritable, 503 fleet_refused, fleet_unreachable (as of `propose`).
         """
 
     async def stop_roll(self, reason: str, by: str) -> FleetConfiguration:
-        """Let a roll go no further. Raises RequestRefused 409 not_rolling, 503 fleet_unreachable."""
+        """Let a roll go no further. Raises RequestRefused 409 not_rolling, 503 as of `propose`."""
 
     async def text_of(self, number: int) -> str:
-        """Return the text of a configuration of the fleet. Raises RequestRefused 404, 503 fleet_unreachable."""
+        """Return the text of a configuration of the fleet. Raises RequestRefused 404, 502 damaged, 503 as of `propose`."""
 
 
 # Makes the store side of an engine. The path: where the last whole view is kept.

@@ -41,6 +41,7 @@ class Change:
     `in_file` is what the configuration said of it then. `until` (Unix seconds): when a drain closes by force, or when a weight is
     what it is to become; `abort_percent`: of failed attempts, at which that is taken back; `start`: the weight that it goes from,
     where it was on its way to `before` then. `ramp_left`: of that way, which this change ended; None: there was none.
+    `then_stop`: of the node's drain, behind which the engine stops.
     """
 
     on: str
@@ -52,6 +53,7 @@ class Change:
     abort_percent: float | None = None
     start: int | None = None
     ramp_left: RampLeft | None = None
+    then_stop: bool = False
 
     @property
     def key(self) -> tuple[str, Setting]:
@@ -68,6 +70,9 @@ class Action:
     """What somebody did at one moment. `number` counts from 1; `group` is the same for actions that are one to their operator.
 
     `user`, `uid` and `pid` are those of the process that asked. `undoes`: the numbers of the actions that this one takes back.
+    `fleet`: the store's revision, where the fleet asked for it; `user` is `alice@lb1` then, and `passed_over` what of that was
+    not made here, as something later or the file has another wish. `seen`: of an action of this node alone, the store's revision
+    that it knew then; 0: it was not in sync.
     """
 
     number: int
@@ -79,3 +84,11 @@ class Action:
     group: str
     changes: tuple[Change, ...]
     undoes: tuple[int, ...] = ()
+    fleet: int = 0
+    passed_over: tuple[tuple[str, Setting], ...] = ()
+    seen: int = 0
+
+    @property
+    def keys(self) -> tuple[tuple[str, Setting], ...]:
+        """Everything that it is about, made or passed over."""
+        return (*(change.key for change in self.changes), *self.passed_over)

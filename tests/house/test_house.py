@@ -21,6 +21,7 @@ MODULE_LINES_MAX, APP_LINES_MAX, FUNCTION_LINES_MAX, IGNORES_PER_1000_MAX = 400,
 HOT_FUNCTIONS: set[str] = set()
 # Where an error nobody foresaw is caught: connection task, probe loop, control command.
 CATCH_ALL = {
+    "lbapp/cluster/fleet.py",
     "lbapp/engine/worker/downstream.py",
     "lbapp/engine/worker/queueing.py",
     "lbapp/engine/worker/reactor.py",

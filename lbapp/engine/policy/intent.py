@@ -83,6 +83,10 @@ def redone(actions: Sequence[Action]) -> dict[int, tuple[int, ...]]:
 def worth_keeping(actions: Sequence[Action], count: int) -> list[Action]:
     """Return the last `count` actions, and those before them of which something holds still."""
     holding = {intent.action.number for intent in last_wishes(actions).values()}
+    # Or what the fleet asked for, and something later has changed, would be taken for new.
+    holding |= {
+        each.number for each in {key: action for action in actions if action.fleet for key in action.keys}.values()
+    }
     first = len(actions) - count
     return [action for place, action in enumerate(actions) if place >= first or action.number in holding]
 
@@ -93,7 +97,7 @@ def to_undo(actions: Sequence[Action], number: int | None = None) -> list[Action
     An undo that is named is taken back alone: that is a redo. Raises NothingToUndo.
     """
     undone = undone_by(actions)
-    candidates = [action for action in actions if not action.undoes and action.number not in undone]
+    candidates = [action for action in actions if action.changes and not action.undoes and action.number not in undone]
     if number is None:
         if not candidates:
             raise NothingToUndo("there is nothing to undo")

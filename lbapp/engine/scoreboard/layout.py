@@ -8,6 +8,8 @@ the figures mean. All indexes count cells, not bytes.
     server states   one per server: admin, health, weight, limits       written by the supervisor
     pool versions   one per pool: grows when it or a server changes     written by the supervisor
     pools withheld  one per pool: 1 while it is unpublished             written by the supervisor
+    pool limits     one per pool: in flight on this node                written by the supervisor
+    listener limits one per listener: connections on this node          written by the supervisor
     in flight       one row of servers per slot, side by side           written by the worker in that slot
     listeners       one block per (slot, listener)                      written by the worker in that slot
     pools           one block per (slot, pool)                          written by the worker in that slot
@@ -31,7 +33,7 @@ from lbapp.model.persistence import PersistenceVerdict
 from lbapp.model.tls import HandshakeEnd
 
 MAGIC: Final = 0x6C62617070  # "lbapp"
-VERSION: Final = 10
+VERSION: Final = 11
 
 # header
 HEADER_MAGIC: Final = 0
@@ -138,6 +140,8 @@ class Layout:
     _states: int = field(init=False, repr=False, compare=False)
     _versions: int = field(init=False, repr=False, compare=False)
     _withheld: int = field(init=False, repr=False, compare=False)
+    _pool_limits: int = field(init=False, repr=False, compare=False)
+    _listener_limits: int = field(init=False, repr=False, compare=False)
     _in_flight: int = field(init=False, repr=False, compare=False)
     _listeners: int = field(init=False, repr=False, compare=False)
     _pools: int = field(init=False, repr=False, compare=False)
@@ -150,7 +154,9 @@ class Layout:
             ("_states", self.slots * WORKER_CELLS),
             ("_versions", self.servers * STATE_CELLS),
             ("_withheld", self.pools),
-            ("_in_flight", self.pools),
+            ("_pool_limits", self.pools),
+            ("_listener_limits", self.pools),
+            ("_in_flight", self.listeners),
             ("_listeners", self.slots * self.servers),
             ("_pools", self.slots * self.listeners * LISTENER_CELLS),
             ("_servers", self.slots * self.pools * POOL_CELLS),
@@ -179,6 +185,14 @@ class Layout:
     def pool_withheld(self, pool: int) -> int:
         """Return the cell that is 1 while the pool is unpublished."""
         return self._withheld + pool
+
+    def pool_connections_max(self, pool: int) -> int:
+        """Return the cell of what the pool may have in flight on this node; 0: no limit. Its version grows with it."""
+        return self._pool_limits + pool
+
+    def listener_connections_max(self, listener: int) -> int:
+        """Return the cell of how many connections the listener may have on this node; 0: no limit of its own."""
+        return self._listener_limits + listener
 
     def in_flight(self, slot: int) -> int:
         """Return the first cell of a slot's row of in-flight counts; server `i` is `i` cells further."""

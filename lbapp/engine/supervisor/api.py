@@ -43,6 +43,8 @@ from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.live import LiveFeed
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+from lbapp.engine.supervisor.metrics_fleet import collect_fleet
+from lbapp.engine.supervisor.node_commands import NodeCommands
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
 from lbapp.model.errors import Problem, RequestRefused
@@ -229,7 +231,9 @@ class Api:
         return JSONResponse(await self.generation.commands.change_servers(await json_body(request), actor_of(request)))
 
     async def _node(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.change_node(await json_body(request), actor_of(request)))
+        body = await json_body(request)
+        nodes = NodeCommands(self.link, self.node)
+        return JSONResponse(await nodes.change(self.generation, body, actor_of(request)))
 
     async def _changes(self, request: Request) -> Response:
         before = number_in(request, "before", 0) if "before" in request.query_params else None
@@ -237,7 +241,8 @@ class Api:
 
     async def _diff(self, _request: Request) -> Response:
         differences = [*self.generation.intents.differences(), *self.reloads.edits()]
-        return JSONResponse({"differences": differences, "file": (await self.file_look.read())["why_other"]})
+        file = (await self.file_look.read())["why_other"]
+        return JSONResponse({"differences": differences, "file": file, "fleet": self.node.changes.differences()})
 
     async def _undo(self, request: Request) -> Response:
         return JSONResponse(await self.generation.commands.undo(await json_body(request), actor_of(request)))
@@ -253,7 +258,9 @@ class Api:
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
-        families = collect(self.generation.reader, self.generation.states)
+        generation = self.generation
+        families = collect(generation.reader, generation.states)
+        families += collect_fleet(self.link, self.node, generation.reader)
         text = await anyio.to_thread.run_sync(render, families)  # the most of it, with many servers
         return Response(text, media_type=CONTENT_TYPE)
 

@@ -49,7 +49,7 @@ class ConfigurationApi:
         body, text, digest = read_candidate(await json_body(request, CONFIGURATION_BODY_BYTES_MAX))
         how = read_how(body, actor_of(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
         if text is not None:
-            return JSONResponse(await self.reloads.plan(text, how))
+            return JSONResponse(await self.reloads.apply_text(text, how, str(self.reloads.path)))
         return JSONResponse(await self.reloads.reload(how, digest))
 
     async def _rollback(self, request: Request) -> Response:

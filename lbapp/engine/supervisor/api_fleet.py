@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lbapp.engine.supervisor.calls import json_body
+from lbapp.engine.supervisor.calls import actor_of, json_body
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.fleet_status import fleet_status
 from lbapp.engine.supervisor.generation import Generation
+from lbapp.model.limits import CONFIGURATION_BODY_BYTES_MAX
 
 Guard = Callable[[Callable[[Request], Awaitable[Response]]], Callable[[Request], Awaitable[Response]]]
 _READY_HINT = "It should get no new clients; see: lbapp status"
@@ -36,6 +37,8 @@ class FleetApi:
         return [
             Route("/v1/ready", guarded(self._ready)),
             Route("/v1/fleet", guarded(self._fleet)),
+            Route("/v1/fleet/configuration", guarded(self._publish), methods=["POST"]),
+            Route("/v1/fleet/configuration/stop", guarded(self._stop_roll), methods=["POST"]),
             Route("/v1/reports/announce", guarded(self._announce), methods=["PUT"]),
             Route("/v1/reports/dns", guarded(self._dns), methods=["PUT"]),
         ]
@@ -48,7 +51,14 @@ class FleetApi:
         return JSONResponse({**found, "error": error}, 503)
 
     async def _fleet(self, _request: Request) -> Response:
-        return JSONResponse(fleet_status(self.link, self.node, self.generation().intents.now()))
+        return JSONResponse(fleet_status(self.link, self.node))
+
+    async def _publish(self, request: Request) -> Response:
+        body = await json_body(request, CONFIGURATION_BODY_BYTES_MAX)
+        return JSONResponse(await self.node.configurations.publish(body, actor_of(request)))
+
+    async def _stop_roll(self, request: Request) -> Response:
+        return JSONResponse(await self.node.configurations.stop(await json_body(request), actor_of(request)))
 
     async def _announce(self, request: Request) -> Response:
         self.node.reports.take_announce(await json_body(request))

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.configurations import FROM_FILE, Source
 from lbapp.engine.supervisor.intents import Why
 from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.errors import RequestRefused
@@ -139,6 +140,14 @@ def force_of(patch: dict[str, object]) -> bool:
     return force
 
 
+def fleet_of(patch: dict[str, object]) -> bool:
+    """Say whether a change is meant for all nodes of the fleet. Raises RequestRefused 422 invalid_body."""
+    is_of_fleet = patch.get("fleet", False)
+    if not isinstance(is_of_fleet, bool):
+        raise invalid("body", f"fleet is {shown_json(is_of_fleet)}", "Use true or false")
+    return is_of_fleet
+
+
 def why_of(patch: dict[str, object]) -> Why:
     """Return what an operator says with a change. Raises RequestRefused 422 invalid_body."""
     reason, group, is_unrecorded = patch.get("reason", ""), patch.get("group", ""), patch.get("unrecorded", False)
@@ -155,7 +164,7 @@ def why_of(patch: dict[str, object]) -> Why:
 class How:
     """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays.
 
-    `is_unrecorded`: also when it cannot be written down. `of`: the digest of the file that it is an edit of; empty: of none.
+    `is_unrecorded`: also when it cannot be written down. `source`: where it came from.
     """
 
     actor: Actor
@@ -163,7 +172,7 @@ class How:
     confirm_s: float | None = None
     is_dry: bool = False
     is_unrecorded: bool = False
-    of: str = ""
+    source: Source = FROM_FILE
 
 
 def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:

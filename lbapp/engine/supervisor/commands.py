@@ -13,11 +13,13 @@ from dataclasses import replace
 from typing import Final
 
 from lbapp.config.edit import add_server, remove_server
-from lbapp.control.changes import NodeChange, PoolChange, ServerChange, ServersChange, Undone
+from lbapp.control.changes import PoolChange, ServerChange, ServersChange, Undone
+from lbapp.control.fleet import Applied
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.intent import NothingToUndo, redone, reversal, to_undo
 from lbapp.engine.supervisor.bodies import (
     Wish,
+    fleet_of,
     force_of,
     invalid,
     near,
@@ -30,24 +32,26 @@ from lbapp.engine.supervisor.bodies import (
 )
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import ENGINE, Events
+from lbapp.engine.supervisor.fleet_changes import FleetChanges
 from lbapp.engine.supervisor.guard import Becoming, Guard, becoming
-from lbapp.engine.supervisor.intents import DRAIN, READY, Intents, Why, change_done, ramp_of
+from lbapp.engine.supervisor.intents import READY, Intents, Why, change_done
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.making import Making
 from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.engine.supervisor.ramps import Together
 from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.engine.supervisor.running import Running
-from lbapp.engine.supervisor.server_state import HARD_DRAIN, ServerState, admin_of
+from lbapp.engine.supervisor.server_state import HARD_DRAIN, ServerState
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.entities import Pool
 from lbapp.model.errors import RequestRefused
 from lbapp.model.journal import Action, Change, Setting
-from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 from lbapp.model.states import AdminState
 
 _WHY_FIELDS: Final = ("reason", "group", "unrecorded")
 _SERVER_FIELDS: Final = (
     "state", "weight", "weight_add", "weight_percent", "hard", "over_s", "abort_if_errors_percent", "drain_timeout_s", "force",
+    "fleet",
 )  # fmt: skip
 _PATCH_FIELDS: Final = (*_SERVER_FIELDS, "expect_revision", *_WHY_FIELDS)
 _SERVERS_FIELDS: Final = ("servers", *_SERVER_FIELDS, "expect_revision", "dry_run", "reason", "unrecorded")
@@ -62,6 +66,8 @@ class Commands:
         self._running = running
         self._intents = intents
         self._guard = Guard(states, reader)
+        self._making = Making(running, states, drains)
+        self.fleet: FleetChanges | None = None
         self._states = states
         self._drains = drains
         self._reader = reader
@@ -92,15 +98,12 @@ class Commands:
     async def change_server(self, state: ServerState, body: object, actor: Actor) -> ServerChange:
         """Carry out a ServerPatch.
 
-        Raises RequestRefused 409 changed, leaves_nobody, 422 invalid_body, invalid_state, invalid_weight, 503 not_recorded.
+        Raises RequestRefused 409 changed, leaves_nobody, no_fleet, 422 invalid_body, invalid_state, invalid_weight, 503
+        not_recorded, fleet_unreachable.
         """
         patch = object_of(body, _PATCH_FIELDS)
-        wish = wish_of(patch)
-        expected = patch.get("expect_revision")
-        async with self._intents.one_at_a_time():
-            self._check_revision(state, expected)
-            (change,) = await self._change([state], wish, actor)
-        return change
+        (change,), applied = await self._change_all(lambda: [state], patch, actor)
+        return change if applied is None else {**change, "fleet": applied}
 
     async def change_servers(self, body: object, actor: Actor) -> ServersChange:
         """Carry out a ServersPatch, for all servers or none. Raises as change_server does, and 404 unknown_server."""
@@ -113,14 +116,52 @@ class Commands:
             states = self.find_servers(names)
             planned = [Becoming(state, wish.admin, wish.at(state).weight) for state in states]
             return {"plan": await self._guard.plan(planned), "changes": []}
+        changes, applied = await self._change_all(lambda: self.find_servers(names), patch, actor)
+        done: ServersChange = {"plan": [], "changes": changes}
+        return done if applied is None else {**done, "fleet": applied}
+
+    async def _change_all(
+        self, find: Callable[[], Sequence[ServerState]], patch: dict[str, object], actor: Actor
+    ) -> tuple[list[ServerChange], Applied | None]:
+        """Change servers here, or on every node of the fleet: what is asked of those is checked here."""
+        wish, is_of_fleet = wish_of(patch), fleet_of(patch)
         async with self._intents.one_at_a_time():
-            states = self.find_servers(names)
+            states = find()
             for state in states:
                 self._check_revision(state, patch.get("expect_revision"))
-            return {"plan": [], "changes": await self._change(states, wish, actor)}
+            wishes = self._checked(states, wish)
+            before = [_admin_and_weight(state) for state in states]
+            if not is_of_fleet:
+                return await self._change(states, wishes, actor), None
+            self._check_no_pool_is_named_as_nodes_are(states)
+            changes = [
+                each
+                for state, wanted in zip(states, wishes, strict=True)
+                for each in self._changes(state, wanted, is_whole=True)
+            ]
+        applied, events = await self._of_fleet().ask(changes, actor, wish.why, is_forced=wish.is_forced)
+        return [
+            {
+                "server": status,
+                "before": was,
+                "after": _admin_and_weight(state),
+                "event_seqs": [event["seq"] for event in events if event["subject"] == state.server.id],
+            }
+            for state, status, was in zip(states, self._reader.servers(states), before, strict=True)
+        ], applied
 
-    async def _change(self, states: Sequence[ServerState], wish: Wish, actor: Actor) -> list[ServerChange]:
-        """Check a change of servers, record it as one action, then make it. Call it with other changes kept waiting."""
+    @staticmethod
+    def _check_no_pool_is_named_as_nodes_are(states: Sequence[ServerState]) -> None:
+        if any(state.pool.name == NODE for state in states):
+            message = f"pool {NODE} has the name by which a fleet knows its nodes"
+            raise RequestRefused("ambiguous", message, "Give the pool another name, or do it on each node", 409)
+
+    def _of_fleet(self) -> FleetChanges:
+        assert self.fleet is not None
+        return self.fleet
+
+    def _checked(self, states: Sequence[ServerState], wish: Wish) -> list[Wish]:
+        """Return what is to become of each server. Raises RequestRefused 422, and as the guard does."""
         wishes = [wish.at(state) for state in states]
         if not wish.is_forced:
             self._guard.check(
@@ -130,9 +171,14 @@ class Commands:
             (state.admin if wish.admin is None else wish.admin) is not AdminState.DRAIN for state in states
         ):
             raise invalid("body", "drain_timeout_s has a meaning with state drain only", 'Add "state": "drain"')
+        return wishes
+
+    async def _change(self, states: Sequence[ServerState], wishes: Sequence[Wish], actor: Actor) -> list[ServerChange]:
+        """Record a checked change of servers as one action, then make it. Call it with other changes kept waiting."""
+        why = wishes[0].why if wishes else Why()
         before = [_admin_and_weight(state) for state in states]
         changes = [change for state, each in zip(states, wishes, strict=True) for change in self._changes(state, each)]
-        action = await self._intents.record(changes, actor, wish.why) if changes else None
+        action = await self._intents.record(changes, actor, why) if changes else None
         gone = [state.server.id for state in states if state is not self._states.by_id.get(state.server.id)]
         if gone:
             raise RequestRefused(
@@ -140,16 +186,20 @@ class Commands:
             )
         events = [self._make(state, was, each, actor) for state, was, each in zip(states, before, wishes, strict=True)]
         if action is not None:
-            self._begin_ramps(action, actor, wish.why.reason)
+            self._making.begin_ramps(action, actor, why.reason)
         return [
             {"server": status, "before": was, "after": _admin_and_weight(state), "event_seqs": seqs}
             for state, status, was, seqs in zip(states, self._reader.servers(states), before, events, strict=True)
         ]
 
-    def _changes(self, state: ServerState, wish: Wish) -> list[Change]:
-        """Return what is about to be other than it was: a drain that gets another timeout is one, too."""
+    def _changes(self, state: ServerState, wish: Wish, *, is_whole: bool = False) -> list[Change]:
+        """Return what is about to be other than it was: a drain that gets another timeout is one, too.
+
+        `is_whole`: also what is so already, as it may be otherwise on another node.
+        """
         changes, name = [], state.server.id
-        if wish.weight is not None and (wish.weight != state.intended_weight or state.ramp is not None):
+        is_other = wish.weight != state.intended_weight or state.ramp is not None
+        if wish.weight is not None and (is_other or is_whole):
             until = time.time() + wish.over_s if wish.over_s else None
             change = Change(name, Setting.WEIGHT, state.intended_weight, wish.weight, state.server.weight, until)
             change = replace(change, abort_percent=wish.abort_percent, ramp_left=self._drains.ramps.left(state))
@@ -157,7 +207,8 @@ class Commands:
         admin, is_hard = wish.admin_of(state)
         is_draining = admin is AdminState.DRAIN
         after = HARD_DRAIN if is_hard else admin.name.lower()
-        if after != state.word or (is_draining and wish.timeout_s is not None):
+        is_wanted = is_whole and (wish.admin is not None or wish.timeout_s is not None)
+        if is_wanted or after != state.word or (is_draining and wish.timeout_s is not None):
             seconds = state.pool.drain_timeout_s if wish.timeout_s is None else wish.timeout_s
             until = time.time() + seconds if is_draining else None
             changes.append(Change(name, Setting.STATE, state.word, after, READY, until))
@@ -170,15 +221,6 @@ class Commands:
         elif "drain" not in str(before["state"]) or wish.timeout_s is not None:
             self._drains.begin(state, wish.timeout_s)
         return [event["seq"] for event in events]
-
-    def _begin_ramps(self, action: Action, actor: Actor, reason: str) -> None:
-        ramps = [
-            (self._states.by_id[change.on], ramp_of(change, action.at))
-            for change in action.changes
-            if change.setting is Setting.WEIGHT and change.until is not None
-        ]
-        if ramps:
-            self._drains.ramps.begin(action.number, ramps, actor, reason)
 
     async def _put_back(self, group: Together, why: str) -> None:
         """Have servers have the weights again that they had before a ramp that is aborted: this takes its action back."""
@@ -199,53 +241,36 @@ class Commands:
                 self._drains.ramps.aborted(group, why)
 
     async def change_pool(self, pool: Pool, body: object, actor: Actor) -> PoolChange:
-        """Carry out a PoolPatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""
-        patch = object_of(body, ("published", *_WHY_FIELDS))
+        """Carry out a PoolPatch. Raises RequestRefused 409 no_fleet, 422 invalid_body, 503 not_recorded, fleet_unreachable."""
+        patch = object_of(body, ("published", "fleet", *_WHY_FIELDS))
         if "published" not in patch:
             raise invalid("body", "the change is empty", 'Send {"published": false}')
         is_published, why = patch["published"], why_of(patch)
         if not isinstance(is_published, bool):
             raise invalid("body", f"published is {shown_json(is_published)}", "Use true or false")
-        async with self._intents.one_at_a_time():
-            before = self._reader.is_published(pool)
-            if before is not is_published:
-                change = Change(pool.name, Setting.PUBLISHED, before, is_published, True)
-                await self._intents.record([change], actor, why)
-            event = self._states.set_published(
-                pool, self._running.rows.pools[pool.name], is_published, actor, reason=why.reason
-            )
-        return {
+        applied: Applied | None = None
+        before = self._reader.is_published(pool)
+        change = Change(pool.name, Setting.PUBLISHED, before, is_published, True)
+        if fleet_of(patch):
+            applied, events = await self._of_fleet().ask([change], actor, why, is_forced=False)
+            seqs = [event["seq"] for event in events if event["subject"] == pool.name]
+        else:
+            seqs = await self._publish(pool, change, actor, why)
+        done: PoolChange = {
             "pool": self._reader.pool(pool),
             "before": {"published": before},
             "after": {"published": is_published},
-            "event_seqs": [] if event is None else [event["seq"]],
+            "event_seqs": seqs,
         }
+        return done if applied is None else {**done, "fleet": applied}
 
-    async def change_node(self, body: object, actor: Actor) -> NodeChange:
-        """Carry out a NodePatch. Raises RequestRefused 422 invalid_body, 503 not_recorded."""
-        patch = object_of(body, ("state", "drain_timeout_s", "reason", "unrecorded"))
-        word, why, node = patch.get("state"), why_of(patch), self._drains.node
-        if word not in (READY, DRAIN):
-            raise invalid("body", f"state is {shown_json(word)}", f"Use {READY} or {DRAIN}")
-        seconds = seconds_of(patch.get("drain_timeout_s", NODE_DRAIN_TIMEOUT_S), "drain_timeout_s")
+    async def _publish(self, pool: Pool, change: Change, actor: Actor, why: Why) -> list[int]:
         async with self._intents.one_at_a_time():
-            before = DRAIN if node.is_on else READY
-            if word != before or (word == DRAIN and "drain_timeout_s" in patch):
-                until = time.time() + seconds if word == DRAIN else None
-                await self._intents.record([Change(NODE, Setting.STATE, before, word, READY, until)], actor, why)
-                self._drain_node(word, seconds, actor, why.reason)
-        return {"before": before, "after": word, "drain": node.status()}
-
-    def _drain_node(self, word: str, seconds: float, actor: Actor, reason: str) -> None:
-        told = f": {reason}" if reason else ""
-        if word == DRAIN:
-            self._drains.node.begin(seconds)
-            message = f"clients are asked to leave, and closed by force after {seconds:g} s{told}"
-        else:
-            self._drains.node.cancel()
-            message = f"no client is asked to leave any more{told}"
-        self._states.changed.fire()
-        self._states.tell_of_node(message, actor)
+            if self._reader.is_published(pool) is not change.after:
+                await self._intents.record([change], actor, why)
+            row = self._running.rows.pools[pool.name]
+            event = self._states.set_published(pool, row, bool(change.after), actor, reason=why.reason)
+        return [] if event is None else [event["seq"]]
 
     def addition(self, pool_name: str, fields: dict[str, str | int | bool]) -> Callable[[str], str]:
         """Return what adds a server to the text of a configuration. Raises RequestRefused 404 unknown_pool, 409."""
@@ -280,34 +305,41 @@ class Commands:
     async def undo(self, body: object, actor: Actor) -> Undone:
         """Take back the last action, or the one that is named, with all of its group: one plan for the guard.
 
-        Raises RequestRefused 409 nothing_to_undo, and as the guard does, 422 invalid_body, 503 not_recorded.
+        What the fleet has asked for is taken back on every node. Raises RequestRefused 409 nothing_to_undo, changed, and as the
+        guard does, 422 invalid_body, 503 not_recorded, fleet_unreachable.
         """
-        request = object_of({} if body is None else body, ("action", "reason", "unrecorded", "force"))
+        request = object_of({} if body is None else body, ("action", "reason", "unrecorded", "force", "fleet"))
         number = request.get("action")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
             raise invalid("body", f"action is {shown_json(number)}", "Use the number of an action")
-        why, is_forced = why_of(request), force_of(request)
+        why, is_forced, is_of_fleet = why_of(request), force_of(request), fleet_of(request)
         async with self._intents.one_at_a_time():
-            try:
-                actions = to_undo(self._intents.actions, number)
-                changes = reversal(actions, self._intents.now(), time.time())
-            except NothingToUndo as error:
-                raise RequestRefused("nothing_to_undo", str(error), "See: lbapp changes", 409) from error
+            actions, changes = self._reversal(number, is_of_fleet=is_of_fleet)
             if not is_forced:
                 self._guard.check(becoming(changes, self._states.by_id))
             changes = [self._from_here(change) for change in changes]
-            action = await self._intents.record(changes, actor, why, undoes=tuple(each.number for each in actions))
-            made_again = redone(self._intents.actions).get(action.number, ())
-            word, numbers = ("redo", made_again) if made_again else ("undo", action.undoes)
-            reason = why.reason or f"{word} of {' and '.join(map(str, numbers))}"
-            for change in changes:
-                self._take_back(change, actor, reason)
-            self._begin_ramps(action, actor, reason)
-        return {
-            "actions": [action.number for action in actions],
-            "redone": list(made_again),
-            "changes": [change_done(each) for each in changes],
-        }
+            if not any(each.fleet for each in actions):
+                undoes = tuple(each.number for each in actions)
+                action = await self._intents.record(changes, actor, why, undoes=undoes)
+                made_again = redone(self._intents.actions).get(action.number, ())
+                word, numbers = ("redo", made_again) if made_again else ("undo", action.undoes)
+                self._making.make(action, actor, why.reason or f"{word} of {' and '.join(map(str, numbers))}")
+                return _undone(actions, made_again, changes)
+        revisions = tuple(each.fleet for each in actions)
+        applied, _ = await self._of_fleet().ask(changes, actor, why, is_forced=is_forced, undoes=revisions)
+        made = [each.number for each in self._intents.actions if each.fleet == applied["revision"]]
+        made_again = redone(self._intents.actions).get(made[-1], ()) if made else ()
+        return {**_undone(actions, made_again, changes), "fleet": applied}
+
+    def _reversal(self, number: int | None, *, is_of_fleet: bool) -> tuple[list[Action], list[Change]]:
+        """Return the actions that are taken back, and the changes that do it. Raises RequestRefused 409 nothing_to_undo."""
+        known = [each for each in self._intents.actions if each.fleet or not is_of_fleet]
+        try:
+            actions = to_undo(known, number)
+            return actions, reversal(actions, self._intents.now(), time.time())
+        except NothingToUndo as error:
+            whose = " of the fleet" if is_of_fleet else ""
+            raise RequestRefused("nothing_to_undo", f"{error}{whose}", "See: lbapp changes", 409) from error
 
     def _from_here(self, change: Change) -> Change:
         """Have a weight that is to go on its way do so from what it is now, and know how far it was on one that ends."""
@@ -316,28 +348,6 @@ class Commands:
         state = self._states.by_id[change.on]
         start = None if change.until is None else state.weight
         return replace(change, start=start, ramp_left=self._drains.ramps.left(state))
-
-    def _take_back(self, change: Change, actor: Actor, reason: str) -> None:
-        if change.setting is Setting.PUBLISHED:
-            pool = self.find_pool(change.on)
-            row = self._running.rows.pools[pool.name]
-            self._states.set_published(pool, row, bool(change.after), actor, reason=reason)
-            return
-        if change.on == NODE:
-            self._drain_node(str(change.after), NODE_DRAIN_TIMEOUT_S, actor, reason)
-            return
-        state = self._states.by_id[change.on]
-        if change.setting is Setting.WEIGHT:
-            self._drains.ramps.cancel(state, actor, reason)
-            if change.until is None:
-                self._states.set_weight(state, int(change.after), actor, reason=reason)
-            return
-        admin, is_hard = admin_of(str(change.after))
-        self._states.set_admin(state, admin, actor, reason=reason, is_hard=is_hard)
-        if state.admin is AdminState.DRAIN:
-            self._drains.begin(state, None)
-        else:
-            self._drains.cancel(state)
 
     def _apply(self, state: ServerState, wish: Wish, actor: Actor) -> list[Event]:
         reason = wish.why.reason
@@ -374,6 +384,14 @@ def ask_stop(life: Life, events: Events, body: object, actor: Actor) -> None:
 def _admin_and_weight(state: ServerState) -> dict[str, str | int]:
     goal = {} if state.ramp is None else {"weight_goal": state.ramp.after}
     return {"state": state.word, "weight": state.weight, **goal}
+
+
+def _undone(actions: Sequence[Action], made_again: Sequence[int], changes: Sequence[Change]) -> Undone:
+    return {
+        "actions": [action.number for action in actions],
+        "redone": list(made_again),
+        "changes": [change_done(each) for each in changes],
+    }
 
 
 def _no_server(name: str) -> ServerState:

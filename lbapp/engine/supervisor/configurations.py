@@ -40,10 +40,26 @@ class NotKept(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration came from that is not just what the file says. `of`: the digest of the file as it was then.
+
+    `fleet`: the number that it has in the fleet; 0: it is not the fleet's. `is_edit`: servers were added or removed.
+    """
+
+    of: str = ""
+    fleet: int = 0
+    is_edit: bool = False
+
+
+FROM_FILE: Final = Source()
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """One configuration that was applied. Times are Unix seconds; `confirm_by`: when it reverts, while it is unconfirmed.
 
-    `of`: the digest of the file that it is, with servers added and removed since; empty: the file had all of it.
+    `of`: the digest of the file that it is, with servers added and removed since, or in whose place the fleet's was taken; empty:
+    the file had all of it. `fleet`: as of a Source.
     """
 
     number: int
@@ -54,6 +70,7 @@ class Kept:
     state: str = APPLIED
     confirm_by: float | None = None
     of: str = ""
+    fleet: int = 0
 
     @property
     def origin(self) -> str:
@@ -71,6 +88,7 @@ def _kept_of(read: dict[str, Any]) -> Kept:
     texts = (kept.user, kept.reason, kept.digest, kept.state, kept.of)
     is_sound = (
         isinstance(kept.number, int)
+        and isinstance(kept.fleet, int)
         and isinstance(kept.at, int | float)
         and all(isinstance(each, str) for each in texts)
     )
@@ -133,11 +151,14 @@ class Configurations:
             raise NotKept(f"the copy of configuration {kept.number} is not what was applied: {self._path(kept.number)}")
         return text
 
-    def add(self, text: str, actor: Actor, reason: str, confirm_by: float | None = None, of: str = "") -> Kept:
+    def add(
+        self, text: str, actor: Actor, reason: str, confirm_by: float | None = None, source: Source = FROM_FILE
+    ) -> Kept:
         """Write down a configuration that is about to serve. Raises NotKept."""
         number = max((each.number for each in self.kept), default=0) + 1
         state = APPLIED if confirm_by is None else UNCONFIRMED
-        kept = Kept(number, time.time(), actor["user"], reason, digest_of(text), state, confirm_by, of)
+        digest, now = digest_of(text), time.time()
+        kept = Kept(number, now, actor["user"], reason, digest, state, confirm_by, source.of, source.fleet)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._path(number), text.encode())
@@ -146,6 +167,15 @@ class Configurations:
             raise NotKept(f"the configuration cannot be kept in {self.folder}: {error.strerror or error}") from error
         self._forget()
         return kept
+
+    def base_of(self, kept: Kept) -> Kept:
+        """Return the configuration of the fleet that one is, with servers added and removed since; or itself."""
+        return next((each for each in self.kept if each.fleet == kept.fleet), kept) if kept.fleet else kept
+
+    def source_of(self, kept: Kept) -> Source:
+        """Return where a configuration came from."""
+        is_edit = self.base_of(kept) is not kept if kept.fleet else bool(kept.of)
+        return Source(kept.of, kept.fleet, is_edit)
 
     def number(self, number: int) -> Kept | None:
         """Return the configuration of a number."""
@@ -189,6 +219,9 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
     configurations.open()
     findings = [("configuration_not_kept", configurations.problem)] if configurations.problem else []
     digest = digest_of(text)
+    taken = _of_the_fleet(configurations, path, digest, findings)
+    if taken is not None:
+        return taken
     known = next((each for each in reversed(configurations.kept) if each.digest == digest), None)
     if known is not None and known.state == UNCONFIRMED:
         if known.left_s(time.time()) > 0:
@@ -217,6 +250,31 @@ def choose_at_start(configurations: Configurations, path: Path, text: str, confi
             applied = None
             findings.append(("configuration_not_kept", f"{error}: there will be no rollback to it"))
     return Chosen(version_of(text, configuration), text, configuration, applied, findings)
+
+
+def _of_the_fleet(
+    configurations: Configurations, path: Path, digest: str, findings: list[tuple[str, str]]
+) -> Chosen | None:
+    """Return the fleet's configuration that serves in the file's place, as long as that is what it was; None: there is none."""
+    last = configurations.last
+    if last is None or not last.fleet or not last.of:
+        return None
+    if last.of != digest:
+        message = f"{path} was changed after configuration {last.fleet} of the fleet was taken: the file serves"
+        findings.append(("configuration_of_fleet_overruled", message))
+        return None
+    try:
+        kept, base = configurations.text(last), configurations.base_of(last)
+        version = version_of(kept, parse_configuration(kept, f"configuration {last.number}"))
+        in_file = version.configuration
+        if base is not last:
+            in_file = parse_configuration(configurations.text(base), f"configuration {base.number}")
+    except (NotKept, ConfigurationError) as error:
+        message = f"configuration {last.fleet} of the fleet cannot serve again: {error}; {path} serves"
+        findings.append(("configuration_of_fleet_overruled", message))
+        return None
+    message = f"configuration {last.number} serves, the fleet's {last.fleet}: {path} is as it was when that was taken"
+    return Chosen(version, kept, in_file, last, [*findings, ("configuration_restored", message)])
 
 
 def _why_not(path: Path, known: Kept, earlier: Kept) -> tuple[str, str]:
@@ -263,4 +321,5 @@ def as_message(kept: Kept) -> dict[str, Any]:
         "reason": kept.reason,
         "state": kept.state,
         "confirm_by": kept.confirm_by,
+        "fleet": kept.fleet,
     }

@@ -63,7 +63,12 @@ class FileLook:
         }
 
     def _why_other(self, text: str) -> str:
-        reloads = self._reloads
+        reloads, applied = self._reloads, self._reloads.applied
+        if applied is not None and applied.fleet and applied.of:
+            serves = f"configuration {applied.fleet} of the fleet"
+            if reloads.is_of(text):
+                return f"{serves} serves; {reloads.path} is as it was when that was taken"
+            return f"{reloads.path} was changed after {serves} was taken, and not reloaded"
         if reloads.is_of(text):
             return ""
         serves = "what serves" if reloads.applied is None else f"configuration {reloads.applied.number}, which serves"

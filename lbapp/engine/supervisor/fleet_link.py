@@ -8,6 +8,7 @@ Invariants: without `[cluster]` nothing of the store side is made; there is one 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,19 @@ class FleetLink:
         self._scope: anyio.CancelScope | None = None
 
     @property
+    def name(self) -> str:
+        """The name of this node: that of `[cluster]`, or that of the host."""
+        return os.uname().nodename if self.settings is None else self.settings.node
+
+    @property
     def view(self) -> FleetView:
         """What is known of the fleet; ALONE where there is none."""
         return ALONE if self.fleet is None else self.fleet.view
+
+    @property
+    def age_s(self) -> float | None:
+        """How old the view is (seconds); None: there never was one."""
+        return None if self.fleet is None else self.fleet.age_s
 
     def take(self, settings: ClusterSettings | None) -> None:
         """Be part of the fleet that a configuration asks for, and of no other; None: of none."""

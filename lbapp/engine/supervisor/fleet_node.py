@@ -15,11 +15,10 @@ from typing import Any
 
 from lbapp import __version__
 from lbapp.control.fleet import MemberState
-from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.fleet_configurations import FleetConfigurations
 from lbapp.engine.supervisor.fleet_link import FleetLink
-from lbapp.engine.supervisor.generation import Generation
+from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.reload import Reloads
-from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.traffic import of_listener, traffic
 from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, FleetIntent, IntentKey
 
@@ -28,19 +27,21 @@ class EngineNode:
     """The `Node` of one engine. `generation`: returns the one that serves."""
 
     def __init__(
-        self, generation: Callable[[], Generation], reloads: Reloads, reports: Reports, link: FleetLink, events: Events
+        self, generation: Callable[[], Generation], reloads: Reloads, lasting: Lasting, link: FleetLink
     ) -> None:
-        self.reports = reports
+        self.reports = lasting.reports
+        self._lasting = lasting
+        self.changes = lasting.fleet
+        self.configurations = FleetConfigurations(reloads, link, lasting.events)
         self._generation = generation
         self._reloads = reloads
         self._link = link
-        self._events = events
+        self._events = lasting.events
 
     @property
     def name(self) -> str:
-        """The name of this node: that of `[cluster]`, or that of the host."""
-        settings = self._link.settings
-        return os.uname().nodename if settings is None else settings.node
+        """The name of this node."""
+        return self._link.name
 
     def card(self) -> dict[str, Any]:
         """Return who this node is, as JSON."""
@@ -59,6 +60,7 @@ class EngineNode:
 
     def state(self) -> dict[str, Any]:
         """Return what this node carries, as JSON: a MemberState."""
+        self.changes.note_sync()
         return dict(self.member_state())
 
     def member_state(self) -> MemberState:
@@ -92,25 +94,29 @@ class EngineNode:
             "servers_eligible": sum(state.is_eligible for state in states),
             "servers_total": len(states),
             "configuration": 0 if applied is None else applied.number,
-            "fleet_configuration": 0,
-            "differs": 0,
+            "fleet_configuration": 0 if applied is None else applied.fleet,
+            "differs": len(self.changes.differing()),
+            "fleet_revision": self.changes.revision,
             "announce": self.reports.announce(),
             "dns": self.reports.dns(),
         }
 
     def applied(self) -> Mapping[IntentKey, int]:
         """See Node."""
-        return {}
+        return self.changes.made
 
     async def take_intents(self, intents: Sequence[FleetIntent]) -> None:
         """See Node."""
+        await self.changes.take(intents)
 
     async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
         """See Node."""
-        return ConfigurationResult(configuration.number, self.name, time.time(), "this node takes none yet")
+        return await self.configurations.take(configuration, text)
 
     def take_members(self, names: Sequence[str]) -> None:
         """See Node."""
+        self._lasting.members = tuple(names)
+        self._generation().shares.take(self._lasting.place())
 
     def tell(self, kind: str, message: str) -> None:
         """Make an event of something about the fleet."""

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from lbapp.control.fleet import (
-    FleetConfigurationStatus,
     FleetStatus,
     IntentStatus,
     MemberState,
@@ -23,14 +22,15 @@ from lbapp.control.shapes import check
 from lbapp.control.standing import FleetGlance
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
+from lbapp.engine.supervisor.fleet_words import configuration_status
 from lbapp.engine.supervisor.intents import Key
-from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, FleetIntent, FleetView, Member, StoreState
+from lbapp.model.fleet import FleetIntent, Member, StoreState
 from lbapp.model.journal import Value
 
 
-def fleet_status(link: FleetLink, node: EngineNode, here: Mapping[Key, Value]) -> FleetStatus:
-    """Return what is known of the fleet. `here`: every setting of this node as it is now."""
-    view, settings = link.view, link.settings
+def fleet_status(link: FleetLink, node: EngineNode) -> FleetStatus:
+    """Return what is known of the fleet."""
+    view, settings, here = link.view, link.settings, node.changes.now()
     members = [_member(each) for name, each in sorted(view.members.items()) if name != node.name]
     members = sorted([_self(node), *members], key=lambda each: each["name"])
     carried = sum(_per_s(each) for each in members)
@@ -41,14 +41,14 @@ def fleet_status(link: FleetLink, node: EngineNode, here: Mapping[Key, Value]) -
         "node": node.name,
         "state": view.state.value,
         "problem": view.problem,
-        "age_s": round(max(0.0, time.time() - view.confirmed_at), 3) if view.confirmed_at else None,
+        "age_s": None if (age_s := link.age_s) is None else round(age_s, 3),
         "members": members,
         "intents": [_intent(each, here) for _, each in sorted(view.intents.items())],
         "configuration": configuration_status(view.configuration, view.results) if view.configuration.number else None,
     }
 
 
-def fleet_glance(link: FleetLink, node: EngineNode, here: Mapping[Key, Value], *, is_ready: bool) -> FleetGlance | None:
+def fleet_glance(link: FleetLink, node: EngineNode, *, is_ready: bool) -> FleetGlance | None:
     """Return the short form; None: this node is alone."""
     view, settings = link.view, link.settings
     if settings is None:
@@ -63,38 +63,13 @@ def fleet_glance(link: FleetLink, node: EngineNode, here: Mapping[Key, Value], *
         "ready": is_ready + sum(is_member_ready(member) for member in others),
         "known": len({node.name, *view.members}),
         "stale_since": (view.confirmed_at or None) if is_stale else None,
-        "differs": len(differing(view, here)),
+        "differs": len(node.changes.differing()),
     }
 
 
 def is_member_ready(member: Member) -> bool:
     """Say whether a member that lives has said that it is ready."""
     return member.is_alive and member.state.get("ready") is True
-
-
-def configuration_status(
-    configuration: FleetConfiguration, results: Mapping[str, ConfigurationResult]
-) -> FleetConfigurationStatus:
-    """Return the configuration of the fleet, and what came of it."""
-    return {
-        "number": configuration.number,
-        "mode": configuration.mode.value,
-        "by": configuration.by,
-        "node": configuration.node,
-        "at": configuration.at,
-        "reason": configuration.reason,
-        "order": list(configuration.order),
-        "reached": configuration.reached,
-        "stopped": configuration.stopped,
-        "results": {
-            name: result.error for name, result in sorted(results.items()) if result.number == configuration.number
-        },
-    }
-
-
-def differing(view: FleetView, here: Mapping[Key, Value]) -> list[FleetIntent]:
-    """Return the intents of the fleet that this node, which has such settings, is other than."""
-    return [each for key, each in sorted(view.intents.items()) if key in here and here[key] != each.value]
 
 
 def _self(node: EngineNode) -> MemberStatus:

@@ -18,6 +18,7 @@ import anyio
 
 from lbapp.control.standing import FleetGlance
 from lbapp.engine.channel import AddressesChanged, Message, ServersChanged
+from lbapp.engine.policy.shares import Place, place_of
 from lbapp.engine.supervisor import slow_start
 from lbapp.engine.supervisor.agents import Agents
 from lbapp.engine.supervisor.certificates import Certificates
@@ -28,12 +29,14 @@ from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.drains import Drains
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fd_store import FdStore
+from lbapp.engine.supervisor.fleet_changes import FleetChanges
 from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
 from lbapp.engine.supervisor.kills import Kills
 from lbapp.engine.supervisor.life import Life
+from lbapp.engine.supervisor.making import Making
 from lbapp.engine.supervisor.metrics_port import MetricsPort
 from lbapp.engine.supervisor.overload import OverloadWatch
 from lbapp.engine.supervisor.passive import Passive
@@ -45,6 +48,7 @@ from lbapp.engine.supervisor.reports import Reports
 from lbapp.engine.supervisor.resolve import Resolver
 from lbapp.engine.supervisor.running import Running
 from lbapp.engine.supervisor.server_state import know, known_of
+from lbapp.engine.supervisor.shares import Shares
 from lbapp.engine.supervisor.sockets import Listening
 from lbapp.engine.supervisor.state import ServerStates
 from lbapp.engine.supervisor.windows import Windows
@@ -62,18 +66,24 @@ class Lasting:
     listening: Listening
     fd_store: FdStore
     keeper: HistoryKeeper
+    fleet: FleetChanges
     metrics: MetricsPort = field(default_factory=MetricsPort)
     workers: Workers | None = None  # once there are any
     applied: Kept | None = None  # the copy of what serves; None: it could not be kept
     why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
     reports: Reports = field(default_factory=Reports)
+    members: tuple[str, ...] = ()  # of the fleet, that live, as far as is known
     glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
 
     @property
     def changing(self) -> anyio.Lock:
         """What is held by whoever changes what the engine does."""
         return self.journal.changing
+
+    def place(self) -> Place:
+        """Return this node's place among the members of its fleet that live."""
+        return place_of(self.fleet.node, self.members)
 
     def check_serving(self) -> None:
         """Raise RequestRefused 409 stopping, reloaded when the engine is on its way out. To be called with `changing` held."""
@@ -110,7 +120,10 @@ class Generation:
         self.pools = PoolWatch(running, self.states, events)
         self.clients = Clients(running, events)
         self.drains.count_remembered = self.clients.count
+        self.shares = Shares(running, self.states, events)
         self.intents = Intents(running, self.states, self.drains, events, lasting.journal)
+        self.intents.store_revision = lasting.fleet.store_revision
+        self.making = Making(running, self.states, self.drains)
         self.served = Served(
             running,
             lambda: self.resolver.addresses,
@@ -138,6 +151,7 @@ class Generation:
         self.keeper = lasting.keeper
         self.recording = Recording(running, self.states, self.history, lasting.keeper, self.reader.cost)
         self.commands = Commands(running, self.states, self.drains, self.reader, self.intents)
+        self.commands.fleet = lasting.fleet
         self.kills = Kills(self.states, events, lasting.workers.looking)
         # By an engine before, of its servers; and whether their checks go on with it.
         self._known: dict[str, tuple[dict[str, Any], bool]] = {}
@@ -181,6 +195,7 @@ class Generation:
                 self.checks.know(self.states.by_id[name], entry)
             if entry.get("address") == self.states.by_id[name].server.address:
                 self.passive.know(self.states.by_id[name], entry)
+        self.shares.begin(self._lasting.place())
         self.states.publish()
         self.agents = Agents(self.states, self.resolver, self._lasting.events)
         self.discovery.checks, self.discovery.drains, self.discovery.intents = self.checks, self.drains, self.intents

@@ -11,7 +11,7 @@ never a reason not to start.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from lbapp.control.changes import ActionDone, ActionsDone, ChangeDone, Difference
 from lbapp.control.messages import Actor
+from lbapp.engine.policy.fleet_intent import Batch
 from lbapp.engine.policy.intent import Intent, last_wishes, redone, replay, undone_by
 from lbapp.engine.policy.ramp import Ramp
 from lbapp.engine.supervisor.drains import Drains
@@ -66,6 +67,7 @@ class Intents:
         self._events = events
         self._journal = journal
         self.is_over = False  # another generation has taken its place
+        self.store_revision: Callable[[], int] = lambda: 0  # of the fleet's store, while the node is in sync with it
         self._waiting: dict[str, list[Intent]] = {}  # for servers that may be found yet, by id
 
     @property
@@ -88,12 +90,25 @@ class Intents:
         """Write an action down. Raises RequestRefused 503 not_recorded. Call it with other changes kept waiting."""
         action = Action(
             next_number(self.actions), time.time(), actor["user"], actor["uid"], actor["pid"], why.reason, why.group,
-            tuple(changes), undoes,
+            tuple(changes), undoes, seen=self.store_revision(),
         )  # fmt: skip
+        return await self._write_down(action, actor, is_unrecorded=why.is_unrecorded)
+
+    async def record_of_fleet(self, batch: Batch, changes: Sequence[Change], actor: Actor, at: float) -> Action:
+        """Write down what the fleet has asked for, as far as that can be. Call it with other changes kept waiting."""
+        first = batch.intents[0]
+        passed_over = tuple((each.intent.on, each.intent.setting) for each in batch.passed_over)
+        action = Action(
+            next_number(self.actions), at, actor["user"], None, None, first.reason, "", tuple(changes), batch.undoes,
+            fleet=batch.revision, passed_over=passed_over,
+        )  # fmt: skip
+        return await self._write_down(action, actor, is_unrecorded=True)
+
+    async def _write_down(self, action: Action, actor: Actor, *, is_unrecorded: bool) -> Action:
         try:
             await anyio.to_thread.run_sync(self._journal.append, action)
         except JournalFailed as error:
-            if not why.is_unrecorded:
+            if not is_unrecorded:
                 hint = "Make it writable, or repeat with --unrecorded: the change is gone then when the engine ends"
                 raise RequestRefused("not_recorded", f"{error}; nothing was changed", hint, 503) from error
             self._events.add("change_not_recorded", "node", f"{error}; a change was made all the same", actor=actor)
@@ -117,10 +132,16 @@ class Intents:
                 f"made it {shown(change.after)}"
             )
             self._events.add("change_overruled", change.on, message)
-        self._wait_for(found.missing)
+        self.wait_for(found.missing)
 
-    def _wait_for(self, missing: Sequence[Intent]) -> None:
-        discovered = {pool.name for pool in self._running.configuration.pools if pool.discover is not None}
+    @property
+    def discovered(self) -> set[str]:
+        """The pools whose servers come and go."""
+        return {pool.name for pool in self._running.configuration.pools if pool.discover is not None}
+
+    def wait_for(self, missing: Sequence[Intent]) -> None:
+        """Keep what is about servers that may be found yet."""
+        discovered = self.discovered
         for intent in missing:
             if intent.change.on.partition("/")[0] in discovered:
                 self._waiting.setdefault(intent.change.on, []).append(intent)
@@ -143,7 +164,7 @@ class Intents:
         """Write down what `overruled_by` has returned, so that it holds, and say it."""
         if changes:
             await self.record(changes, actor, Why(reason, is_unrecorded=True))
-        self._wait_for(replay(self.actions, self.in_file(), time.time()).missing)
+        self.wait_for(replay(self.actions, self.in_file(), time.time()).missing)
         present = self.in_file()
         for change in changes:
             if change.key in present:
@@ -182,9 +203,9 @@ class Intents:
 
     def _make_one(self, intent: Intent) -> None:
         change = intent.change
-        left_s = None if change.until is None else _left_s(change.until, intent.action.at)
+        seconds = None if change.until is None else left_s(change.until, intent.action.at)
         if change.on == NODE and change.setting is Setting.STATE:
-            self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if left_s is None else left_s)
+            self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if seconds is None else seconds)
         elif change.setting is Setting.PUBLISHED:
             pool = self._running.configuration.pool(change.on)
             self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)
@@ -195,7 +216,7 @@ class Intents:
             admin, is_hard = admin_of(str(change.after))
             self._states.set_admin(state, admin, None, is_hard=is_hard)
             if state.admin is AdminState.DRAIN:
-                self._drains.begin(state, left_s)
+                self._drains.begin(state, seconds)
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
@@ -225,7 +246,7 @@ class Intents:
     def actions_done(self, limit: int, before: int | None = None) -> ActionsDone:
         """Return the last actions as the control API shows them; `before`: of those with a smaller number."""
         undone, redos = undone_by(self.actions), redone(self.actions)
-        every = [action for action in self.actions if before is None or action.number < before]
+        every = [action for action in self.actions if action.changes and (before is None or action.number < before)]
         shown_ones = every[-limit:] if limit else []
         return {
             "actions": [_action_done(action, undone, redos) for action in shown_ones],
@@ -252,7 +273,7 @@ class Intents:
         return state.server.weight if setting is Setting.WEIGHT else READY
 
 
-def _left_s(until: float, at: float) -> float:
+def left_s(until: float, at: float) -> float:
     """Return what is left of a time that was given at `at`; never more than was given, whatever became of the clock."""
     return max(0.0, min(until - time.time(), until - at))
 
@@ -280,6 +301,7 @@ def _action_done(action: Action, undone: set[int], redos: Mapping[int, tuple[int
         "undoes": list(action.undoes),
         "redoes": list(redos.get(action.number, ())),
         "is_undone": action.number in undone,
+        "fleet": action.fleet,
     }
 
 

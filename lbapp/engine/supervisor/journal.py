@@ -214,7 +214,8 @@ def _action_of(line: bytes) -> Action | None:
             return None
         read: dict[str, Any] = json.loads(body)
         changes = tuple(_change_of(each) for each in read["changes"])
-        return Action(**{**read, "changes": changes, "undoes": tuple(read["undoes"])})
+        passed_over = tuple((on, Setting(setting)) for on, setting in read.get("passed_over", ()))
+        return Action(**{**read, "changes": changes, "undoes": tuple(read["undoes"]), "passed_over": passed_over})
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -132,8 +132,9 @@ class OverloadWatch:
 
 
 def _watch_room(listener: Listener, connections_max: int, totals: AdmissionTotals) -> _Watched:
-    own = listener.admission.connections_max
+    own, fleet = listener.admission.connections_max, listener.admission.fleet_connections_max
     limits = f"limits.connections_max is {connections_max}" + (f", its own is {own}" if own else "")
+    limits += f", that of the fleet is {fleet}" if fleet else ""
     return _Watched(
         f"listener {listener.name}",
         ("overload_began", "overload_ended"),

@@ -81,6 +81,8 @@ class StatusReader:
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
+    _eligible_at: int = -1  # the revision of the states that these were counted at
+    _eligible: tuple[tuple[str, ...], dict[str, int], list[str]] = ((), {}, [])
 
     def take_over(self, former: StatusReader) -> None:
         """Go on with the figures of processes that a generation before has kept."""
@@ -170,14 +172,9 @@ class StatusReader:
     def reasons_against(self) -> list[str]:
         """Return why this node should get no new clients; empty: it should. It costs no look at a server's figures."""
         configuration = self.running.configuration
-        led_to = configuration.led_to
-        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
-        withheld = [pool.name for pool in asked if not self.is_published(pool)]
-        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
-        eligible = {
-            pool.name: 0 if pool.name in withheld else sum(state.is_eligible for state in self.states.members(pool))
-            for pool in asked
-        }
+        if self._eligible_at != self.states.revision:
+            self._eligible_at, self._eligible = self.states.revision, self._count_eligible()
+        led_to, eligible, withheld = self._eligible
         standing = Standing(
             phase=self.life.phase,
             is_stopping=self.life.is_stopping,
@@ -192,6 +189,20 @@ class StatusReader:
             unpublished=withheld,
         )
         return reasons_against(standing, configuration.readiness)
+
+    def _count_eligible(self) -> tuple[tuple[str, ...], dict[str, int], list[str]]:
+        """Return the pools that requests may go to, the eligible servers of each that is asked for, and the unpublished."""
+        configuration = self.running.configuration
+        led_to = configuration.led_to
+        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
+        withheld = [pool.name for pool in asked if not self.is_published(pool)]
+        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
+        eligible = {
+            pool.name: sum(state.is_eligible for state in self.states.members(pool))
+            for pool in asked
+            if pool.name not in withheld
+        }
+        return led_to, eligible, withheld
 
     def readiness(self) -> Readiness:
         """Return whether this node should get new clients."""
@@ -263,6 +274,8 @@ class StatusReader:
             "persistence": _persistence(pool, totals),
             "retries_refused_total": totals.retries_refused,
             "connections_max": pool.capacity.connections_max,
+            "fleet_connections_max": pool.capacity.fleet_connections_max,
+            "connections_max_here": self._limit_here(pool),
             "queue": self._queue(pool, totals),
             "failover": pool.capacity.failover,
             "discovered_as": None if pool.discover is None else pool.discover.name,
@@ -270,6 +283,10 @@ class StatusReader:
             "is_on_backups": self.pools.situation(pool) is Situation.BACKUPS,
             "is_in_panic": self.pools.is_panic(pool),
         }
+
+    def _limit_here(self, pool: Pool) -> int:
+        segment = self.running.segment
+        return segment.cells[segment.layout.pool_connections_max(self.running.rows.pools[pool.name])]
 
     def _queue(self, pool: Pool, totals: PoolTotals) -> QueueStatus | None:
         if not pool.is_limited:
@@ -320,6 +337,8 @@ class StatusReader:
             "weight": state.weight,
             "configured_weight": server.weight,
             "connections_max": server.connections_max,
+            "fleet_connections_max": server.fleet_connections_max,
+            "connections_max_here": state.connections_max,
             "is_backup": server.is_backup,
             "is_leaving": state.is_leaving,
             "ejected": state.ejected,

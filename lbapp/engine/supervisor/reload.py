@@ -27,12 +27,14 @@ from lbapp.engine.supervisor.bodies import How
 from lbapp.engine.supervisor.configurations import (
     APPLIED,
     EDITED,
+    FROM_FILE,
     REVERTED,
     UNCONFIRMED,
     Chosen,
     Configurations,
     Kept,
     NotKept,
+    Source,
     digest_of,
     version_of,
 )
@@ -47,10 +49,12 @@ from lbapp.engine.supervisor.reload_words import (
     UPGRADE,
     check_digest,
     clock,
+    done_of,
     edits_of,
     invalid_configuration,
     no_configuration,
     refusal_of,
+    stays_of,
     summary,
 )
 from lbapp.engine.supervisor.sockets import check_sources
@@ -100,20 +104,25 @@ class Reloads:
                 configuration = await anyio.to_thread.run_sync(parse_for, self._path, text)
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            if self._origin == digest_of(text) and self.edits():
+            stays = stays_of(self._lasting.applied, self.edits()) if self._origin == digest_of(text) else ""
+            if stays:
                 self._lasting.check_serving()
-                stay = "the file is as it was; servers that were added and removed since stay so (lbapp diff, lbapp rollback)"
-                return self._done([], [stay], is_applied=False)
+                return self._done([], [stays], is_applied=False)
             return await self._apply(text, configuration, how)
 
-    async def plan(self, text: str, how: How) -> ReloadDone:
-        """Return what a reload would do if this text stood in the file. Raises RequestRefused as reload does."""
+    async def apply_text(self, text: str, how: How, name: str) -> ReloadDone:
+        """Apply a text that does not stand in the file, or look what that would do; `name` stands in problems.
+
+        Raises RequestRefused as reload does.
+        """
         async with self._lasting.changing:
+            if not how.is_dry:
+                self._check_nothing_pending()
             try:
-                configuration = await anyio.to_thread.run_sync(parse_for, self._path, text)
+                configuration = await anyio.to_thread.run_sync(parse_configuration, text, name)
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            return await self._apply(text, configuration, replace(how, is_dry=True))
+            return await self._apply(text, configuration, how)
 
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
         """Apply an earlier configuration, None: the one before the last. Raises as reload does, and 404 unknown_configuration."""
@@ -123,9 +132,9 @@ class Reloads:
                 raise no_configuration(number)
             left = self._lasting.applied
             text, configuration = await self._kept(kept)
-            of = kept.of if kept.of == self._origin else ""
+            source = self._configurations.source_of(kept) if kept.of == self._origin else FROM_FILE
             reason = how.reason or f"rollback to {kept.number}"
-            done = await self._apply(text, configuration, replace(how, reason=reason, of=of))
+            done = await self._apply(text, configuration, replace(how, reason=reason, source=source))
             if done["applied"] and left is not None:
                 await self._mark(left, REVERTED)  # or the next start would take the file, which still has it
             return done
@@ -146,7 +155,8 @@ class Reloads:
                 raise RequestRefused("unknown_server", message, "Look at it again, then repeat", 404) from error
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            done = await self._apply(text, configuration, replace(how, of=self._origin))
+            source = Source(self._origin, 0 if before is None else before.fleet, is_edit=True)
+            done = await self._apply(text, configuration, replace(how, source=source))
             if done["applied"] and before is not None:
                 await self._mark(before, EDITED)
             return done
@@ -305,7 +315,7 @@ class Reloads:
     async def _keep_if_new(self, text: str, how: How) -> None:
         """Know a text again that serves already, such as one with another comment."""
         applied = self._lasting.applied
-        if applied is None or applied.digest != digest_of(text):
+        if applied is None or applied.digest != digest_of(text) or applied.fleet < how.source.fleet:
             await self._keep(text, replace(how, confirm_s=None))
 
     async def _keep(self, text: str, how: How) -> None:
@@ -313,7 +323,9 @@ class Reloads:
         confirm_by = None if how.confirm_s is None else time.time() + how.confirm_s
         try:
             add = self._configurations.add
-            self._lasting.applied = await anyio.to_thread.run_sync(add, text, how.actor, how.reason, confirm_by, how.of)
+            self._lasting.applied = await anyio.to_thread.run_sync(
+                add, text, how.actor, how.reason, confirm_by, how.source
+            )
         except NotKept as error:
             if not how.is_unrecorded or how.confirm_s is not None:
                 hint = "Make room, or repeat with --unrecorded: there will be no way back to it then"
@@ -373,8 +385,8 @@ class Reloads:
 
     def _take(self, version: Version, text: str, how: How) -> None:
         self.version, self.text = version, text
-        self._origin = how.of or digest_of(text)
-        if not how.of:  # what an edit has changed is not in the file
+        self._origin = how.source.of or digest_of(text)
+        if not how.source.is_edit:  # what an edit has changed is not in the file
             self._in_file = version.configuration
 
     def _see_off(self, former: Generation, generation: Generation) -> None:
@@ -385,14 +397,4 @@ class Reloads:
                 self._departures.begin(state.row, name, state.pool.drain_timeout_s)
 
     def _done(self, planned: list[Planned], warnings: list[str], *, is_applied: bool) -> ReloadDone:
-        applied = self._lasting.applied
-        return {
-            "applied": is_applied,
-            "number": 0 if applied is None else applied.number,
-            "confirm_by": None if applied is None else applied.confirm_by,
-            "changes": [
-                {"what": each.what, "kind": each.kind, "how": each.how, "details": list(each.details)}
-                for each in planned
-            ],
-            "warnings": warnings,
-        }
+        return done_of(self._lasting.applied, planned, warnings, is_applied=is_applied)

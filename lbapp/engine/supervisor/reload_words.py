@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lbapp.control.changes import Difference
+from lbapp.control.changes import Difference, ReloadDone
 from lbapp.engine.policy.reload import Planned
+from lbapp.engine.supervisor.configurations import Kept
 from lbapp.engine.supervisor.running import NoRoom
 from lbapp.engine.supervisor.workers import WorkerRefused
 from lbapp.model.entities import Configuration
@@ -64,6 +65,29 @@ def edits_of(in_file: Configuration, now: Configuration) -> list[Difference]:
 
 def _edit(on: str, in_file: str, now: str) -> Difference:
     return {"on": on, "setting": "server", "in_file": in_file, "now": now, "action": None}
+
+
+def stays_of(applied: Kept | None, edits: Sequence[Difference]) -> str:
+    """Return what a reload leaves as it is where the file is what it was; empty: it applies the file."""
+    if applied is not None and applied.fleet and applied.of:
+        number = f"configuration {applied.fleet} of the fleet"
+        return f"the file is as it was when {number} was taken; that stays (change the file, or lbapp rollback)"
+    if edits:
+        return "the file is as it was; servers that were added and removed since stay so (lbapp diff, lbapp rollback)"
+    return ""
+
+
+def done_of(applied: Kept | None, planned: Sequence[Planned], warnings: list[str], *, is_applied: bool) -> ReloadDone:
+    """Return what a reload did, or would do. `applied`: the copy of what serves."""
+    return {
+        "applied": is_applied,
+        "number": 0 if applied is None else applied.number,
+        "confirm_by": None if applied is None else applied.confirm_by,
+        "changes": [
+            {"what": each.what, "kind": each.kind, "how": each.how, "details": list(each.details)} for each in planned
+        ],
+        "warnings": warnings,
+    }
 
 
 def summary(planned: Sequence[Planned]) -> str:

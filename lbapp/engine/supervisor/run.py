@@ -21,6 +21,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
 from lbapp.control.paths import default_state_dir
@@ -35,6 +36,7 @@ from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.events import ENGINE, Events
 from lbapp.engine.supervisor.fd_store import FdStore
 from lbapp.engine.supervisor.file_look import FileLook
+from lbapp.engine.supervisor.fleet_changes import FleetChanges
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.fleet_status import fleet_glance
@@ -46,6 +48,7 @@ from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.metrics import collect
+from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
@@ -148,10 +151,11 @@ class Engine:
         )
         life = Life(running.configuration.limits.stop_timeout_s)
         keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
-        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper)
+        self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
+        changes = FleetChanges(self.link, events, lambda: self.generation)
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
-        self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
         self._access = access
         self._control_ended = anyio.Event()
 
@@ -168,12 +172,8 @@ class Engine:
         self.file_look = FileLook(self.reloads)
         self.lasting.why_file_is_other = lambda: self.file_look.why_other
         upgrades = Upgrades(self.lasting, self.control, self.event_log, lambda: self.generation)
-        self.node = EngineNode(
-            lambda: self.generation, self.reloads, self.lasting.reports, self.link, self.lasting.events
-        )
-        self.lasting.glance = lambda is_ready: fleet_glance(
-            self.link, self.node, self.generation.intents.now(), is_ready=is_ready
-        )
+        self.node = EngineNode(lambda: self.generation, self.reloads, self.lasting, self.link)
+        self.lasting.glance = lambda is_ready: fleet_glance(self.link, self.node, is_ready=is_ready)
         self.api = Api(
             self.lasting.events,
             self.lasting.life,
@@ -219,7 +219,9 @@ class Engine:
             starting.start_soon(self._give_up_when_stopped, starting.cancel_scope)
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
+            self.link.take(generation.running.configuration.cluster)
             generation.intents.restore()
+            self.lasting.fleet.know(self.lasting.journal.actions)
             generation.know(known)
             generation.begin()
             failure = await self._start_workers(tasks, line)
@@ -233,8 +235,7 @@ class Engine:
         self.reloads.served = lambda served: self._go_on_with(served, tasks)
         for part in (self.reloads.run, self.file_look.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
-        tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
-        self.link.take(generation.running.configuration.cluster)
+        tasks.start_soon(self.lasting.metrics.run, self._collect)
         tasks.start_soon(self.link.run, self.node)
         life.phase = "serving"
         if line is not None:
@@ -248,12 +249,19 @@ class Engine:
         self._say_serving()
         return True
 
+    def _collect(self) -> list[Metric]:
+        reader = self.generation.reader
+        return [*collect(reader, self.generation.states), *collect_fleet(self.link, self.node, reader)]
+
     def _go_on_with(self, generation: Generation, tasks: anyio.abc.TaskGroup) -> None:
         """Look after another generation from now on."""
         self.generation = generation
         self.lasting.life.take(generation.running.configuration.limits.stop_timeout_s)
         self.link.take(generation.running.configuration.cluster)
+        if self.link.settings is None:
+            self.node.take_members(())
         self.api.serve(generation)
+        tasks.start_soon(self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
 
     async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:

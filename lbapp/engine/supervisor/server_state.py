@@ -77,6 +77,7 @@ class ServerState:
     warming_since: float | None = None  # monotonic seconds: when its slow start began
     share_permille: int = slow_start.WHOLE
     was_out: bool = False  # at the last write
+    fleet_part: int = 0  # what this node has of a limit of the fleet; 0: there is none
     is_leaving: bool = False  # no longer among what its pool's name stands for
 
     def take_over(self, before: ServerState) -> None:
@@ -155,11 +156,12 @@ class ServerState:
 
     @property
     def connections_max(self) -> int:
-        """How much the server may have in flight: what the file says, or the agent where that is less; 0: no limit.
+        """How much the server may have in flight: what the file, the fleet or the agent says, the least of them; 0: no limit.
 
         During a slow start only its share of that, or who waits would fill the server at once.
         """
-        whole = min(filter(None, (self.server.connections_max, self.wish.connections_max)), default=0)
+        limits = (self.server.connections_max, self.fleet_part, self.wish.connections_max)
+        whole = min(filter(None, limits), default=0)
         return -(-whole * self.share_permille // slow_start.WHOLE)
 
     @property

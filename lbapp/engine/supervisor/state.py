@@ -15,6 +15,7 @@ import time
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy import slow_start
 from lbapp.engine.policy.agent import NO_WISH, Wish
+from lbapp.engine.policy.shares import ALONE, Place
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.engine.supervisor.running import Running
@@ -43,6 +44,7 @@ class ServerStates:
         self._layout = running.segment.layout
         self._events = events
         self._is_published = is_published
+        self._place = ALONE
         self._pools = {pool.name: pool for pool in running.configuration.pools}
         self._rows = running.rows
         self._by_row: dict[int, ServerState] = {}
@@ -66,6 +68,13 @@ class ServerStates:
                 state.take_over(before)
             else:
                 state.revision = self.revision  # whoever saw one of this name before has not seen this one
+
+    def share(self, place: Place) -> None:
+        """Have limits of the fleet be divided otherwise."""
+        self._place = place
+        for state in self.by_id.values():
+            if state.server.fleet_connections_max:
+                self._changed(state)
 
     def publish(self) -> None:
         """Let workers see the states, all of them at once, and each change from now on."""
@@ -292,6 +301,7 @@ class ServerStates:
         if not self._is_published:
             return
         self._warm_up(state)
+        state.fleet_part = self._place.part_of(state.server.fleet_connections_max)
         block = self._layout.state(state.row)
         self._cells[block + at.STATE_ADMIN] = state.admin_for_workers
         self._cells[block + at.STATE_HEALTH] = state.health_for_workers

@@ -38,6 +38,7 @@ from lbapp.model.limits import (
 from lbapp.model.outcomes import Outcome
 
 if TYPE_CHECKING:
+    from lbapp.engine.scoreboard.segment import Segment
     from lbapp.engine.worker.accept import ListenerRuntime
     from lbapp.engine.worker.downstream import Downstream
     from lbapp.engine.worker.run import Worker
@@ -50,17 +51,38 @@ _REPLIES: Final = {
 }
 
 
-class Door:
-    """What one listener asks of its clients. `share` 0: no limit of its own on its connections."""
+class ConnectionLimit:
+    """How many connections a listener may have in one worker, as the scoreboard stands. `place`: of the worker among all."""
 
-    def __init__(self, row: int, admission: Admission, clients: Clients, place: tuple[int, int]) -> None:
-        limit = admission.connections_max
-        self.share = share_of(limit, *place) if limit else 0
+    __slots__ = ("_cell", "_cells", "_place")
+
+    def __init__(self, segment: Segment, row: int, place: tuple[int, int]) -> None:
+        self._cells = segment.cells
+        self._cell = segment.layout.listener_connections_max(row)
+        self._place = place
+
+    @property
+    def share(self) -> int:
+        """The worker's share; 0: there is no limit."""
+        limit = self._cells[self._cell]
+        return share_of(limit, *self._place) if limit else 0
+
+
+class Door:
+    """What one listener asks of its clients."""
+
+    def __init__(self, row: int, admission: Admission, clients: Clients, limit: ConnectionLimit) -> None:
+        self._limit = limit
         self.has_lists = bool(admission.allow or admission.deny)
         self._gate = Gate(admission.allow, admission.deny)
         self._client_max = admission.client_connections_max
         self._clients = clients
         self._prefix = row.to_bytes(2, "little")  # a client is counted at each listener apart
+
+    @property
+    def share(self) -> int:
+        """How many connections the listener may have in this worker now; 0: no limit of its own."""
+        return self._limit.share
 
     @property
     def asks_who(self) -> bool:
@@ -168,7 +190,8 @@ class Doorkeeper:
                 reason = door.refusal(client_address(peer))
                 if reason is not None:
                     return reason
-            if door.share and listener.cells.connections() >= door.share and not self._make_room(listener):
+            share = door.share
+            if share and listener.cells.connections() >= share and not self._make_room(listener):
                 return TurnedAway.LISTENER_FULL
         if not self.has_room() and not self._make_room(None):
             return TurnedAway.NODE_FULL
@@ -278,8 +301,9 @@ def set_up(worker: Worker, configuration: Configuration, slot: int, rows: dict[s
     for listener, runtime in zip(configuration.listeners, worker.listeners, strict=True):
         wanted, row = listener.admission, rows[listener.name]
         door = rate = None
-        if wanted.connections_max or wanted.client_connections_max or wanted.allow or wanted.deny:
-            door = Door(row, wanted, worker.clients, place)
+        has_limit = wanted.connections_max or wanted.fleet_connections_max
+        if has_limit or wanted.client_connections_max or wanted.allow or wanted.deny:
+            door = Door(row, wanted, worker.clients, ConnectionLimit(worker.segment, row, place))
         if wanted.client_request_rate.count:
             rate = RequestRate(row, wanted, worker.clients)
         runtime.admit_through(door)

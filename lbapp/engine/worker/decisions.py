@@ -200,7 +200,7 @@ def _passed_over(pool: UpstreamPool, tried: Tried) -> dict[int, str]:
     """Return why servers cannot be chosen now, by row."""
     rows = sorted(pool.servers)
     loads = dict(zip(rows, pool.load.in_flight(rows), strict=True))
-    full, capacity = frozenset(pool.full()), pool.settings.capacity.connections_max
+    full, capacity = frozenset(pool.full()), pool.connections_max
     in_all = sum(loads.values())
     found = {}
     for row, server in pool.servers.items():

@@ -28,7 +28,6 @@ class LimitedPool(UpstreamPool):
 
     def __init__(self, pool: Pool, cells: PoolCells, servers: dict[int, UpstreamServer], load: LoadReader) -> None:
         self._rows: Sequence[int] = sorted(servers)
-        self._connections_max = pool.capacity.connections_max
         self._limits: list[int] = []
         self._limit_of: dict[int, int] = {}
         queue = PoolQueue(pool.capacity.queue, cells, pool.name)
@@ -68,10 +67,10 @@ class LimitedPool(UpstreamPool):
             return False
         cells.add_in_flight(1)
         limit = self._limit_of[cells.index]
-        if self._connections_max or limit:
+        if self.connections_max or limit:
             loads = self.load.in_flight(self._rows)
             is_over = 0 < limit < loads[self._rows.index(cells.index)]
-            if is_over or 0 < self._connections_max < sum(loads):
+            if is_over or 0 < self.connections_max < sum(loads):
                 cells.add_in_flight(-1)
                 return False
         return True
@@ -80,13 +79,14 @@ class LimitedPool(UpstreamPool):
         """See UpstreamPool."""
         assert self.queue is not None
         loads = self.load.in_flight(self._rows)
-        if 0 < self._connections_max <= sum(loads) or not self.queue.may_choose_any():
+        if 0 < self.connections_max <= sum(loads) or not self.queue.may_choose_any():
             return tuple(self._rows)
         limited = zip(self._rows, loads, self._limits, strict=True)
         return tuple([row for row, load, limit in limited if 0 < limit <= load or not self.queue.may_choose(row)])
 
     def _take_limits(self) -> None:
         states = [self.servers[row].cells for row in self._rows]
+        self.connections_max = self.cells.cells[self.cells.connections_max]
         self._limits = [cells.cells[cells.state + at.STATE_CONNECTIONS_MAX] for cells in states]
         self._limit_of = dict(zip(self._rows, self._limits, strict=True))
 

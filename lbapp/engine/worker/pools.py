@@ -46,6 +46,7 @@ class UpstreamPool:
         self.cells = cells
         self.servers = servers
         self.load = load
+        self.connections_max = 0  # in flight on this node; 0: no limit
         self.is_to_be_recorded = False  # why the next server is chosen
         self._seen = -1
         self.persistence: PoolPersistence | None = None

@@ -171,7 +171,7 @@ class ListenerCells(EndingCells):
 class PoolCells:
     """The cells of one pool in this worker's slot."""
 
-    __slots__ = ("_heartbeats", "_others", "base", "cells", "version", "withheld")
+    __slots__ = ("_heartbeats", "_others", "base", "cells", "connections_max", "version", "withheld")
 
     def __init__(self, segment: Segment, slot: int, pool: int) -> None:
         self.cells = segment.cells
@@ -181,6 +181,7 @@ class PoolCells:
         self.base = segment.layout.pool(slot, pool) + at.POOL_OUTCOMES
         self.version = segment.layout.pool_version(pool)
         self.withheld = segment.layout.pool_withheld(pool)
+        self.connections_max = segment.layout.pool_connections_max(pool)
 
     def count_outcome(self, outcome: Outcome) -> None:
         """Count an exchange that reached none of the pool's servers."""

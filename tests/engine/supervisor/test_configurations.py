@@ -16,6 +16,7 @@ from lbapp.engine.supervisor.configurations import (
     Configurations,
     Kept,
     NotKept,
+    Source,
     choose_at_start,
 )
 from lbapp.engine.supervisor.events import ENGINE
@@ -143,7 +144,7 @@ def test_start_takes_the_file_all_the_same_where_what_was_confirmed_is_lost(tmp_
 def test_start_with_an_older_file_serves_it_and_not_what_another_was_edited_to(tmp_path: Path) -> None:
     start(tmp_path, 1)
     configurations = opened(tmp_path)
-    edited = configurations.add(text(2), ENGINE, "", of=configurations.kept[0].digest)
+    edited = configurations.add(text(2), ENGINE, "", source=Source(configurations.kept[0].digest, is_edit=True))
     configurations.mark(configurations.kept[0], EDITED)
     chosen = start(tmp_path, 1)
     assert (port_of(chosen), chosen.applied) == (2, edited)

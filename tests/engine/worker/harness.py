@@ -199,6 +199,12 @@ def running_worker(
         Layout(slots=2, listeners=len(listeners), pools=len(pools), servers=len(rows.servers) or 1)
     )
     addresses: dict[int, tuple[SocketAddress, ...]] = {}
+    for pool in configuration.pools:
+        cell = segment.layout.pool_connections_max(rows.pools[pool.name])
+        segment.cells[cell] = pool.capacity.connections_max
+    for listener in listeners:
+        cell = segment.layout.listener_connections_max(rows.listeners[listener.name])
+        segment.cells[cell] = listener.admission.connections_max
     for each in configuration.servers:
         row = rows.servers[each.id]
         state = segment.layout.state(row)

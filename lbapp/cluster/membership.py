@@ -1,0 +1,153 @@
+"""A node's own place in the fleet: its key, the lease that it lives by, and what it carries.
+
+Responsible for joining, for keeping the lease alive, for joining again when store or network have ended it, and for leaving so
+that others see it at once. Knows nothing of intents or configurations.
+
+Invariants: a node never writes over the name of another living process; what it writes of itself goes when its lease goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+
+from lbapp.cluster import gateway, values
+from lbapp.cluster.etcd import Etcd, LeaseGone, StoreError, StoreUnreachable
+from lbapp.cluster.gateway import Pair
+from lbapp.cluster.keys import Keys
+from lbapp.cluster.picture import Picture
+from lbapp.model.fleet import Node
+from lbapp.model.limits import FLEET_STATE_INTERVAL_S, STORE_LEAVE_TIMEOUT_S, STORE_RETRY_MAX_S
+
+ABOUT: Final = "membership of the fleet"
+
+
+@dataclass(slots=True)
+class Membership:
+    """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before."""
+
+    etcd: Etcd
+    keys: Keys
+    picture: Picture
+    node: Node
+    lease_s: float
+    former: int = 0
+    lease: int = 0
+    _granted: int = field(default=0, init=False)  # a lease that is to be ended
+    _joined_at: int = field(default=0, init=False)  # the store's revision
+
+    @property
+    def is_member(self) -> bool:
+        """Say whether the node is a member, as far as it knows."""
+        return self.lease != 0
+
+    async def run(self) -> None:
+        """Join, and stay until that is over. Raises StoreError."""
+        try:
+            taken_by = await self._join()
+            if taken_by is None:
+                self.picture.complain(ABOUT, "", self.node.tell)
+                await self._stay()
+                return
+        finally:
+            await self._leave()
+        self.picture.complain(ABOUT, self._taken(taken_by), self.node.tell)
+        await self._until_free()
+
+    async def _join(self) -> Pair | None:
+        """Become a member; return who has the name, where another process has it."""
+        self._granted = lease = await self.etcd.grant(self.lease_s)
+        key = self.keys.node(self.node.name)
+        steps = [gateway.to_put(key, values.card(self.node.card()), lease)]
+        steps += [gateway.to_put(self.keys.state(self.node.name), values.state(self.node.state()), lease)]
+        revision = 0
+        while True:
+            done = await self.etcd.txn(
+                gateway.transaction([gateway.is_at(key, revision)], steps, [gateway.to_range(key)])
+            )
+            pair = next((pair for found in done.found for pair in found.pairs), None)
+            if done.has_held or (pair is not None and pair.lease == lease):
+                self._joined_at, self.lease = done.revision, lease
+                self.picture.touch()
+                return None
+            if pair is None:
+                revision = 0  # whoever had it has left just now
+            elif pair.lease in (0, self.former):
+                revision = pair.revision  # nobody lives by it, or this node did before it was started again
+            else:
+                return pair
+
+    async def _stay(self) -> None:
+        losses = self.picture.losses
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._until_gone, self._keep_alive, tasks.cancel_scope)
+            tasks.start_soon(self._until_gone, self._say_state, tasks.cancel_scope)
+            await self._until_other(losses)
+            tasks.cancel_scope.cancel()
+
+    async def _until_free(self) -> None:
+        """Return when the name is free, or may be so."""
+        turns = self.picture.turns
+        with anyio.move_on_after(self.lease_s):
+            while self.picture.lease_of(self.node.name) is not None:
+                turns = await self.picture.wait(turns)
+
+    async def _until_gone(self, work: Callable[[], Any], scope: anyio.CancelScope) -> None:
+        """Do something again and again, whatever the store says, until the lease is gone."""
+        while True:
+            try:
+                await work()
+            except LeaseGone:
+                scope.cancel()
+                return
+            except StoreUnreachable as error:
+                self.picture.doubt(str(error), self.node.tell)
+                await anyio.sleep(min(STORE_RETRY_MAX_S, self.lease_s / 3) / 2)
+            except (StoreError, ValueError) as error:
+                self.picture.complain(ABOUT, f"this node cannot say what it carries: {error}", self.node.tell)
+                await anyio.sleep(STORE_RETRY_MAX_S)
+
+    async def _keep_alive(self) -> None:
+        await anyio.sleep(self.lease_s / 3)
+        await self.etcd.keep_alive(self.lease)
+
+    async def _say_state(self) -> None:
+        await anyio.sleep(FLEET_STATE_INTERVAL_S)
+        state = values.state(self.node.state())
+        await self.etcd.put(self.keys.state(self.node.name), state, self.lease)
+        self.picture.complain(ABOUT, "", self.node.tell)
+
+    async def _until_other(self, losses: int) -> None:
+        """Return when the node is not a member by its lease any more: that has ended, or another process has its name."""
+        picture, turns = self.picture, self.picture.turns
+        while True:
+            has_seen = picture.view.revision >= self._joined_at or picture.losses != losses
+            if has_seen and picture.lease_of(self.node.name) != self.lease:
+                return
+            turns = await picture.wait(turns)
+
+    async def _leave(self) -> None:
+        """End the lease, so that nobody has to wait for its end; without an answer it ends by itself."""
+        lease, self._granted = self._granted, 0
+        if self.lease:
+            self.former, self.lease = self.lease, 0
+        if lease:
+            with anyio.move_on_after(STORE_LEAVE_TIMEOUT_S, shield=True):
+                try:
+                    await self.etcd.revoke(lease)
+                except StoreError:
+                    return
+
+    def _taken(self, pair: Pair) -> str:
+        try:
+            card = values.read_card(pair.value)
+        except ValueError:
+            card = {}
+        host = f" on {card['host']}" if card.get("host") else ""
+        return (
+            f"this node does not join the fleet, as another process{host} has its name, {self.node.name}; give one of the two "
+            f'another one: [cluster] node = "..."'
+        )

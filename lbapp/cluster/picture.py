@@ -1,0 +1,229 @@
+"""What a node knows of its fleet at the moment, and how sure it is of it.
+
+Responsible for the one view that everybody reads: what the store said last, who is still counted as a member after the store has
+lost its data, and the age. Knows nothing of HTTP or of what a node does about a change.
+
+Invariants: silence and errors change how sure the node is, and nothing of what it knows; ages are measured by a clock that is
+never set; who waits for a change misses none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import anyio
+
+from lbapp.cluster.gateway import Found, Message
+from lbapp.cluster.kept import Kept
+from lbapp.cluster.keys import Keys
+from lbapp.cluster.view import Fold, with_gone
+from lbapp.model.fleet import FleetIntent, FleetView, IntentKey, Member, StoreState
+from lbapp.model.limits import STORE_RETRY_MAX_S
+
+Tell = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """How to compare revisions with those of a node's own past, after the store has lost what it knew and counts anew.
+
+    `floor`: what was written up to this revision is old. `former`: what the node had made before, at revisions that say nothing
+    now.
+    """
+
+    floor: int = 0
+    former: Mapping[IntentKey, int] = field(default_factory=dict)
+
+    def newer(self, intents: Mapping[IntentKey, FleetIntent], applied: Mapping[IntentKey, int]) -> list[FleetIntent]:
+        """Return the intents that are newer than what was made, in the order in which they were written."""
+        found = []
+        for key, intent in intents.items():
+            made = applied.get(key, 0)
+            if made and made == self.former.get(key):
+                made = 0
+            if intent.revision > max(made, self.floor):
+                found.append(intent)
+        return sorted(found, key=lambda intent: intent.revision)
+
+
+class Picture:
+    """The view of one node. `since`: how revisions are compared; `losses`: how often the store has lost its data."""
+
+    def __init__(self, keys: Keys, lease_s: float) -> None:
+        self._fold = Fold(keys)
+        self._grace_s: Final = lease_s + 2 * STORE_RETRY_MAX_S
+        self._carried: dict[str, Member] = {}  # who was a member when the store lost its data, and may come again
+        self._carried_until = 0.0
+        self._confirmed: float | None = None  # monotonic
+        self._changed = anyio.Event()
+        self._view = FleetView(StoreState.STARTING, "the store has not answered yet")
+        self._complaints: dict[str, str] = {}
+        self._has_answered = False
+        self.turns = 0  # grows with every change of what is known
+        self.since = Since()
+        self.losses = 0
+        self.number_max = 0  # of the configurations that were ever seen: numbers count up over losses, too
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def view(self) -> FleetView:
+        """What is known."""
+        return self._view
+
+    @property
+    def began(self) -> str:
+        """The name of the store's data; empty: none is known."""
+        return self._fold.began
+
+    @property
+    def age_s(self) -> float | None:
+        """How old the view is; None: there never was one."""
+        return None if self._confirmed is None else max(0.0, time.monotonic() - self._confirmed)
+
+    def lease_of(self, name: str) -> int | None:
+        """Return the lease by which a node is a member; 0: it has none, None: it is no member."""
+        return self._fold.leases.get(name)
+
+    async def wait(self, turns: int) -> int:
+        """Return when there is something that was not there at `turns`, with what to wait for next."""
+        while self.turns == turns:
+            await self._changed.wait()
+        return self.turns
+
+    def touch(self) -> None:
+        """Let everybody who waits for a change look again."""
+        self.turns += 1
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    # -- what the store says -----------------------------------------------------------------------------------------
+
+    def recall(self, kept: Kept) -> None:
+        """Begin with what was known when the node ran last."""
+        self._fold.recall(kept.view, kept.began)
+        self.since = Since(kept.floor, kept.former)
+        now = time.time()
+        self._confirmed = time.monotonic() - max(0.0, now - kept.view.confirmed_at) if kept.view.confirmed_at else None
+        self._view = replace(kept.view, state=self._view.state, problem=self._view.problem)
+        self._count()
+        self.touch()
+
+    def has_lost(self, found: Found) -> bool:
+        """Say whether the store has less than it had: it was emptied, or put back to an earlier time."""
+        return found.revision < self._view.revision
+
+    def take_whole(self, found: Found, applied: Mapping[IntentKey, int], tell: Tell) -> None:
+        """Take a whole read in. `applied`: what the node has made, should the store have lost its data."""
+        before, began, now = self._view, self._fold.began, time.time()
+        problems = self._fold.read(found.pairs, now)
+        is_other = bool(began) and self._fold.began != began
+        if is_other or self.has_lost(found):
+            self._lose(applied, 0 if is_other else found.revision)
+            tell("fleet_store_lost", _lost(before, found, len(before.intents.keys() - self._fold.intents.keys())))
+        self._carried = {name: each for name, each in self._carried.items() if name not in self._fold.leases}
+        self._confirm(found.revision, tell)
+        self._say(problems, tell)
+
+    def take(self, message: Message, tell: Tell) -> None:
+        """Take in what a watch says. A part of a revision is not yet that revision: if it breaks off, all comes again."""
+        problems = self._fold.apply(message.events, time.time())
+        for name in self._carried.keys() & self._fold.leases.keys():
+            del self._carried[name]
+        revision = self._view.revision
+        if not message.is_part:
+            # Not that of the message: it is the store's, whose events may still be on their way.
+            revision = max(revision, *(event.revision for event in message.events), 0)
+        self._confirm(revision, tell, is_new=bool(message.events))
+        self._say(problems, tell)
+
+    def confirm(self, tell: Tell) -> None:
+        """Note that the store has nothing new."""
+        self._confirm(self._view.revision, tell, is_new=False)
+
+    def doubt(self, problem: str, tell: Tell) -> None:
+        """Note that the store does not answer."""
+        was = self._view.state
+        state = StoreState.STALE if was in (StoreState.SYNCED, StoreState.STALE) else was
+        self._view = replace(self._view, state=state, problem=problem)
+        if state is not was or not self._has_answered:
+            self._has_answered = True  # that it has not at the start is said once, too
+            tell("fleet_stale", f"{problem}; what was known last holds")
+            self.touch()
+
+    def complain(self, about: str, problem: str, tell: Tell) -> None:
+        """Note something that is wrong although the store answers; empty: it is not any more."""
+        if self._complaints.get(about, "") == problem:
+            return
+        self._complaints.pop(about, None)
+        if problem:
+            self._complaints[about] = problem
+            tell("fleet_problem", problem)
+        if self._view.state is StoreState.SYNCED:
+            self._view = replace(self._view, problem=self._problem())
+
+    def expire(self) -> None:
+        """Count nobody as a member any more who had time enough to come again."""
+        if self._carried and time.monotonic() > self._carried_until:
+            self._carried = {}
+            self._rebuild()
+            self.touch()
+
+    # -- within ------------------------------------------------------------------------------------------------------
+
+    def _lose(self, applied: Mapping[IntentKey, int], floor: int) -> None:
+        """Let nothing follow from what the store has lost: members have time to come again, what was made stays made."""
+        self.losses += 1
+        self.since = Since(floor, dict(applied))
+        self._carried = {member.name: member for member in self._view.alive}
+        self._carried_until = time.monotonic() + self._grace_s
+
+    def _confirm(self, revision: int, tell: Tell, *, is_new: bool = True) -> None:
+        was = self._view.state
+        self._confirmed, self._has_answered = time.monotonic(), True
+        self._view = replace(
+            self._view,
+            state=StoreState.SYNCED,
+            problem=self._problem(),
+            confirmed_at=time.time(),
+            revision=revision,
+        )
+        if is_new:
+            self._rebuild()
+        if is_new or was is not StoreState.SYNCED:
+            self.touch()
+        if was is StoreState.STALE:
+            tell("fleet_synced", "the store answers again")
+
+    def _rebuild(self) -> None:
+        fold, alive = self._fold, {**self._carried, **self._fold.members()}
+        self._view = replace(
+            self._view,
+            members=with_gone(self._view.members, alive, time.time()),
+            intents=dict(fold.intents),
+            configuration=fold.configuration,
+            results=dict(fold.results),
+        )
+        self._count()
+
+    def _count(self) -> None:
+        numbers = (result.number for result in self._view.results.values())
+        self.number_max = max(self.number_max, self._view.configuration.number, *numbers)
+
+    def _problem(self) -> str:
+        return next(iter(self._complaints.values()), "")
+
+    def _say(self, problems: Sequence[str], tell: Tell) -> None:
+        for problem in problems:
+            tell("fleet_nonsense", problem)
+
+
+def _lost(before: FleetView, found: Found, gone: int) -> str:
+    what = f"{gone} intents of the fleet are gone from it" if gone else "none of the fleet's intents is gone from it"
+    return (
+        f"the store has lost its data or was put back: it is at revision {found.revision} and was at {before.revision}; {what}, "
+        f"this node keeps what it made of them"
+    )

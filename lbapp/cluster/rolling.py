@@ -1,0 +1,98 @@
+"""A node's part in the configurations of its fleet: taking one when it may, saying what came of it, and moving a roll on.
+
+Responsible for doing what `roll` decides. Knows nothing of how a node serves by a configuration.
+
+Invariants: a node takes a configuration once, and only while the store says that it still may; what came of it is written,
+however long the store does not answer; two nodes that move a roll on at once move it once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from lbapp.cluster import gateway, values
+from lbapp.cluster.etcd import Etcd
+from lbapp.cluster.keys import Keys
+from lbapp.cluster.membership import Membership
+from lbapp.cluster.picture import Picture
+from lbapp.cluster.roll import may_take, moved_on, mover
+from lbapp.model.file_digest import file_digest
+from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, Node, StoreState
+
+
+@dataclass(slots=True)
+class Roller:
+    """One node's part."""
+
+    etcd: Etcd
+    keys: Keys
+    picture: Picture
+    node: Node
+    membership: Membership
+    _result: ConfigurationResult | None = field(default=None, init=False)  # of what was taken last
+    _is_written: bool = field(default=True, init=False)
+    _losses: int = field(default=0, init=False)
+
+    async def take(self) -> None:
+        """Take each configuration when its turn comes. Raises StoreError."""
+        turns = self.picture.turns
+        while True:
+            if self._result is not None and not self._is_written:
+                await self.etcd.put(self.keys.result(self.node.name), values.result(self._result))
+                self._is_written = True
+            if self._is_turn(self.picture.view.configuration):
+                await self._take()
+            else:
+                turns = await self.picture.wait(turns)
+
+    async def move_on(self) -> None:
+        """Move a roll on whenever that is this node's to do. Raises StoreError."""
+        turns = self.picture.turns
+        while True:
+            view = self.picture.view
+            alive = {member.name for member in view.alive}
+            now = view.configuration
+            after = moved_on(now, view.results, alive)
+            is_sure = view.state is StoreState.SYNCED and self.membership.is_member
+            if after is not None and is_sure and mover(now, alive) == self.node.name:
+                compare = [gateway.is_at(self.keys.current, now.revision)]
+                await self.etcd.txn(
+                    gateway.transaction(compare, [gateway.to_put(self.keys.current, values.configuration(after))])
+                )
+            turns = await self.picture.wait(turns)
+
+    def _is_turn(self, configuration: FleetConfiguration) -> bool:
+        """Say whether this node may take a configuration now, by a view that is sure, and has not."""
+        view = self.picture.view
+        if self._losses != self.picture.losses:
+            self._losses, self._result, self._is_written = self.picture.losses, None, True
+        if self._result is not None and self._result.number == configuration.number:
+            return False
+        if view.state is not StoreState.SYNCED or not self.membership.is_member:
+            return False
+        return may_take(configuration, view.results, {member.name for member in view.alive}, self.node.name)
+
+    async def _take(self) -> None:
+        """Take the configuration that the store has now, if it is still this node's turn."""
+        turns, configuration = self.picture.turns, self.picture.view.configuration
+        number = configuration.number
+        looks = [gateway.to_range(self.keys.current), gateway.to_range(self.keys.text(number))]
+        done = await self.etcd.txn(gateway.transaction([], looks))
+        pairs = {pair.key: pair for found in done.found for pair in found.pairs}
+        current, text = pairs.get(self.keys.current), pairs.get(self.keys.text(number))
+        if current is None or current.revision != configuration.revision:
+            await self.picture.wait(turns)  # the watch is about to say what it is now
+            return
+        self._result = await self._result_of(configuration, text.value if text is not None else None)
+        self._is_written = False
+
+    async def _result_of(self, configuration: FleetConfiguration, data: bytes | None) -> ConfigurationResult:
+        error = ""
+        if data is None:
+            error = f"the store has no text of configuration {configuration.number}"
+        elif file_digest(data) != configuration.digest:
+            error = f"the text of configuration {configuration.number} is not the one that was published"
+        if error or data is None:
+            return ConfigurationResult(configuration.number, self.node.name, time.time(), error)
+        return await self.node.take_configuration(configuration, values.read_text(data))

@@ -1,0 +1,230 @@
+"""Actions of the fleet: asked of the store first, then made by every node, this one as well.
+
+Responsible for asking, for what comes of intents here, and for where this node is other than the fleet. Knows nothing of the
+store itself or of what an operator may ask for.
+
+Invariants: what the store has not taken changes nothing; an intent is in the journal before it is made, and is taken in once;
+what cannot be made is an event, and never an error.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from lbapp.control.changes import FleetDifference
+from lbapp.control.fleet import Applied
+from lbapp.control.messages import Actor, Event
+from lbapp.engine.policy.fleet_intent import (
+    Asked,
+    Batch,
+    Here,
+    PassedOver,
+    fleet_key,
+    intent_of,
+    made_of,
+    own_name,
+    sort_out,
+)
+from lbapp.engine.policy.intent import Intent
+from lbapp.engine.supervisor.events import Events
+from lbapp.engine.supervisor.fleet_link import FleetLink
+from lbapp.engine.supervisor.intents import Key, Why
+from lbapp.model.errors import RequestRefused
+from lbapp.model.fleet import FleetIntent, StoreState
+from lbapp.model.journal import Action, Change, Setting, Value, shown
+
+if TYPE_CHECKING:
+    from lbapp.engine.supervisor.generation import Generation
+
+_SAID_MAX: Final = 10_000
+_FRESH_S: Final = 10.0  # since the node was in sync last
+
+
+class FleetChanges:
+    """Actions of the fleet, of one engine. `generation`: returns the one that serves."""
+
+    def __init__(self, link: FleetLink, events: Events, generation: Callable[[], Generation]) -> None:
+        self.made: dict[Key, int] = {}  # the last revision that was taken in, of each setting
+        self.revision = 0  # of the last writing that was taken in
+        self._link = link
+        self._events = events
+        self._generation = generation
+        # When the node was in sync last (monotonic), and with which revision.
+        self._synced_s, self._synced_with = -math.inf, 0
+        self._said: set[tuple[Key, int]] = set()  # what is about nothing here, and was said to be
+
+    @property
+    def node(self) -> str:
+        """The name of this node."""
+        return self._link.name
+
+    def know(self, actions: Sequence[Action]) -> None:
+        """Take over what the journal says was taken in."""
+        node = self._link.name
+        self.made = {fleet_key(key, node): revision for key, revision in made_of(actions).items()}
+        self.revision = next((action.fleet for action in reversed(actions) if action.fleet), 0)
+
+    def store_revision(self) -> int:
+        """Return the revision that this node knows the store to have; 0: it is not in sync."""
+        view = self._link.view
+        return view.revision if view.state is StoreState.SYNCED else 0
+
+    def note_sync(self) -> None:
+        """Note whether this node is in sync: what is written after that is new to it, and not what it has missed."""
+        if self._link.view.state is StoreState.SYNCED:
+            self._synced_s, self._synced_with = time.monotonic(), self._link.view.revision
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    async def ask(
+        self, changes: Sequence[Change], actor: Actor, why: Why, *, is_forced: bool, undoes: tuple[int, ...] = ()
+    ) -> tuple[Applied, list[Event]]:
+        """Have every node make changes; return who has by now, and what happened here. `undoes`: revisions.
+
+        Raises RequestRefused 409 no_fleet, changed, 503 fleet_unreachable; nothing is changed then.
+        """
+        fleet, node = self._link.joined(), self._link.name
+        asked = Asked(actor["user"], node, time.time(), why.reason, is_forced, undoes)
+        intents = [intent_of(replace(each, on=fleet_key(each.key, node)[0]), asked) for each in changes]
+        known = self._link.view.intents
+        seen = {each.key: known[each.key].revision if each.key in known else 0 for each in intents}
+        written = await fleet.propose(intents, seen)
+        last_seq = self._events.last_seq
+        await self.take(written)
+        others = [member.name for member in self._link.view.alive if member.name != node]
+        is_here = any(self.made.get(each.key) == each.revision for each in written)
+        applied: Applied = {
+            "revision": max((each.revision for each in written), default=0),
+            "actor": {**actor, "user": f"{actor['user']}@{node}"},
+            "done": [node] if is_here else [],
+            "waiting": others,
+        }
+        return applied, self._events.after(last_seq)
+
+    # -- being asked -------------------------------------------------------------------------------------------------
+
+    async def take(self, intents: Sequence[FleetIntent], *, is_new: bool = True) -> None:
+        """Make intents that are newer than what was taken in here. It waits while something else is being changed.
+
+        `is_new`: they were not known before. Where the node was in sync before they were written, their times are counted from
+        now: drains and ramps must not end at once because two machines' clocks differ.
+        """
+        is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
+        synced_with = self._synced_with
+        while True:
+            generation = self._generation()
+            try:
+                async with generation.intents.one_at_a_time():
+                    for batch in sort_out(intents, self._here(generation)):
+                        is_fresh = is_new and batch.revision > synced_with
+                        at = time.time() if is_fresh else batch.intents[0].at
+                        await self._take_batch(batch, generation, at)
+                return
+            except RequestRefused:
+                if generation is self._generation():
+                    return  # another engine has taken over: it is asked as well
+
+    async def take_in_what_waited(self) -> None:
+        """Make intents of which nothing was ever taken in, as they are of servers that this node has had none of before."""
+        waiting = [each for key, each in self._link.view.intents.items() if key not in self.made]
+        await self.take(waiting, is_new=False)
+
+    def _here(self, generation: Generation) -> Here:
+        node, intents = self._link.name, generation.intents
+        in_file = {fleet_key(key, node): value for key, value in intents.in_file().items()}
+        return Here(node, in_file, self.now(), intents.discovered, self.made, intents.actions)
+
+    def now(self) -> dict[Key, Value]:
+        """Return every setting of this node as it is now, under the names of intents."""
+        node = self._link.name
+        return {fleet_key(key, node): value for key, value in self._generation().intents.now().items()}
+
+    async def _take_batch(self, batch: Batch, generation: Generation, at: float) -> None:
+        """Write down and make what a writing to the store comes to; `at`: when that was, on this node's clock."""
+        first, node = batch.intents[0], self._link.name
+        actor: Actor = {"uid": None, "user": f"{first.by}@{first.node}", "pid": None}
+        for passed in batch.passed_over:
+            self._say_passed_over(passed, actor)
+        for intent in batch.unknown:
+            self._say_unknown(intent, actor)
+        make = [self._from_here(own_name(change, node), generation) for change in batch.make]
+        if not make and not batch.later and not batch.passed_over:
+            return
+        make, later = ([_from(change, at - first.at) for change in each] for each in (make, batch.later))
+        action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
+        self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
+        self.revision = batch.revision
+        # One that was discovered may have gone meanwhile; another of its name is given what the journal has.
+        there = generation.states.by_id
+        gone = [each for each in make if each.setting in (Setting.STATE, Setting.WEIGHT) and "/" in each.on]
+        gone = [each for each in gone if each.on not in there]
+        generation.intents.wait_for([Intent(change, action) for change in [*later, *gone]])
+        here = tuple(each for each in make if each not in gone)
+        generation.making.make(replace(action, changes=here), actor, first.reason)
+
+    def _from_here(self, change: Change, generation: Generation) -> Change:
+        state = generation.states.by_id.get(change.on)
+        if change.setting is not Setting.WEIGHT or state is None:
+            return change
+        return replace(change, ramp_left=generation.drains.ramps.left(state))
+
+    def _say_passed_over(self, passed: PassedOver, actor: Actor) -> None:
+        intent = passed.intent
+        kind = "change_overruled" if passed.is_file else "intent_passed_over"
+        message = f"{_told(intent)} is not made here: {passed.why}"
+        self._events.add(kind, intent.on, message, actor=actor)
+
+    def _say_unknown(self, intent: FleetIntent, actor: Actor) -> None:
+        said = intent.key, intent.revision
+        if said in self._said:
+            return
+        if len(self._said) >= _SAID_MAX:
+            self._said.clear()
+        self._said.add(said)
+        message = f"{_told(intent)} waits: this node has no {intent.on}"
+        self._events.add("intent_unknown", intent.on, message, actor=actor)
+
+    # -- being other -------------------------------------------------------------------------------------------------
+
+    def differing(self) -> list[FleetIntent]:
+        """Return the intents that this node, which has such settings, is other than."""
+        intents = self._link.view.intents
+        here = self.now() if intents else {}  # with many servers it is the most of a look
+        return [each for key, each in sorted(intents.items()) if key in here and here[key] != each.value]
+
+    def differences(self) -> list[FleetDifference]:
+        """Return where this node is other than the fleet, and why."""
+        here = self._here(self._generation())
+        return [self._difference(intent, here) for intent in self.differing()]
+
+    def _difference(self, intent: FleetIntent, here: Here) -> FleetDifference:
+        file = here.in_file[intent.key]
+        if self.made.get(intent.key) != intent.revision:
+            why = "it was not taken in yet"
+        elif file != intent.in_file:
+            why = f"the file has {shown(file)} here, and had {shown(intent.in_file)} where it was asked for"
+        else:
+            why = "it was changed on this node alone"
+        return {
+            "on": intent.on,
+            "setting": intent.setting.value,
+            "fleet": intent.value,
+            "now": here.now[intent.key],
+            "by": intent.by,
+            "node": intent.node,
+            "at": intent.at,
+            "why": why,
+        }
+
+
+def _from(change: Change, later_s: float) -> Change:
+    """Return a change whose end, if it has one, is so much later."""
+    return change if change.until is None else replace(change, until=change.until + later_s)
+
+
+def _told(intent: FleetIntent) -> str:
+    return f"{intent.setting.value} {shown(intent.value)} of {intent.on}, as {intent.by}@{intent.node} wants it of the fleet,"

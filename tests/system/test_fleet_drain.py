@@ -1,0 +1,87 @@
+"""The drain of a node of a fleet, on real engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.supervisor.test_reports import ANNOUNCE
+from tests.system.fleet_nodes import FleetNode, fleet_of
+from tests.system.harness import wait_for
+
+pytestmark = pytest.mark.system
+NODE = "/v1/node"
+
+
+def refused(node: FleetNode, body: object) -> tuple[int, str, str]:
+    answer = node.patch(NODE, body)
+    error = answer.json()["error"]
+    return answer.status_code, error["code"], error["message"]
+
+
+def test_a_node_is_not_drained_where_too_few_would_be_ready(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        assert lb1.patch(NODE, {"state": "drain"}).status_code == 200
+        wait_for(lambda: lb2.get("/v1/status")["engine"]["fleet"]["ready"] == 1)
+        assert refused(lb2, {"state": "drain"}) == (
+            409, "quorum", "0 of 2 members would be ready without lb2, and 1 have to be (half of them)",
+        )  # fmt: skip
+        assert lb2.ask("GET", "/v1/ready").status_code == 200
+        assert lb1.patch(NODE, {"state": "drain", "drain_timeout_s": 900}).status_code == 200  # it is not ready anyway
+        assert lb2.patch(NODE, {"state": "drain", "force": True}).status_code == 200
+        assert lb2.ask("GET", "/v1/ready").status_code == 503
+
+
+def test_while_the_store_is_silent_nobody_knows_whether_enough_would_be_ready(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (store, nodes):
+        lb1 = nodes["lb1"]
+        store.take_down()
+        wait_for(lambda: lb1.get("/v1/fleet")["state"] == "stale")
+        status, code, message = refused(lb1, {"state": "drain"})
+        assert (status, code) == (409, "quorum")
+        assert message.startswith("whether enough members would be ready is not known: the store has not answered for")
+        assert lb1.patch(NODE, {"state": "drain", "force": True}).status_code == 200
+
+
+def test_another_node_is_drained_and_made_ready_again_from_here(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2", cluster="ready_min = 0\n") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        done = lb1.patch(NODE, {"state": "drain", "node": "lb2", "drain_timeout_s": 700, "reason": "kernel"}).json()
+        assert (done["before"], done["after"], done["fleet"]["waiting"]) == ("ready", "drain", ["lb2"])
+        wait_for(lambda: lb2.status()["engine"]["drain"] is not None)
+        drain = lb2.status()["engine"]["drain"]
+        assert drain is not None
+        assert 600 < drain["timeout_s"] <= 700
+        assert lb1.ask("GET", "/v1/ready").status_code == 200
+        assert lb2.get("/v1/changes")["actions"][-1]["reason"] == "kernel"
+        member = next(each for each in lb1.get("/v1/fleet")["members"] if each["name"] == "lb2")
+        wait_for(lambda: lb1.get("/v1/status")["engine"]["fleet"]["ready"] == 1)
+        assert member["is_alive"] is True
+        lb1.patch(NODE, {"state": "ready", "node": "lb2"})
+        wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 200)
+        assert refused(lb1, {"state": "drain", "node": "lb3"})[:2] == (404, "unknown_node")
+
+
+def test_a_drained_node_stops_where_that_was_asked_for_and_stays_drained_when_it_starts(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (_, nodes):
+        lb2 = nodes["lb2"]
+        assert refused(lb2, {"state": "ready", "then_stop": True})[:2] == (422, "invalid_body")
+        nodes["lb1"].patch(NODE, {"state": "drain", "node": "lb2", "then_stop": True})
+        assert lb2.process.wait(30) == 0
+        assert "the engine stops now, as was asked for" in lb2.log.read_text()
+
+
+def test_a_drain_waits_for_the_routes_that_are_told_of_and_is_cancelled_meanwhile(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1") as (_, nodes):
+        lb1 = nodes["lb1"]
+        assert lb1.ask("PUT", "/v1/reports/announce", {**ANNOUNCE, "ecmp": "handoff"}).status_code == 200
+        drain = lb1.patch(NODE, {"state": "drain", "force": True}).json()["drain"]
+        assert (drain["step"], drain["ecmp"], drain["phase"]) == ("routes", "handoff", "draining")
+        assert lb1.get("/v1/ready")["drain"]["step"] == "routes"
+        lb1.patch(NODE, {"state": "ready"})
+        assert lb1.ask("GET", "/v1/ready").status_code == 200
+        lb1.patch(NODE, {"state": "drain", "force": True})
+        lb1.ask("PUT", "/v1/reports/announce", {**ANNOUNCE, "ecmp": "handoff", "state": "drained", "med": 100})
+        wait_for(lambda: lb1.get("/v1/ready")["drain"]["step"] == "drained")

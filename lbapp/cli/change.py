@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Final, Unpack
+from typing import Unpack
 
 import click
 
 from lbapp.cli.context import (
+    WAIT_INTERVAL_S,
     How,
     Settings,
     duration_option,
@@ -25,15 +26,15 @@ from lbapp.cli.context import (
     say_json,
     socket_option,
 )
+from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import duration, table
-from lbapp.control.changes import NodePatch, PoolPlan, ServerChange, ServersPatch
+from lbapp.cli.node import change_node, drain_node, node_option, node_patch
+from lbapp.control.changes import PoolPlan, ServerChange, ServersPatch
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus
-from lbapp.control.wording import node_open, still_open
+from lbapp.control.wording import still_open
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import EVENTS_MAX
-
-WAIT_INTERVAL_S: Final = 0.25
 
 
 def all_servers(client: ControlClient) -> list[ServerStatus]:
@@ -63,20 +64,22 @@ def _near(pattern: str, servers: Sequence[ServerStatus]) -> str:
 
 
 def apply(
-    client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServersPatch
+    client: ControlClient, settings: Settings, patterns: Sequence[str], patch: ServersPatch, *, wait: bool = False
 ) -> list[ServerChange]:
     """Apply one change to every server named, or to none, and say what came of each.
 
-    Raises RequestRefused.
+    `wait`: of an action of the fleet until every node that lives has made it. Raises RequestRefused.
     """
     done = client.patch_servers({**patch, "servers": [server["id"] for server in chosen(client, patterns)]})
+    is_of_fleet = bool(patch.get("fleet"))
     if settings.as_json:
-        say_json(done if patch.get("dry_run") else done["changes"])
-        return done["changes"]
-    if patch.get("dry_run"):
+        say_json(done if patch.get("dry_run") or is_of_fleet else done["changes"])
+    elif patch.get("dry_run"):
         say("\n\n".join(map(_plan, done["plan"])))
-    for change in done["changes"]:
+    for change in () if settings.as_json else done["changes"]:
         say(_sentence(change))
+    if is_of_fleet:
+        tell_nodes(client, settings, done.get("fleet"), wait=wait)
     return done["changes"]
 
 
@@ -84,6 +87,8 @@ def planned(patch: ServersPatch, how: How) -> ServersPatch:
     """Return a patch with what the options of a plan say."""
     patch["reason"], patch["unrecorded"] = how["reason"], how["unrecorded"]
     patch["force"], patch["dry_run"] = how["force"], how["dry_run"]
+    if how["fleet"]:
+        patch["fleet"] = True
     return patch
 
 
@@ -118,64 +123,70 @@ def _sentence(change: ServerChange) -> str:
     return f"{server['id']}: {', '.join(changed) or 'as it was'}"
 
 
-def _check_targets(servers: Sequence[str], *, node: bool, is_dry: bool) -> None:
-    if bool(servers) is node:
-        raise click.UsageError("name servers or pools" if not node else "--node stands alone, without servers")
-    if node and is_dry:
+def _check_targets(servers: Sequence[str], node: str | None, how: How) -> None:
+    if bool(servers) is (node is not None):
+        raise click.UsageError("name servers or pools" if node is None else "--node stands alone, without servers")
+    if node is not None and how["dry_run"]:
         raise click.UsageError("--dry-run is about servers: what --node does is the same each time")
+    if node is not None and how["fleet"]:
+        raise click.UsageError("--node is about one node: name each, such as --node lb2")
 
 
-def _change_node(client: ControlClient, settings: Settings, patch: NodePatch) -> None:
-    done = client.patch_node(patch)
-    if settings.as_json:
-        say_json(done)
-        return
-    drain = done["drain"]
-    told = f": {node_open(duration, drain)}" if drain is not None else ""
-    say(f"node: state {done['before']} -> {done['after']}{told}")
+wait_option = click.option("--wait", is_flag=True, help="With --fleet: return when every node that lives has it.")
+
+
+def _check_wait(how: How, *, wait: bool) -> None:
+    if wait and not how["fleet"]:
+        raise click.UsageError("--wait stands beside --fleet")
 
 
 @click.command()
 @click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
-@click.option("--node", is_flag=True, help="The node: end its drain.")
+@node_option("A node: end its drain; without a name this one.")
+@wait_option
 @plan_options
 @json_option
 @socket_option
 @click.pass_obj
-def ready(settings: Settings, /, servers: tuple[str, ...], node: bool, **how: Unpack[How]) -> None:
+def ready(settings: Settings, /, servers: tuple[str, ...], node: str | None, wait: bool, **how: Unpack[How]) -> None:
     """Let servers have new clients again; globs are welcome: 'app/*'."""
-    _check_targets(servers, node=node, is_dry=how["dry_run"])
+    _check_targets(servers, node, how)
+    _check_wait(how, wait=wait)
     with engine(settings) as client:
-        if node:
-            _change_node(client, settings, {"state": "ready", "reason": how["reason"], "unrecorded": how["unrecorded"]})
+        if node is not None:
+            change_node(client, settings, node_patch("ready", node, how))
             return
-        apply(client, settings, servers, planned({"servers": [], "state": "ready"}, how))
+        apply(client, settings, servers, planned({"servers": [], "state": "ready"}, how), wait=wait)
 
 
 @click.command()
 @click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@wait_option
 @plan_options
 @json_option
 @socket_option
 @click.pass_obj
-def maint(settings: Settings, /, servers: tuple[str, ...], **how: Unpack[How]) -> None:
+def maint(settings: Settings, /, servers: tuple[str, ...], wait: bool, **how: Unpack[How]) -> None:
     """Take servers out for maintenance: no clients, no health checks."""
+    _check_wait(how, wait=wait)
     with engine(settings) as client:
-        apply(client, settings, servers, planned({"servers": [], "state": "maint"}, how))
+        apply(client, settings, servers, planned({"servers": [], "state": "maint"}, how), wait=wait)
 
 
 class _HowToDrain(How):
-    node: bool
+    node: str | None
+    then_stop: bool
     hard: bool
     remove: bool
 
 
 @click.command()
 @click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
-@click.option(
-    "--node", is_flag=True, help="The node: ask all clients to leave, and serve those that come all the same."
+@node_option(
+    "A node, without a name this one: records and routes leave, clients are asked to, and who comes is served."
 )
-@duration_option("--timeout", "Close by force what is still open after this (default: the pool's; of the node 5m).")
+@click.option("--then-stop", is_flag=True, help="With --node: stop its engine when it is drained.")
+@duration_option("--timeout", "Close by force what is still open after this (default: the pool's; of a node 5m).")
 @click.option("--hard", is_flag=True, help="Not even for clients that had the server before.")
 @click.option("--remove", is_flag=True, help="Take them out of their pool when they are drained; with --wait.")
 @click.option("--wait", is_flag=True, help="Return when nothing is in flight any more; status 1 if forced.")
@@ -186,19 +197,32 @@ class _HowToDrain(How):
 def drain(
     settings: Settings, /, servers: tuple[str, ...], timeout: float | None, wait: bool, **how: Unpack[_HowToDrain]
 ) -> None:
-    """Give servers no new clients and let them finish. POOL alone: all servers of a pool, as one."""
-    _check_targets(servers, node=how["node"], is_dry=how["dry_run"])
-    if how["remove"] and (not wait or how["node"]):
-        raise click.UsageError("--remove stands beside --wait, for servers")
-    if how["node"]:
-        _drain_node(settings, timeout, how, wait=wait)
+    """Give servers no new clients and let them finish. POOL alone: all servers of a pool, as one.
+
+    With --fleet, --wait returns when every node has it and nothing is in flight on this one.
+    """
+    _check_targets(servers, how["node"], how)
+    if how["remove"] and (not wait or how["node"] is not None or how["fleet"]):
+        raise click.UsageError("--remove stands beside --wait, for servers of this node")
+    if how["then_stop"] and how["node"] is None:
+        raise click.UsageError("--then-stop stands beside --node")
+    if how["node"] is not None:
+        patch = node_patch("drain", how["node"], how, timeout)
+        with engine(settings) as client:
+            drain_node(client, settings, {**patch, "then_stop": True} if how["then_stop"] else patch, wait=wait)
         return
+    _drain_servers(settings, servers, timeout, how, wait=wait)
+
+
+def _drain_servers(
+    settings: Settings, servers: Sequence[str], timeout: float | None, how: _HowToDrain, *, wait: bool
+) -> None:
     patch = planned({"servers": [], "state": "drain", "hard": how["hard"]}, how)
     if timeout is not None:
         patch["drain_timeout_s"] = timeout
     with engine(settings) as client:
         newest = client.events(limit=1)
-        ids = [change["server"]["id"] for change in apply(client, settings, servers, patch)]
+        ids = [change["server"]["id"] for change in apply(client, settings, servers, patch, wait=wait)]
         if wait and ids:
             try:
                 _wait(client, ids)
@@ -209,29 +233,6 @@ def drain(
                 client.remove_server(server, {"force": how["force"], "reason": how["reason"]})
             _check_not_forced(client, ids, newest[-1]["seq"] if newest else 0)
             click.echo(f"drained{' and removed' if how['remove'] else ''}: {', '.join(ids)}", err=settings.as_json)
-
-
-def _drain_node(settings: Settings, timeout: float | None, how: How, *, wait: bool) -> None:
-    patch: NodePatch = {"state": "drain", "reason": how["reason"], "unrecorded": how["unrecorded"]}
-    if timeout is not None:
-        patch["drain_timeout_s"] = timeout
-    with engine(settings) as client:
-        _change_node(client, settings, patch)
-        while wait:
-            drain = client.status()["engine"]["drain"]
-            if drain is None:
-                raise RequestRefused(
-                    "cancelled", "the drain of the node was ended by somebody else", "See: lbapp events"
-                )
-            if drain["phase"] == "drained":
-                click.echo("drained: no client is connected", err=settings.as_json)
-                return
-            if drain["phase"] == "overdue":
-                raise RequestRefused(
-                    "overdue", "clients were closed by force", "Give it longer next time with --timeout"
-                )
-            click.echo(f"draining the node: {node_open(duration, drain)}", err=True)
-            time.sleep(4 * WAIT_INTERVAL_S)
 
 
 def _wait(client: ControlClient, ids: Sequence[str]) -> None:

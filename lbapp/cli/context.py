@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
+WAIT_INTERVAL_S: Final = 0.25  # between two looks at what is waited for
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Pool = TypeVar("_Pool", PoolStatus, PastPool)
 
@@ -147,9 +148,17 @@ def force_option(command: Command) -> Command:
     return click.option("--force", is_flag=True, help="Even if a pool has no server left then, or too few.")(command)
 
 
+def fleet_option(command: Command) -> Command:
+    """Give a command `--fleet`."""
+    return click.option("--fleet", is_flag=True, help="On every node of the fleet; without it on this node alone.")(
+        command
+    )
+
+
 class How(TypedDict):
     """What `plan_options` give to a command."""
 
+    fleet: bool
     reason: str
     unrecorded: bool
     force: bool
@@ -159,7 +168,7 @@ class How(TypedDict):
 def plan_options(command: Command) -> Command:
     """Give a command the options of a change that is planned first."""
     dry = click.option("--dry-run", is_flag=True, help="Say who would get how much, and change nothing.")
-    return reason_options(dry(force_option(command)))
+    return fleet_option(reason_options(dry(force_option(command))))
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, TypedDict, TypeVar, Unpack
 
 import click
 
@@ -26,8 +26,13 @@ from lbapp.cli.context import (
     socket_option,
 )
 from lbapp.cli.format import duration, table
+from lbapp.cli.roll import show_roll
+from lbapp.control import calls
 from lbapp.control.changes import ReloadDone, ReloadRequest, RollbackRequest
+from lbapp.control.fleet import PublishRequest
 from lbapp.model.errors import RequestRefused
+
+_Answer = TypeVar("_Answer")
 
 _HISTORY: Final = ("NO", "WHEN", "WHO", "STATE", "WHY")
 _MARKS: Final = {"added": "+", "removed": "-", "changed": "~"}
@@ -36,21 +41,45 @@ _dry_option = click.option("--dry-run", is_flag=True, help="Print the plan and c
 _unrecorded_option = click.option("--unrecorded", is_flag=True, help="Even if it cannot be kept for a rollback.")
 
 
+class _HowToReload(TypedDict):
+    dry_run: bool
+    confirm: float | None
+    fleet: bool
+    rolling: bool
+    wait: bool
+    reason: str
+    unrecorded: bool
+
+
 @click.command()
 @_dry_option
 @duration_option("--confirm", "Take it back after this, unless `lbapp confirm` comes first.")
+@click.option("--fleet", is_flag=True, help="Have every node of the fleet serve by the file of this one.")
+@click.option("--rolling", is_flag=True, help="With --fleet: node by node, and no further when one cannot.")
+@click.option("--wait", is_flag=True, help="With --fleet: return when every node that lives serves by it.")
 @reason_option
 @_unrecorded_option
 @json_option
 @socket_option
 @click.pass_obj
-def reload(settings: Settings, dry_run: bool, confirm: float | None, reason: str, unrecorded: bool) -> None:
+def reload(settings: Settings, /, **how: Unpack[_HowToReload]) -> None:
     """Apply the configuration file as it is now: all of it, or nothing."""
-    request: ReloadRequest = {"dry_run": dry_run, "reason": reason, "unrecorded": unrecorded}
-    if confirm is not None:
-        request["confirm_s"] = confirm
+    if (how["rolling"] or how["wait"]) and not how["fleet"]:
+        raise click.UsageError("--rolling and --wait stand beside --fleet")
+    if how["fleet"] and (how["confirm"] is not None or how["unrecorded"]):
+        raise click.UsageError("--confirm and --unrecorded are for this node alone, without --fleet")
+    request: ReloadRequest = {"dry_run": how["dry_run"], "reason": how["reason"], "unrecorded": how["unrecorded"]}
+    if how["confirm"] is not None:
+        request["confirm_s"] = how["confirm"]
     with engine(settings) as client:
-        _show(settings, _asked(lambda: client.reload(request)), is_dry=dry_run)
+        if how["fleet"] and not how["dry_run"]:
+            mode: Literal["all", "rolling"] = "rolling" if how["rolling"] else "all"
+            publish: PublishRequest = {"mode": mode, "reason": how["reason"]}
+            show_roll(
+                client, settings, _asked(lambda: client.ask(calls.publish_configuration(publish))), wait=how["wait"]
+            )
+            return
+        _show(settings, _asked(lambda: client.reload(request)), is_dry=how["dry_run"])
 
 
 @click.command()
@@ -111,7 +140,7 @@ def configurations(settings: Settings) -> None:
     say(table(_HISTORY, rows, frozenset({0})) + "\n* serves now")
 
 
-def _asked(ask: Callable[[], ReloadDone]) -> ReloadDone:
+def _asked(ask: Callable[[], _Answer]) -> _Answer:
     try:
         return ask()
     except RequestRefused as refused:

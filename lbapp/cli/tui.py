@@ -11,21 +11,30 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
 from lbapp.cli.appearance import look_of, look_options
-from lbapp.cli.context import Settings, has_terminal, host_option, linked, reporting, socket_option, source_option
+from lbapp.cli.context import Settings, has_terminal, linked, reporting, socket_option, source_option
+from lbapp.cli.hosts import hosts_options
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, LbappError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from lbapp.control.hosts import Place
     from lbapp.control.ssh import Link
     from lbapp.tui.kept import Kept
     from lbapp.tui.travel import Start
+
+
+class _What(TypedDict):
+    read_only: bool
+    named: list[Place] | None  # None without a verb: then no option has been read
+    hosts: list[Place] | None
+
 
 _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is: lbapp status")
 
@@ -36,11 +45,23 @@ _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is:
 @source_option
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="What lbapp bundle has written.")
 @look_options
-@host_option
+@hosts_options
 @socket_option
 @click.pass_obj
-def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None, bundle: Path | None) -> None:
-    """Open the console: servers, health and traffic, live."""
+def tui(settings: Settings, /, at: str | None, source: Path | None, bundle: Path | None, **what: Unpack[_What]) -> None:
+    """Open the console: servers, health and traffic, live.
+
+    With several --host, or --hosts: the nodes of all of them, and Enter opens the console of one.
+    """
+    read_only, places = what["read_only"], [*(what["named"] or ()), *(what["hosts"] or ())]
+    if len(places) > 1 or what["hosts"]:
+        if at or source or bundle or settings.socket:
+            raise click.UsageError(
+                "several hosts are shown as they are now: --at, --from, --bundle and --socket stand alone"
+            )
+        _several(settings, places, read_only=read_only)
+        return
+    settings.host, settings.socket = _one_host(settings, places)
     try:
         when = None if at is None else _moment(at)
     except ValueError as error:
@@ -57,6 +78,24 @@ def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None
 
         start: Start | None = None if when is None else Start(*when)
         sys.exit(run_console(origin, read_only=read_only, start=start, look=look))
+
+
+def _one_host(settings: Settings, places: Sequence[Place]) -> tuple[str | None, Path | None]:
+    """Return host and socket as the options say them, where the host of an option may be a socket here."""
+    if not places:
+        return settings.host, settings.socket
+    place = places[0]
+    return (None, place) if isinstance(place, Path) else (str(place), settings.socket)
+
+
+def _several(settings: Settings, places: Sequence[Place], *, read_only: bool) -> None:
+    with reporting():
+        if not has_terminal():
+            raise LbappError("the console needs a terminal", "Without one there is: lbapp nodes --hosts FILE")
+        look = look_of(settings)
+        from lbapp.tui.hosts_app import run_hosts
+
+        sys.exit(run_hosts(places, read_only=read_only, look=look))
 
 
 def _moment(at: str) -> tuple[float, bool]:

@@ -7,17 +7,30 @@ how a change is made. Invariant: whatever was typed by an operator is printed so
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import click
 
-from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
+from lbapp.cli.change import wait_option
+from lbapp.cli.context import (
+    Settings,
+    engine,
+    fleet_option,
+    force_option,
+    json_option,
+    reason_options,
+    say,
+    say_json,
+    socket_option,
+)
+from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone, Difference, UndoRequest
+from lbapp.control.changes import ActionDone, ChangeDone, Difference, FleetDifference, Undone, UndoRequest
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
 _DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")
+_FLEET_DIFF: Final = ("WHAT", "SETTING", "FLEET", "NOW", "WANTED", "WHY OTHER")
 
 
 @click.command()
@@ -41,26 +54,44 @@ def changes(settings: Settings, limit: int) -> None:
     say(table(_CHANGES, rows, frozenset({0})) if rows else "nothing was changed yet")
 
 
+class _HowToUndo(TypedDict):
+    fleet: bool
+    force: bool
+    reason: str
+    unrecorded: bool
+
+
 @click.command()
 @click.argument("action", required=False, type=click.IntRange(1), metavar="[NO]")
+@wait_option
+@fleet_option
 @force_option
 @reason_options
 @json_option
 @socket_option
 @click.pass_obj
-def undo(settings: Settings, action: int | None, force: bool, reason: str, unrecorded: bool) -> None:
+def undo(settings: Settings, /, action: int | None, wait: bool, **how: Unpack[_HowToUndo]) -> None:
     """Take back the last change, or that of a number in `lbapp changes`; what was one command is one undo.
 
     With the number of an undo, what that took back is made again.
     """
-    request: UndoRequest = {"reason": reason, "unrecorded": unrecorded, "force": force}
+    if wait and not how["fleet"]:
+        raise click.UsageError("--wait stands beside --fleet")
+    request: UndoRequest = {"reason": how["reason"], "unrecorded": how["unrecorded"], "force": how["force"]}
     if action is not None:
         request["action"] = action
+    if how["fleet"]:
+        request["fleet"] = True
     with engine(settings) as client:
         done = client.undo(request)
-    if settings.as_json:
-        say_json(done)
-        return
+        if settings.as_json:
+            say_json(done)
+        else:
+            _say_undone(done)
+        tell_nodes(client, settings, done.get("fleet"), wait=wait)
+
+
+def _say_undone(done: Undone) -> None:
     redone = done.get("redone", [])
     if redone:
         say(f"made again: {', '.join(map(str, redone))}")
@@ -73,10 +104,10 @@ def undo(settings: Settings, action: int | None, force: bool, reason: str, unrec
 @socket_option
 @click.pass_obj
 def diff(settings: Settings) -> None:
-    """Show where the engine is other than its configuration file, and who made it so."""
+    """Show where the engine is other than its configuration file, and who made it so; in a fleet, where other than that."""
     with engine(settings) as client:
         answer = client.diff()
-    found = answer["differences"]
+    found, of_fleet = answer["differences"], answer.get("fleet", [])
     if settings.as_json:
         say_json(found)
         return
@@ -94,6 +125,13 @@ def diff(settings: Settings) -> None:
         say(answer["file"])
     if rows or not answer["file"]:
         say(table(_DIFF, rows, frozenset()) if rows else "everything is as in the file")
+    if of_fleet:
+        say("\nother than the fleet:\n" + table(_FLEET_DIFF, [_of_fleet(each) for each in of_fleet], frozenset()))
+
+
+def _of_fleet(each: FleetDifference) -> tuple[str, ...]:
+    who = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(each['at']))} {each['by']}@{each['node']}"
+    return each["on"], each["setting"], shown(each["fleet"]), shown(each["now"]), who, each["why"]
 
 
 def _who(difference: Difference) -> str:
@@ -114,6 +152,8 @@ def _what(action: ActionDone) -> str:
         told = f"redo of {', '.join(map(str, redoes))}: {told}"
     elif action["undoes"]:
         told = f"undo of {', '.join(map(str, action['undoes']))}: {told}"
+    if action.get("fleet"):
+        told = f"{told} (on all nodes)"
     return f"{told} (undone)" if action["is_undone"] else told
 
 

@@ -15,8 +15,17 @@ from typing import Unpack
 
 import click
 
-from lbapp.cli.change import WAIT_INTERVAL_S, all_servers, apply, planned
-from lbapp.cli.context import How, Settings, duration_option, engine, json_option, plan_options, socket_option
+from lbapp.cli.change import all_servers, apply, planned
+from lbapp.cli.context import (
+    WAIT_INTERVAL_S,
+    How,
+    Settings,
+    duration_option,
+    engine,
+    json_option,
+    plan_options,
+    socket_option,
+)
 from lbapp.cli.format import duration
 from lbapp.control.changes import ServerChange, ServersPatch
 from lbapp.control.client import ControlClient
@@ -72,7 +81,11 @@ class _HowToWeigh(How):
 @click.argument("weight", type=WeightType(), metavar="N|+N|-N|N%")
 @duration_option("--over", "Get there little by little, in this time.")
 @click.option("--abort-if-errors", metavar="SHARE", callback=_percent, help="Put it back if more fail, such as 2%.")
-@click.option("--wait", is_flag=True, help="Return when --over is over; status 1 if it was put back.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Return when --over is over, with --fleet when all nodes have it; status 1 if it was put back.",
+)
 @plan_options
 @json_option
 @socket_option
@@ -83,8 +96,8 @@ def weight(settings: Settings, /, servers: tuple[str, ...], weight: ServersPatch
     +10 and -10 change it by that, for each server from its own, never to 0; 50% is half of what the file says.
     """
     _check_no_option(servers)
-    if how["wait"] and how["over"] is None:
-        raise click.UsageError("--wait stands beside --over")
+    if how["wait"] and how["over"] is None and not how["fleet"]:
+        raise click.UsageError("--wait stands beside --over or --fleet")
     patch = planned(weight, how)
     if how["over"] is not None:
         patch["over_s"] = how["over"]
@@ -92,8 +105,9 @@ def weight(settings: Settings, /, servers: tuple[str, ...], weight: ServersPatch
         patch["abort_if_errors_percent"] = how["abort_if_errors"]
     with engine(settings) as client:
         newest = client.events(limit=1)
-        goals = {change["server"]["id"]: _goal(change) for change in apply(client, settings, servers, patch)}
-        if how["wait"] and goals:
+        changes = apply(client, settings, servers, patch, wait=how["wait"])
+        goals = {change["server"]["id"]: _goal(change) for change in changes}
+        if how["wait"] and how["over"] is not None and goals:
             try:
                 _wait_for_weight(client, goals)
             except KeyboardInterrupt:

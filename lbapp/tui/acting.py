@@ -15,13 +15,9 @@ from typing import Any, ClassVar, Final
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
-from lbapp.config.values import duration_s
-from lbapp.control.changes import NewServer
 from lbapp.control.messages import AdminWord
 from lbapp.model.errors import RequestRefused
-from lbapp.model.states import WEIGHT_MAX
 from lbapp.tui.actions.catalog import ACTIONS, CATALOG, Action, Subject
 from lbapp.tui.actions.commandline import Spoken
 from lbapp.tui.actions.effect import first_grade, word_to_type
@@ -29,22 +25,20 @@ from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weigh
 from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.dialogs.form import Field, Form, Line, Part, Toggle
 from lbapp.tui.dialogs.question import Asked, Question, Yes
+from lbapp.tui.filling import REASON_CELLS, check_new, check_timeout, check_weight, filled, new_server
+from lbapp.tui.fleet_acting import FleetActing
 from lbapp.tui.format import clean, count, duration
-from lbapp.tui.pane import Pane
 from lbapp.tui.rights import Rights
 from lbapp.tui.scene import PoolRow
-from lbapp.tui.source import Source
+from lbapp.tui.scoping import scoped, toggle_of
 
 STEP: Final = 10
-REASON_CELLS: Final = 50
 _NOT_LIVE: Final = "the figures are not of now: nothing is changed until they are LIVE again"
 
 
-class Acting(Screen[None]):
+class Acting(FleetActing):
     """The actions of the shell; without `changes` there are none."""
 
-    source: Source
-    changes: Changes | None
     rights: Rights
 
     # All with priority, as the keys of lists have it: then what is typed in one go is done in its order, and a change is about
@@ -63,15 +57,6 @@ class Acting(Screen[None]):
         """Why nothing can be changed now; empty: it can."""
         raise NotImplementedError
 
-    @property
-    def pane(self) -> Pane:
-        """What the operator sees."""
-        raise NotImplementedError
-
-    def tell(self, outcome: Outcome) -> None:
-        """Show how something went."""
-        raise NotImplementedError
-
     # ---- what it is about
 
     def subject(self, spoken: Spoken | None = None) -> Subject:
@@ -86,7 +71,8 @@ class Acting(Screen[None]):
         else:
             rows = [row for row in map(scene.server, self.pane.selection) if row is not None]
         pools = {row.pool for row in rows} or {clean(self.pane.pool_here)}
-        return Subject(scene, rows, scene.pool(next(iter(pools))) if len(pools) == 1 else None)
+        pool = scene.pool(next(iter(pools))) if len(pools) == 1 else None
+        return Subject(scene, rows, pool, *self._node_meant(spoken))
 
     def why_not(self, action: Action, subject: Subject) -> str:
         """Return why an action is not possible now; empty: it is."""
@@ -101,7 +87,10 @@ class Acting(Screen[None]):
     def act(self, spoken: Spoken) -> None:
         """Do what was asked for, or ask before, or say why it is not possible."""
         action, subject = ACTIONS[spoken.action], self.subject(spoken)
-        why = self.why_not(action, subject)
+        if spoken.node_name:
+            self._find_node(spoken)
+            return
+        why = self.why_not(action, subject) or self.scope.why_not(action, spoken, self.fleet)
         if why or self.changes is None:
             self.tell(Outcome(why, is_refused=True))
             return
@@ -109,7 +98,10 @@ class Acting(Screen[None]):
             self._go_back(self.changes, is_undo=action.id == "undo")
             return
         servers = tuple(seen(row) for row in subject.servers) if action.about == "servers" else ()
-        order = Order(action, servers, pool=_real_name(subject.pool), revision=self.changes.revision_of(servers))
+        order = Order(
+            action, servers, pool=_real_name(subject.pool), revision=self.changes.revision_of(servers),
+            is_fleet=self.scope.wants_fleet(action, spoken), node=subject.node if action.about == "node" else None,
+        )  # fmt: skip
         _WAYS[action.id](self, self.changes, order, spoken, subject)
 
     # ---- doing
@@ -159,6 +151,7 @@ class Acting(Screen[None]):
         self, order: Order, asked: Asked, filled: Callable[[Order, Form], Order] = lambda order, _form: order
     ) -> None:
         """Ask, and hand the order over as it was filled in."""
+        asked, filled = scoped(order, asked, filled, self.fleet, self._ask_fleet)
 
         def answered(yes: Yes | None) -> None:
             if yes is not None:
@@ -197,7 +190,7 @@ class Acting(Screen[None]):
                 *fields,
             ]
         asked = self._asked(changes, order, "Drain" if is_drain else "Maint")
-        self._ask(order, replace(asked, fields=fields, check=_check_timeout), _filled)
+        self._ask(order, replace(asked, fields=fields, check=check_timeout), filled)
 
     def _weigh(self, changes: Changes, order: Order, spoken: Spoken, subject: Subject) -> None:
         """Ask for a weight where none was said; 0 is asked about like a drain."""
@@ -210,12 +203,14 @@ class Acting(Screen[None]):
             f"Weight of {row.id if len(order.servers) == 1 else f'{len(order.servers)} servers'}", "Set",
             names=[one.id for one in order.servers][1:] and [one.id for one in order.servers],
             lines=(*([now] if len(order.servers) == 1 else []), f"{WEIGHT_FORMS}; 0 takes no new clients"),
-            fields=(Field("weight", "Weight", Line(), 16),), check=_check_weight, first="weight", submits="weight",
+            fields=(Field("weight", "Weight", Line(), 16), *toggle_of(order, self.fleet)), check=check_weight, first="weight",
+            submits="weight",
         )  # fmt: skip
 
         def answered(yes: Yes | None) -> None:
             if yes is not None:
-                self._weigh_so(changes, replace(order, weight=weight_wish(yes.form.text("weight"))))
+                wish, is_fleet = weight_wish(yes.form.text("weight")), yes.form.is_on("fleet")
+                self._weigh_so(changes, replace(order, weight=wish, is_fleet=is_fleet))
 
         self.app.push_screen(Question(asked), answered)
 
@@ -231,7 +226,7 @@ class Acting(Screen[None]):
         fields = (Field("reason", "Reason", Line(), REASON_CELLS),)
         asked = self._asked(changes, order, verb)
         title = asked.title.replace("Kill ", "Kill what is in flight at ", 1)
-        self._ask(order, replace(asked, title=title, fields=fields), _filled)
+        self._ask(order, replace(asked, title=title, fields=fields), filled)
 
     def _add(self, _changes: Changes, order: Order, spoken: Spoken, subject: Subject) -> None:
         """Ask for name, address and weight of a server that is to come."""
@@ -248,10 +243,10 @@ class Acting(Screen[None]):
         pool = subject.pool.name if subject.pool else ""
         told = ("It serves from then on; the file stays as it is until it is saved.", "No weight: 100.")
         asked = Asked(
-            f"Add a server to {pool}", "Add", lines=told, fields=fields, check=_check_new,
+            f"Add a server to {pool}", "Add", lines=told, fields=fields, check=check_new,
             first="cancel" if spoken.new else "name",
         )  # fmt: skip
-        self._ask(order, asked, lambda order, form: replace(order, new=_new_server(form)))
+        self._ask(order, asked, lambda order, form: replace(order, new=new_server(form)))
 
     def _publish(self, _changes: Changes, order: Order, _spoken: Spoken, subject: Subject) -> None:
         if order.action.id == "pool.publish":
@@ -261,22 +256,7 @@ class Acting(Screen[None]):
         rate = count(pool.requests_per_s) if pool else "-"
         lines = (f"Routes pass it over: its {rate} req/s go to what comes next, or get 404 or 503.",)
         fields = (Field("reason", "Reason", Line(), REASON_CELLS),)
-        self._ask(order, Asked(f"Unpublish {clean(order.pool)}?", "Unpublish", lines=lines, fields=fields), _filled)
-
-    def _node(self, changes: Changes, order: Order, spoken: Spoken, _subject: Subject) -> None:
-        if order.action.id == "node.ready":
-            self._carry_out(order)
-            return
-        timeout = Line()
-        timeout.set(spoken.text)
-        fields = (
-            Field("timeout", "Timeout", timeout, hint="empty: 5m"),
-            Field("reason", "Reason", Line(), REASON_CELLS),
-        )
-        asked = Asked(
-            "Drain this node?", "Drain", fields=fields, effect=lambda: changes.effect(order), check=_check_timeout
-        )
-        self._ask(order, asked, _filled)
+        self._ask(order, Asked(f"Unpublish {clean(order.pool)}?", "Unpublish", lines=lines, fields=fields), filled)
 
     def _configuration(self, changes: Changes, order: Order, _spoken: Spoken, subject: Subject) -> None:
         engine = subject.scene.engine if subject.scene else None
@@ -309,44 +289,3 @@ def _real_name(pool: PoolRow | None) -> str:
     if pool is None:
         return ""
     return pool.servers[0].target.pool if pool.servers else pool.name
-
-
-def _filled(order: Order, form: Form) -> Order:
-    timeout = form.text("timeout")
-    return replace(
-        order,
-        timeout_s=duration_s(timeout) if timeout else None,
-        is_hard=form.is_on("hard"),
-        reason=form.text("reason"),
-    )
-
-
-def _check_timeout(form: Form) -> str:
-    return _problem(duration_s, form.text("timeout")) if form.text("timeout") else ""
-
-
-def _check_weight(form: Form) -> str:
-    return _problem(weight_wish, form.text("weight"))
-
-
-def _check_new(form: Form) -> str:
-    if not form.text("name") or not form.text("address"):
-        return "give it a name and an address, such as 10.0.0.3:8080"
-    weight = form.text("weight")
-    is_weight = not weight or (weight.isascii() and weight.isdigit() and int(weight) <= WEIGHT_MAX)
-    return "" if is_weight else f"{weight} is no weight: write 0 to {WEIGHT_MAX}"
-
-
-def _problem(read: Callable[[str], object], text: str) -> str:
-    try:
-        read(text)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _new_server(form: Form) -> NewServer:
-    new: NewServer = {"name": form.text("name"), "address": form.text("address")}
-    if weight := form.text("weight"):
-        new["weight"] = int(weight)
-    return new

@@ -82,6 +82,7 @@ class LbappConsole(Dressed):
     ) -> None:
         super().__init__(look or Look.of(os.environ))
         self._start = start
+        self.is_ended = False  # by a signal
         changes = None
         if not isinstance(origin, Kept):
             link = None if isinstance(origin, Path) else origin
@@ -95,13 +96,18 @@ class LbappConsole(Dressed):
     def on_mount(self) -> None:
         """Show the shell and begin to follow the engine, if there is one."""
         for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
-            asyncio.get_running_loop().add_signal_handler(number, self.exit)
+            asyncio.get_running_loop().add_signal_handler(number, self.end)
         self.push_screen(self.shell)
         if isinstance(self.shell.source.home, Feed):
             self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
         if self._start is not None:
             self.run_worker(self.shell.travel.go(self._start), group="time")
         self._welcome()
+
+    def end(self) -> None:
+        """Leave because the terminal goes or somebody says so."""
+        self.is_ended = True
+        self.exit()
 
     @work(group="hint")
     async def _welcome(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lbapp.control.messages import EngineStatus
+from lbapp.control.messages import EngineStatus, FleetGlance
 from lbapp.tui.columns import ERROR_RATE_PROBLEM, is_standby
 from lbapp.tui.format import count, duration, milliseconds, share
 from lbapp.tui.glyphs import Tone
@@ -43,6 +43,7 @@ def concerns(scene: Scene, now: float) -> list[Concern]:
     """Return everything that is wrong, what is bad first, else in the order of the configuration. `now` is Unix seconds."""
     found = [
         *(_of_node(scene.engine, now) if scene.engine else ()),
+        *_of_fleet(scene.fleet),
         *(concern for pool in scene.pools for concern in _of_pool(pool, now)),
         *(concern for listener in scene.listeners for concern in _of_listener(listener)),
         *_of_certificates(scene.listeners),
@@ -62,6 +63,24 @@ def _of_node(engine: EngineStatus, now: float) -> Iterator[Concern]:
     missing = [str(each["slot"]) for each in engine["workers"] if each["phase"] == "gone"]
     if missing:
         yield Concern("node", f"worker {', '.join(missing)} is gone", "bad", Place("nodes"))
+
+
+def _of_fleet(found: FleetGlance | None) -> Iterator[Concern]:
+    if found is None:
+        return
+    place = Place("nodes")
+    if found["state"] == "stale":
+        yield Concern("fleet", "STORE STALE: what was known last holds", "bad", place, found["stale_since"])
+    elif found["state"] == "starting":
+        yield Concern("fleet", "the store has not been reached yet", "warn", place)
+    if found["ready"] < found["known"]:
+        tone: Tone = "bad" if 2 * found["ready"] <= found["known"] else "warn"
+        gone = found["known"] - found["members"]
+        text = f"{found['ready']} of {found['known']} nodes ready" + (f"; {gone} gone" if gone else "")
+        yield Concern("nodes", text, tone, place)
+    if found["differs"]:
+        settings = "1 setting is" if found["differs"] == 1 else f"{found['differs']} settings are"
+        yield Concern("node", f"{settings} other here than the fleet's: lbapp fleet", "warn", place)
 
 
 def _of_pool(pool: PoolRow, now: float) -> Iterator[Concern]:

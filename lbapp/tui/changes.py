@@ -17,20 +17,23 @@ from uuid import uuid4
 import anyio
 
 from lbapp.control import calls
-from lbapp.control.changes import ActionDone, PoolPlan, ServerChange, ServerPatch, ServersPatch
+from lbapp.control.changes import ActionDone, PoolPatch, PoolPlan, ServerChange, ServerPatch, ServersPatch
+from lbapp.control.fleet import Applied, FleetStatus
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effect
-from lbapp.tui.actions.order import Order, Seen, patch_of, seen
-from lbapp.tui.actions.sentences import asking, done, named, probed, undone
+from lbapp.tui.actions.nodes import drain_effect
+from lbapp.tui.actions.order import Order, Seen, node_patch_of, patch_of, seen
+from lbapp.tui.actions.sentences import asking, done, named, node_done, probed, undone
 from lbapp.tui.actions.undoing import changed_since, redo_reason, told, told_since
 from lbapp.tui.feed import Feed
+from lbapp.tui.fleet_news import FleetNews
 from lbapp.tui.format import clean
 from lbapp.tui.journal import Journal
 from lbapp.tui.rights import VIEWER, Rights
 from lbapp.tui.scene import Target
 from lbapp.tui.staging import clean_value
 
-FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity"})
+FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity", "quorum"})
 CHECKS_AT_ONCE: Final = 8
 
 
@@ -47,11 +50,12 @@ class Changes:
 
     def __init__(self, feed: Feed, told: Callable[[Outcome], None], journal: Journal, rights: Rights) -> None:
         self._feed = feed
-        self._told = told
         self.journal = journal
         self.rights = rights
         self._turn = anyio.Lock()
         self.went_back_on: ActionDone | None = None  # what an undo or a redo was about last
+        self._news = FleetNews(lambda words, is_refused: told(Outcome(words, is_refused)), self._ask_fleet)
+        self._of_fleet: Applied | None = None  # of what was sent last
         self._own: dict[Target, int] = {}  # what this console has changed, and the revision that was shown then
         self._ways: dict[str, Callable[[Order, bool], Awaitable[str]]] = {
             "server.kill": self._kill,
@@ -65,6 +69,9 @@ class Changes:
             "configuration.confirm": self._confirm,
             "configuration.rollback": self._rollback,
         }
+
+    def _told(self, outcome: Outcome) -> None:
+        self._news.tell(outcome.message, outcome.is_refused)
 
     # ---- before
 
@@ -100,7 +107,7 @@ class Changes:
         if order.action.id == "configuration.rollback":
             return reload_effect(clean_value(await self._feed.ask(calls.rollback({"dry_run": True}))))
         if order.action.id == "node.drain":
-            return node_effect(self._feed.scene)
+            return await self._drain_effect(order)
         if order.action.about != "servers":
             return Effect((), "B")
         plans: list[PoolPlan] = []
@@ -109,7 +116,25 @@ class Changes:
             plans = (await self._feed.ask(calls.patch_servers({**planned, "dry_run": True})))["plan"]
         return effect_of(order, clean_value(plans), self._feed.scene)
 
+    async def _drain_effect(self, order: Order) -> Effect:
+        scene = self._feed.scene
+        if scene is None or scene.fleet is None:
+            return node_effect(scene)
+        fleet = await self._ask_fleet()
+        if order.node is not None and (why := order.node.why_other(fleet)):
+            raise LbappError(why)
+        return drain_effect(fleet, order.node.name if order.node else fleet["node"])
+
+    async def _ask_fleet(self) -> FleetStatus:
+        return cast(FleetStatus, clean_value(await self._feed.ask(calls.fleet())))
+
     # ---- sending
+
+    async def _follow(self) -> None:
+        """Tell which nodes have what was done, where it was for all of them."""
+        applied, self._of_fleet = self._of_fleet, None
+        if applied is not None:
+            await self._news.follow(applied)
 
     async def carry_out(self, order: Order, *, is_forced: bool = False) -> RequestRefused | None:
         """Do it and tell how it went; return a refusal that the operator may override, for him to be asked."""
@@ -121,7 +146,9 @@ class Changes:
                     self._told(Outcome("; ".join(why), is_refused=True))
                     return None
                 order = order.only(kept)
-            return await self._try(lambda: self._way(order)(order, is_forced), why, is_forced)
+            refused = await self._try(lambda: self._way(order)(order, is_forced), why, is_forced)
+        await self._follow()
+        return refused
 
     def _way(self, order: Order) -> Callable[[Order, bool], Awaitable[str]]:
         return self._ways.get(order.action.id, self._patch)
@@ -160,7 +187,8 @@ class Changes:
     async def _send(self, asked: Sequence[ServersPatch]) -> list[ServerChange]:
         """Send patches as one action: as one call where they are one, else by a group that an undo takes back whole."""
         if len(asked) == 1:
-            changes = (await self._feed.ask(calls.patch_servers(asked[0])))["changes"]
+            answer = await self._feed.ask(calls.patch_servers(asked[0]))
+            changes, self._of_fleet = answer["changes"], answer.get("fleet")
         else:
             group, changes = uuid4().hex, []
             for patch in asked:
@@ -228,16 +256,18 @@ class Changes:
 
     async def _publish(self, order: Order, _is_forced: bool) -> str:
         is_published = order.action.id == "pool.publish"
-        await self._feed.ask(calls.patch_pool(order.pool, {"published": is_published, "reason": order.reason}))
+        patch: PoolPatch = {"published": is_published, "reason": order.reason}
+        if order.is_fleet:
+            patch["fleet"] = True
+        self._of_fleet = (await self._feed.ask(calls.patch_pool(order.pool, patch))).get("fleet")
         return f"{clean(order.pool)} is {'published' if is_published else 'unpublished'}   (z undoes)"
 
-    async def _node(self, order: Order, _is_forced: bool) -> str:
-        if order.action.id == "node.ready":
-            await self._feed.ask(calls.patch_node({"state": "ready", "reason": order.reason}))
-            return "nobody is asked to leave the node any more   (z undoes)"
-        timeout = {} if order.timeout_s is None else {"drain_timeout_s": order.timeout_s}
-        await self._feed.ask(calls.patch_node({"state": "drain", "reason": order.reason, **timeout}))  # type: ignore[typeddict-item]
-        return "the node drains: clients are asked to leave   (z undoes)"
+    async def _node(self, order: Order, is_forced: bool) -> str:
+        patch = node_patch_of(order, is_forced=is_forced)
+        if order.node is not None and (why := order.node.why_other(await self._ask_fleet())):
+            raise LbappError(f"{why}; nothing was done")
+        await self._feed.ask(calls.patch_node(patch))
+        return node_done(order)
 
     async def _confirm(self, _order: Order, _is_forced: bool) -> str:
         kept = await self._feed.ask(calls.confirm())
@@ -252,7 +282,9 @@ class Changes:
     async def undo(self, action: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
         """Take back this user's newest action, or the one of that number; return a refusal that he may override."""
         async with self._turn:
-            return await self._try(lambda: self._undo(action, is_forced), (), is_forced)
+            refused = await self._try(lambda: self._undo(action, is_forced), (), is_forced)
+        await self._follow()
+        return refused
 
     async def _undo(self, number: int | None, is_forced: bool) -> str:
         await self.journal.read()
@@ -266,6 +298,7 @@ class Changes:
             taken = await self._feed.ask(calls.undo({"action": action["number"], "force": is_forced}))
         except RequestRefused as error:
             raise await self._named(error, action) from error
+        self._of_fleet = taken.get("fleet")
         for change in taken["changes"]:
             self._is_own(change["on"], None, shown)
         return undone(taken["changes"])

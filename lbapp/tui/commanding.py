@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from lbapp.tui.acting import Acting
-from lbapp.tui.actions.catalog import CATALOG, GRADES
+from lbapp.tui.actions.catalog import CATALOG, GRADES, Subject
 from lbapp.tui.actions.commandline import History, Spoken, complete, read
 from lbapp.tui.actions.finding import Choice
 from lbapp.tui.changes import Outcome
@@ -26,7 +27,14 @@ from lbapp.tui.format import duration
 from lbapp.tui.glyphs import Glyphs, is_linux_console
 from lbapp.tui.keys import key_name, written_keys
 from lbapp.tui.place import TABS, Place
+from lbapp.tui.scoping import Scope
 from lbapp.tui.wording import help_lines
+
+
+def _of_subject(subject: Subject) -> Spoken:
+    """Return what is to be done to what is selected now, whatever is selected when it is said what."""
+    pool = None if subject.servers else subject.pool
+    return Spoken("do", servers=subject.servers or None, pool=pool, node=subject.node, is_of_nodes=subject.is_of_nodes)
 
 
 class Commanding(Acting):
@@ -37,6 +45,7 @@ class Commanding(Acting):
         Binding("colon", "command", "command line", show=False, priority=True, id="command"),
         Binding("ctrl+p", "palette", "find by name", show=False, priority=True, id="palette"),
         Binding("question_mark,f1", "help", "help", priority=True, id="help"),
+        Binding("F", "scope", "this node or all nodes", show=False, priority=True, id="scope"),
         Binding("R", "lock", "lock or unlock", show=False, priority=True, id="lock"),
         Binding("y", "copy('name')", "copy the name", show=False, id="copy.name"),
         Binding("Y", "copy('address')", "copy the address", show=False, id="copy.address"),
@@ -46,6 +55,7 @@ class Commanding(Acting):
     def __init__(self) -> None:
         super().__init__()
         self.history = History()
+        self.scope = Scope()
 
     @property
     def glyphs(self) -> Glyphs:
@@ -79,12 +89,12 @@ class Commanding(Acting):
         names = [row.id for row in subject.servers] or ([subject.pool.name] if subject.pool else [])
         title = f"Actions: {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}" if names else "Actions"
         keys = {action.key: action.id for action in CATALOG if action.key}
-        spoken = Spoken("do", servers=subject.servers or None, pool=None if subject.servers else subject.pool)
+        spoken = _of_subject(subject)
         self.app.push_screen(Menu(title, choices, keys), lambda chosen: self._choose(chosen, spoken))
 
     def _choose(self, action_id: str | None, spoken: Spoken) -> None:
         if action_id is not None:
-            self.act(Spoken("do", action=action_id, servers=spoken.servers, pool=spoken.pool))
+            self.act(replace(spoken, action=action_id))
 
     def action_command(self) -> None:
         """Take a line of words."""
@@ -125,7 +135,7 @@ class Commanding(Acting):
         if scene is not None:
             choices += [Choice(f"pool {pool.name}", pool.name, "pool") for pool in scene.pools]
             choices += [Choice(f"server {row.id}", row.id, row.address) for row in scene.servers()]
-        spoken = Spoken("do", servers=subject.servers or None, pool=None if subject.servers else subject.pool)
+        spoken = _of_subject(subject)
         self.app.push_screen(Palette(choices), lambda chosen: self._found(chosen, spoken))
 
     def _found(self, chosen: str | None, spoken: Spoken) -> None:
@@ -148,6 +158,11 @@ class Commanding(Acting):
         self.app.push_screen(Help(help_lines(keys, self.glyphs, self.size.width)))
 
     # ---- the console's own
+
+    def action_scope(self) -> None:
+        """Be about all nodes of the fleet from now on, or about this one again."""
+        if self.fleet is not None:
+            self.tell(Outcome(self.scope.turn(self.fleet)))
 
     def action_lock(self) -> None:
         """Let nothing be changed from this console; or, when that is so, ask and let things be changed again."""

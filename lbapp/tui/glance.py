@@ -13,7 +13,7 @@ from typing import Final
 from lbapp.control.past import PastPoint
 from lbapp.tui.attention import pool_health, tally
 from lbapp.tui.format import count, milliseconds, share
-from lbapp.tui.glyphs import Glyphs
+from lbapp.tui.glyphs import Glyphs, Tone
 from lbapp.tui.plot import curve
 from lbapp.tui.scene import Scene
 from lbapp.tui.tones import Line, plain
@@ -52,7 +52,7 @@ def carried(scene: Scene) -> Carried:
 
 def glance(scene: Scene, past: Sequence[PastPoint], width: int, glyphs: Glyphs) -> list[Line]:
     """Return two lines, or four where there is room for curves of their own."""
-    servers, pools = _servers(scene, glyphs), _pools(scene, glyphs)
+    servers, pools = _servers(scene, glyphs), [*_pools(scene, glyphs), *_nodes(scene)]
     now = carried(scene)
     p99 = "p99 max" if now.is_of_slowest else "p99"
     if width < WIDE:
@@ -89,6 +89,15 @@ def _servers(scene: Scene, glyphs: Glyphs) -> Line:
     if found.unknown:
         line.append((f"  {glyphs.unknown} UNKNOWN {found.unknown}", "plain"))
     return line
+
+
+def _nodes(scene: Scene) -> Line:
+    """Return how many nodes of the fleet are ready; nothing of a node that is alone."""
+    found = scene.fleet
+    if found is None:
+        return []
+    tone: Tone = "good" if found["ready"] == found["known"] else "warn" if found["ready"] else "bad"
+    return [("  ", "plain"), (f"{found['ready']} of {found['known']} nodes ready", tone)]
 
 
 def _pools(scene: Scene, glyphs: Glyphs) -> Line:

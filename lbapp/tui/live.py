@@ -165,11 +165,13 @@ class LiveScene:
                 "connections": sum(each.connections or 0 for each in scene.listeners),
                 "in_flight": sum(each.in_flight or 0 for each in scene.listeners),
                 "finish_s": _left(drain["finish_at"], scene.at),
+                **{name: drain[name] for name in _OF_STEPS if name in drain},
             },
         }
         scene.engine = cast(EngineStatus, engine)
 
 
+_OF_STEPS: Final = ("step", "step_since", "step_until", "step_why", "then_stop", "ecmp")  # of a drain of the node
 _NO_CHECK: Final[Mapping[str, None]] = {"rise": None, "fall": None}
 _NO_FIGURES: Final[tuple[Any, Any]] = (None, None)
 

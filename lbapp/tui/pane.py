@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from lbapp.tui.actions.node_seen import NodeSeen
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.place import Place
 from lbapp.tui.source import Source
@@ -79,6 +80,16 @@ class Pane(Vertical):
     def selection(self) -> Sequence[str]:
         """The ids of the servers that an action is about, those marked or the one under the cursor."""
         return ()
+
+    @property
+    def is_of_nodes(self) -> bool:
+        """Say whether an action of a node is about one of several, that of the cursor."""
+        return False
+
+    @property
+    def node_here(self) -> NodeSeen | None:
+        """The node under the cursor of a list of nodes; None: there is none, or it is not clear which."""
+        return None
 
     @property
     def pool_here(self) -> str:

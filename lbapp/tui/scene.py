@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lbapp.control.messages import CertificateStatus, EngineStatus
+from lbapp.control.messages import CertificateStatus, EngineStatus, FleetGlance
 from lbapp.control.past import PastNode
 
 
@@ -154,6 +154,11 @@ class Scene:
         """Find servers by their ids again, after rows came or went."""
         self._servers = {server.id: server for pool in self.pools for server in pool.servers}
         self._by_target = {server.target: server for server in self._servers.values()}
+
+    @property
+    def fleet(self) -> FleetGlance | None:
+        """How the fleet of the node stands, in short; None: it is alone, or that is not known."""
+        return self.engine.get("fleet") if self.engine else None
 
     def servers(self) -> Iterable[ServerRow]:
         """Return every server, in the order of the configuration."""

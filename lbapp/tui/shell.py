@@ -238,7 +238,7 @@ class Shell(Commanding, Travelling):
             freshness += f" every {self._pace.pause_s:.0f}s"
         if source.is_live and self._is_paused:
             freshness = "PAUSED"
-        self._status.tell(source, freshness, "RO" if self.why_not_change else "RW")
+        self._status.tell(source, freshness, "RO" if self.why_not_change else self.scope.word("RW"))
         why_empty = why_nothing(source)
         self._nothing.display = bool(why_empty)
         self._content.display = not why_empty
@@ -329,6 +329,8 @@ class Shell(Commanding, Travelling):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
         if action == "act" and self.why_not_change:
+            return False
+        if action == "scope" and (self.fleet is None or self.why_not_change):
             return False
         if action == "now" and not self.source.is_away:
             return False

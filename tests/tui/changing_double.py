@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from lbapp.control.changes import ActionDone, PoolPlan
 from lbapp.control.messages import Actor, ServerStatus
+from tests.tui.fleet_double import Refused as Refused
 
 if TYPE_CHECKING:
     from tests.tui.engine_double import EngineDouble
@@ -23,11 +24,7 @@ if TYPE_CHECKING:
 ME: Actor = {"uid": 1000, "user": "alice", "pid": 4711}
 MINE: Actor = {**ME, "uid": os.getuid()}  # as the journal knows whoever runs the tests
 BOB: Actor = {"uid": 99_999, "user": "bob", "pid": 4712}
-CODES = {"forbidden": 403, "unknown_server": 404}
-
-
-class Refused(Exception):
-    """What is answered with an error: code, message, hint."""
+CODES = {"forbidden": 403, "unknown_server": 404, "unknown_node": 404, "fleet_unreachable": 503}
 
 
 class Changing:
@@ -66,6 +63,8 @@ class Changing:
                     raise Refused("forbidden", f"alice may not {request.method} {request.url.path}", "Ask an operator")
                 if self._double.refuses_with:
                     raise Refused("no", *self._double.refuses_with)
+                if body.get("fleet") or body.get("node"):
+                    self._double.fleet.check_synced()
                 return JSONResponse(answer(request, body))
             except Refused as error:
                 code, message, hint = error.args
@@ -74,7 +73,9 @@ class Changing:
 
         return answering
 
-    def record(self, changes: list[Any], actor: Actor = MINE, reason: str = "", undoes: tuple[int, ...] = ()) -> None:
+    def record(
+        self, changes: list[Any], actor: Actor = MINE, reason: str = "", undoes: tuple[int, ...] = (), fleet: int = 0
+    ) -> None:
         """Write an action down, and tell of it by an event."""
         number = len(self.actions) + 1
         for earlier in self.actions:
@@ -82,7 +83,7 @@ class Changing:
                 earlier["is_undone"] = True
         action: ActionDone = {
             "number": number, "at": time.time(), "actor": actor, "reason": reason, "group": "", "changes": changes,
-            "undoes": list(undoes), "is_undone": False,
+            "undoes": list(undoes), "is_undone": False, "fleet": fleet,
         }  # fmt: skip
         self.actions.append(action)
         if not any("/" in change["on"] for change in changes):
@@ -118,13 +119,16 @@ class Changing:
             if each["before"][name] != each["after"][name]
         ]
         if recorded:
-            self.record(recorded, reason=body.get("reason", ""))
-        said = {name: value for name, value in body.items() if name not in ("servers", "force", "expect_revision")}
+            revision = self._double.fleet.revision + 1 if body.get("fleet") else 0
+            self.record(recorded, reason=body.get("reason", ""), fleet=revision)
+        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") else {}
+        left = ("servers", "force", "expect_revision", "fleet")
+        said = {name: value for name, value in body.items() if name not in left}
         if not said.get("hard", True):
             del said["hard"]
         self._double.patches += [(one["id"], said) for one in servers]
         self._double.forced.append(body.get("force", False))
-        return {"plan": [], "changes": changes}
+        return {"plan": [], "changes": changes, **of_fleet}
 
     @staticmethod
     def _after(one: ServerStatus, body: Any) -> tuple[str, int]:
@@ -183,7 +187,8 @@ class Changing:
             self._double.change(one, state, weight, ME)
         self._take_back(back)
         self.record(back, undoes=(action["number"],))
-        return {"actions": [action["number"]], "changes": back}
+        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") or action.get("fleet") else {}
+        return {"actions": [action["number"]], "changes": back, **of_fleet}
 
     def _take_back(self, changes: list[Any]) -> None:
         """Take back what is not about servers."""
@@ -212,9 +217,16 @@ class Changing:
         before, self._double.published[name] = self._double.published.get(name, True), body["published"]
         change = {"on": name, "setting": "published", "before": before, "after": body["published"]}
         self.record([change], reason=body.get("reason", ""))
-        return {"pool": {}, "before": {}, "after": {}, "event_seqs": []}
+        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") else {}
+        pool = {"name": name}
+        return {
+            "pool": pool, "before": {"published": before}, "after": {"published": body["published"]}, "event_seqs": [], **of_fleet
+        }  # fmt: skip
 
     def _node(self, _request: Request, body: Any) -> Any:
+        self._double.fleet.check_quorum(body)
+        if body.get("node"):
+            return self._double.fleet.change_node(body)
         before, self._double.node_state = self._double.node_state, body["state"]
         self.record([{"on": "node", "setting": "state", "before": before, "after": body["state"]}])
         return {"before": before, "after": body["state"], "drain": None}

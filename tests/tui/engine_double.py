@@ -46,6 +46,7 @@ from lbapp.control.messages import (
 from lbapp.control.past import PastNode, PastPoint, PastStatus
 from tests.tui.changing_double import ME as ME
 from tests.tui.changing_double import Changing, Refused
+from tests.tui.fleet_double import FleetDouble
 from tests.tui.looks_double import LooksDouble
 
 CHECK = {"rise": 2, "fall": 3}
@@ -155,6 +156,8 @@ def status(servers: list[ServerStatus], revision: int = 1) -> Status:
             "configuration_path": "lbapp.toml",
             "configuration": 1,
             "confirm_by": None,
+            "ready": True,
+            "fleet": None,
             "drain": None,
             "workers": [],
             "cpu_percent": 12.0,
@@ -206,7 +209,7 @@ def live_tables(status: Status) -> dict[str, Any]:
     engine: Any = status["engine"]
     servers: list[Any] = [one for pool in status["pools"] for one in pool["servers"]]
     said: dict[TableName, list[Any]] = {
-        "engine": [engine],
+        "engine": [{**engine, "drain": _live_drain(engine["drain"], status["at"])}],
         "workers": engine["workers"],
         "listeners": [{**one, "certificates": None} for one in status["listeners"]],
         "pools": [{**pool, "check": CHECK, "states": {}} for pool in status["pools"]],
@@ -284,6 +287,7 @@ class EngineDouble:
         self.looks = LooksDouble()
         self._changed_in: dict[str, int] = {}
         self.changing = Changing(self)
+        self.fleet = FleetDouble()
         self.published: dict[str, bool] = {}
         self.node_state = "ready"
         self.confirm_by: float | None = None
@@ -293,6 +297,7 @@ class EngineDouble:
     def current(self) -> Status:
         found = status(self.servers, self.revision)
         found["engine"]["confirm_by"] = self.confirm_by
+        found["engine"]["fleet"] = self.fleet.glance()
         if self.node_state == "drain":
             found["engine"]["drain"] = {
                 "phase": "draining", "since": 0.0, "timeout_s": 300.0, "remaining_s": 300.0, "connections": 7, "in_flight": 3,
@@ -320,6 +325,7 @@ class EngineDouble:
                 Route("/v1/stop", self._stop, methods=["POST"]),
                 *self.looks.routes(),
                 *self.changing.routes(),
+                *self.fleet.routes(),
             ]
         )
 

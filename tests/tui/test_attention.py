@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from lbapp.control.messages import CertificateStatus, NodeDrainStatus, WorkerStatus
+from lbapp.control.messages import CertificateStatus, FleetGlance, NodeDrainStatus, WorkerStatus
 from lbapp.tui.attention import Concern, concerns, pool_health, tally
 from lbapp.tui.place import Place
 from lbapp.tui.scene import DrainRow, PoolRow, Scene
@@ -177,3 +177,40 @@ def test_health_of_a_pool_is_good_only_when_all_of_it_could_take_part() -> None:
     assert pool_health(made.pools[0]) == "warn"
     made.pools[0].served_by = ""
     assert pool_health(made.pools[0]) == "bad"
+
+
+def glance(**more: Any) -> FleetGlance:
+    found: Any = {
+        "name": "prod", "node": "node-a", "state": "synced", "members": 3, "ready": 3, "known": 3, "stale_since": None,
+        "differs": 0,
+    } | more  # fmt: skip
+    return cast(FleetGlance, found)
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "tone"),
+    [
+        ({"ready": 2}, "2 of 3 nodes ready", "warn"),
+        ({"ready": 1, "members": 2}, "1 of 3 nodes ready; 1 gone", "bad"),
+        ({"state": "stale", "stale_since": NOW - 42}, "STORE STALE: what was known last holds", "bad"),
+        ({"state": "starting"}, "the store has not been reached yet", "warn"),
+        ({"differs": 2}, "2 settings are other here than the fleet's: lbapp fleet", "warn"),
+    ],
+)
+def test_fleet_that_is_not_whole_is_a_concern_that_leads_to_its_nodes(
+    more: dict[str, Any], text: str, tone: str
+) -> None:
+    made = scene()
+    assert made.engine is not None
+    made.engine["fleet"] = glance(**more)
+    concern = one(concerns(made, NOW))
+    assert (concern.text, concern.tone, concern.place) == (text, tone, Place("nodes"))
+    assert concern.since == more.get("stale_since")
+
+
+def test_whole_fleet_and_a_node_that_is_alone_are_no_concern() -> None:
+    made = scene()
+    assert made.engine is not None
+    for found in (glance(), None):
+        made.engine["fleet"] = found
+        assert concerns(made, NOW) == []

@@ -14,15 +14,17 @@ from types import SimpleNamespace
 import pytest
 from textual.pilot import Pilot
 
+from lbapp.control.fleet import FleetStatus
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.dressed import Look
 from lbapp.tui.feed import Feed
 from lbapp.tui.glyphs import SETS
 from lbapp.tui.sample import Sample
 from lbapp.tui.themes import NAMES
-from tests.tui import changing_double, engine_double
+from tests.tui import changing_double, engine_double, fleet_double
 from tests.tui.console import until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, drain, server
+from tests.tui.fleet_double import fleet_of, member, member_state, roll, routes_report
 from tests.tui.looks_double import capture, decision, session
 from tests.tui.snapshots import IS_WRITING, assert_pictured, assert_said, letters, picture
 
@@ -45,6 +47,7 @@ def still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineDou
     stopped = SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic, sleep=time.sleep)
     monkeypatch.setattr(engine_double, "time", stopped)
     monkeypatch.setattr(changing_double, "time", stopped)
+    monkeypatch.setattr(fleet_double, "time", stopped)
     monkeypatch.setattr(Feed, "age_s", 0.0)
     monkeypatch.setattr(Sample, "span_s", lambda _self, _now: 43.0)
     double = EngineDouble(
@@ -95,6 +98,34 @@ async def test_screens_and_dialogs_are_drawn_as_their_pictures(
         for name, keys in KEYS.items():
             await pilot.press(*keys)
             await assert_pictured(pilot, f"{name}-{size[0]}x{size[1]}-{glyphs}")
+
+
+FLEET_KEYS = {"fleet": ("7",), "fleet-drain": ("down", "N"), "fleet-server-drain": ("escape", "3", "down", "d")}
+
+
+@pytest.mark.parametrize("glyphs", ["full", "vt"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_nodes_of_a_fleet_and_its_dialogs_are_drawn_as_their_pictures(
+    still: EngineDouble, tmp_path: Path, size: tuple[int, int], glyphs: str
+) -> None:
+    still.fleet.status = pictured_fleet()
+    app = LbappConsole(tmp_path / "s", look=Look("vt" if glyphs == "vt" else "dark", SETS[glyphs]))
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot, app)
+        for name, keys in FLEET_KEYS.items():
+            await pilot.press(*keys)
+            await assert_pictured(pilot, f"{name}-{size[0]}x{size[1]}-{glyphs}")
+
+
+def pictured_fleet() -> FleetStatus:
+    """Return a fleet with something of everything, whose view does not grow older."""
+    down = routes_report()
+    down["sessions"][1] |= {"is_up": False, "state": "Connect", "bfd": "Down"}
+    return fleet_of(
+        member("node-a", share=0.5), member("lb2", share=0.5, state=member_state(announce=down, differs=1, error_rate=0.2)),
+        member("lb3", is_alive=False, share=None, seen_at=NOW - 75),
+        state="stale", age_s=None, problem="the store at 10.0.0.1:2379 does not answer", configuration=roll(),
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(IS_WRITING, reason="pictures are being drawn")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from lbapp.tui.actions.node_seen import NodeSeen
 from lbapp.tui.scene import PoolRow, Scene, ServerRow
 
 Grade = Literal["A", "B", "C"]
@@ -23,16 +24,28 @@ GRADES: Final[dict[Grade, str]] = {
     "C": "type the name",
 }
 NO_SERVER: Final = "select a server first: 3 shows all, Enter on a pool its own"
+NO_NODE: Final = "select a node first: 7 shows all"
 NO_POOL: Final = "select a pool first: 2 shows all"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What an action would be about: the servers that are selected, and the pool that they or the cursor are of."""
+    """What an action would be about: the servers that are selected, and the pool that they or the cursor are of.
+
+    `node`: the one under the cursor of a list of nodes; None: this one, but not while `is_of_nodes`.
+    """
 
     scene: Scene | None
     servers: Sequence[ServerRow] = ()
     pool: PoolRow | None = None
+    node: NodeSeen | None = None
+    is_of_nodes: bool = False
+
+    @property
+    def does_node_drain(self) -> bool:
+        """Say whether the node that an action would be about drains."""
+        engine = self.scene.engine if self.scene else None
+        return self.node.is_draining if self.node else bool(engine and engine["drain"] is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +111,15 @@ def _unpublished(subject: Subject) -> str:
 
 
 def _node_drains(subject: Subject) -> str:
-    engine = subject.scene.engine if subject.scene else None
-    return "" if engine and engine["drain"] is not None else "the node does not drain"
+    if subject.is_of_nodes and subject.node is None:
+        return NO_NODE
+    return "" if subject.does_node_drain else f"{subject.node.name if subject.node else 'the node'} does not drain"
 
 
 def _node_serves(subject: Subject) -> str:
-    engine = subject.scene.engine if subject.scene else None
-    return "the node drains already" if engine and engine["drain"] is not None else ""
+    if subject.is_of_nodes and subject.node is None:
+        return NO_NODE
+    return f"{subject.node.name if subject.node else 'the node'} drains already" if subject.does_node_drain else ""
 
 
 def _waits(subject: Subject) -> str:
@@ -132,7 +147,7 @@ CATALOG: Final = (
     Action("pool.publish", "", "publish the pool", "routes lead to it again", "A", "pool", _unpublished),
     Action("pool.unpublish", "", "unpublish the pool", "routes pass it over", "B", "pool", _published),
     Action("node.drain", "N", "drain the node", "ask all clients to leave", "B", "node", _node_serves),
-    Action("node.ready", "", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains),
+    Action("node.ready", "E", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains),
     Action("configuration.confirm", "", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
     Action("configuration.rollback", "", "rollback", "back to the configuration before", "B", "configuration", _is_free),
     Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free),

@@ -8,7 +8,7 @@ of the scene at that moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Final, Literal
@@ -16,6 +16,8 @@ from typing import Final, Literal
 from lbapp.config.values import duration_s
 from lbapp.control.changes import NewServer
 from lbapp.model.states import WEIGHT_MAX
+from lbapp.tui.actions.node_seen import NodeSeen
+from lbapp.tui.actions.nodes import OF_FLEET
 from lbapp.tui.actions.order import WeightWish, weight_wish
 from lbapp.tui.place import TABS, Place
 from lbapp.tui.scene import PoolRow, Scene, ServerRow
@@ -23,6 +25,7 @@ from lbapp.tui.themes import NAMES as THEMES
 
 SCREENS: Final = tuple(name for tab in TABS for name in (tab.screen, *tab.also))
 SHOWN_MAX: Final = 8
+FLEET: Final = "--fleet"  # as on the command line, and no name of a server or pool
 _OF_SERVERS: Final = ("ready", "drain", "maint", "weight", "kill", "check", "remove")
 _OF_POOLS: Final = ("publish", "unpublish")
 _ALONE: Final = {
@@ -45,6 +48,10 @@ class Spoken:
     servers: Sequence[ServerRow] | None = None
     pool: PoolRow | None = None
     weight: WeightWish | None = None
+    node: NodeSeen | None = None
+    is_of_nodes: bool = False
+    node_name: str = ""  # of a node that is not looked up yet
+    is_fleet: bool | None = None  # None: as the console is set
     text: str = ""  # of a filter, a theme or a timeout
     is_hard: bool = False
     new: NewServer | None = None
@@ -63,6 +70,8 @@ def read(text: str, scene: Scene | None, screens: Sequence[str]) -> Spoken:
     if not words:
         raise ValueError("type a command, such as drain app/s1 5m; ? lists the keys")
     verb, rest = words[0], words[1:]
+    if FLEET in rest:
+        return _on_all_nodes(verb, [word for word in words if word != FLEET], scene, screens)
     known = _Known(scene or Scene(), screens, rest)
     if verb in screens:
         return _go(verb, known)
@@ -74,6 +83,13 @@ def read(text: str, scene: Scene | None, screens: Sequence[str]) -> Spoken:
         _no_more(verb, rest)
         return Spoken("do", action=_ALONE[verb])
     raise ValueError(f"there is no command {verb}{_meant(verb, [word for word in WORDS if _exists(word, screens)])}")
+
+
+def _on_all_nodes(verb: str, words: list[str], scene: Scene | None, screens: Sequence[str]) -> Spoken:
+    spoken = read(" ".join(words), scene, screens)
+    if spoken.action not in OF_FLEET:
+        raise ValueError(f"{verb} is for this node alone: leave {FLEET} away")
+    return replace(spoken, is_fleet=True)
 
 
 def _exists(word: str, screens: Sequence[str]) -> bool:
@@ -158,11 +174,11 @@ def _add(_verb: str, known: _Known) -> Spoken:
 
 def _node(_verb: str, known: _Known) -> Spoken:
     words = known.words
-    if words[:1] == ["ready"] and len(words) == 1:
-        return Spoken("do", action="node.ready")
-    if words[:1] == ["drain"] and (len(words) == 1 or (len(words) == 2 and _is_duration(words[1]))):
-        return Spoken("do", action="node.drain", text=words[1] if len(words) == 2 else "")
-    raise ValueError("say it as node drain 5m, or node ready")
+    what, names = words[:1], list(words[1:])
+    timeout = names.pop() if what == ["drain"] and names and _is_duration(names[-1]) else ""
+    if what in (["ready"], ["drain"]) and len(names) <= 1:
+        return Spoken("do", action=f"node.{what[0]}", text=timeout, node_name=names[0] if names else "")
+    raise ValueError("say it as node drain [NAME] [5m], or node ready [NAME]")
 
 
 def _filter(_verb: str, known: _Known) -> Spoken:

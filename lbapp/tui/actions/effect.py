@@ -58,7 +58,9 @@ def first_grade(order: Order) -> Grade:
 
 
 def word_to_type(order: Order) -> str:
-    """Return what has to be typed for an order of class C: its pool's name, or of how many servers it is."""
+    """Return what has to be typed for an order of class C: the name of its node or pool, or of how many servers it is."""
+    if order.node is not None:
+        return clean(order.node.name)
     pools = {one.target.pool for one in order.servers} or {order.pool}
     return clean(next(iter(pools))) if len(pools) == 1 else str(len(order.servers))
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lbapp.config.values import duration_s
-from lbapp.control.changes import NewServer, ServersPatch
+from lbapp.control.changes import NewServer, NodePatch, ServersPatch
 from lbapp.control.messages import AdminWord
 from lbapp.model.states import WEIGHT_MAX
 from lbapp.tui.actions.catalog import Action
+from lbapp.tui.actions.node_seen import NodeSeen
 from lbapp.tui.scene import ServerRow, Target
 
 WEIGHT_FORMS: Final = f"write 0 to {WEIGHT_MAX}, +10, -10, 50%, or 50 over 5m"
@@ -86,7 +87,10 @@ def seen(row: ServerRow) -> Seen:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done. `pool`: its real name; `revision`: of the scene that was seen, None for what may come at any moment."""
+    """What is to be done. `pool`: its real name; `revision`: of the scene that was seen, None for what may come at any moment.
+
+    `is_fleet`: on every node; `node`: the one that it is about, None for this one; `then_stop`: its engine, when drained.
+    """
 
     action: Action
     servers: tuple[Seen, ...] = ()
@@ -98,6 +102,9 @@ class Order:
     reason: str = ""
     revision: int | None = None
     new: NewServer | None = None
+    is_fleet: bool = False
+    node: NodeSeen | None = None
+    then_stop: bool = False
 
     def only(self, servers: Sequence[Seen]) -> Order:
         """Return the same for some of its servers."""
@@ -124,6 +131,22 @@ def patch_of(order: Order) -> ServersPatch:
         _weigh(patch, order.weight)
     if order.reason:
         patch["reason"] = order.reason
+    if order.is_fleet:
+        patch["fleet"] = True
+    return patch
+
+
+def node_patch_of(order: Order, *, is_forced: bool) -> NodePatch:
+    """Return the order as a change of a node."""
+    patch: NodePatch = {"state": "ready" if order.action.id == "node.ready" else "drain", "reason": order.reason}
+    if order.node is not None and not order.node.is_self:
+        patch["node"] = order.node.name
+    if order.timeout_s is not None:
+        patch["drain_timeout_s"] = order.timeout_s
+    if order.then_stop:
+        patch["then_stop"] = True
+    if is_forced:
+        patch["force"] = True
     return patch
 
 

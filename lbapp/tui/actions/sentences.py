@@ -11,6 +11,7 @@ from typing import Final
 
 from lbapp.control.changes import ChangeDone, ServerChange
 from lbapp.control.messages import ProbeStatus
+from lbapp.tui.actions.order import Order
 from lbapp.tui.format import clean
 
 _WISHES: Final = ("state", "weight", "weight_add", "weight_percent")
@@ -58,6 +59,16 @@ def _fields(change: ServerChange) -> list[str]:
     if ramp is not None and "weight_goal" in after:
         found = [*(each for each in found if not each.startswith("weight")), f"weight on its way to {ramp['after']}"]
     return found
+
+
+def node_done(order: Order) -> str:
+    """Return what became of a node; what was asked of another one, it does as it hears of it."""
+    name, is_here = ("the node", True) if order.node is None or order.node.is_self else (clean(order.node.name), False)
+    back = "   (z undoes)" if is_here else ""
+    if order.action.id == "node.ready":
+        return f"nobody is asked to leave {name} any more{back}"
+    stop = ", and its engine ends then" if order.then_stop else ""
+    return f"{name} drains: clients are asked to leave{stop}{back}"
 
 
 def undone(changes: Sequence[ChangeDone]) -> str:

@@ -62,10 +62,11 @@ def changed_since(actions: Sequence[ActionDone], action: ActionDone) -> ActionDo
 
 
 def told(action: ActionDone) -> str:
-    """Return an action in a few words, such as `drain app/s1` or `weight 50 app/s1 and 2 more`."""
+    """Return an action in a few words, such as `drain app/s1` or `weight 50 app/s1 and 2 more`, on all nodes where it was so."""
     first = action["changes"][0]
     others = len({change["on"] for change in action["changes"]}) - 1
-    return f"{_what(first)} {first['on']}" + (f" and {others} more" if others else "")
+    where = " on all nodes" if action.get("fleet") else ""
+    return f"{_what(first)} {first['on']}" + (f" and {others} more" if others else "") + where
 
 
 def told_since(change: ActionDone, by: ActionDone, now: float) -> str:

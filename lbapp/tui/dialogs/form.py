@@ -80,12 +80,13 @@ class Field:
 
 @dataclass(slots=True)
 class Toggle:
-    """Something that is on or off."""
+    """Something that is on or off. `is_asked_about`: the effect is another one then."""
 
     name: str
     label: str
     is_on: bool = False
     hint: str = ""
+    is_asked_about: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,18 @@ class Form:
         self.parts.insert(place, part)
         if place <= self._at:
             self._at += 1
+
+    def drop(self, name: str) -> None:
+        """Take a part out, if there is such; the focus stays where it is, or goes to the part behind."""
+        place = next((place for place, each in enumerate(self.parts) if each.name == name), None)
+        if place is not None:
+            del self.parts[place]
+            self._at -= place < self._at
+
+    @property
+    def wishes(self) -> list[bool]:
+        """What the effect depends on."""
+        return [part.is_on for part in self.parts if isinstance(part, Toggle) and part.is_asked_about]
 
     def text(self, name: str) -> str:
         """Return what is typed in a field; empty where there is no such."""

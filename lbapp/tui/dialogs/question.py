@@ -82,6 +82,7 @@ class Question(Dialog[Yes | None]):
         self._is_answered = False
         parts = [*asked.fields, Button("cancel", "Cancel", "n"), Button("yes", asked.verb, "y")]
         self.form = Form(parts, asked.first)
+        self._asked_for = self.form.wishes  # what the effect is of
         self._drawn = Static(
             id="question", markup=False
         )  # kept, not looked up: an effect may come when it is being taken down
@@ -100,7 +101,7 @@ class Question(Dialog[Yes | None]):
             self._ask()
         self.set_interval(WATCH_S, self._watch)
 
-    @work(group="effect")
+    @work(group="effect", exclusive=True)
     async def _ask(self) -> None:
         assert self.asked.effect is not None
         try:
@@ -111,6 +112,8 @@ class Question(Dialog[Yes | None]):
 
     def _fill(self, effect: Effect) -> None:
         self._known.effect = effect
+        self.form.drop("word")
+        self.form.parts[-1] = Button("yes", self.asked.verb, "y")
         if effect.grade == "C":
             width = max(8, min(40, len(self.asked.word) + 2))
             self.form.add(Field("word", f"Type {self.asked.word}:", Line(), width), "cancel")
@@ -187,6 +190,9 @@ class Question(Dialog[Yes | None]):
         self.dismiss(answer)
 
     def _draw(self) -> None:
+        if self.asked.effect is not None and self.form.wishes != self._asked_for:
+            self._known.effect, self._known.problem, self._asked_for = None, "", self.form.wishes
+            self._ask()
         self._drawn.update(self._text())
 
     def _text(self) -> Text:

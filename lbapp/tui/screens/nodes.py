@@ -1,36 +1,53 @@
-"""Screen 7: this node, its workers, listeners and certificates.
+"""Screen 7: the nodes of the fleet, and of this one its workers, listeners and certificates.
 
-Responsible for what concerns the node and no pool. Knows nothing of what is done to it. Invariants: those of `pane`.
+Responsible for what concerns nodes and no pool, and for asking about the fleet while it is in sight. Knows nothing of what is
+done to a node. Invariants: those of `pane`; what was known of the fleet stays in sight when it cannot be asked, and says its
+age.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from time import monotonic
+from typing import Any, Final
 
 from textual.app import ComposeResult
+from textual.widget import Widget
 
+from lbapp.control import calls
+from lbapp.control.fleet import FleetStatus
 from lbapp.control.messages import CertificateStatus, EngineStatus, WorkerStatus
 from lbapp.control.wording import node_open, node_state
+from lbapp.tui.actions.node_seen import NodeSeen, seen_node
+from lbapp.tui.asking import Question
 from lbapp.tui.attention import CERTIFICATE_DAYS_BAD, CERTIFICATE_DAYS_WARNED
 from lbapp.tui.columns import listener_kind
+from lbapp.tui.dialogs.page import Page
 from lbapp.tui.format import count, duration, size
 from lbapp.tui.glyphs import Tone
 from lbapp.tui.listing import Column, Kind
+from lbapp.tui.node_columns import NodeRow, node_kind, node_rows
+from lbapp.tui.node_words import aged, fleet_lines, node_lines_of
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.scene import Scene
-from lbapp.tui.tones import Line
+from lbapp.tui.tones import Line, plain
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.table import LineTable
 
 _BEAT_LATE_S: Final = 3.0
 _ROWS_MAX: Final = 8
+_NODES_LOW: Final = 6  # rows of nodes where there is little room
+_TALL: Final = 34  # rows of the screen from which on the node under the cursor is shown below the list
+_PORTRAIT: Final = 14  # lines of it
+_FLEET_EVERY_S: Final = 1.0
 
 
 class NodesPane(TablePane):
-    """This node. Peers stand here when there are any."""
+    """The nodes of the fleet, where there is one, and this node."""
 
     DEFAULT_CSS = """
     NodesPane > Block { height: auto; }
+    NodesPane > #members { height: 4; }
+    NodesPane > #node-portrait { margin: 1 0; }
     NodesPane > #workers { height: 3; }
     NodesPane > #node-listeners { height: 1fr; min-height: 3; }
     NodesPane > #certificates { height: 3; }
@@ -38,22 +55,63 @@ class NodesPane(TablePane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="nodes")
+        self.fleet_head = Block(id="fleet-head")
+        self.members: LineTable[NodeRow] = LineTable(node_kind(desk.glyphs), id="members")
+        self.portrait = Block(id="node-portrait")
         self.head = Block(id="node-head")
         self.worker_table: LineTable[WorkerStatus] = LineTable(worker_kind(), id="workers")
         self.listeners = LineTable(listener_kind(), id="node-listeners")
         self.certificates: LineTable[CertificateStatus] = LineTable(certificate_kind(), id="certificates")
         self.tables = (self.worker_table, self.listeners, self.certificates)
+        self._question: Question[FleetStatus] = Question(self, lambda: desk.source, _FLEET_EVERY_S, self._answered)
+        self._fleet: FleetStatus | None = None  # the last answer
+        self._fleet_at = 0.0  # monotonic
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
+        yield self.fleet_head
+        yield self.members
+        yield self.portrait
         yield self.head
         yield from self.tables
+
+    @property
+    def table(self) -> LineTable[Any] | None:
+        """The table with the focus, else the nodes, else the first of this node's."""
+        if self.members.has_focus or (self.members.display and not any(each.has_focus for each in self.tables)):
+            return self.members
+        return super().table
+
+    @property
+    def first(self) -> Widget | None:
+        """The nodes, where there are several."""
+        return self.members if self.members.display else self.worker_table
+
+    @property
+    def is_of_nodes(self) -> bool:
+        """Yes, while the list of nodes has the keys."""
+        return self.table is self.members
+
+    @property
+    def node_here(self) -> NodeSeen | None:
+        """The node under the cursor."""
+        chosen = self.members.chosen
+        if not self.is_of_nodes or not chosen or self._fleet is None:
+            return None
+        return next((seen_node(each) for each in self._fleet["members"] if each["name"] == chosen[0]), None)
+
+    def turn(self) -> None:
+        """Forget the fleet: of a past it is not recorded."""
+        self._fleet = None
 
     def show(self) -> None:
         """Show the newest figures."""
         scene = self.desk.source.scene
         if scene is None:
             return
+        self._question.about(calls.fleet() if scene.fleet is not None else None)
+        self._question.ask()
+        self._show_fleet()
         self.head.say(node_lines(scene))
         workers = scene.engine["workers"] if scene.engine else []
         certificates = certificates_of(scene)
@@ -63,6 +121,52 @@ class NodesPane(TablePane):
         self.worker_table.styles.height = 1 + min(len(workers), _ROWS_MAX)
         self.certificates.display = bool(certificates)
         self.certificates.styles.height = 1 + min(len(certificates), _ROWS_MAX)
+
+    # ---- the fleet
+
+    def _answered(self) -> None:
+        if self._question.answer is not None:
+            self._fleet, self._fleet_at = self._question.answer, monotonic()
+        self._show_fleet()
+
+    def _show_fleet(self) -> None:
+        scene = self.desk.source.scene
+        if scene is None or scene.fleet is None:
+            self._fleet = None
+        fleet = self._fleet
+        self.fleet_head.display = self.members.display = fleet is not None
+        self.portrait.display = fleet is not None and self.app.size.height >= _TALL
+        if fleet is None:
+            return
+        elapsed_s = monotonic() - self._fleet_at
+        lines = fleet_lines(aged(fleet, elapsed_s))
+        if self._question.problem:
+            lines.append([(f" ! not asked anew for {duration(elapsed_s)}: {self._question.problem}", "bad")])
+        self.fleet_head.say(lines)
+        rows = node_rows(fleet, self.desk.source.now())
+        is_new = not self.members.total
+        self.members.show(rows)
+        self.members.styles.height = 1 + min(len(rows), _ROWS_MAX if self.portrait.display else _NODES_LOW)
+        if is_new and self.worker_table.has_focus:
+            self.screen.set_focus(self.members)
+        self.portrait.say(self._lines_of(self.members.selected or "")[:_PORTRAIT])
+
+    def _lines_of(self, name: str) -> list[Line]:
+        member = next((each for each in self._fleet["members"] if each["name"] == name), None) if self._fleet else None
+        if member is None or self._fleet is None:
+            return [[(f" {name} is not there any more", "bad")]]
+        return node_lines_of(self._fleet, member, self.desk.source.now())
+
+    def on_line_table_looked(self, _event: LineTable.Looked) -> None:
+        """Show the node that the cursor has come to."""
+        self._show_fleet()
+
+    def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
+        """Show all that is known of a node."""
+        if event.table is self.members:
+            name = event.identity
+            page = Page(f"Node {name}", lambda: "\n".join(plain(line) for line in self._lines_of(name)))
+            self.app.push_screen(page)
 
 
 def node_lines(scene: Scene) -> list[Line]:

@@ -10,8 +10,9 @@ from lbapp.tui.scene import Scene
 from lbapp.tui.screens.nodes import certificate_kind, certificates_of, node_lines, worker_kind
 from lbapp.tui.staging import scene_of
 from lbapp.tui.tones import plain
-from tests.tui.console import SIZE, until_shown
+from tests.tui.console import SIZE, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server, status
+from tests.tui.fleet_double import ALONE, fleet_of, member, member_state, routes_report, three_nodes
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,80 @@ async def test_node_its_workers_and_its_listeners_are_in_sight(tmp_path: Path) -
                 "0.0.0.0:8080",
             ):
                 await until_shown(pilot, text)
+
+
+@pytest.mark.parametrize("size", [SIZE, (120, 40)])
+async def test_fleet_and_its_nodes_stand_above_this_node_and_totals_above_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    double = EngineDouble()
+    double.fleet.status = three_nodes()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=size) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            for text in (
+                "fleet prod  3 of 3 nodes ready  synced",
+                "together 2940 req/s  630 connections",
+                "announced 2/2",
+                "published",
+                "node-a  serving",
+                "HEARTBEAT",
+                "0.0.0.0:8080",
+            ):
+                await until_shown(pilot, text)
+            assert ("bfd Up" in screen_text(app)) is (size != SIZE)  # of the node under the cursor, where there is room
+
+
+async def test_node_that_is_not_well_says_so_and_enter_shows_all_of_it(tmp_path: Path) -> None:
+    double = EngineDouble()
+    report = routes_report()
+    report["sessions"][0] |= {"is_up": False, "state": "Connect", "bfd": "Down"}
+    lb2 = member("lb2", state=member_state(ready=False, reasons=["no server of app is eligible"], announce=report))
+    double.fleet.status = fleet_of(member("node-a"), lb2, member("lb3", is_alive=False))
+    with answering(double, tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            for text in ("1 of 3 nodes ready", "! lb2", "NOT READY", "announced 1/2", "▼ lb3", "GONE"):
+                await until_shown(pilot, text)
+            await pilot.press("down", "enter")
+            for text in (
+                "Node lb2",
+                "not ready   no server of app is eligible",
+                "up1 Connect since 00:10:00, bfd Down",
+            ):
+                await until_shown(pilot, text)
+            await pilot.press("escape", "exclamation_mark")
+            await until_shown(pilot, "problems only")
+
+
+@pytest.mark.parametrize("size", [SIZE, (120, 40)])
+async def test_old_view_of_the_fleet_is_said_loudly_and_grows_older(tmp_path: Path, size: tuple[int, int]) -> None:
+    double = EngineDouble()
+    double.fleet.status = three_nodes(state="stale", age_s=90.0, problem="the store at 10.0.0.1:2379 does not answer")
+    with answering(double, tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=size) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            await until_shown(pilot, "STORE STALE 1m30s")
+            await until_shown(pilot, "! the store at 10.0.0.1:2379 does not answer; the view is 1m3")
+            await until_shown(pilot, "lb3")  # the last view holds
+
+
+async def test_node_that_leaves_its_fleet_shows_itself_alone_again(tmp_path: Path) -> None:
+    double = EngineDouble()
+    double.fleet.status = three_nodes()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            await until_shown(pilot, "fleet prod")
+            double.fleet.status = ALONE
+            await until(pilot, lambda: "fleet prod" not in screen_text(app))
+            await until_shown(pilot, "node-a  serving")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from lbapp.tui.app import LbappConsole
 from tests.tui.console import SIZE, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering
+from tests.tui.fleet_double import fleet_of, member, three_nodes
 from tests.tui.test_glance import point
 
 pytestmark = pytest.mark.anyio
@@ -56,3 +57,21 @@ async def test_course_of_the_last_minutes_is_asked_for_and_drawn(tmp_path: Path)
             started = app.feed.scene.at if app.feed.scene else 0.0
             await until(pilot, lambda: app.feed.scene is not None and app.feed.scene.at > started + 3)
             assert len(double.asked) <= asked + 1, "what is out of sight asks nothing"
+
+
+@pytest.mark.parametrize("size", [SIZE, (120, 40)])
+async def test_nodes_of_the_fleet_are_counted_and_enter_leads_from_what_is_wrong_to_them(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    double = EngineDouble()
+    double.fleet.status = fleet_of(member("node-a"), member("lb2", is_alive=False))
+    with answering(double, tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=size) as pilot:
+            await until_shown(pilot, "1 of 2 nodes ready; 1 gone")
+            await pilot.press("1", "enter")
+            await until_shown(pilot, "[7 Nodes]")
+            await until_shown(pilot, "GONE")
+            double.fleet.status = three_nodes()
+            await pilot.press("1")
+            await until_shown(pilot, "3 of 3 nodes ready")
+            await until_shown(pilot, "nothing needs attention")

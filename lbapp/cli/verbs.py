@@ -15,6 +15,7 @@ _MODULES: Final = {
     "bundle": ("bundle",),
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
+    "handoff": ("handoff",),
     "kill": ("kill",),
     "latency": ("latency",),
     "log": ("captures", "log", "sessions"),

@@ -45,3 +45,8 @@ def test_what_cannot_be_is_named_with_its_line(tmp_path: Path, text: str, line: 
     problem = caught.value.problems[0]
     assert problem.line == line or line == 0
     assert sentence in problem.message
+
+
+def test_the_example_is_valid() -> None:
+    settings = load_handoff(Path(__file__).parents[2] / "conf/handoff.toml")
+    assert [name for name, _ in settings.members] == ["lb1", "lb2", "lb3"]

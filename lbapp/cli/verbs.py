@@ -19,6 +19,7 @@ _MODULES: Final = {
     "dns": ("dns",),
     "is_ready": ("is-ready",),
     "fleet": ("fleet",),
+    "handoff": ("handoff",),
     "kill": ("kill",),
     "latency": ("latency",),
     "log": ("captures", "log", "sessions"),

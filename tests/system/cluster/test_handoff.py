@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.cluster.lab import PORT, VIP4, VIP6, Lab, missing
+from tests.system.harness import wait_for
+
+pytestmark = pytest.mark.skipif(bool(missing("nft", "bridge")), reason=missing("nft", "bridge") or "-")
+
+# Sends a request, waits for a file, then sends a body of many full segments on the same connection. A reset is an error.
+_UPLOAD = """
+import http.client, pathlib, sys, time
+address, port, ready, go = sys.argv[1:]
+connection = http.client.HTTPConnection(address, int(port), timeout=20)
+connection.request("GET", "/"); first = connection.getresponse().read()
+pathlib.Path(ready).touch()
+while not pathlib.Path(go).exists(): time.sleep(0.01)
+connection.auto_open = 0
+connection.request("POST", "/", b"y" * 500_000); print(first == connection.getresponse().read())
+"""
+
+# Sends one segment of a connection that nobody has, and says what comes back.
+_STRAY = """
+import socket, struct, sys
+address, port = sys.argv[1], int(sys.argv[2])
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP); raw.settimeout(10)
+def summed(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data)); total = (total & 65535) + (total >> 16)
+    return ~((total & 65535) + (total >> 16)) & 65535
+def segment(check): return struct.pack("!HHIIBBHHH", 40999, port, 1000, 2000, 5 << 4, 0x10, 1000, check, 0)
+pseudo = socket.inet_aton("10.77.0.2") + socket.inet_aton(address) + struct.pack("!BBH", 0, 6, 20)
+raw.sendto(segment(summed(pseudo + segment(0))), (address, port))
+while True:
+    answer = raw.recv(2000)[20:]
+    if struct.unpack("!HH", answer[:4]) == (port, 40999): break
+print("reset" if answer[13] & 4 else "something else")
+"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Lab(tmp_path_factory.mktemp("handoff")) as made:
+        send(made, *made.nodes)
+        made.start_engines()
+        yield made
+
+
+@pytest.fixture
+def lab(network: Lab) -> Iterator[Lab]:
+    send(network, *network.nodes)
+    yield network
+    for node in network.nodes:
+        handoff(network, "down", node)
+
+
+def send(lab: Lab, *nodes: str) -> None:
+    """Have the router spread clients over these nodes, as its routing protocol would."""
+    numbers = [node.removeprefix("n") for node in nodes]
+    for version, vip, via in (("-4", f"{VIP4}/32", "10.77.{}.2"), ("-6", f"{VIP6}/128", "fd77:{}::2")):
+        ways = " ".join(f"nexthop via {via.format(number)} dev r-n{number}" for number in numbers)
+        lab.run("router", "ip", version, *f"route replace {vip} {ways}".split())
+
+
+def ring_file(lab: Lab, node: str, learn: str) -> Path:
+    text = f'node = "{node}"\naddresses = ["{VIP4}", "{VIP6}"]\nlearn = "{learn}"\n'
+    for number, name in enumerate(lab.nodes, 1):
+        text += f'[[member]]\nname = "{name}"\naddress = "10.77.{number}.2"\n'
+    path = lab.folder / f"{node}.handoff.toml"
+    path.write_text(text)
+    return path
+
+
+def handoff(lab: Lab, verb: str, node: str, *more: str, learn: str = "0s") -> str:
+    path = ring_file(lab, node, learn)
+    return lab.run(node, sys.executable, "-m", "lbapp", "handoff", verb, "-c", str(path), *more)
+
+
+def make_ring(lab: Lab, learn: str = "0s") -> None:
+    for node in lab.nodes:
+        handoff(lab, "up", node, learn=learn)
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_connections_outlive_routes_that_move_and_end_without_the_ring(lab: Lab, address: str) -> None:
+    client = lab.client()
+    client.begin_flows(60, address)
+    send(lab, "n1", "n2")
+    wait_for(lambda: sum(client.flows().broken.values()) > 0)
+    client.end_flows()
+
+    make_ring(lab)
+    for nodes in (("n1", "n2"), ("n2", "n3"), ("n1",), ("n3",)):
+        send(lab, *lab.nodes)
+        client.begin_flows(60, address)
+        send(lab, *nodes)
+        flows = client.end_flows()
+        assert (flows.broken, flows.moved) == ({}, 0), nodes
+        assert len(flows.born) == 3
+    status = json.loads(handoff(lab, "status", "n1", "--json"))
+    assert status["is_up"]
+    assert sum(status["handed"].values()) > 0
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_full_segments_are_handed_on_over_a_way_that_is_no_wider(lab: Lab, address: str, tmp_path: Path) -> None:
+    make_ring(lab)
+    for only, away in (("n1", "n2"), ("n1", "n3")):  # one hop, and two
+        ready, go, said = tmp_path / f"{away}.ready", tmp_path / f"{away}.go", tmp_path / f"{away}.said"
+        send(lab, away)
+        upload = lab.start(
+            "client", sys.executable, "-c", _UPLOAD, address, str(PORT), str(ready), str(go), log=str(said)
+        )
+        wait_for(ready.exists)
+        send(lab, only)
+        go.touch()
+        upload.wait(30)
+        assert said.read_text() == "True\n"
+
+
+def test_a_ring_made_while_clients_are_connected_learns_them_first(lab: Lab) -> None:
+    client = lab.client()
+    client.begin_flows(40)
+    make_ring(lab, learn="1s")
+    send(lab, "n3")
+    flows = client.end_flows()
+    assert (flows.broken, flows.moved) == ({}, 0)
+    assert len(flows.born) == 3
+
+
+def test_a_ring_made_anew_ends_no_connection_that_is_handed_on(lab: Lab) -> None:
+    make_ring(lab)
+    client = lab.client()
+    client.begin_flows(30)
+    send(lab, "n2")
+    make_ring(lab)
+    flows = client.end_flows()
+    assert (flows.broken, flows.moved) == ({}, 0)
+
+
+@pytest.mark.parametrize("nodes", [("n1",), ("n2", "n3")])
+def test_what_no_node_knows_is_reset_after_the_last_hop(lab: Lab, nodes: tuple[str, ...]) -> None:
+    make_ring(lab)
+    send(lab, *nodes)
+    assert lab.run("client", sys.executable, "-c", _STRAY, VIP4, str(PORT)) == "reset\n"
+    found = [json.loads(handoff(lab, "status", node, "--json")) for node in lab.nodes]
+    assert sum(each["unknown"] for each in found) == 1
+    assert [sum(each["handed"].get(hop, 0) for each in found) for hop in ("1", "2")] == [1, 1]
+
+
+def test_a_stranger_cannot_put_packets_into_the_ring(lab: Lab) -> None:
+    make_ring(lab)
+    send_one = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x' * 60, ('10.77.1.2', 4789))"
+    lab.run("client", sys.executable, "-c", send_one)
+    wait_for(lambda: "counter packets 1 " in lab.run("n1", "nft", "list", "table", "inet", "lbapp_handoff"))
+
+
+def test_nothing_is_left_of_a_ring_that_is_taken_away(lab: Lab) -> None:
+    make_ring(lab)
+    assert "lbapp_handoff" in lab.run("n1", "nft", "list", "tables")
+    for _ in range(2):
+        assert handoff(lab, "down", "n1") == "nothing is handed on any more\n"
+        assert lab.run("n1", "nft", "list", "tables") == ""
+        assert "lbapp-hop" not in lab.run("n1", "ip", "link")
+        assert lab.run("n1", "cat", "/proc/sys/net/netfilter/nf_conntrack_tcp_loose") == "1\n"
+    assert "not there" in handoff(lab, "status", "n1")
+
+
+def test_status_says_what_somebody_else_has_changed(lab: Lab) -> None:
+    make_ring(lab)
+    lab.run("n1", "ip", "link", "del", "lbapp-hop2")
+    lab.shell("n1", "echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
+    said = handoff(lab, "status", "n1")
+    assert "! lbapp-hop2 is not there" in said
+    assert "! net.netfilter.nf_conntrack_tcp_loose is 1, not 0" in said
+    handoff(lab, "up", "n1")
+    assert "!" not in handoff(lab, "status", "n1")

@@ -83,7 +83,7 @@ def main(argv: Sequence[str]) -> int:
     cells = (f"{found.seconds:.0f}", str(found.keys), str(found.actions), str(found.judged), *rss, output)
     print(format_table(columns, [(*cells, str(len(found.problems)))]))
     for problem in found.problems:
-        print(f"! {problem}", file=sys.stderr)
+        print(f"! {problem.partition(chr(10))[0]}", file=sys.stderr)
     write_json(options.json, "soak", facts, asdict(found))
     return 1 if found.problems else 0
 
@@ -102,7 +102,10 @@ def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: 
             terminal.pump_for(max(pause_s, _ESCAPE_S) if key == "escape" else pause_s)
             actions = [each for each in client.changes(_ACTIONS)["actions"] if each["number"] > number]
             number = max((each["number"] for each in actions), default=number)
+            told = len(operator.verdict.wrong)
             operator.judge(actions)
+            for wrong in operator.verdict.wrong[told:]:
+                print(f"! {wrong}", file=sys.stderr, flush=True)
             if not early and passed_s > seconds * _WARM_PART:
                 early = _rss_mb(terminal)
     stop.set()

@@ -245,11 +245,20 @@ class ReloadRequest(TypedDict):
 
 
 class RollbackRequest(TypedDict):
-    """`POST /v1/rollback`: as ReloadRequest, for an earlier configuration. 404 unknown_configuration."""
+    """`POST /v1/rollback`: as ReloadRequest, for an earlier configuration. 404 unknown_configuration; 409 changed: another
+    configuration serves than `expect_number`.
+    """
 
     number: NotRequired[int]  # of GET /v1/configurations; without it, the one before
+    expect_number: NotRequired[int]  # of the one that is to be left; 0: it could not be kept
     dry_run: NotRequired[bool]
     reason: NotRequired[str]
+
+
+class ConfirmRequest(TypedDict):
+    """`POST /v1/confirm`. 409 nothing_to_confirm; 409 changed: another configuration serves than `expect_number`."""
+
+    expect_number: NotRequired[int]
 
 
 class ReloadDone(TypedDict):

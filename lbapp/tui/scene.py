@@ -10,7 +10,8 @@ is None, never 0; a time is Unix seconds and belongs to the clock of `at`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 from lbapp.control.messages import CertificateStatus, EngineStatus
 from lbapp.control.past import PastNode
@@ -154,6 +155,13 @@ class Scene:
         """Find servers by their ids again, after rows came or went."""
         self._servers = {server.id: server for pool in self.pools for server in pool.servers}
         self._by_target = {server.target: server for server in self._servers.values()}
+
+    def still(self) -> Scene:
+        """Return a copy that stays as it is, whatever becomes of these rows."""
+        pools = [replace(pool, servers=[copy(server) for server in pool.servers]) for pool in self.pools]
+        found = replace(self, listeners=[copy(each) for each in self.listeners], pools=pools)
+        found.index()
+        return found
 
     def servers(self) -> Iterable[ServerRow]:
         """Return every server, in the order of the configuration."""

@@ -50,6 +50,17 @@ def test_soak_presses_keys_and_finds_no_change_at_a_server_that_was_not_meant(tm
     assert found["problems"] == []
 
 
+def test_hands_do_everything_once_and_find_nothing_wrong(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    few = ("--bursts", "3", "--dialogs", "1", "--undos", "3", "--changes", "50", "--keys", "12")
+    done = _bench("hands", *few, "--json", str(figures))
+    found = json.loads(figures.read_text())["results"]
+    assert [each["goal"] for each in found] == ["T15", "T16", "T17", "T18", "T21", "T21"], done.stderr
+    # How long a key takes is no matter of this test: the machine is shared.
+    assert [each["wrong"] for each in found if each["goal"] != "T21"] == [[], [], [], []]
+    assert all(each["tried"] for each in found)
+
+
 @contextmanager
 def _showing(*rows: str) -> Iterator[Terminal]:
     """Show a screen on which the row that begins with `>` is the one of the cursor."""

@@ -212,7 +212,9 @@ class Changing:
         before, self._double.published[name] = self._double.published.get(name, True), body["published"]
         change = {"on": name, "setting": "published", "before": before, "after": body["published"]}
         self.record([change], reason=body.get("reason", ""))
-        return {"pool": {}, "before": {}, "after": {}, "event_seqs": []}
+        pool = next(one for one in self._double.current()["pools"] if one["name"] == name)
+        published = {"published": before}, {"published": body["published"]}
+        return {"pool": pool, "before": published[0], "after": published[1], "event_seqs": []}
 
     def _node(self, _request: Request, body: Any) -> Any:
         before, self._double.node_state = self._double.node_state, body["state"]

@@ -86,7 +86,9 @@ def seen(row: ServerRow) -> Seen:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done. `pool`: its real name; `revision`: of the scene that was seen, None for what may come at any moment."""
+    """What is to be done. `pool`: its real name; `revision`: of the scene that was seen, None for what may come at any moment;
+    `configuration`: the number of the one that serves.
+    """
 
     action: Action
     servers: tuple[Seen, ...] = ()
@@ -98,6 +100,7 @@ class Order:
     reason: str = ""
     revision: int | None = None
     new: NewServer | None = None
+    configuration: int = 0
 
     def only(self, servers: Sequence[Seen]) -> Order:
         """Return the same for some of its servers."""

@@ -9,7 +9,7 @@ EngineUnreachable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
@@ -45,7 +45,7 @@ from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, Sessions
 from lbapp.control.messages import Events, ProbesDone, ProbeStatus, ServerStatus, Status
 from lbapp.control.past import Course, PastRates, PastStatus
-from lbapp.control.shape import flaw
+from lbapp.control.shape import flaws_of
 from lbapp.model.amounts import Subject
 from lbapp.model.errors import EngineUnreachable
 
@@ -75,17 +75,22 @@ class Call(Generic[Answer]):
 
 def whole(call: Call[Answer], answer: Any, name: str) -> Answer:
     """Return an answer if it is what the call asks for. Raises EngineUnreachable: it is one of another version of lbapp."""
-    found: Answer = shaped(answer, call.shape, name)
+    found: Answer = shaping(call.shape, name)(answer)
     return found
 
 
-def shaped(message: Any, shape: Any, name: str) -> Any:
-    """Return a message if it has a shape; None: any. Raises EngineUnreachable."""
-    if shape is not None and (what := flaw(message, shape)):
-        raise EngineUnreachable(
-            f"{what}: another version of lbapp answers on {name}", "Use the console of that version"
-        )
-    return message
+def shaping(shape: Any, name: str) -> Callable[[Any], Any]:
+    """Return what passes messages of a shape on, None: all. It raises EngineUnreachable for others."""
+    flaw_of = None if shape is None else flaws_of(shape)
+
+    def shaped(message: Any) -> Any:
+        if flaw_of is not None and (what := flaw_of(message)):
+            raise EngineUnreachable(
+                f"{what}: another version of lbapp answers on {name}", "Use the console of that version"
+            )
+        return message
+
+    return shaped
 
 
 def server_path(server_id: str) -> str:

@@ -363,6 +363,7 @@ class AsyncControlClient:
         import httpx
 
         timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
+        shaped = calls.shaping(shape, self._name)
         with _reaching(self._name):
             async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
@@ -370,5 +371,5 @@ class AsyncControlClient:
                     _answer(answer)
                 async for line in answer.aiter_lines():
                     if line:
-                        yield calls.shaped(json.loads(line), shape, self._name)
+                        yield shaped(json.loads(line))
         raise EngineUnreachable(f"the engine on {self._name} has ended", _START)

@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 _Check = Callable[[Any], str]
+_MISSING: Final = object()
 _WORDS: Final[Mapping[Any, tuple[tuple[type, ...], str]]] = {
     str: ((str,), "text"), bool: ((bool,), "true or false"), int: ((int, float), "a number"), float: ((int, float), "a number"),
     NoneType: ((NoneType,), "null"),
@@ -21,7 +22,13 @@ _WORDS: Final[Mapping[Any, tuple[tuple[type, ...], str]]] = {
 
 def flaw(value: object, kind: Hashable) -> str:
     """Return what of a JSON value is not as its type has it, as `pools[0].weight is missing`; empty: nothing."""
-    return _check_of(kind)(value).strip().removeprefix(".")
+    return flaws_of(kind)(value)
+
+
+def flaws_of(kind: Hashable) -> Callable[[Any], str]:
+    """Return what finds the flaws of many values of one type, as `flaw` does."""
+    check = _check_of(kind)
+    return lambda value: check(value).strip().removeprefix(".")
 
 
 @cache
@@ -54,10 +61,24 @@ def _plain_check(kind: Any) -> _Check:
 
 def _any_check(checks: Sequence[_Check]) -> _Check:
     def check(value: Any) -> str:
-        found = [each(value) for each in checks]
-        return "" if "" in found else max(found, key=len)  # the one that went farthest into it
+        found = []
+        for each in checks:
+            found.append(each(value))
+            if not found[-1]:
+                return ""
+        return max(found, key=len)  # the one that went farthest into it
 
     return check
+
+
+def _at_once(kind: Any) -> frozenset[type]:
+    """Return the types whose values are as a kind has it, whatever they say: most fields are told by them alone."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return frozenset().union(*map(_at_once, inner))
+    if origin is Literal:
+        return frozenset(map(type, inner))
+    return frozenset(_WORDS[kind][0]) if kind in _WORDS else frozenset()
 
 
 def _list_check(each: _Check) -> _Check:
@@ -79,22 +100,24 @@ def _map_check(each: _Check) -> _Check:
 
 
 def _fields_check(kind: Any) -> _Check:
-    required: dict[str, bool] = {}
-    checks: dict[str, _Check] = {}
+    fields: list[tuple[str, frozenset[type], _Check, bool]] = []
     for name, hint in get_type_hints(kind, include_extras=True).items():
         is_extra = get_origin(hint) is NotRequired
-        required[name] = not is_extra and kind.__total__
-        checks[name] = _check_of(get_args(hint)[0] if is_extra else hint)
+        inner = get_args(hint)[0] if is_extra else hint
+        fields.append((name, _at_once(inner), _check_of(inner), kind.__total__ and not is_extra))
 
     def check(value: Any) -> str:
         if not isinstance(value, dict):
             return " is not an object"
-        for name, each in checks.items():
-            if name in value:
-                if found := each(value[name]):
-                    return f".{name}{found}"
-            elif required[name]:
-                return f".{name} is missing"
+        for name, at_once, each, is_required in fields:
+            one = value.get(name, _MISSING)
+            if type(one) in at_once:
+                continue
+            if one is _MISSING:
+                if is_required:
+                    return f".{name} is missing"
+            elif found := each(one):
+                return f".{name}{found}"
         return ""
 
     return check

@@ -111,6 +111,27 @@ async def test_draft_is_checked_applied_on_trial_and_kept(engine: Engine) -> Non
     assert weight(engine) == 50
 
 
+async def test_enter_right_behind_a_question_throws_nothing_away_applies_nothing_and_decides_nothing(
+    engine: Engine,
+) -> None:
+    app, file = console(engine), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        for key in ("f7", "f8"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await pilot.press("enter")
+            await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert pane(app).editing.is_changed
+        assert (file.read_text(), weight(engine)) == (before, 100)
+        await apply(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Keep))
+        assert engine.status()["engine"]["confirm_by"] is not None
+        assert weight(engine) == 50
+
+
 async def test_problems_lead_to_their_lines_and_nothing_is_written(engine: Engine) -> None:
     app, file = console(engine), file_of(engine)
     before = file.read_text()
@@ -343,6 +364,11 @@ async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine
         await pilot.press("f9")
         await until_shown(pilot, "edited in the console")
         await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert weight(engine) == 50, "Enter right behind it changes nothing"
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")
         await until(pilot, lambda: weight(engine) == 100)

@@ -32,7 +32,8 @@ def recorded(now: float) -> EngineDouble:
     """Return an engine that has seconds of the last five minutes, but for some, and minutes of the last hour."""
     double = EngineDouble()
     minutes = [was(now - 60 * back, double.servers, 60.0) for back in range(60, 4, -1)]
-    seconds = [was(now - back, double.servers) for back in range(300, 0, -1) if not 150 < back < 200]
+    # The newest is always a second ago, however long the console takes to start here.
+    seconds = [was(now - back, double.servers) for back in range(300, -60, -1) if not 150 < back < 200]
     double.moments = [*minutes, *seconds]
     return double
 

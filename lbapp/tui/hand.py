@@ -1,7 +1,7 @@
 """What a list knows of its operator's hand: when it moved the cursor last, and when another item came under it by itself.
 
 Responsible for how long a row stays under the finger, and for how long what slid there counts as not yet seen. Knows nothing of
-items. Invariants: a move ends a fright, as whoever moves has seen where he is; times are those of a clock that never goes back.
+items. Invariants: a move ends that, as whoever moves has seen where he is; times are those of a clock that never goes back.
 """
 
 from __future__ import annotations

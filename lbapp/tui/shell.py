@@ -166,7 +166,7 @@ class Shell(Commanding, Travelling):
 
     def _arrive(self) -> None:
         """Be at another place; whoever goes there wants to see it, and keys are about it from now on."""
-        self._hold(False)
+        self._be_paused(False)
         here = self._way.here
         is_new = here.screen not in self._panes
         pane = self._pane(here.screen)
@@ -217,7 +217,7 @@ class Shell(Commanding, Travelling):
 
     def _turned(self) -> None:
         """Show another moment; whoever goes there wants to see it."""
-        self._hold(False)
+        self._be_paused(False)
         for pane in self._panes.values():
             pane.turn()
         self.refresh_bindings()
@@ -320,15 +320,15 @@ class Shell(Commanding, Travelling):
     def action_pause(self) -> None:
         """Hold the pane still, or follow again: what is sorted or filtered meanwhile is what was there."""
         if not self._is_paused and isinstance(self.pane, TablePane) and self.pane.is_attached:
-            self.sight.hold()
+            self.sight.pause()
             self.pane.show()
-        self._hold(not self._is_paused)
+        self._be_paused(not self._is_paused)
         self.show()
 
-    def _hold(self, is_paused: bool) -> None:
+    def _be_paused(self, is_paused: bool) -> None:
         self._is_paused = is_paused
         if not is_paused:
-            self.sight.release()
+            self.sight.follow()
 
     def action_why(self) -> None:
         """Ask which server of the pool here a client would get."""

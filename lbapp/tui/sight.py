@@ -1,8 +1,8 @@
-"""What the panes look at: a source, or one moment of it that is held still while the operator reads.
+"""What the panes look at: a source, or one moment of it while the operator has paused.
 
-Responsible for holding rows, trends and time as they were, so that whatever is drawn anew meanwhile is drawn with the same
-figures. Knows nothing of what is drawn. Invariants: what is held is a copy, which no news changes; everything but the picture
-itself (questions, freshness, events) is always the source's own.
+Responsible for keeping rows, trends and time as they were, so that whatever is drawn anew meanwhile is drawn with the same
+figures. Knows nothing of what is drawn. Invariants: what is seen while paused is a copy, which no news changes; all but the
+picture itself (questions, freshness, events) is always the source's own.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from lbapp.tui.trends import Trends
 
 
 class Sight:
-    """A source that can be held still."""
+    """A source that can be paused."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._held: tuple[Scene, Trends, float] | None = None
+        self._paused: tuple[Scene, Trends, float] | None = None
         self.trends: Trends = _TrendsOf(self)
 
-    def hold(self) -> None:
+    def pause(self) -> None:
         """Look at what is there now, and at nothing newer."""
         scene = self._source.scene
         if scene is not None:
-            self._held = scene.still(), self._source.trends.still(), self._source.now()
+            self._paused = scene.still(), self._source.trends.still(), self._source.now()
 
-    def release(self) -> None:
+    def follow(self) -> None:
         """Look at the newest again."""
-        self._held = None
+        self._paused = None
 
     @property
     def seen_trends(self) -> Trends:
         """The trends that are looked at."""
-        return self._source.trends if self._held is None else self._held[1]
+        return self._source.trends if self._paused is None else self._paused[1]
 
     @property
     def scene(self) -> Scene | None:
         """The scene that is looked at."""
-        return self._source.scene if self._held is None else self._held[0]
+        return self._source.scene if self._paused is None else self._paused[0]
 
     def now(self) -> float:
         """Return the time that the figures are of (Unix seconds)."""
-        return self._source.now() if self._held is None else self._held[2]
+        return self._source.now() if self._paused is None else self._paused[2]
 
     @property
     def events(self) -> Sequence[Event]:

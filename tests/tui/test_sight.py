@@ -35,24 +35,24 @@ def weights(sight: Sight) -> list[int]:
     return [row.weight for row in found if row]
 
 
-def test_what_is_held_stays_as_it_was_and_is_the_newest_again_when_it_is_let_go() -> None:
+def test_what_is_paused_stays_as_it_was_and_is_the_newest_again_when_it_is_followed() -> None:
     source = Moving()
     sight = Sight(cast(Source, source))
     trend = sight.trends.of  # as the tables keep hold of it
-    sight.hold()
+    sight.pause()
     source.go_on()
     source.is_live = False
     assert weights(sight) == [100, 100, 100]
     assert (sight.now(), list(trend("app/s1")), sight.is_live) == (1.0, [1.0], False)
-    sight.release()
+    sight.follow()
     assert weights(sight) == [50, 50, 50]
     assert (sight.now(), list(trend("app/s1"))) == (2.0, [1.0, 2.0])
 
 
-def test_nothing_is_held_before_there_is_a_scene() -> None:
+def test_nothing_is_paused_before_there_is_a_scene() -> None:
     source: Any = Moving()
     scene, source.scene = source.scene, None
     sight = Sight(source)
-    sight.hold()
+    sight.pause()
     source.scene = scene
     assert sight.scene is scene

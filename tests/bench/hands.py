@@ -81,7 +81,7 @@ def _at_an_engine(term: str = "xterm-256color") -> Iterator[tuple[Engine, Contro
     with tempfile.TemporaryDirectory(prefix="lbb-") as name, servers() as ports:
         env = {"XDG_STATE_HOME": f"{name}/state"}
         with (
-            running_engine(Path(name), listener_toml("app") + pool_toml("app", ports)) as engine,
+            running_engine(Path(name), listener_toml("app") + pool_toml("app", ports), workers=1) as engine,
             engine.client() as client,
             Terminal(command(engine.control), size=size, term=term, env=env) as terminal,
         ):

@@ -25,7 +25,8 @@ from lbapp.cli.context import (
 )
 from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import table
-from lbapp.control.changes import ActionDone, ChangeDone, Difference, FleetDifference, Undone, UndoRequest
+from lbapp.control.changes import ActionDone, ChangeDone, Difference, Undone, UndoRequest
+from lbapp.control.fleet import FleetDifference
 from lbapp.model.journal import shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")

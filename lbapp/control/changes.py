@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-from lbapp.control.fleet import Applied
+from lbapp.control.fleet import Applied, FleetDifference
 from lbapp.control.messages import Actor, AdminWord, NodeDrainStatus, PoolStatus, ServerStatus
 
 
@@ -109,19 +109,6 @@ class Difference(TypedDict):
     in_file: str | int | bool
     now: str | int | bool
     action: ActionDone | None  # that made it so; null: an unrecorded change
-
-
-class FleetDifference(TypedDict):
-    """Where this node is other than the fleet wants. `why`: one sentence; `by`, `node`, `at`: who asked the fleet for it."""
-
-    on: str
-    setting: str
-    fleet: str | int | bool
-    now: str | int | bool
-    by: str
-    node: str
-    at: float
-    why: str
 
 
 class Differences(TypedDict):
@@ -271,11 +258,20 @@ class ReloadRequest(TypedDict):
 
 
 class RollbackRequest(TypedDict):
-    """`POST /v1/rollback`: as ReloadRequest, for an earlier configuration. 404 unknown_configuration."""
+    """`POST /v1/rollback`: as ReloadRequest, for an earlier configuration. 404 unknown_configuration; 409 changed: another
+    configuration serves than `expect_number`.
+    """
 
     number: NotRequired[int]  # of GET /v1/configurations; without it, the one before
+    expect_number: NotRequired[int]  # of the one that is to be left; 0: it could not be kept
     dry_run: NotRequired[bool]
     reason: NotRequired[str]
+
+
+class ConfirmRequest(TypedDict):
+    """`POST /v1/confirm`. 409 nothing_to_confirm; 409 changed: another configuration serves than `expect_number`."""
+
+    expect_number: NotRequired[int]
 
 
 class ReloadDone(TypedDict):

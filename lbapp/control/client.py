@@ -204,7 +204,7 @@ class ControlClient:
 
     def confirm(self) -> ConfigurationKept:
         """Have the configuration that serves stay. Raises RequestRefused, EngineUnreachable."""
-        return self.ask(calls.confirm())
+        return self.ask(calls.confirm({}))
 
     def add_server(self, pool: str, server: NewServer) -> ReloadDone:
         """Add a server to a pool. Raises RequestRefused, EngineUnreachable."""
@@ -344,11 +344,11 @@ class AsyncControlClient:
 
     def watch_changes(self) -> AsyncGenerator[Line, None]:
         """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
-        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S)
+        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S, None)
 
     def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
         """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
-        return self._lines("/v1/events", {"after": after, "follow": 1}, None)
+        return self._lines("/v1/events", {"after": after, "follow": 1}, None, Event)
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
@@ -356,18 +356,19 @@ class AsyncControlClient:
             answer = await self._http.request(
                 call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
             )
-            return cast(Answer, _answer(answer, call.answered_by))
+            return calls.whole(call, _answer(answer, call.answered_by), self._name)
 
     def follow_log(self, query: Mapping[str, str]) -> AsyncGenerator[LogLine | Skipped, None]:
         """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
-        return self._lines("/v1/log", query, None)
+        return self._lines("/v1/log", query, None, LogLine | Skipped)
 
     async def _lines(
-        self, path: str, query: Mapping[str, int | str], silence_s: float | None
+        self, path: str, query: Mapping[str, int | str], silence_s: float | None, shape: Any
     ) -> AsyncGenerator[Any, None]:
         import httpx
 
         timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
+        shaped = calls.shaping(shape, self._name)
         with _reaching(self._name):
             async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
                 if not answer.is_success:
@@ -375,5 +376,5 @@ class AsyncControlClient:
                     _answer(answer)
                 async for line in answer.aiter_lines():
                     if line:
-                        yield json.loads(line)
+                        yield shaped(json.loads(line))
         raise EngineUnreachable(f"the engine on {self._name} has ended", _START)

@@ -174,3 +174,16 @@ class Applied(TypedDict):
     actor: Actor
     done: list[str]
     waiting: list[str]
+
+
+class FleetDifference(TypedDict):
+    """Where this node is other than the fleet wants. `why`: one sentence; `by`, `node`, `at`: who asked the fleet for it."""
+
+    on: str
+    setting: str
+    fleet: str | int | bool
+    now: str | int | bool
+    by: str
+    node: str
+    at: float
+    why: str

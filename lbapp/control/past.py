@@ -85,3 +85,14 @@ class Course(TypedDict):
     name: str
     step_s: int
     points: list[PastPoint]
+
+
+class PastRates(TypedDict):
+    """`GET /v1/history?rates=20`: requests per second of every pool and server in the last 20 seconds; `until` as of a Course.
+
+    Seconds that are not kept any more have none. null: there was no such server then.
+    """
+
+    at: list[float]  # the ends of the seconds; the lists below are as long
+    pools: dict[str, list[float | None]]
+    servers: dict[str, list[float | None]]  # by "pool/server"

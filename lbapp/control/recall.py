@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastStatus
+from lbapp.control.past import Course, PastFigures, PastNode, PastPoint, PastRates, PastStatus
 from lbapp.model.amounts import Subject
 from lbapp.model.errors import RequestRefused
 from lbapp.model.histogram import middle_us
@@ -173,6 +173,19 @@ def course(past: Past, subject: Subject | None, span: tuple[float, float], step_
         message = f"nothing is recorded of {f'{kind} {name}'.strip()} in that time"
         raise RequestRefused("not_recorded", message, _hint(past), 404)
     return {"kind": kind, "name": name, "step_s": step_s, "points": points}
+
+
+def rates(past: Past, span: tuple[float, float]) -> PastRates:
+    """Return how many requests a second every pool and server had, second by second; `span` as of `course`."""
+    seconds = _kept(past, Ring.SECONDS, span)
+    found: dict[str, dict[str, list[float | None]]] = {"pool": {}, "server": {}}
+    for place, second in enumerate(seconds):
+        length = second.moment.seconds
+        for number, subject in enumerate(second.table.subjects()):
+            if subject.kind in found and length > 0:
+                values = found[subject.kind].setdefault(subject.name, [None] * len(seconds))
+                values[place] = round(second.moment.rows.get(number, NO_ROW).requests / length, 2)
+    return {"at": [second.at for second in seconds], "pools": found["pool"], "servers": found["server"]}
 
 
 def _kept(past: Past, ring: Ring, span: tuple[float, float]) -> list[_Known]:

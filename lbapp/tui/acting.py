@@ -9,7 +9,7 @@ change anything these keys do not exist; what the engine refuses is forced only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -18,11 +18,11 @@ from textual.binding import Binding, BindingType
 
 from lbapp.control.messages import AdminWord
 from lbapp.model.errors import RequestRefused
-from lbapp.tui.actions.catalog import ACTIONS, CATALOG, Action, Subject
+from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_SERVER, Action, Subject
 from lbapp.tui.actions.commandline import Spoken
-from lbapp.tui.actions.effect import first_grade, word_to_type
+from lbapp.tui.actions.effect import Effect, first_grade, word_to_type
 from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
-from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.changes import PLAN_CHANGED, Changes, Outcome
 from lbapp.tui.dialogs.form import Field, Form, Line, Part, Toggle
 from lbapp.tui.dialogs.question import Asked, Question, Yes
 from lbapp.tui.filling import REASON_CELLS, check_new, check_timeout, check_weight, filled, new_server
@@ -78,7 +78,10 @@ class Acting(FleetActing):
         """Return why an action is not possible now; empty: it is."""
         if self.why_not_change:
             return self.why_not_change
-        return action.why_not(subject) if self.source.is_live else _NOT_LIVE
+        if not self.source.is_live:
+            return _NOT_LIVE
+        why, table = action.why_not(subject), self.pane.table
+        return GONE if why == NO_SERVER and table is not None and table.hand.is_startled else why
 
     def action_act(self, action_id: str) -> None:
         """Do what a key stands for, or ask before."""
@@ -110,40 +113,56 @@ class Acting(FleetActing):
     async def _change(self, change: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await change()
 
-    def _carry_out(self, order: Order, *, is_forced: bool = False) -> None:
-        """Hand an order over; when the engine refuses it, have its operator type a name before it is forced."""
+    def _carry_out(self, order: Order, agreed: Effect | None = None) -> None:
+        """Hand an order over; when the engine refuses it, have its operator type a name before it is forced.
+
+        `agreed`: the effect that he has said yes to.
+        """
         changes = self.changes
         if changes is None:
             return
 
         async def change() -> None:
-            refused = await changes.carry_out(order, is_forced=is_forced)
+            refused = await changes.carry_out(order, agreed)
             self.refresh_bindings()
-            if refused is not None:
-                left = [f"! {why}: left out" for why in changes.left_out(order)[1]]
-                self._ask_to_force(refused, word_to_type(order), lambda: self._carry_out(order, is_forced=True), left)
+            if refused is None:
+                return
+            left = [f"! {why}: left out" for why in changes.left_out(order)[1]]
+
+            async def effect() -> Effect:
+                found = await changes.effect(order)
+                lines = (_refusal(refused), *left, *found.lines)
+                # Whether a node may go no plan says, so the refusal itself does.
+                return replace(
+                    found, lines=lines, grade="C", needs_force=found.needs_force or order.action.about == "node"
+                )
+
+            asked = Asked(_title(refused), "Force", word=word_to_type(order), effect=effect)
+            self.app.push_screen(Question(asked), lambda yes: self._carry_out(order, yes.effect) if yes else None)
 
         self._change(change)
 
-    def _ask_to_force(
-        self, refused: RequestRefused, word: str, force: Callable[[], None], also: Sequence[str] = ()
-    ) -> None:
-        lines = (f"! {clean(refused.message)}.", *also)
-        asked = Asked("The engine refuses this", "Force", word=word, is_typed=True, lines=lines)
-        self.app.push_screen(Question(asked), lambda yes: force() if yes else None)
+    def _go_back(self, changes: Changes, *, is_undo: bool, forced: int | None = None, agreed: str = "") -> None:
+        """Undo or redo. `forced`: the number of the action that this is about, now that its operator has typed a name.
 
-    def _go_back(self, changes: Changes, *, is_undo: bool, forced: int | None = None) -> None:
-        """Undo or redo; `forced`: the number of the action that this is about, now that its operator has typed a name."""
+        `agreed`: the code of the refusal that he has typed it for.
+        """
 
         async def change() -> None:
             way = changes.undo if is_undo else changes.redo
-            refused = await way(forced, is_forced=forced is not None)
+            refused = await way(forced, agreed=agreed)
             action = changes.went_back_on
             if refused is not None and action is not None:
                 number, names = action["number"], {one["on"] for one in action["changes"]}
                 pools = {name.partition("/")[0] for name in names}
                 word = clean(next(iter(pools))) if len(pools) == 1 else str(len(names))
-                self._ask_to_force(refused, word, lambda: self._go_back(changes, is_undo=is_undo, forced=number))
+                asked = Asked(_title(refused), "Force", word=word, is_typed=True, lines=(_refusal(refused),))
+
+                def answered(yes: Yes | None) -> None:
+                    if yes is not None:
+                        self._go_back(changes, is_undo=is_undo, forced=number, agreed=refused.code)
+
+                self.app.push_screen(Question(asked), answered)
 
         self._change(change)
 
@@ -155,7 +174,7 @@ class Acting(FleetActing):
 
         def answered(yes: Yes | None) -> None:
             if yes is not None:
-                self._carry_out(filled(order, yes.form), is_forced=yes.needs_force)
+                self._carry_out(filled(order, yes.form), yes.effect)
 
         self.app.push_screen(Question(asked), answered)
 
@@ -261,6 +280,7 @@ class Acting(FleetActing):
     def _configuration(self, changes: Changes, order: Order, _spoken: Spoken, subject: Subject) -> None:
         engine = subject.scene.engine if subject.scene else None
         number = engine["configuration"] if engine else 0
+        order = replace(order, configuration=number)
         if order.action.id == "configuration.rollback":
             asked = Asked(f"Go back from configuration {number}?", "Go back", effect=lambda: changes.effect(order))
         else:
@@ -282,6 +302,14 @@ _WAYS: Final[dict[str, _Way]] = {
     **dict.fromkeys(("node.drain", "node.ready"), Acting._node),
     **dict.fromkeys(("configuration.confirm", "configuration.rollback"), Acting._configuration),
 }
+
+
+def _title(refused: RequestRefused) -> str:
+    return "It does something else by now" if refused.code == PLAN_CHANGED else "The engine refuses this"
+
+
+def _refusal(refused: RequestRefused) -> str:
+    return f"! {clean(refused.message)}."
 
 
 def _real_name(pool: PoolRow | None) -> str:

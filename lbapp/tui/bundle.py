@@ -18,7 +18,7 @@ from lbapp.control.messages import Status
 from lbapp.control.recall import Past
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.format import clean
-from lbapp.tui.kept import Answering, Kept, kept_history
+from lbapp.tui.kept import Answering, Kept, kept_history, trends_until
 from lbapp.tui.staging import clean_event, clean_value, scene_of
 
 Query = Mapping[str, str | int]
@@ -44,6 +44,7 @@ def kept_bundle(name: str, found: Bundle) -> Kept:
         engine = found.status["engine"]
         kept = Kept("bundle", name, found.status["at"], scene_of(found.status), clean(engine["node"]), past=found.past)
         kept.answers = _of_status(found.status)
+        kept.trends = trends_until(found.past, kept.at)
     else:
         kept = _of_past(name, found.past, why.get("/v1/status", ""))
     kept.why_not = why

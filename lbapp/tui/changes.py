@@ -11,13 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import uuid4
 
 import anyio
 
 from lbapp.control import calls
-from lbapp.control.changes import ActionDone, PoolPatch, PoolPlan, ServerChange, ServerPatch, ServersPatch
+from lbapp.control.changes import (
+    ActionDone,
+    PoolPatch,
+    PoolPlan,
+    RollbackRequest,
+    ServerChange,
+    ServerPatch,
+    ServersPatch,
+)
 from lbapp.control.fleet import Applied, FleetStatus
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effect
@@ -34,7 +42,9 @@ from lbapp.tui.scene import Target
 from lbapp.tui.staging import clean_value
 
 FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity", "quorum"})
+PLAN_CHANGED: Final = "plan_changed"  # since its operator agreed to it: the console's own code
 CHECKS_AT_ONCE: Final = 8
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,9 @@ class Changes:
     async def effect(self, order: Order) -> Effect:
         """Ask the engine what an order would do. Raises RequestRefused, EngineUnreachable."""
         if order.action.id == "configuration.rollback":
-            return reload_effect(clean_value(await self._feed.ask(calls.rollback({"dry_run": True}))))
+            return reload_effect(
+                clean_value(await self._feed.ask(calls.rollback({**_leaving(order), "dry_run": True})))
+            )
         if order.action.id == "node.drain":
             return await self._drain_effect(order)
         if order.action.about != "servers":
@@ -136,8 +148,11 @@ class Changes:
         if applied is not None:
             await self._news.follow(applied)
 
-    async def carry_out(self, order: Order, *, is_forced: bool = False) -> RequestRefused | None:
-        """Do it and tell how it went; return a refusal that the operator may override, for him to be asked."""
+    async def carry_out(self, order: Order, agreed: Effect | None = None) -> RequestRefused | None:
+        """Do it and tell how it went; return a refusal that the operator may override, for him to be asked.
+
+        `agreed`: the effect that he has said yes to. Where that needs force and it would do more by now, he is asked again.
+        """
         kept, why = self.left_out(order)
         async with self._turn:
             if order.servers:
@@ -146,20 +161,24 @@ class Changes:
                     self._told(Outcome("; ".join(why), is_refused=True))
                     return None
                 order = order.only(kept)
-            refused = await self._try(lambda: self._way(order)(order, is_forced), why, is_forced)
+            refused = await self._try(lambda: self._send_order(order, agreed), why)
         await self._follow()
         return refused
+
+    async def _send_order(self, order: Order, agreed: Effect | None) -> str:
+        is_forced = agreed is not None and agreed.needs_force
+        if agreed is not None and is_forced and not agreed.covers(await self.effect(order)):
+            raise RequestRefused(PLAN_CHANGED, "this has changed while you were asked; nothing was done", "", 409)
+        return await self._way(order)(order, is_forced)
 
     def _way(self, order: Order) -> Callable[[Order, bool], Awaitable[str]]:
         return self._ways.get(order.action.id, self._patch)
 
-    async def _try(
-        self, send: Callable[[], Awaitable[str]], why: Sequence[str], is_forced: bool
-    ) -> RequestRefused | None:
+    async def _try(self, send: Callable[[], Awaitable[str]], why: Sequence[str] = ()) -> RequestRefused | None:
         try:
             words = await send()
         except RequestRefused as error:
-            if error.code in FORCEABLE and not is_forced:
+            if error.code in (*FORCEABLE, PLAN_CHANGED):
                 return error
             if error.status == 403:
                 self.rights.forbid(VIEWER)
@@ -269,24 +288,27 @@ class Changes:
         await self._feed.ask(calls.patch_node(patch))
         return node_done(order)
 
-    async def _confirm(self, _order: Order, _is_forced: bool) -> str:
-        kept = await self._feed.ask(calls.confirm())
+    async def _confirm(self, order: Order, _is_forced: bool) -> str:
+        kept = await self._feed.ask(calls.confirm({"expect_number": order.configuration}))
         return f"configuration {kept['number']} is confirmed and stays"
 
     async def _rollback(self, order: Order, _is_forced: bool) -> str:
-        done = await self._feed.ask(calls.rollback({"reason": order.reason}))
+        done = await self._feed.ask(calls.rollback({**_leaving(order), "reason": order.reason}))
         return f"back to configuration {done['number']}" if done["applied"] else "nothing changed"
 
     # ---- back and again
 
-    async def undo(self, action: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
-        """Take back this user's newest action, or the one of that number; return a refusal that he may override."""
+    async def undo(self, action: int | None = None, *, agreed: str = "") -> RequestRefused | None:
+        """Take back this user's newest action, or the one of that number; return a refusal that he may override.
+
+        `agreed`: the code of the refusal that he overrides; another one he is asked about again.
+        """
         async with self._turn:
-            refused = await self._try(lambda: self._undo(action, is_forced), (), is_forced)
+            refused = await self._try(lambda: self._undo(action, agreed))
         await self._follow()
         return refused
 
-    async def _undo(self, number: int | None, is_forced: bool) -> str:
+    async def _undo(self, number: int | None, agreed: str) -> str:
         await self.journal.read()
         action = self.journal.to_undo()
         if action is None:
@@ -295,7 +317,9 @@ class Changes:
         self.went_back_on = action
         shown = self._shown()  # what comes in while it is asked may know of it
         try:
-            taken = await self._feed.ask(calls.undo({"action": action["number"], "force": is_forced}))
+            taken = await _with_force_for(
+                agreed, lambda force: self._feed.ask(calls.undo({"action": action["number"], "force": force}))
+            )
         except RequestRefused as error:
             raise await self._named(error, action) from error
         self._of_fleet = taken.get("fleet")
@@ -311,12 +335,12 @@ class Changes:
         by = changed_since(self.journal.actions, action)
         return error if by is None else LbappError(told_since(action, by, self._feed.now()))
 
-    async def redo(self, undo: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
-        """Do again what this user took back last, or by the undo of that number; return a refusal that he may override."""
+    async def redo(self, undo: int | None = None, *, agreed: str = "") -> RequestRefused | None:
+        """Do again what this user took back last, or by the undo of that number; `agreed` and what is returned as of `undo`."""
         async with self._turn:
-            return await self._try(lambda: self._redo(undo, is_forced), (), is_forced)
+            return await self._try(lambda: self._redo(undo, agreed))
 
-    async def _redo(self, number: int | None, is_forced: bool) -> str:
+    async def _redo(self, number: int | None, agreed: str) -> str:
         await self.journal.read()
         undo = self.journal.to_redo()
         if undo is None:
@@ -339,9 +363,27 @@ class Changes:
             else:
                 servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
         if servers:
-            await self._send([_again(names, what, reason, is_forced) for what, names in servers.items()])
+            await _with_force_for(
+                agreed,
+                lambda force: self._send([_again(names, what, reason, force) for what, names in servers.items()]),
+            )
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
+
+
+async def _with_force_for(agreed: str, ask: Callable[[bool], Awaitable[_Answer]]) -> _Answer:
+    """Ask without force, and with it where the refusal is the one of this code. Raises RequestRefused, EngineUnreachable."""
+    try:
+        return await ask(False)
+    except RequestRefused as error:
+        if not agreed or error.code != agreed:
+            raise
+        return await ask(True)
+
+
+def _leaving(order: Order) -> RollbackRequest:
+    """Return a rollback from the configuration that was seen."""
+    return {"expect_number": order.configuration}
 
 
 def _check_newest(action: ActionDone, asked_about: int | None) -> None:

@@ -20,11 +20,12 @@ from lbapp.control.changes import ConfigurationFile, ReloadDone
 from lbapp.control.config_file import ConfigFile, FileText
 from lbapp.model.errors import LbappError, Problem, RequestRefused
 from lbapp.tui.changes import Outcome
-from lbapp.tui.drafts import Drafts
+from lbapp.tui.drafts import Draft, Drafts
 from lbapp.tui.format import clean
 from lbapp.tui.source import Source
 
 CONFIRM_S: Final = 60.0
+OF_EARLIER: Final = "this draft was begun from the file as it was before somebody wrote it"
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Editing:
     checked: Checked | None = None
     before: str | None = None  # the text of the file before it was applied, while it may be taken back
     problem: str = ""
+    begun_from: str = ""  # the digest of the file that the draft was begun from
     _written: FileText | None = None  # what was written over that
     _is_known: bool = False  # the draft that is kept: it was written here, or told of
 
@@ -68,6 +70,11 @@ class Editing:
         """Say whether the draft is other than the file."""
         return self.file is not None and self.draft != (self.file["text"] or "")
 
+    @property
+    def is_of_earlier(self) -> bool:
+        """Say whether the file is another than the one that the draft was begun from."""
+        return self.is_changed and self.file is not None and self.begun_from != (self.file["digest"] or "")
+
     async def load(self) -> None:
         """Read the file and what serves; go on with a draft that was left."""
         try:
@@ -80,10 +87,17 @@ class Editing:
             return  # written meanwhile: a draft goes on from the file that it was begun from
         self.file, self.problem, self.checked = found, clean(found["problem"]), None
         kept = self.drafts.load(self.what)
-        self.draft = found["text"] or "" if kept is None else kept
+        self._begin(found["text"] or "" if kept is None else kept.text, None if kept is None else kept.digest)
         if kept is not None and self.is_changed and not self._is_known:
             self._is_known = True
-            self.told(Outcome("this is a draft that was left; F7 throws it away and takes the file"))
+            is_late = self.is_of_earlier
+            what = f"{OF_EARLIER}: look at the diff (F6)" if is_late else "this is a draft that was left"
+            self.told(Outcome(f"{what}; F7 throws it away and takes the file", is_refused=is_late))
+
+    def _begin(self, text: str, begun_from: str | None = None) -> None:
+        """Have a draft of a file in a state; None: as it is now."""
+        now = (self.file["digest"] if self.file else None) or ""
+        self.draft, self.begun_from = text, now if begun_from is None else begun_from
 
     def change(self, text: str) -> None:
         """Take what the operator has written."""
@@ -92,7 +106,8 @@ class Editing:
     def keep_draft(self) -> None:
         """Put the draft where it outlives the console; without one, leave what another console has put there."""
         if self.is_changed:
-            problem = self.drafts.keep(self.what, self.draft)
+            path = self.file["path"] if self.file else ""
+            problem = self.drafts.keep(self.what, Draft(self.draft, path, self.begun_from))
             self._is_known = True
             if problem:
                 self.told(Outcome(problem, is_refused=True))
@@ -106,7 +121,7 @@ class Editing:
     def throw_away(self) -> None:
         """Take the file again."""
         self._forget_draft()
-        self.draft = (self.file["text"] or "") if self.file else ""
+        self._begin((self.file["text"] or "") if self.file else "")
         self.checked = None
 
     async def check(self) -> Checked:
@@ -152,20 +167,20 @@ class Editing:
         self.told(Outcome(f"{serves}{': keep it, or it is taken back by itself' if done['applied'] else ''}"))
         return done["applied"]
 
-    async def keep(self) -> None:
-        """Have what serves stay."""
+    async def keep(self, number: int) -> None:
+        """Have the configuration of a number stay, if it is what serves."""
         try:
-            kept = await self.source().ask(calls.confirm())
+            kept = await self.source().ask(calls.confirm({"expect_number": number}))
         except LbappError as error:
             self.told(Outcome(clean(str(error)), is_refused=True))
             return
         self.before = None
         self.told(Outcome(f"configuration {kept['number']} stays"))
 
-    async def go_back(self) -> None:
-        """Serve what served before, and put the file back that this console has written over."""
+    async def go_back(self, number: int) -> None:
+        """Serve what served before the configuration of a number, and put the file back that this console has written over."""
         try:
-            done = await self.source().ask(calls.rollback({}))
+            done = await self.source().ask(calls.rollback({"expect_number": number}))
         except LbappError as error:
             self.told(Outcome(clean(str(error)), is_refused=True))
             return
@@ -183,13 +198,13 @@ class Editing:
         self.before, self._written = None, None
         await self._put_back(store, before, written, why, is_refused=False)
         await self.load()
-        self.draft = rejected  # to be mended, not to be typed again
+        self._begin(rejected)  # to be mended, not to be typed again
         self.keep_draft()
 
-    async def roll_back_to(self, number: int) -> None:
-        """Serve an earlier configuration; the file stays as it is, and that is said."""
+    async def roll_back_to(self, number: int, leaving: int) -> None:
+        """Serve an earlier configuration, if it is `leaving` that serves; the file stays as it is, and that is said."""
         try:
-            done = await self.source().ask(calls.rollback({"number": number}))
+            done = await self.source().ask(calls.rollback({"number": number, "expect_number": leaving}))
         except LbappError as error:
             self.told(Outcome(clean(str(error)), is_refused=True))
             return

@@ -19,6 +19,7 @@ from lbapp.control.messages import FleetGlance
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.catalog import Subject
 from lbapp.tui.actions.commandline import Spoken
+from lbapp.tui.actions.effect import Effect
 from lbapp.tui.actions.node_seen import NodeSeen, seen_node
 from lbapp.tui.actions.order import Order
 from lbapp.tui.changes import Changes, Outcome
@@ -52,7 +53,7 @@ class FleetActing(Screen[None]):
         """Do what was asked for."""
         raise NotImplementedError
 
-    def _carry_out(self, order: Order, *, is_forced: bool = False) -> None:
+    def _carry_out(self, order: Order, agreed: Effect | None = None) -> None:
         raise NotImplementedError
 
     def _ask(

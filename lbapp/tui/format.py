@@ -9,15 +9,20 @@ Invariant: what is unknown is printed as `-`, never as 0; cleaned text has only 
 from __future__ import annotations
 
 from datetime import datetime
+from sys import intern
 from typing import Final
 
 UNPRINTABLE: Final = "·"
+_NAME_LENGTH: Final = 64  # up to which a text may be a name
 
 
 def clean(text: str) -> str:
-    """Return `text` with every character a terminal might act on replaced by `·`."""
+    """Return `text` with every character a terminal might act on replaced by `·`.
+
+    Short texts that are alike are one object: an engine says the same names and words in every line.
+    """
     if text.isprintable():
-        return text
+        return intern(text) if len(text) <= _NAME_LENGTH and type(text) is str else text
     return "".join(character if character.isprintable() else UNPRINTABLE for character in text)
 
 

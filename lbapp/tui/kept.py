@@ -17,13 +17,13 @@ from lbapp.control.calls import Answer, Call
 from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
-from lbapp.control.recall import Past, course, status_at
+from lbapp.control.recall import Past, course, rates, status_at
 from lbapp.model.amounts import Kind, Subject
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.format import clean
-from lbapp.tui.past import HISTORY, day_and_time, scene_of_past
+from lbapp.tui.past import HISTORY, day_and_time, scene_of_past, trends_of
 from lbapp.tui.scene import Scene
-from lbapp.tui.trends import Trends
+from lbapp.tui.trends import TREND_S, Trends
 
 Answering = Callable[[Mapping[str, str | int]], object]
 _KINDS: Final[tuple[Kind, ...]] = ("pool", "server", "listener")
@@ -99,7 +99,12 @@ def kept_history(name: str, past: Past) -> Kept:
     if not every:
         raise LbappError(f"nothing is recorded in {name}", "The history begins with the engine's first second")
     at = max(every)
-    return Kept("history", name, at, scene_of_past(status_at(past, at)), past=past)
+    return Kept("history", name, at, scene_of_past(status_at(past, at)), past=past, trends=trends_until(past, at))
+
+
+def trends_until(past: Past | None, at: float) -> Trends:
+    """Return what led to a time, where that is recorded."""
+    return Trends() if past is None else trends_of(rates(past, (at - TREND_S, at)))
 
 
 def _what(path: str) -> str:
@@ -113,6 +118,8 @@ def _recalled(past: Past, query: Mapping[str, str | int], end: float) -> Any:
     if "at" in query:
         return status_at(past, float(query["at"]))
     until = float(query.get("until", end))
+    if "rates" in query:
+        return rates(past, (until - float(query["rates"]), until))
     subjects = [Subject(kind, str(query[kind])) for kind in _KINDS if kind in query]
     span = (until - float(query["last"]), until)
     return course(past, subjects[0] if subjects else None, span, int(query["step"]))

@@ -15,6 +15,7 @@ from textual.screen import Screen
 Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
 GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
 _MOVING: Final = ("move(", "page(", "go(", "choose", "back", "scroll_", "page_")
+_CHANGING: Final = "act("
 _ALWAYS: Final = ("?", "q")
 _NAMES: Final = {
     "slash": "/",
@@ -63,11 +64,13 @@ def keys_line(keys: Iterable[tuple[str, str]], width: int) -> str:
     return " " + "  ".join(taken)
 
 
-def short_keys(screen: Screen[Any]) -> Iterator[tuple[str, str]]:
-    """Yield the keys that stand on the lowest line, each with what it does."""
+def short_keys(screen: Screen[Any], *, has_selection: bool) -> Iterator[tuple[str, str]]:
+    """Yield the keys that stand on the lowest line, each with what it does; what changes servers only where some are selected."""
     seen = set()
     for active in screen.active_bindings.values():
         binding = active.binding
+        if not has_selection and binding.action.startswith(_CHANGING):
+            continue
         if binding.show and active.enabled and binding.action not in seen:
             seen.add(binding.action)
             yield key_name(binding.key), binding.description
@@ -89,7 +92,7 @@ def written_keys(screen: Screen[Any]) -> dict[str, list[tuple[str, str]]]:
 
 def _group(active: ActiveBinding, screen: Screen[Any]) -> Group:
     action = active.binding.action
-    if action.startswith("act("):
+    if action.startswith(_CHANGING):
         return "CHANGE"
     if action.startswith(_MOVING):
         return "MOVE"

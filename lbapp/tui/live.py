@@ -15,8 +15,19 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Final, cast
 
-from lbapp.control.live import COLUMNS, Changes, DrainState, Line, TableName, Whole, with_defaults
+from lbapp.control.live import (
+    COLUMNS,
+    Changes,
+    DrainState,
+    EngineState,
+    Line,
+    TableName,
+    Whole,
+    WorkerState,
+    with_defaults,
+)
 from lbapp.control.messages import EngineStatus
+from lbapp.control.shape import flaw
 from lbapp.tui.format import clean
 from lbapp.tui.scene import DrainRow, Figures, ListenerRow, PoolRow, RampRow, Scene, ServerRow, Target
 from lbapp.tui.staging import clean_value, unlike
@@ -138,11 +149,11 @@ class LiveScene:
 
     def _say_engine(self, changes: Changes, scene: Scene) -> None:
         for _, state in _states(changes, "engine"):
-            self._engine = clean_value(with_defaults("engine", state))
+            self._engine = clean_value(_shaped(with_defaults("engine", state), EngineState))
         for figures in _figures(changes, "engine"):
             self._node = self._taken["engine"](figures)
         for row, state in _states(changes, "workers"):
-            self._workers[row] = with_defaults("workers", state)
+            self._workers[row] = _shaped(with_defaults("workers", state), WorkerState)
         for figures in _figures(changes, "workers"):
             self._beats[figures[0]] = self._taken["workers"](figures)
         cpu_percent, memory_bytes = self._node
@@ -174,6 +185,13 @@ class LiveScene:
 _OF_STEPS: Final = ("step", "step_since", "step_until", "step_why", "then_stop", "ecmp")  # of a drain of the node
 _NO_CHECK: Final[Mapping[str, None]] = {"rise": None, "fall": None}
 _NO_FIGURES: Final[tuple[Any, Any]] = (None, None)
+
+
+def _shaped(state: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """Return a state that goes on as it is. Raises ValueError when it is one of another version."""
+    if what := flaw(state, shape):
+        raise ValueError(what)
+    return state
 
 
 def _taker(columns: Sequence[str], taken: Sequence[str]) -> _Taken:

@@ -16,7 +16,7 @@ from lbapp.control.calls import Answer, Call
 from lbapp.control.config_file import ConfigFile
 from lbapp.control.looking import LogLine, Skipped
 from lbapp.control.messages import Event
-from lbapp.control.past import PastFigures, PastPool, PastServer, PastStatus
+from lbapp.control.past import PastFigures, PastPool, PastRates, PastServer, PastStatus
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.format import clean, clock, duration
 from lbapp.tui.scene import ListenerRow, PoolRow, Scene, ServerRow, Target
@@ -30,18 +30,21 @@ _FIGURES: Final = frozenset({"in_flight", "requests_per_s", "error_rate", "p50",
 
 
 class PastSource:
-    """One moment of `origin`, which is an engine or a file. `seconds`: over how long its figures were counted."""
+    """One moment of `origin`, which is an engine or a file. `seconds`: over how long its figures were counted.
+
+    `rates`: of the seconds before it, where they are known.
+    """
 
     is_live: Final = False
     problem: Final = ""
     turns: Final = 0
 
-    def __init__(self, origin: Source, found: PastStatus) -> None:
+    def __init__(self, origin: Source, found: PastStatus, rates: PastRates | None = None) -> None:
         self._origin = origin
         self.at, self.seconds = found["at"], found["seconds"]
         self.scene = scene_of_past(found)
         self.events: Sequence[Event] = [event for event in origin.events if event["at"] <= self.at]
-        self.trends = Trends()
+        self.trends = Trends() if rates is None else trends_of(rates)
 
     @property
     def name(self) -> str:
@@ -101,6 +104,12 @@ def moment(at: float, now: float) -> str:
 def day_and_time(at: float) -> str:
     """Return the local date and minute of a Unix time."""
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
+
+
+def trends_of(rates: PastRates) -> Trends:
+    """Return the short past of every pool and server, by the ids that rows have."""
+    every = {**rates["pools"], **rates["servers"]}
+    return Trends.of_seconds({clean(name): values for name, values in every.items()})
 
 
 def scene_of_past(found: PastStatus) -> Scene:

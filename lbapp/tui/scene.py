@@ -10,7 +10,8 @@ is None, never 0; a time is Unix seconds and belongs to the clock of `at`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 from lbapp.control.messages import CertificateStatus, EngineStatus, FleetGlance
 from lbapp.control.past import PastNode
@@ -159,6 +160,13 @@ class Scene:
     def fleet(self) -> FleetGlance | None:
         """How the fleet of the node stands, in short; None: it is alone, or that is not known."""
         return self.engine.get("fleet") if self.engine else None
+
+    def still(self) -> Scene:
+        """Return a copy that stays as it is, whatever becomes of these rows."""
+        pools = [replace(pool, servers=[copy(server) for server in pool.servers]) for pool in self.pools]
+        found = replace(self, listeners=[copy(each) for each in self.listeners], pools=pools)
+        found.index()
+        return found
 
     def servers(self) -> Iterable[ServerRow]:
         """Return every server, in the order of the configuration."""

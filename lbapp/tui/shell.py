@@ -24,9 +24,10 @@ from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.journal import Journal
 from lbapp.tui.keys import keys_line, short_keys
 from lbapp.tui.pace import Pace, is_terminal_behind
-from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.pane import Desk, Pane, TablePane
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.rights import AWAY, STARTED, Rights
+from lbapp.tui.sight import Sight
 from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
@@ -65,7 +66,8 @@ class Shell(Commanding, Travelling):
         self.travel = Travel(self.source, self.tell, self._turned)
         self.changes = changes
         self.rights = Rights(STARTED) if changes is None else changes.rights
-        self.desk = Desk(self.source, glyphs, self.go, self.tell, lambda: not self.why_not_change)
+        self.sight = Sight(self.source)
+        self.desk = Desk(self.sight, glyphs, self.go, self.tell, lambda: not self.why_not_change)
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
@@ -164,7 +166,7 @@ class Shell(Commanding, Travelling):
 
     def _arrive(self) -> None:
         """Be at another place; whoever goes there wants to see it, and keys are about it from now on."""
-        self._is_paused = False
+        self._be_paused(False)
         here = self._way.here
         is_new = here.screen not in self._panes
         pane = self._pane(here.screen)
@@ -215,7 +217,7 @@ class Shell(Commanding, Travelling):
 
     def _turned(self) -> None:
         """Show another moment; whoever goes there wants to see it."""
-        self._is_paused = False
+        self._be_paused(False)
         for pane in self._panes.values():
             pane.turn()
         self.refresh_bindings()
@@ -245,7 +247,8 @@ class Shell(Commanding, Travelling):
         self._nothing.say(why_empty)
         self._tabs.say(self._tab_words())
         self._facts.say(facts_line(self.pane.facts, self._undo_offer(), self._facts.size.width))
-        self._keys.say(keys_line([*small_screen(*self.size), *short_keys(self)], self.size.width))
+        keys = short_keys(self, has_selection=bool(self.pane.selection))
+        self._keys.say(keys_line([*small_screen(*self.size), *keys], self.size.width))
 
     def _undo_offer(self) -> str:
         """Return what `z` takes back, and have the journal read when somebody did something."""
@@ -315,9 +318,17 @@ class Shell(Commanding, Travelling):
             self._focus_pane()
 
     def action_pause(self) -> None:
-        """Hold the pane still, or follow again."""
-        self._is_paused = not self._is_paused
+        """Hold the pane still, or follow again: what is sorted or filtered meanwhile is what was there."""
+        if not self._is_paused and isinstance(self.pane, TablePane) and self.pane.is_attached:
+            self.sight.pause()
+            self.pane.show()
+        self._be_paused(not self._is_paused)
         self.show()
+
+    def _be_paused(self, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        if not is_paused:
+            self.sight.follow()
 
     def action_why(self) -> None:
         """Ask which server of the pool here a client would get."""

@@ -109,6 +109,9 @@ class _TrendsOf(Trends):
         super().__init__()
         self._switch = switch
 
+    def still(self) -> Trends:
+        return self._switch.seen.trends.still()
+
     def of(self, name: str) -> Sequence[float]:
         return self._switch.seen.trends.of(name)
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from lbapp.control import calls
+from lbapp.control.past import PastRates
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.changes import Outcome
 from lbapp.tui.format import clean, duration
 from lbapp.tui.past import PastSource, moment
 from lbapp.tui.switch import Switch
+from lbapp.tui.trends import TREND_S
 
+_BLINK_S: Final = 0.001  # a query is not to cut its own end off
 SECOND: Final = 1.0
 MINUTE: Final = 60.0
 _JUST_NOW_S: Final = 60.0  # so far back steps are seconds: what has just happened is looked at closely
@@ -105,11 +108,19 @@ class Travel:
         is_close = self._is_exact or self.now() - here.at < _JUST_NOW_S
         return SECOND if is_close and here.seconds <= _SECONDS_MAX else MINUTE
 
+    async def _rates(self, until: float) -> PastRates | None:
+        """Return what led to a moment; None where that is not recorded, or not known by an engine of another version."""
+        try:
+            return await self._switch.home.ask(calls.rates(TREND_S, until + _BLINK_S))
+        except LbappError:
+            return None
+
     async def _show(self, at: float, here: PastSource | None = None, *, is_back: bool = True) -> bool:
         """Look at the moment at a time; say whether that worked. `here`: it has to be before or behind this one."""
         elsewhere = self._elsewhere
         try:
-            found = PastSource(self._switch.home, await self._switch.home.ask(calls.status_at(at)))
+            status = await self._switch.home.ask(calls.status_at(at))
+            found = PastSource(self._switch.home, status, await self._rates(status["at"]))
         except LbappError as error:
             is_unknown = isinstance(error, RequestRefused) and error.code == "not_recorded"
             what = f"nothing is recorded of {moment(at, self.now())}" if is_unknown else clean(str(error))

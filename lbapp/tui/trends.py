@@ -10,7 +10,9 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-LENGTH: Final = 60  # readings; two a second
+READINGS_PER_S: Final = 2
+LENGTH: Final = 60  # readings
+TREND_S: Final = LENGTH / READINGS_PER_S
 
 
 class Trends:
@@ -19,6 +21,15 @@ class Trends:
     def __init__(self, length: int = LENGTH) -> None:
         self._length = length
         self._readings: dict[str, array[float]] = {}  # a third of what objects would take, for ten thousand names
+
+    @classmethod
+    def of_seconds(cls, seconds: Mapping[str, Sequence[float | None]]) -> Trends:
+        """Return the trends of a past that was recorded by the second: each is as long as two readings. None: not known."""
+        found = cls()
+        for name, values in seconds.items():
+            readings = [value for value in values if value is not None for _ in range(READINGS_PER_S)]
+            found._readings[name] = array("d", readings[-found._length :])
+        return found
 
     def add(self, reading: Mapping[str, float]) -> None:
         """Append one value per name."""
@@ -29,6 +40,12 @@ class Trends:
             past.append(value)
             if len(past) > self._length:
                 del past[0]
+
+    def still(self) -> Trends:
+        """Return a copy that stays as it is."""
+        found = Trends(self._length)
+        found._readings = {name: past[:] for name, past in self._readings.items()}
+        return found
 
     def of(self, name: str) -> Sequence[float]:
         """Return what is known of a name, oldest first; empty when nothing is."""

@@ -1,4 +1,4 @@
-"""`python -m tests.bench http|bulk|connections|tls|hostile|balance|checks|faults|reloads|watch|picks|lists|soak|tui|cluster`.
+"""`python -m tests.bench NAME`: one of the benchmarks.
 
 Responsible for choosing the benchmark and for turning what goes wrong into one sentence and an exit status.
 Knows nothing of what is measured. Invariant: SIGTERM ends a run as Ctrl-C does, so that nothing it started
@@ -30,7 +30,7 @@ _BENCHES = {
     "watch": watch.run,
 }
 # Imported late: the peers can be measured while lbapp itself cannot be imported.
-_WITH_THEIR_OWN_OPTIONS = ("picks", "lists", "soak", "tui", "cluster")
+_WITH_THEIR_OWN_OPTIONS = ("picks", "lists", "hands", "soak", "tui", "cluster")
 
 
 def main(argv: Sequence[str]) -> int:

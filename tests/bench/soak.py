@@ -51,6 +51,7 @@ class Found:
     judged: int
     rss_mb_early: float
     rss_mb_late: float
+    rss_mb: list[float]  # minute by minute
     output_bytes: int
     problems: list[str]
 
@@ -82,8 +83,9 @@ def main(argv: Sequence[str]) -> int:
     output = f"{found.output_bytes / 1024 / found.seconds:.1f}"
     cells = (f"{found.seconds:.0f}", str(found.keys), str(found.actions), str(found.judged), *rss, output)
     print(format_table(columns, [(*cells, str(len(found.problems)))]))
+    print(f"RSS MB minute by minute: {' '.join(map(str, found.rss_mb))}")
     for problem in found.problems:
-        print(f"! {problem}", file=sys.stderr)
+        print(f"! {problem.partition(chr(10))[0]}", file=sys.stderr)
     write_json(options.json, "soak", facts, asdict(found))
     return 1 if found.problems else 0
 
@@ -92,7 +94,7 @@ def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: 
     """Press keys for so many seconds; the memory of the console and what the engine recorded are read meanwhile."""
     terminal.wait_for("LIVE", timeout_s=30)
     operator, problems = Operator(terminal, source), list[str]()
-    began_s, early, number = time.monotonic(), 0.0, 0
+    began_s, early, number, rss = time.monotonic(), 0.0, 0, list[float]()
     stop = threading.Event()
     threading.Thread(target=_ask, args=(port, stop), daemon=True).start()
     with ControlClient(control) as client:
@@ -102,7 +104,12 @@ def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: 
             terminal.pump_for(max(pause_s, _ESCAPE_S) if key == "escape" else pause_s)
             actions = [each for each in client.changes(_ACTIONS)["actions"] if each["number"] > number]
             number = max((each["number"] for each in actions), default=number)
+            told = len(operator.verdict.wrong)
             operator.judge(actions)
+            for wrong in operator.verdict.wrong[told:]:
+                print(f"! {wrong}", file=sys.stderr, flush=True)
+            if passed_s >= 60 * (len(rss) + 1):
+                rss.append(round(_rss_mb(terminal), 1))
             if not early and passed_s > seconds * _WARM_PART:
                 early = _rss_mb(terminal)
     stop.set()
@@ -112,7 +119,9 @@ def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: 
         problems.append("a traceback was written:\n" + terminal.raw[-4000:].decode(errors="replace"))
     late = early if problems else _rss_mb(terminal)
     verdict = operator.verdict
-    found = Found(passed_s, operator.pressed, verdict.actions, verdict.judged, early, late, len(terminal.raw), problems)
+    found = Found(
+        passed_s, operator.pressed, verdict.actions, verdict.judged, early, late, rss, len(terminal.raw), problems
+    )
     found.problems += verdict.wrong
     if passed_s >= _JUDGED_S and found.growth_mb > GROWTH_MAX_MB:
         problems.append(f"memory grew by {found.growth_mb:.1f} MB, more than {GROWTH_MAX_MB:.0f}")

@@ -22,7 +22,7 @@ def test_names_of_servers_cannot_leave_their_place_in_the_path(server_id: str, p
 def test_what_changes_something_is_known_from_what_looks() -> None:
     assert not calls.status().is_change
     assert not calls.course(Subject("server", "app/s1"), 60.0, 1).is_change
-    for call in (calls.patch_node({"state": "drain"}), calls.undo({}), calls.close_session(3), calls.confirm()):
+    for call in (calls.patch_node({"state": "drain"}), calls.undo({}), calls.close_session(3), calls.confirm({})):
         assert call.is_change
 
 

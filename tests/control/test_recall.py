@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbapp.control.recall import Past, course, status_at
+from lbapp.control.recall import Past, course, rates, status_at
 from lbapp.model.amounts import Subject
 from lbapp.model.errors import RequestRefused
 from lbapp.model.histogram import middle_us
@@ -111,3 +111,14 @@ def test_server_that_was_not_there_has_no_points_then() -> None:
     past = hour()
     put(past, Ring.SECONDS, 201.0, 1.0, {}, Table(("web",), ("app",), TABLE.servers[1:2]))
     assert [each["at"] for each in course(past, APP_S1, (198.0, 1000.0), 1)["points"]] == [199.0, 200.0]
+
+
+def test_rates_are_of_every_pool_and_server_second_by_second_and_none_where_there_was_no_such() -> None:
+    past, other = hour(), Table(("web",), ("app",), (ServerWas("app/s1", "ready", "up", 1),))
+    put(past, Ring.SECONDS, 201.0, 2.0, {2: RowWas(50, 0, 0, None, None)}, other)
+    found = rates(past, (198.0, 201.0))
+    assert found["at"] == [199.0, 200.0, 201.0]
+    assert found["servers"]["app/s1"] == [199.0, 200.0, 25.0]
+    assert found["servers"]["app/s2"] == [0.0, 0.0, None]
+    assert found["pools"] == {"app": [0.0, 0.0, 0.0], "api": [0.0, 0.0, None]}
+    assert rates(past, (0.0, 100.0)) == {"at": [], "pools": {}, "servers": {}}

@@ -13,12 +13,13 @@ import string
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.engine.worker.harness import TcpServer, scripted
+from tests.system.hands import go_to_servers, take_back, type_bursts, under_cursor
 from tests.system.harness import (
     Engine,
     listener_toml,
@@ -28,7 +29,7 @@ from tests.system.harness import (
     servers,
     wait_for,
 )
-from tests.system.terminal import NotShown, Terminal
+from tests.system.terminal import Terminal
 from tests.tui.engine_double import EngineDouble, server
 from tests.tui.engine_double import answering as double_answering
 
@@ -43,7 +44,6 @@ SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|
 CLIPBOARD = rb"\x1b\]52;c;[A-Za-z0-9+/=]*\x07"  # what y copies, to terminals that have a clipboard
 POINTER = b"\x1b]22;default\x07"  # the only one that the console's library writes: how the mouse's pointer looks
 STATE = re.compile(r"[▲▼■]|\b(?:UP|DOWN|MAINT)\b")
-WEIGHT = "Weight of"  # stands in the dialog that asks for one
 F5, F6, F7, F8, F9 = (f"\x1b[{number}~" for number in (15, 17, 18, 19, 20))
 DIALOGS = {
     "Cancel",
@@ -88,32 +88,6 @@ def nothing_happens(engine: Engine) -> Iterator[None]:
 
 def toml(ports: dict[str, int]) -> str:
     return listener_toml("app") + pool_toml("app", ports)
-
-
-def go_to_servers(terminal: Terminal) -> None:
-    terminal.press("3")
-    with suppress(NotShown):
-        # The head of a column that only this list has.
-        terminal.until(lambda: "wgt" in terminal.text.lower() and under_cursor(terminal), 20.0)
-        return
-    last = bytes(terminal.raw[-300:])
-    raise AssertionError(f"no screen lists the servers (ended: {terminal.process.poll()}, {last!r}):\n{terminal.text}")
-
-
-def leave_to_servers(terminal: Terminal) -> None:
-    """Press Esc until the list has the cursor again; nothing may follow Esc before it has worked, or both are one key."""
-    for key in ("escape", "escape", "3", "escape", "3"):
-        terminal.press(key)
-        with suppress(NotShown):
-            terminal.until(lambda: WEIGHT not in terminal.text and under_cursor(terminal), 6.0)
-            return
-    raise AssertionError(f"Esc does not lead back to the servers:\n{terminal.text}")
-
-
-def under_cursor(terminal: Terminal) -> str:
-    """Return the id of the server whose row is highlighted."""
-    found = [re.search(r"app/s\d", terminal.lines[row]) for row in terminal.highlighted()]
-    return next((match[0] for match in found if match), "")
 
 
 def press(terminal: Terminal, *keys: str) -> None:
@@ -295,6 +269,38 @@ def test_d_and_y_drain_the_server_under_the_cursor_and_z_takes_it_back(
         terminal.until(lambda: not any("DRAIN" in line for line in terminal.lines if "app/s2 " in line))
 
 
+def click(terminal: Terminal, text: str) -> None:
+    """Press and release the left button on a text, as a terminal that reports the mouse says it."""
+    terminal.wait_until_idle()
+    row = next(number for number, line in enumerate(terminal.lines) if text in line)
+    column = terminal.lines[row].index(text) + len(text) // 2
+    terminal.send(b"".join(b"\x1b[<0;%d;%d%s" % (column + 1, row + 1, end) for end in (b"M", b"m")))
+
+
+def test_mouse_selects_asks_and_answers(engine: Engine) -> None:
+    with console(engine.control) as terminal:
+        go_to_servers(terminal)
+        click(terminal, "app/s3")
+        terminal.until(lambda: under_cursor(terminal) == "app/s3")
+        terminal.press("x")
+        click(terminal, "no new clients; what is in flight finishes")
+        terminal.wait_for("Drain app/s3", "stay for new clients")
+        click(terminal, "Cancel")
+        terminal.wait_until_gone("Cancel")
+        assert engine.server("app/s3")["admin"] == "ready"
+        terminal.press("d")
+        terminal.wait_for("Drain app/s3", "stay for new clients")
+        click(terminal, "not even for clients that had it before")
+        click(terminal, "Drain (y)")
+        terminal.until(lambda: engine.server("app/s3")["admin"] == "drain")
+        drain = engine.server("app/s3")["drain"]
+        assert drain is not None
+        assert drain["hard"]
+        terminal.wait_for("DRAIN")
+        terminal.press("z")
+        terminal.until(lambda: engine.server("app/s3")["admin"] == "ready")
+
+
 @pytest.mark.usefixtures("nothing_happens")
 def test_enter_right_behind_the_key_of_a_dialog_changes_nothing(engine: Engine) -> None:
     with console(engine.control) as terminal:
@@ -306,15 +312,22 @@ def test_enter_right_behind_the_key_of_a_dialog_changes_nothing(engine: Engine) 
 
 
 @pytest.mark.usefixtures("nothing_happens")
-def test_what_is_typed_behind_the_key_of_a_filter_or_a_weight_is_text(engine: Engine) -> None:
-    source = random.Random(15)
+def test_what_is_typed_behind_the_key_of_a_filter_a_weight_or_a_command_is_text(engine: Engine) -> None:
     with console(engine.control) as terminal:
-        go_to_servers(terminal)
-        for number in range(100):
-            terminal.press("/w"[number % 2] + "".join(source.choices(string.printable[:95], k=50)))
-            terminal.until(lambda: WEIGHT in terminal.text or not under_cursor(terminal))
-            leave_to_servers(terminal)
+        assert len(list(type_bursts(terminal, random.Random(15), 90))) == 90
         assert terminal.process.poll() is None, terminal.text
+
+
+def test_z_takes_back_whatever_a_key_did_to_a_server(tmp_path: Path) -> None:
+    with (
+        servers() as ports,
+        running_engine(tmp_path, toml(ports)) as engine,
+        engine.client() as client,
+        console(engine.control) as terminal,
+    ):
+        done = list(take_back(terminal, client, random.Random(17), 15))
+        assert {each[0] for each in done} == set("demw+-")
+        assert [each for each in done if each.startswith("!")] == []
 
 
 def test_console_outlives_its_engine_and_follows_the_next_one(tmp_path: Path) -> None:

@@ -9,13 +9,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from textual.pilot import Pilot
 
+from lbapp.control import calls
+from lbapp.control.calls import Call
+from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.app import PANES, LbappConsole
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Keep
+from lbapp.tui.drafts import Draft
 from lbapp.tui.screens.config import ConfigPane
 from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
 from tests.tui.console import screen_text, until, until_shown
@@ -98,6 +104,27 @@ async def test_draft_is_checked_applied_on_trial_and_kept(engine: Engine) -> Non
         await until(pilot, lambda: engine.status()["engine"]["confirm_by"] is None)
         await until_shown(pilot, "no draft")
     assert weight(engine) == 50
+
+
+async def test_enter_right_behind_a_question_throws_nothing_away_applies_nothing_and_decides_nothing(
+    engine: Engine,
+) -> None:
+    app, file = console(engine), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        for key in ("f7", "f8"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await pilot.press("enter")
+            await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert pane(app).editing.is_changed
+        assert (file.read_text(), weight(engine)) == (before, 100)
+        await apply(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Keep))
+        assert engine.status()["engine"]["confirm_by"] is not None
+        assert weight(engine) == 50
 
 
 async def test_problems_lead_to_their_lines_and_nothing_is_written(engine: Engine) -> None:
@@ -226,8 +253,99 @@ async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engi
         await pilot.press("6")
         await until_shown(pilot, "no draft")
         editing = pane(looking).editing
-        assert editing.drafts.keep(editing.what, "# of another console\n") == ""
-    assert editing.drafts.load(editing.what) == "# of another console\n"
+        left = Draft("# of another console\n", "lbapp.toml", "")
+        assert editing.drafts.keep(editing.what, left) == ""
+    assert editing.drafts.load(editing.what) == left
+
+
+async def test_draft_of_an_earlier_file_says_so_before_it_writes_over_what_was_written_since(engine: Engine) -> None:
+    first, file = console(engine), file_of(engine)
+    async with first.run_test(size=SIZE) as pilot:
+        await write(pilot, first, "weight = 100", "weight = 50")
+    file.write_text(file.read_text() + "# by bob\n")
+    second = console(engine)
+    async with second.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "! this draft was begun from the file as it was before somebody wrote it")
+        await until_shown(pilot, "(of an earlier file)")
+        await pilot.press("f8")
+        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await until_shown(pilot, "what was written there since is lost")
+        await pilot.press("enter")
+        assert file.read_text().endswith("# by bob\n")
+        await until(pilot, lambda: not isinstance(second.screen, Confirm))
+        await pilot.press("f7")
+        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await pilot.press("y")
+        await until_shown(pilot, "no draft")
+        await pilot.press("i", "#")
+        await until_shown(pilot, "draft: 2 places changed  the file")
+
+
+@pytest.mark.parametrize("key", ["y", "n"])
+async def test_answer_about_one_configuration_decides_nothing_about_another(engine: Engine, key: str) -> None:
+    app, file = console(engine), file_of(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await apply(pilot, app)
+        await until_shown(pilot, "Configuration 2 serves. Keep it?")
+        with engine.client() as client:
+            client.confirm()
+            file.write_text(file.read_text().replace("weight = 50", "weight = 25"))
+            client.reload({"confirm_s": 60.0})
+        await pilot.press(key)
+        await until_shown(pilot, "configuration 3 serves, and not 2 any more")
+        assert weight(engine) == 25
+        assert engine.status()["engine"]["confirm_by"] is not None
+
+
+async def test_rollback_is_from_the_configuration_that_was_seen(engine: Engine) -> None:
+    with engine.client() as client:
+        for expected, code in ((7, "changed"), (1, "nothing_to_confirm")):
+            with pytest.raises(RequestRefused) as refused:
+                client.ask(calls.confirm({"expect_number": expected}))
+            assert refused.value.code == code
+        with pytest.raises(RequestRefused, match="configuration 1 serves, and not 7 any more"):
+            client.rollback({"expect_number": 7, "dry_run": True})
+
+
+async def test_what_is_typed_while_the_file_is_read_is_typed_into_it(engine: Engine) -> None:
+    app, may_answer = console(engine), anyio.Event()
+    ask = app.feed.ask
+
+    async def late(call: Call[Any]) -> Any:
+        if call.path == calls.configuration().path:
+            await may_answer.wait()
+        return await ask(call)
+
+    app.feed.ask = late  # type: ignore[method-assign]  # an engine that is slow to read a file
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6", "i", *"# dmz")
+        assert pane(app)._text.text == ""
+        may_answer.set()
+        await until_shown(pilot, "# dmz[engine]")
+        await pilot.press("q")
+        await until_shown(pilot, "# dmzq[engine]")
+
+
+async def test_text_that_cannot_be_read_gives_the_keys_back(engine: Engine) -> None:
+    app, may_answer = console(engine), anyio.Event()
+
+    async def never(call: Call[Any]) -> Any:
+        await may_answer.wait()
+        raise LbappError("the file is gone")
+
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        app.feed.ask = never  # type: ignore[method-assign]
+        await pilot.press("6", "i", "x")
+        may_answer.set()
+        await until_shown(pilot, "the file is gone")
+        await until(pilot, lambda: not pane(app)._text.has_focus)
+        await pilot.press("1")
+        await until_shown(pilot, "[1 Overview]")
 
 
 async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine: Engine) -> None:
@@ -241,6 +359,11 @@ async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine
         await pilot.press("f9")
         await until_shown(pilot, "edited in the console")
         await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert weight(engine) == 50, "Enter right behind it changes nothing"
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")
         await until(pilot, lambda: weight(engine) == 100)

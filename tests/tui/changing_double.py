@@ -217,11 +217,10 @@ class Changing:
         before, self._double.published[name] = self._double.published.get(name, True), body["published"]
         change = {"on": name, "setting": "published", "before": before, "after": body["published"]}
         self.record([change], reason=body.get("reason", ""))
+        pool = next(one for one in self._double.current()["pools"] if one["name"] == name)
+        published = {"published": before}, {"published": body["published"]}
         of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") else {}
-        pool = {"name": name}
-        return {
-            "pool": pool, "before": {"published": before}, "after": {"published": body["published"]}, "event_seqs": [], **of_fleet
-        }  # fmt: skip
+        return {"pool": pool, "before": published[0], "after": published[1], "event_seqs": [], **of_fleet}
 
     def _node(self, _request: Request, body: Any) -> Any:
         self._double.fleet.check_quorum(body)

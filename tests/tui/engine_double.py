@@ -43,7 +43,7 @@ from lbapp.control.messages import (
     Status,
     Traffic,
 )
-from lbapp.control.past import PastNode, PastPoint, PastStatus
+from lbapp.control.past import PastNode, PastPoint, PastRates, PastStatus
 from tests.tui.changing_double import ME as ME
 from tests.tui.changing_double import Changing, Refused
 from tests.tui.fleet_double import FleetDouble
@@ -406,10 +406,22 @@ class EngineDouble:
     async def _history(self, request: Request) -> Response:
         if "at" in request.query_params:
             return self._moment(float(request.query_params["at"]))
+        if "rates" in request.query_params:
+            return JSONResponse(self._rates(float(request.query_params["rates"]), float(request.query_params["until"])))
         self.asked.append(dict(request.query_params))
         if not self.points:
             return _refusal("not_recorded", "nothing is recorded of that time", "")
         return JSONResponse({"kind": "node", "name": "", "step_s": 1, "points": self.points})
+
+    def _rates(self, last_s: float, until: float) -> PastRates:
+        seconds = [one for one in self.moments if one["seconds"] < 2 and until - last_s < one["at"] <= until]
+        pools: Any = [pool for one in seconds for pool in one["pools"]]
+        servers = [each for pool in pools for each in pool["servers"]]
+        return {
+            "at": [one["at"] for one in seconds],
+            "pools": {each["name"]: [each["requests_per_s"]] * len(seconds) for each in pools},
+            "servers": {each["id"]: [each["requests_per_s"]] * len(seconds) for each in servers},
+        }
 
     def _moment(self, at: float) -> Response:
         for one in reversed(self.moments):

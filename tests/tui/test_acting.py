@@ -9,27 +9,17 @@ from typing import Any
 import pytest
 from textual.events import Key
 from textual.keys import _character_to_key
-from textual.pilot import Pilot
 
 from lbapp.tui.app import LbappConsole
-from lbapp.tui.dialogs.question import Question
-from tests.tui.changing_double import BOB, MINE, change_done
+from tests.tui.changing_double import MINE, change_done
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
+from tests.tui.hands import DIALOGS, change_while_asking, console_of, enter_at_once, is_asking
 
 pytestmark = pytest.mark.anyio
 
 # What the Linux console's own font can draw, as far as the console uses it.
 SAFE = set(string.printable) | set("─│┌┐└┘├┤┬┴┼═║╔╗╚╝░▒█■▲▼▶◀←↑→↓•·±≤≥≈°µ«»")
-DIALOGS = {
-    "d": "Drain app/s1",
-    "m": "Maint app/s1",
-    "w": "Weight of app/s1",
-    "K": "Kill what is in flight at app/s1",
-    "A": "Add a server to app",
-    "delete": "Remove app/s1",
-    "N": "Drain this node",
-}
 
 
 @pytest.fixture
@@ -41,26 +31,25 @@ def double(socket: Path) -> Iterator[EngineDouble]:
         yield engine
 
 
-def is_asking(pilot: Pilot[None]) -> bool:
-    return isinstance(pilot.app.screen, Question)
-
-
-async def test_every_dialog_is_drawn_at_80x24_with_safe_symbols_and_enter_changes_nothing(
-    double: EngineDouble, socket: Path
-) -> None:
+async def test_every_dialog_is_drawn_at_80x24_with_safe_symbols(double: EngineDouble, socket: Path) -> None:
+    double.confirm_by = 4e9
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
         for key, title in DIALOGS.items():
             await pilot.press(key)
             await until_shown(pilot, title)
-            app = pilot.app
-            assert isinstance(app, LbappConsole)
-            assert set(screen_text(app)) <= SAFE
-            await pilot.press("enter")  # a field goes on to the next, Cancel leaves: nothing is done either way
-            if is_asking(pilot):
-                await pilot.press("escape")
+            assert set(screen_text(console_of(pilot))) <= SAFE
+            await pilot.press("escape")
             await until(pilot, lambda: not is_asking(pilot))
-        assert double.changing.asked == []
+
+
+async def test_enter_behind_the_key_of_any_dialog_changes_nothing_and_the_focus_that_is_drawn_is_the_real_one(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        found = await enter_at_once(pilot, double, 2)
+    assert found.wrong == []
+    assert found.tried == 2 * len(DIALOGS)
 
 
 async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: EngineDouble, socket: Path) -> None:
@@ -115,6 +104,23 @@ async def test_what_the_engine_refuses_at_once_is_asked_about_with_its_reason(
         await pilot.press("escape")
         await until(pilot, lambda: not is_asking(pilot))
         assert double.forced == [False]
+
+
+async def test_typed_name_does_not_force_what_has_become_more_since(double: EngineDouble, socket: Path) -> None:
+    double.changing.too_little = "app/s2 would get 90"
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("d")
+        await until_shown(pilot, "! Too few are left")
+        for one in double.servers[1:5]:
+            one["is_eligible"] = False
+        await pilot.press(*"app", "enter")
+        await until_shown(pilot, "It does something else by now")
+        await until_shown(pilot, "! NONE stays")
+        assert double.forced == []
+        await pilot.press("enter")  # Cancel has the focus
+        await until(pilot, lambda: not is_asking(pilot))
+        assert double.patches == []
 
 
 async def test_undo_that_the_engine_refuses_is_forced_by_typing_only(double: EngineDouble, socket: Path) -> None:
@@ -223,47 +229,11 @@ async def test_no_burst_of_keys_behind_filter_command_or_weight_changes_anything
         assert double.changing.asked == []
 
 
-def shuffled(double: EngineDouble, chance: random.Random) -> None:
-    """Have servers come, go, move and be changed by somebody else."""
-    chance.shuffle(double.servers)
-    if chance.random() < 0.3 and len(double.servers) > 3:
-        double.servers.pop(chance.randrange(len(double.servers)))
-    if chance.random() < 0.3:
-        taken = {one["name"] for one in double.servers}
-        name = next(name for number in range(99) if (name := f"s{number}") not in taken)
-        double.add({**server("app", name), "address": f"10.0.0.{chance.randrange(250)}:80"})
-    if chance.random() < 0.3:
-        one = chance.choice(double.servers)
-        double.change(one, chance.choice(["ready", "maint"]), 100, BOB)
-
-
 async def test_no_action_ever_reaches_another_server_than_was_asked_about(double: EngineDouble, socket: Path) -> None:
     """Servers come, go, move and change under open dialogs: whatever is done is done to what was asked about."""
-    chance = random.Random(11)
     double.servers = double.servers[:5]
-    done = 0
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        await at_servers(pilot)
-        app: Any = pilot.app
-        for turn in range(14):
-            await pilot.press(*chance.choices(["down", "up", "greater_than_sign", "r", "G", "g"], k=3))
-            double.patches.clear()
-            await pilot.press(chance.choice(["d", "m"]))
-            title = app.screen.asked.title if is_asking(pilot) else ""
-            for _ in range(75 if turn % 2 else 0):
-                shuffled(double, chance)
-            await until(pilot, lambda: not is_asking(pilot) or "asking the engine" not in screen_text(app))
-            await pilot.press("y")
-            if is_asking(pilot):
-                await pilot.press("escape")
-            await until(pilot, lambda: not [each for each in app.workers if each.group == "change"])
-            if is_asking(pilot):  # the engine has refused it: that is not forced here
-                await pilot.press("escape")
-            for name, _ in double.patches:
-                now = next(one for one in double.servers if one["id"] == name)
-                assert f" {name} ({now['address']})?" in title
-                done += 1
-            for one in double.servers:
-                one["admin"], one["is_eligible"] = "ready", True
-        assert done
-        assert not any(double.forced)
+        found = await change_while_asking(pilot, double, random.Random(11), 1_000)
+    assert found.wrong == []
+    assert found.tried >= 1_000
+    assert found.done

@@ -12,7 +12,7 @@ import pytest
 from lbapp.model.errors import RequestRefused
 from lbapp.tui.actions.catalog import ACTIONS
 from lbapp.tui.actions.order import Order, seen, weight_wish
-from lbapp.tui.changes import Changes, Outcome
+from lbapp.tui.changes import PLAN_CHANGED, Changes, Outcome
 from lbapp.tui.feed import Feed
 from lbapp.tui.journal import Journal
 from lbapp.tui.rights import VIEWER, Rights
@@ -149,8 +149,34 @@ async def test_what_the_engine_refuses_is_forced_only_when_told_to(desk: Desk) -
     assert refused is not None
     assert refused.code == "leaves_nobody"
     assert desk.double.forced == []
-    await desk.changes.carry_out(everything, is_forced=True)
+    await desk.changes.carry_out(everything, await desk.changes.effect(everything))
     assert desk.double.forced == [True]
+
+
+async def test_what_is_forced_is_asked_about_again_when_it_would_leave_less_by_now(desk: Desk) -> None:
+    desk.double.changing.too_little = "app/s3 would get 90"
+    two = desk.order("server.maint", "app/s1", "app/s2", state="maint")
+    agreed = await desk.changes.effect(two)
+    desk.double.servers[2]["is_eligible"] = False
+    refused = await desk.changes.carry_out(two, agreed)
+    assert refused is not None
+    assert (refused.code, desk.double.forced) == (PLAN_CHANGED, [])
+    now = await desk.changes.effect(two)
+    assert now.covers(agreed)
+    assert not agreed.covers(now)
+    desk.double.servers[2]["is_eligible"] = True  # what is left is more than was agreed to: nothing to ask about
+    assert await desk.changes.carry_out(two, now) is None
+    assert desk.double.forced == [True]
+
+
+async def test_undo_is_not_forced_for_another_reason_than_was_agreed_to(desk: Desk) -> None:
+    for one in desk.double.servers:
+        one["admin"], one["is_eligible"] = "maint", False
+    await desk.do("server.ready", "app/s1", state="ready")
+    refused = await desk.changes.undo(agreed="too_little_capacity")
+    assert refused is not None
+    assert refused.code == "leaves_nobody"
+    assert desk.double.servers[0]["admin"] == "ready"
 
 
 async def test_undo_is_forced_only_when_told_to(desk: Desk) -> None:
@@ -161,7 +187,7 @@ async def test_undo_is_forced_only_when_told_to(desk: Desk) -> None:
     refused = await desk.changes.undo()
     assert refused is not None
     assert (refused.code, desk.double.events[-1]["message"]) == ("leaves_nobody", "app/s1 became ready with weight 100")
-    assert await desk.changes.undo(is_forced=True) is None
+    assert await desk.changes.undo(agreed="leaves_nobody") is None
     assert desk.double.events[-1]["message"] == "app/s1 became maint with weight 100"
 
 

@@ -60,7 +60,7 @@ async def test_file_answers_what_it_has_and_refuses_all_else_in_a_sentence() -> 
         (calls.decisions({}), "this history has no decisions"),
         (calls.probes("app/s1"), "this history has no probes"),
         (calls.server("app/s1"), "this history has no figures of a server beyond the tables"),
-        (calls.confirm(), "a history cannot be changed"),
+        (calls.confirm({}), "a history cannot be changed"),
     ]
     for call, sentence in refused:
         with pytest.raises(RequestRefused, match=sentence):

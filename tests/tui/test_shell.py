@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lbapp.control.messages import Status
 from lbapp.tui.app import LbappConsole
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, drain, server
@@ -49,6 +51,68 @@ async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) 
             assert "DOWN" not in screen_text(app)
             await pilot.press("p")
             await until_shown(pilot, "DOWN")
+
+
+async def test_paused_list_is_sorted_filtered_and_moved_in_with_the_figures_that_were_there(tmp_path: Path) -> None:
+    """Each of these draws rows anew: with other figures it would be no picture of any moment."""
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("p")
+            await until_shown(pilot, "PAUSED")
+            double.servers[0]["health"], double.servers[2]["weight"] = "down", 77
+
+            def news() -> list[object]:
+                rows = list(app.feed.scene.servers()) if app.feed.scene else []
+                return [(row.health, row.weight) for row in rows]
+
+            await until(pilot, lambda: news() == [("down", 100), ("up", 100), ("up", 77)])
+            for keys in (("down", "up"), ("greater_than_sign",), ("r",), ("slash", "s", "enter"), ("right",)):
+                await pilot.press(*keys)
+                await pilot.pause()
+                assert "DOWN" not in screen_text(app), keys
+                assert " 77 " not in screen_text(app), keys
+            await pilot.press("escape", "slash", *"state:down")
+            await until_shown(pilot, "0 of 0, 3 in all")
+            await pilot.press("escape", "p")
+            await until_shown(pilot, "DOWN")
+
+
+async def test_keys_that_change_servers_stand_below_only_where_one_is_selected(tmp_path: Path) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await until(pilot, lambda: app.feed.is_live)
+            for key, is_selected in (
+                ("1", False),
+                ("2", False),
+                ("3", True),
+                ("5", False),
+                ("enter", False),
+                ("3", True),
+            ):
+                await pilot.press(key)
+                await until(pilot, lambda: ("d drain" in screen_text(app).splitlines()[-1]) is is_selected)  # noqa: B023
+
+
+async def test_what_slid_under_the_cursor_is_named_as_the_reason_why_nothing_is_done(tmp_path: Path) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("down")
+            app = pilot.app
+            assert isinstance(app, LbappConsole)
+            double.servers.pop(1)
+            await until(pilot, lambda: "app/s2" not in screen_text(app))
+            await pilot.press("e")
+            await until_shown(pilot, "! what was under the cursor has left the list")
+            assert double.changing.asked == []
+            await pilot.press("up", "e")
+            await until(pilot, lambda: double.patches)
+            assert [name for name, _ in double.patches] == ["app/s1"]
 
 
 async def test_whoever_goes_elsewhere_while_paused_sees_where_he_is(tmp_path: Path) -> None:
@@ -127,3 +191,42 @@ async def test_servers_have_seventeen_rows_at_80x24_and_no_state_is_cut(tmp_path
             await until(pilot, lambda: screen_text(app).count("application/server-") >= 17)
             rows = [line for line in screen_text(app).splitlines() if "application/server-" in line]
             assert all(any(word in row for word in (" UP ", " UNKNOWN ", " DRAIN 5")) for row in rows), rows
+
+
+async def test_answer_of_another_version_is_one_sentence_that_names_the_field_and_the_console_goes_on(
+    tmp_path: Path,
+) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=(120, 40)) as pilot:
+            await at_servers(pilot)
+            await pilot.press("enter")
+            await until_shown(pilot, "connect_refused 2")
+            del double.servers[0]["failures"]  # type: ignore[misc]  # as an engine that does not know it
+            await until_shown(pilot, "failures is missing: another version of lbapp answers")
+            await pilot.press("plus")
+            await until_shown(pilot, "! changes[0].server.failures is missing: another version")
+            await pilot.press("3")
+            await until_shown(pilot, "app/s3")
+            assert app.return_code is None
+
+
+async def test_feed_of_another_version_says_so_in_place_of_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EngineDouble, "current", without_a_node(EngineDouble.current))
+    with answering(EngineDouble(), tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "engine of this version")
+            await pilot.press("3", "7", "1")
+            assert pilot.app.return_code is None
+
+
+def without_a_node(current: Callable[[EngineDouble], Status]) -> Callable[[EngineDouble], Status]:
+    def found(double: EngineDouble) -> Status:
+        status = current(double)
+        del status["engine"]["node"]  # type: ignore[misc]  # as an engine that does not know it
+        return status
+
+    return found

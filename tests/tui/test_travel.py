@@ -30,7 +30,8 @@ def recorded(now: float) -> EngineDouble:
     """Return an engine that has seconds of the last five minutes, but for some, and minutes of the last hour."""
     double = EngineDouble()
     minutes = [was(now - 60 * back, double.servers, 60.0) for back in range(60, 4, -1)]
-    seconds = [was(now - back, double.servers) for back in range(300, 0, -1) if not 150 < back < 200]
+    # The newest is always a second ago, however long the console takes to start here.
+    seconds = [was(now - back, double.servers) for back in range(300, -60, -1) if not 150 < back < 200]
     double.moments = [*minutes, *seconds]
     return double
 
@@ -128,3 +129,19 @@ async def test_answer_that_comes_after_the_way_home_does_not_lead_away_again(tmp
         assert not travel.is_away
         await travel.walk(-1)
         assert travel.is_away
+
+
+async def test_lists_of_a_moment_have_the_sparklines_of_the_seconds_before_it(tmp_path: Path) -> None:
+    with answering(recorded(time.time()), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=(160, 40)) as pilot:
+            await at_servers(pilot)
+            await pilot.press("left_square_bracket")
+            await until(pilot, lambda: app.shell.source.is_away)
+            assert list(app.shell.source.trends.of("app/s1"))[-8:] == [25.0] * 8
+            assert app.shell.source.trends.of("app")
+            row = next(line for line in screen_text(app).splitlines() if "app/s1" in line)
+            assert "████████" in row
+            await pilot.press("t", *"-30m", "enter")  # of which only minutes are recorded
+            await until_shown(pilot, "counted over 1m00s")
+            assert app.shell.source.trends.of("app/s1") == ()

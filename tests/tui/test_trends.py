@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lbapp.tui.trends import Trends, condensed
+from lbapp.tui.trends import LENGTH, Trends, condensed
 
 
 def test_history_keeps_the_last_readings_and_forgets_what_is_gone() -> None:
@@ -17,3 +17,13 @@ def test_condensed_values_are_means_of_the_newest_and_the_first_may_be_of_fewer(
     assert condensed([9, 1, 3, 5, 7], 2, 2) == [2, 6]
     assert condensed([1, 2, 4], 5, 2) == [1, 3]
     assert condensed([], 5, 2) == []
+
+
+def test_seconds_of_a_past_are_as_long_as_two_readings_and_what_is_not_known_is_left_out() -> None:
+    trends = Trends.of_seconds({"a": [1.0, None, 3.0], "b": [None], "c": [float(number) for number in range(100)]})
+    assert trends.of("a") == (1.0, 1.0, 3.0, 3.0)
+    assert trends.of("b") == ()
+    assert (len(trends.of("c")), trends.of("c")[0], trends.of("c")[-1]) == (LENGTH, 70.0, 99.0)
+    still = trends.still()
+    trends.add({"a": 9.0})
+    assert still.of("a") == (1.0, 1.0, 3.0, 3.0)

@@ -54,11 +54,12 @@ class ConfigurationApi:
 
     async def _rollback(self, request: Request) -> Response:
         body = await json_body(request)
-        how = read_how(body, actor_of(request), ("number", "dry_run", "reason", "unrecorded"))
+        how = read_how(body, actor_of(request), ("number", "expect_number", "dry_run", "reason", "unrecorded"))
         return JSONResponse(await self.reloads.rollback(read_number(body), how))
 
     async def _confirm(self, request: Request) -> Response:
-        return JSONResponse(self._kept(await self.reloads.confirm(actor_of(request))))
+        how = read_how(await json_body(request), actor_of(request), ("expect_number",))
+        return JSONResponse(self._kept(await self.reloads.confirm(how)))
 
     async def _configuration(self, _request: Request) -> Response:
         return JSONResponse(await self.file_look.read())

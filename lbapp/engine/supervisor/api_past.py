@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lbapp.control.recall import course, status_at
+from lbapp.control.past import PastRates
+from lbapp.control.recall import course, rates, status_at
 from lbapp.engine.supervisor.api_look import number_of
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.model.amounts import Kind, Subject
@@ -26,6 +27,7 @@ from lbapp.model.limits import HISTORY_LAST_MAX_S, LATENCY_WINDOWS_S
 Guard = Callable[[Callable[[Request], Awaitable[Response]]], Callable[[Request], Awaitable[Response]]]
 _KINDS: Final[tuple[Kind, ...]] = ("pool", "server", "listener")
 _LAST_S: Final = 1800.0
+_RATES_MAX_S: Final = 60.0  # of every server at once
 _UNDER_WAY_S: Final = 1.0  # the second that has not ended yet
 _WINDOWS: Final = ", ".join(f"{window:g}" for window in LATENCY_WINDOWS_S)
 
@@ -62,7 +64,7 @@ class PastApi:
         return JSONResponse(await generation.windows.report(window_s, pools, with_listeners="pool" not in query))
 
     async def _history(self, request: Request) -> Response:
-        query = _query(request, ("at", "pool", "server", "listener", "last", "step", "until"))
+        query = _query(request, ("at", "pool", "server", "listener", "last", "step", "until", "rates"))
         keeper = self.generation().keeper
         if "at" in query:
             if len(query) > 1:
@@ -70,6 +72,8 @@ class PastApi:
             at = number_of(query["at"], "at", 0.0)
             past = await keeper.past()
             return JSONResponse(await anyio.to_thread.run_sync(status_at, past, at))
+        if "rates" in query:
+            return JSONResponse(await self._rates(query))
         subjects = [Subject(kind, query[kind]) for kind in _KINDS if kind in query]
         if len(subjects) > 1:
             raise _invalid("a history is of one subject", "Name a pool, a server, a listener or none of them")
@@ -82,6 +86,14 @@ class PastApi:
         past, span = await keeper.past(), (until - min(last_s, HISTORY_LAST_MAX_S), end)
         subject = subjects[0] if subjects else None
         return JSONResponse(await anyio.to_thread.run_sync(course, past, subject, span, int(step_s)))
+
+    async def _rates(self, query: dict[str, str]) -> PastRates:
+        if query.keys() - {"rates", "until"}:
+            raise _invalid("rates stands alone, or with until", "It is of every pool and server")
+        last_s = number_of(query["rates"], "rates", 0.0)
+        until = number_of(query.get("until"), "until", time.time() + _UNDER_WAY_S)
+        past = await self.generation().keeper.past()
+        return await anyio.to_thread.run_sync(rates, past, (until - min(last_s, _RATES_MAX_S), until))
 
 
 def _query(request: Request, words: tuple[str, ...]) -> dict[str, str]:

@@ -164,7 +164,8 @@ def why_of(patch: dict[str, object]) -> Why:
 class How:
     """How a configuration is to be applied. `confirm_s`: it is taken back after that, unless it is confirmed; None: it stays.
 
-    `is_unrecorded`: also when it cannot be written down. `source`: where it came from.
+    `is_unrecorded`: also when it cannot be written down. `source`: where it came from. `of`: the digest of the file that it is an
+    edit of; empty: of none. `expect_number`: of the configuration that is to be left or confirmed; None: whichever serves.
     """
 
     actor: Actor
@@ -173,6 +174,8 @@ class How:
     is_dry: bool = False
     is_unrecorded: bool = False
     source: Source = FROM_FILE
+    of: str = ""
+    expect_number: int | None = None
 
 
 def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
@@ -183,7 +186,8 @@ def read_how(body: object, actor: Actor, allowed: tuple[str, ...]) -> How:
         raise invalid("body", f"dry_run is {shown_json(is_dry)}", "Use true or false")
     confirm_s = seconds_of(request["confirm_s"], "confirm_s") if "confirm_s" in request else None
     why = why_of({"reason": request.get("reason", ""), "unrecorded": request.get("unrecorded", False)})
-    return How(actor, why.reason, confirm_s, is_dry, why.is_unrecorded)
+    expected = read_number(request, "expect_number")
+    return How(actor, why.reason, confirm_s, is_dry, why.is_unrecorded, expect_number=expected)
 
 
 def read_candidate(body: object) -> tuple[object, str | None, str]:
@@ -246,11 +250,11 @@ def is_forced_by(body: object) -> bool:
     return is_forced
 
 
-def read_number(body: object) -> int | None:
-    """Return the number of a configuration that a RollbackRequest names. Raises RequestRefused 422 invalid_body."""
-    number = body.get("number") if isinstance(body, dict) else None
+def read_number(body: object, name: str = "number") -> int | None:
+    """Return the number of a configuration that a field of a request names. Raises RequestRefused 422 invalid_body."""
+    number = body.get(name) if isinstance(body, dict) else None
     if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
-        raise invalid("body", f"number is {shown_json(number)}", "Use the number of a configuration")
+        raise invalid("body", f"{name} is {shown_json(number)}", "Use the number of a configuration")
     return number
 
 

@@ -25,7 +25,7 @@ from lbapp.control.messages import Actor
 from lbapp.engine.policy.reload import Version
 from lbapp.engine.supervisor.events import ENGINE
 from lbapp.model.entities import Configuration
-from lbapp.model.errors import ConfigurationError
+from lbapp.model.errors import ConfigurationError, RequestRefused
 from lbapp.model.limits import CONFIGURATIONS_KEPT
 
 APPLIED: Final = "applied"
@@ -95,6 +95,14 @@ def _kept_of(read: dict[str, Any]) -> Kept:
     if not (is_sound and isinstance(kept.confirm_by, int | float | None)):
         raise TypeError("a value of another type")
     return kept
+
+
+def check_number(serving: Kept | None, expected: int | None) -> None:
+    """Raise RequestRefused 409 changed when another configuration serves than the one that was seen. None: any is meant."""
+    number = 0 if serving is None else serving.number
+    if expected is not None and number != expected:
+        message = f"configuration {number} serves, and not {expected} any more"
+        raise RequestRefused("changed", message, "Look at it again: lbapp configurations", 409)
 
 
 class Configurations:

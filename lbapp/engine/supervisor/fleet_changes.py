@@ -15,8 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lbapp.control.changes import FleetDifference
-from lbapp.control.fleet import Applied
+from lbapp.control.fleet import Applied, FleetDifference
 from lbapp.control.messages import Actor, Event
 from lbapp.engine.policy.fleet_intent import (
     Asked,

@@ -20,7 +20,6 @@ import anyio.to_thread
 
 from lbapp.config.load import parse_configuration, parse_for, read_text
 from lbapp.control.changes import Difference, ReloadDone
-from lbapp.control.messages import Actor
 from lbapp.engine.channel import Discard
 from lbapp.engine.policy.reload import CannotReload, Planned, Version, plan_reload
 from lbapp.engine.supervisor.bodies import How
@@ -35,6 +34,7 @@ from lbapp.engine.supervisor.configurations import (
     Kept,
     NotKept,
     Source,
+    check_number,
     digest_of,
     version_of,
 )
@@ -125,8 +125,9 @@ class Reloads:
             return await self._apply(text, configuration, how)
 
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
-        """Apply an earlier configuration, None: the one before the last. Raises as reload does, and 404 unknown_configuration."""
+        """Apply an earlier configuration, None: the one before the last. Raises as reload does, 404 unknown_configuration."""
         async with self._lasting.changing:
+            check_number(self._lasting.applied, how.expect_number)
             kept = self._configurations.earlier(number)
             if kept is None:
                 raise no_configuration(number)
@@ -161,15 +162,15 @@ class Reloads:
                 await self._mark(before, EDITED)
             return done
 
-    async def confirm(self, actor: Actor) -> Kept:
-        """Have the configuration that serves stay. Raises RequestRefused 409 nothing_to_confirm, 503 not_recorded."""
+    async def confirm(self, how: How) -> Kept:
+        """Have the configuration that serves stay. Raises RequestRefused 409 nothing_to_confirm | changed, 503 not_recorded."""
         async with self._lasting.changing:
+            check_number(self._lasting.applied, how.expect_number)
             self._lasting.check_serving()
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
-                raise RequestRefused(
-                    "nothing_to_confirm", "no configuration waits to be confirmed", "See: lbapp configurations", 409
-                )
+                message = "no configuration waits to be confirmed"
+                raise RequestRefused("nothing_to_confirm", message, "See: lbapp configurations", 409)
             try:
                 await anyio.to_thread.run_sync(self._configurations.mark, pending, APPLIED)
             except NotKept as error:
@@ -177,7 +178,7 @@ class Reloads:
             self._lasting.applied = confirmed = self._configurations.number(pending.number)
             self._pending_changed.fire()
             message = f"configuration {pending.number} is confirmed: it stays"
-            self._lasting.events.add("configuration_confirmed", "node", message, actor=actor)
+            self._lasting.events.add("configuration_confirmed", "node", message, actor=how.actor)
             assert confirmed is not None
             return confirmed
 

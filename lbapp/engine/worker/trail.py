@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _MILLIS: Final = tuple(f"{each:03d}" for each in range(1000))
 _KNOWN_MAX: Final = 4096  # methods and hosts whose quoted form is kept
+_SERVERS_KNOWN_MAX: Final = 16_384  # servers likewise: they come and go while a log goes on
 
 
 class ConnectionEnd(NamedTuple):
@@ -233,6 +234,8 @@ class Trail:
         return found
 
     def _name(self, server: str) -> str:
+        if len(self._servers) >= _SERVERS_KNOWN_MAX:
+            self._servers.clear()
         self._servers[server] = found = json_server(server.partition("/")[0], server)
         return found
 

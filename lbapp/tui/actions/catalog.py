@@ -25,6 +25,7 @@ GRADES: Final[dict[Grade, str]] = {
 }
 NO_SERVER: Final = "select a server first: 3 shows all, Enter on a pool its own"
 NO_NODE: Final = "select a node first: 7 shows all"
+GONE: Final = "what was under the cursor has left the list, and another server stands there: look, then press again"
 NO_POOL: Final = "select a pool first: 2 shows all"
 
 
@@ -144,12 +145,12 @@ CATALOG: Final = (
     Action("server.check", "c", "check now", "run their health checks at once", "A", "servers", _any_server),
     Action("server.add", "A", "add a server", "to this pool, while it serves", "B", "pool", _listed),
     Action("server.remove", "delete", "remove the server", "it finishes what it has", "C", "servers", _one_server),
-    Action("pool.publish", "", "publish the pool", "routes lead to it again", "A", "pool", _unpublished),
-    Action("pool.unpublish", "", "unpublish the pool", "routes pass it over", "B", "pool", _published),
+    Action("pool.publish", "P", "publish the pool", "routes lead to it again", "A", "pool", _unpublished),
+    Action("pool.unpublish", "U", "unpublish the pool", "routes pass it over", "B", "pool", _published),
     Action("node.drain", "N", "drain the node", "ask all clients to leave", "B", "node", _node_serves),
     Action("node.ready", "E", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains),
-    Action("configuration.confirm", "", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
-    Action("configuration.rollback", "", "rollback", "back to the configuration before", "B", "configuration", _is_free),
+    Action("configuration.confirm", "S", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
+    Action("configuration.rollback", "B", "rollback", "back to the configuration before", "B", "configuration", _is_free),
     Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free),
     Action("redo", "Z", "redo", "do again what you took back", "A", "history", _is_free),
 )  # fmt: skip

@@ -7,8 +7,8 @@ else it is; only such an order `needs_force`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from lbapp.control.changes import PoolPlan, ReloadDone
@@ -26,28 +26,36 @@ _CHANGES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What an order does. `lines` that begin with `!` warn; `needs_force`: the engine refuses it unless it is told to."""
+    """What an order does. `lines` that begin with `!` warn; `needs_force`: the engine refuses it unless it is told to.
+
+    `left`: of each pool that force is needed for, how many servers it leaves for new clients; of a fleet, how many ready nodes.
+    """
 
     lines: tuple[str, ...]
     grade: Grade
     needs_force: bool = False
+    left: Mapping[str, int] = field(default_factory=dict)
+
+    def covers(self, other: Effect) -> bool:
+        """Say whether who agreed to this has agreed to what the other one forces: no more pools, none left with less."""
+        return all(pool in self.left and number >= self.left[pool] for pool, number in other.left.items())
 
 
 def effect_of(order: Order, plans: Sequence[PoolPlan], scene: Scene | None) -> Effect:
     """Return what an order does to servers. `plans`: the engine's, printable; none for what it does not plan."""
     rows = _rows(order, scene)
     lines = [_moved(order, rows, plans)]
-    needs_force = False
+    left = {each["pool"]: each["eligible_after"] for each in plans if each["leaves_nobody"] or each["too_little"]}
+    needs_force = bool(left)
     for plan in plans:
         lines += _pool_lines(plan)
-        needs_force = needs_force or plan["leaves_nobody"] or bool(plan["too_little"])
     why = _why_typed(order, scene)
     if why:
         lines.append(f"! {why}")
     if needs_force:
         lines.append("! The engine refuses this without force.")
     grade: Grade = "C" if needs_force or why or order.action.grade == "C" else "B"
-    return Effect(tuple(line for line in lines if line), grade, needs_force)
+    return Effect(tuple(line for line in lines if line), grade, needs_force, left)
 
 
 def first_grade(order: Order) -> Grade:

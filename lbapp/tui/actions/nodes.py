@@ -73,12 +73,16 @@ def drain_effect(fleet: FleetStatus, name: str) -> Effect:
             f"{'! ' if 'END' in end else ''}In step {len(told) - 1}, {end}." if routes else f"{end.capitalize()}.",
         ),
         "B",
+        left={"ready nodes": _ready_without(fleet, name)},
     )
 
 
+def _ready_without(fleet: FleetStatus, name: str) -> int:
+    return sum(is_ready(member) for member in fleet["members"] if member["name"] != name)
+
+
 def _ready_lines(fleet: FleetStatus, name: str) -> tuple[str, ...]:
-    known = len(fleet["members"])
-    left = sum(is_ready(member) for member in fleet["members"] if member["name"] != name)
+    known, left = len(fleet["members"]), _ready_without(fleet, name)
     told = f"{left} of {known} nodes {'is' if left == 1 else 'are'} ready then."
     if fleet["state"] != "synced":
         return (f"! {view_word(fleet, duration)}: whether enough nodes are ready cannot be known.",)

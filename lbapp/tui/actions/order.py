@@ -90,6 +90,7 @@ class Order:
     """What is to be done. `pool`: its real name; `revision`: of the scene that was seen, None for what may come at any moment.
 
     `is_fleet`: on every node; `node`: the one that it is about, None for this one; `then_stop`: its engine, when drained.
+    `configuration`: the number of the one that serves.
     """
 
     action: Action
@@ -105,6 +106,7 @@ class Order:
     is_fleet: bool = False
     node: NodeSeen | None = None
     then_stop: bool = False
+    configuration: int = 0
 
     def only(self, servers: Sequence[Seen]) -> Order:
         """Return the same for some of its servers."""

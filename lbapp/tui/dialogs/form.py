@@ -14,6 +14,7 @@ from rich.text import Text
 
 TYPED_MAX: Final = 200
 LABEL_CELLS: Final = 9
+BETWEEN_CELLS: Final = 2  # buttons
 _NEXT: Final = ("tab", "down")
 _LAST: Final = ("shift+tab", "up")
 
@@ -180,10 +181,33 @@ class Form:
             if not buttons_only or isinstance(self.focused, Button):
                 return
 
+    def click(self, x: int, y: int) -> str | None:
+        """Take a click at a cell of what is drawn: it goes there, and presses what can be pressed; return the button's name."""
+        part = self._at_cell(x, y)
+        if part is None:
+            return None
+        self.focus(part.name)
+        if isinstance(part, Toggle):
+            part.is_on = not part.is_on
+        return part.name if isinstance(part, Button) else None
+
+    def _at_cell(self, x: int, y: int) -> Part | None:
+        lines = [part for part in self.parts if not isinstance(part, Button)]
+        if y < len(lines):
+            return lines[y]
+        left = 0
+        for part in self.parts if y == len(lines) + 1 else ():
+            if isinstance(part, Button):
+                right = left + self._button(part).cell_len
+                if left <= x < right:
+                    return part
+                left = right + BETWEEN_CELLS
+        return None
+
     def drawn(self) -> list[Text]:
         """Return its lines: a field or toggle each, then all buttons on one. The focus is in brackets and in reverse."""
         lines = [self._drawn(part) for part in self.parts if not isinstance(part, Button)]
-        buttons = Text("  ").join(self._button(part) for part in self.parts if isinstance(part, Button))
+        buttons = Text(" " * BETWEEN_CELLS).join(self._button(part) for part in self.parts if isinstance(part, Button))
         return [*lines, Text(), buttons]
 
     def _drawn(self, part: Field | Toggle) -> Text:

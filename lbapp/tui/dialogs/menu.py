@@ -62,6 +62,10 @@ class Menu(Dialog[str | None]):
             wanted = self._keys.get(event.key) or self._keys[event.character or ""]
             self._choose(next(choice for choice in self._all if choice.id == wanted))
 
+    def on_choices_clicked(self) -> None:
+        """Choose what is clicked."""
+        self._choose(self._choices.chosen)
+
     def _choose(self, choice: Choice | None) -> None:
         if choice is None:
             return

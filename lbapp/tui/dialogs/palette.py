@@ -67,6 +67,10 @@ class Palette(Dialog[str | None]):
         self._line.type(event.text)
         self._find()
 
+    def on_choices_clicked(self) -> None:
+        """Choose what is clicked."""
+        self._choose(self._choices.chosen)
+
     def _choose(self, choice: Choice | None) -> None:
         if choice is None:
             self._said.update(Text("! nothing is named so", style="bold"))

@@ -16,7 +16,7 @@ from typing import Final
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.events import Key, Paste
+from textual.events import Click, Key, Paste
 from textual.widgets import Static
 
 from lbapp.model.errors import LbappError
@@ -56,10 +56,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Yes:
-    """The operator said yes. `form`: what he filled in; `needs_force`: he typed the word for what the engine refuses."""
+    """The operator said yes. `form`: what he filled in; `effect`: what he said yes to."""
 
     form: Form
-    needs_force: bool = False
+    effect: Effect
 
 
 @dataclass(slots=True)
@@ -83,16 +83,17 @@ class Question(Dialog[Yes | None]):
         parts = [*asked.fields, Button("cancel", "Cancel", "n"), Button("yes", asked.verb, "y")]
         self.form = Form(parts, asked.first)
         self._asked_for = self.form.wishes  # what the effect is of
-        self._drawn = Static(
-            id="question", markup=False
-        )  # kept, not looked up: an effect may come when it is being taken down
+        # Kept, not looked up: an effect may come when they are being taken down.
+        self._told = Static(id="question", markup=False)
+        self._parts = Static(id="question-parts", markup=False)
         if asked.effect is None:
             self._fill(Effect(tuple(asked.lines), "C" if asked.is_typed else "B", needs_force=asked.is_typed))
 
     def compose(self) -> ComposeResult:
         """Lay the dialog out."""
         with Frame():
-            yield self._drawn
+            yield self._told
+            yield self._parts
 
     def on_mount(self) -> None:
         """Ask for the effect, and watch what it is about."""
@@ -141,12 +142,21 @@ class Question(Dialog[Yes | None]):
             self._answer(None)
             return
         self._start_typing(event)
-        pressed = self._pressed(event)
+        self._do(self._pressed(event))
+
+    def _do(self, pressed: str | None) -> None:
+        """Do what a button stands for, None where none was pressed."""
         if pressed == "cancel":
             self._answer(None)
         elif pressed == "yes":
             self._finish()
         self._draw()
+
+    def on_click(self, event: Click) -> None:
+        """Take a click on a field, a toggle or a button."""
+        if event.widget is self._parts and not self._is_answered:
+            self._known.said = ""
+            self._do(self.form.click(event.x, event.y))
 
     def on_paste(self, event: Paste) -> None:
         """Put a pasted text into the field that has the focus."""
@@ -183,7 +193,7 @@ class Question(Dialog[Yes | None]):
         elif problem := self.asked.check(self.form):
             self._known.said = problem
         else:
-            self._answer(Yes(self.form, needs_force=effect.needs_force))
+            self._answer(Yes(self.form, effect))
 
     def _answer(self, answer: Yes | None) -> None:
         self._is_answered = True
@@ -193,16 +203,18 @@ class Question(Dialog[Yes | None]):
         if self.asked.effect is not None and self.form.wishes != self._asked_for:
             self._known.effect, self._known.problem, self._asked_for = None, "", self.form.wishes
             self._ask()
-        self._drawn.update(self._text())
+        self._told.update(self._text())
+        said = Text(self._known.said or "Esc cancels, Tab goes on", style="bold" if self._known.said else "")
+        lines = Text("\n", no_wrap=True, overflow="crop").join(
+            self.form.drawn()
+        )  # one row each, as clicks are found by it
+        self._parts.update(Text("\n").join([lines, said]))
 
     def _text(self) -> Text:
         lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]
         lines += [Text(line, style=style_of("bad") if line.startswith("!") else "") for line in self._effect()]
         lines += [Text(f"! {line}: left out", style=style_of("warn")) for line in self._known.gone[:NAMES_SHOWN]]
-        lines.append(Text())
-        lines += self.form.drawn()
-        lines.append(Text(self._known.said or "Esc cancels, Tab goes on", style="bold" if self._known.said else ""))
-        return Text("\n").join(lines)
+        return Text("\n").join([*lines, Text()])
 
     def _names(self) -> list[Text]:
         names = list(self.asked.names)

@@ -14,7 +14,7 @@ from typing import Final
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.events import Key
+from textual.events import Click, Key
 from textual.widgets import Static
 
 from lbapp.tui.dialogs.dialog import Dialog
@@ -34,7 +34,7 @@ class AskSort(Dialog[int | None]):
         """Lay the dialog out."""
         with Vertical(classes="dialog"):
             yield Static(Text("Sort by", style="bold"), markup=False)
-            yield Static(Text(self._page()), classes="effect", markup=False)
+            yield Static(Text(self._page()), id="columns", classes="effect", markup=False)
             yield Static(Text("a letter sorts, the same one again reverses; Esc leaves"), markup=False)
 
     def _page(self) -> str:
@@ -47,6 +47,14 @@ class AskSort(Dialog[int | None]):
             f"{left:<{_COLUMN}}{right}".rstrip()
             for left, right in zip_longest(cells[:half], cells[half:], fillvalue="")
         )
+
+    def on_click(self, event: Click) -> None:
+        """Sort by the column whose line is clicked."""
+        if event.widget is self.query_one("#columns"):
+            half = (len(self._choices) + 1) // 2
+            index = event.y + (half if event.x >= _COLUMN else 0)
+            if event.y < half and index < len(self._choices):
+                self.dismiss(index)
 
     def on_key(self, event: Key) -> None:
         """Take a letter or Escape; nothing else does anything."""

@@ -7,14 +7,12 @@ nothing is written or applied without a dialog whose Cancel has the focus; a dra
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
@@ -23,13 +21,16 @@ from textual.worker import Worker
 
 from lbapp.control import calls
 from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
+from lbapp.model.errors import LbappError
 from lbapp.tui.asking import Question
 from lbapp.tui.changes import Outcome
 from lbapp.tui.config_words import count_changes, diff_lines, kept_kind, plan_lines, problem_count, problem_lines
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Answer, Keep
 from lbapp.tui.drafts import Drafts, state_folder
-from lbapp.tui.editing import CONFIRM_S, Editing
+from lbapp.tui.editing import CONFIRM_S, OF_EARLIER, Editing
+from lbapp.tui.external import edit
+from lbapp.tui.format import clean
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
@@ -131,7 +132,10 @@ class ConfigPane(Pane):
         if not self._is_loaded or not self.editing.is_changed:
             await self.editing.load()
             self._is_loaded = self.editing.file is not None
-            if self._text.text != self.editing.draft:
+            if not self._is_loaded and self._text.is_waiting:
+                self._text.wait(False)
+                self.screen.set_focus(self.first)
+            elif self._text.text != self.editing.draft or self._text.is_waiting:
                 self._text.put(self.editing.draft)
         if line:
             self._text.go_to(line)
@@ -174,6 +178,7 @@ class ConfigPane(Pane):
         file = editing.file
         number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0
         draft = f"draft: {number} place{'' if number == 1 else 's'} changed" if editing.is_changed else "no draft"
+        draft += " (of an earlier file)" if editing.is_of_earlier else ""
         sections = "".join(f"[{name}]" if name == self.section else f" {name} " for name in SECTIONS)
         name = Path(file["path"]).name
         line: Line = [(f" {name}  {file['running_number']} serves  {draft}", "plain"), (f"  {sections}", "plain")]
@@ -219,8 +224,9 @@ class ConfigPane(Pane):
         self._paint()
 
     def action_edit(self) -> None:
-        """Let the text take the keys."""
-        if self.desk.may_change and self.editing.file is not None:
+        """Let the text take the keys; while it is still read, what is typed waits for it."""
+        if self.desk.may_change and (self._is_loaded or not self.editing.problem):
+            self._text.wait(not self._is_loaded)
             self._turn("edit")
             self._text.display = True
             self.screen.set_focus(self._text)
@@ -251,23 +257,14 @@ class ConfigPane(Pane):
 
     def action_external(self) -> None:
         """Edit the draft with the operator's own editor."""
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        with tempfile.NamedTemporaryFile("w+", suffix=".toml", prefix="lbapp-draft-", encoding="utf-8") as draft:
-            draft.write(self.editing.draft)
-            draft.flush()
-            try:
-                with self.app.suspend():
-                    done = subprocess.run([*editor.split(), draft.name], check=False)
-                text = Path(draft.name).read_text("utf-8")
-            except (OSError, ValueError, SuspendNotSupported) as error:
-                self.desk.tell(Outcome(f"{editor} could not edit the draft: {error}", is_refused=True))
-                return
-        if done.returncode:
-            self.desk.tell(
-                Outcome(f"{editor} ended with status {done.returncode}; the draft is as it was", is_refused=True)
-            )
-        else:
-            self._text.load_text(text)
+        if self.editing.file is not None:
+            self._work(self._edited_elsewhere)
+
+    async def _edited_elsewhere(self) -> None:
+        try:
+            self._text.load_text(await edit(self.app, self.editing.draft, ".toml"))
+        except LbappError as error:
+            self.desk.tell(Outcome(clean(str(error)), is_refused=True))
 
     def action_throw_away(self) -> None:
         """Ask, then take the file again."""
@@ -326,6 +323,7 @@ class ConfigPane(Pane):
             f"{changes} thing{'' if changes == 1 else 's'} that serve{'s' if changes == 1 else ''} will change.\n"
             f"The file is written, and served on trial: it is taken back after {self._confirm_s:.0f} s\nunless you keep it."
         )
+        effect += f"\n! {OF_EARLIER}: what was written there since is lost." if self.editing.is_of_earlier else ""
         self._ask("Apply this draft?", effect, "Apply", lambda: self._work(self._applied))
 
     async def _applied(self) -> None:
@@ -335,21 +333,25 @@ class ConfigPane(Pane):
         self._show_draft()
 
     def _ask_to_keep(self) -> None:
-        scene = self.desk.source.scene
-        number = scene.engine["configuration"] if scene and scene.engine else 0
+        number = self._number()
         if self.editing.file is not None:
             number = max(number, self.editing.file["running_number"])
 
         def answered(answer: Answer | None) -> None:
             if answer == "keep":
-                self._work(self.editing.keep)
+                self._work(partial(self.editing.keep, number))
             elif answer == "back":
-                self._work(self._went_back)
+                self._work(partial(self._went_back, number))
 
         self.app.push_screen(Keep(number, self._left_or_soon), answered)
 
-    async def _went_back(self) -> None:
-        await self.editing.go_back()
+    def _number(self) -> int:
+        """Return the number of the configuration that serves, as far as is shown."""
+        scene = self.desk.source.scene
+        return scene.engine["configuration"] if scene and scene.engine else 0
+
+    async def _went_back(self, number: int) -> None:
+        await self.editing.go_back(number)
         self._text.put(self.editing.draft)
         self._show_draft()
 
@@ -367,17 +369,14 @@ class ConfigPane(Pane):
             return self._confirm_s if not kept or kept[-1]["state"] == "unconfirmed" else None
         return left
 
-    def _roll_back(self) -> None:
+    def on_line_table_chosen(self, _event: LineTable.Chosen) -> None:
+        """Ask to roll back to the configuration."""
         chosen = self._history.selected
         if chosen is None or not self.desk.may_change:
             return
         effect = f"What serves now is replaced by what served as {chosen}. The file stays as it is."
-        step = partial(self.editing.roll_back_to, int(chosen))
+        step = partial(self.editing.roll_back_to, int(chosen), self._number())
         self._ask(f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(step))
-
-    def on_line_table_chosen(self, _event: LineTable.Chosen) -> None:
-        """Ask to roll back to the configuration."""
-        self._roll_back()
 
     def _ask(self, title: str, effect: str, verb: str, then: Callable[[], object]) -> None:
         def answered(is_yes: bool | None) -> None:

@@ -12,7 +12,9 @@ from typing import ClassVar, Final
 from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.events import Click
 from textual.geometry import Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -33,6 +35,9 @@ class Choices(ScrollView, can_focus=False):
         self.at = 0
         self._title_cells = title_cells
         self._key_cells = 1
+
+    class Clicked(Message):
+        """What is under the cursor was clicked."""
 
     @property
     def chosen(self) -> Choice | None:
@@ -58,6 +63,13 @@ class Choices(ScrollView, can_focus=False):
             top = min(max(top, self.at - height + 1), self.at)
             self.scroll_to(y=top, animate=False, immediate=True, force=True)
         self.refresh()
+
+    def on_click(self, event: Click) -> None:
+        """Put the cursor on what is clicked, and say so."""
+        row = event.y + int(self.scroll_offset.y)
+        if row < len(self.choices):
+            self.move(row - self.at)
+            self.post_message(self.Clicked())
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""

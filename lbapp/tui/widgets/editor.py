@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.style import Style
 from rich.text import Text
+from textual.events import Key
 from textual.theme import Theme
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
@@ -19,6 +20,7 @@ from lbapp.tui.format import clean
 from lbapp.tui.themes import DARK, NAMES, STYLES
 
 HIGHLIGHTED_LINES_MAX: Final = 1_000
+EARLY_MAX: Final = 1_000  # keys that are kept until there is a text
 
 
 def _theme(name: str) -> TextAreaTheme:
@@ -59,6 +61,8 @@ class Editor(TextArea):
             self.register_theme(_theme(name))
         self.theme = DARK
         self.highlight_cursor_line = False
+        self.is_waiting = False
+        self._early: list[tuple[str, str | None]] = []
 
     def on_mount(self) -> None:
         """Wear what the console wears."""
@@ -75,9 +79,27 @@ class Editor(TextArea):
         return Text(drawn, end="", no_wrap=True)
 
     def put(self, text: str) -> None:
-        """Edit this text, as if it had never been another."""
+        """Edit this text, as if it had never been another; what was typed while it was waited for is typed into it."""
         self.language = "toml" if text.count("\n") <= HIGHLIGHTED_LINES_MAX else None
         self.load_text(text)
+        early, self._early, self.is_waiting = self._early, [], False
+        for key, character in early:
+            self.post_message(Key(key, character))
+
+    def wait(self, is_waiting: bool) -> None:
+        """Keep what is typed until there is a text; or do so no longer, and forget it."""
+        if is_waiting != self.is_waiting:
+            self.is_waiting = is_waiting
+            self._early.clear()
+
+    async def _on_key(self, event: Key) -> None:
+        if not self.is_waiting:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        if len(self._early) < EARLY_MAX:
+            self._early.append((event.key, event.character))
 
     def go_to(self, line: int) -> None:
         """Put the cursor on a line, counted from 1."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import ClassVar, Final, Generic, TypeVar
 
 from rich.cells import set_cell_size
@@ -24,6 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from lbapp.tui.dialogs.sort import AskSort
+from lbapp.tui.hand import Hand
 from lbapp.tui.listing import Kind, View, arrange, filter_of, margin_of, shown_columns, sort_choices
 from lbapp.tui.marks import Marks
 from lbapp.tui.widgets.cells import head_text, row_cells, runs
@@ -32,8 +32,6 @@ Item = TypeVar("Item")
 
 HEADER_ROWS: Final = 1
 WHEEL_ROWS: Final = 3
-HOLD_S: Final = 3.0  # after a move the order stays this long, so that a row does not leave under the finger
-STARTLED_S: Final = 1.5  # until what slid under the cursor by itself can have been seen, and be what a key is about
 
 
 class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
@@ -92,7 +90,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         self._items: Sequence[Item] = ()
         self._shown: list[Item] = []
         self._cursor = 0
-        self._moved_at = self._lost_at = float("-inf")
+        self.hand = Hand()
         self._clicked: str | None = None
         self._marked_now: frozenset[str] = frozenset()
 
@@ -115,8 +113,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         marked = self.marked
         if marked:
             return [identity for item in self._items if (identity := self.kind.identity(item)) in marked]
-        is_startled = self._lost_at > max(self._moved_at, monotonic() - STARTLED_S)
-        return () if self.selected is None or is_startled else (self.selected,)
+        return () if self.selected is None or self.hand.is_startled else (self.selected,)
 
     def _identities(self) -> list[str]:
         return list(map(self.kind.identity, self._shown))
@@ -152,7 +149,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         if self.view.sort is None and self.kind.rank is None:
             return False
         is_busy = self.marks.anchor is not None or (self.is_attached and self.app.screen is not self.screen)
-        return is_busy or monotonic() - self._moved_at < HOLD_S
+        return is_busy or self.hand.is_moving
 
     @property
     def _is_on_newest(self) -> bool:
@@ -165,7 +162,8 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         """Show these items in the wanted order, the cursor on the item it is on; without it nothing is chosen for a moment."""
         before = self.selected
         self._arrange(items, self._identities() if self.is_held else [])
-        self._lost_at = self._lost_at if before in (None, self.selected) else monotonic()
+        if before not in (None, self.selected):
+            self.hand.startle()
 
     def _arrange(self, items: Sequence[Item], held: Sequence[str]) -> None:
         self._items, self.total = items, len(items)
@@ -186,14 +184,14 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     def forget(self) -> None:
         """Be about other items from now on: without marks, the cursor on the first."""
         self.marks, self._items, self._shown, self._cursor, self.total = Marks(), (), [], 0, 0
-        self._moved_at = self._lost_at = float("-inf")
+        self.hand = Hand()
 
     def look(self, view: View) -> None:
         """Sort and filter anew."""
         if view.text != self.view.text:
             self.wanted = filter_of(view.text, self.kind)
         self.view = view
-        self._moved_at = float("-inf")
+        self.hand.rest()
         self._arrange(self._items, [])
         self.post_message(self.Looked())
 
@@ -302,7 +300,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
 
     def _put(self, row: int) -> None:
         self._cursor = max(0, min(row, len(self._shown) - 1))
-        self._moved_at = monotonic()
+        self.hand.move()
         self._follow_cursor()
         self.refresh()
 

@@ -15,6 +15,7 @@ import pytest
 from lbapp.engine.channel import ReopenLog
 from lbapp.engine.scoreboard.layout import incomplete
 from lbapp.engine.scoreboard.totals import log_lines_dropped
+from lbapp.engine.worker.trail import _SERVERS_KNOWN_MAX, Trail
 from lbapp.model.access_log import AccessLog, LogFormat, LogTarget
 from lbapp.model.entities import Bind, Listener, Pool, Protocol, Route
 from lbapp.model.limits import Limits
@@ -259,3 +260,10 @@ def test_pipe_that_nobody_reads_delays_nobody(tmp_path: Path) -> None:
     with logging(tmp_path, answering(b"s1")) as logged:
         for _ in range(5):
             assert logged.worker.request(LAST).startswith(b"HTTP/1.1 200")
+
+
+def test_servers_that_come_and_go_for_ever_leave_no_more_names_than_a_worker_keeps() -> None:
+    trail = Trail(AccessLog(LogTarget.OFF), {})
+    for number in range(2 * _SERVERS_KNOWN_MAX):
+        assert f'"app/s{number}"' in trail._name(f"app/s{number}")
+    assert 0 < len(trail._servers) <= _SERVERS_KNOWN_MAX

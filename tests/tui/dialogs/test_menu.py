@@ -27,6 +27,16 @@ async def test_key_or_enter_chooses(keys: str, answer: str | None) -> None:
         assert await shown.answered() == answer
 
 
+async def test_click_chooses_what_is_possible() -> None:
+    async with showing(Menu("Actions", CHOICES, KEYS)) as shown:
+        await shown.until("maint")
+        await shown.pilot.click("#menu-choices", offset=(8, 1))
+        await shown.until("! [b]maint: in MAINT already")
+        assert shown.answers == []
+        await shown.pilot.click("#menu-choices", offset=(8, 2))
+        assert await shown.answered() == "heavier"
+
+
 async def test_what_is_not_possible_says_why_and_is_not_chosen() -> None:
     async with showing(Menu("Actions", CHOICES, KEYS)) as shown:
         await shown.until("(in MAINT already)")

@@ -6,9 +6,9 @@ from textual.events import Key
 
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.effect import Effect
-from lbapp.tui.dialogs.form import Field, Line
+from lbapp.tui.dialogs.form import Field, Line, Toggle
 from lbapp.tui.dialogs.question import Asked, Question, Yes
-from tests.tui.dialogs.support import showing
+from tests.tui.dialogs.support import Shown, showing
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +77,7 @@ async def test_word_has_to_be_typed_and_no_letter_is_a_button(needs_force: bool)
         await shown.press("y", "enter")
         answer = await shown.answered()
         assert isinstance(answer, Yes)
-        assert not answer.needs_force
+        assert not answer.effect.needs_force
 
 
 async def test_word_for_what_the_engine_refuses_is_the_only_thing_that_forces() -> None:
@@ -87,7 +87,7 @@ async def test_word_for_what_the_engine_refuses_is_the_only_thing_that_forces() 
         await shown.press("tab", "ctrl+u", "a", "p", "p", "enter")
         answer = await shown.answered()
         assert isinstance(answer, Yes)
-        assert answer.needs_force
+        assert answer.effect.needs_force
 
 
 async def test_field_that_does_not_hold_says_why_and_one_that_is_all_submits() -> None:
@@ -131,3 +131,39 @@ async def test_paste_goes_into_the_field_in_focus() -> None:
 
         shown.pilot.app.screen.post_message(Paste("kernel\nupdate"))
         await shown.until("kernelupdate")
+
+
+async def click(shown: Shown, text: str) -> None:
+    """Click on the middle of a text that is drawn."""
+    rows = shown.text.splitlines()
+    row = next(number for number, line in enumerate(rows) if text in line)
+    column = rows[row].index(text) + len(text) // 2
+    widget, region = shown.pilot.app.get_widget_at(column, row)
+    await shown.pilot.click(widget, offset=(column - region.x, row - region.y))
+
+
+async def test_click_goes_to_a_field_turns_a_toggle_and_presses_a_button() -> None:
+    fields = (Field("reason", "Reason", Line(), 20), Toggle("hard", "Hard", hint="for everybody"))
+    async with showing(Question(Asked("Drain?", "Drain", lines=("effect",), fields=fields))) as shown:
+        await click(shown, "Reason")
+        await shown.press(*"work")
+        await click(shown, "for everybody")
+        await shown.until("[x]  for everybody")
+        await click(shown, "effect")
+        assert shown.answers == []
+        await click(shown, "Drain (y)")
+        answer = await shown.answered()
+        assert (answer.form.text("reason"), answer.form.is_on("hard")) == ("work", True)
+
+
+async def test_click_on_cancel_leaves_and_on_yes_asks_for_the_word_first() -> None:
+    for target in ("Cancel", "Force"):
+        asked = Asked("Refused", "Force", word="app", is_typed=True, lines=("! too few",))
+        async with showing(Question(asked)) as shown:
+            await shown.until("Type app:")
+            await click(shown, target)
+            if target == "Cancel":
+                assert await shown.answered() is None
+            else:
+                await shown.until("type app to do it")
+                assert shown.answers == []

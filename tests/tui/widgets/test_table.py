@@ -7,9 +7,9 @@ from textual import events
 from textual.app import App, ComposeResult
 
 from lbapp.tui.filtering import Number
+from lbapp.tui.hand import HOLD_S, STARTLED_S
 from lbapp.tui.listing import Column, Kind, View
-from lbapp.tui.widgets import table as table_module
-from lbapp.tui.widgets.table import HOLD_S, STARTLED_S, LineTable
+from lbapp.tui.widgets.table import LineTable
 
 pytestmark = pytest.mark.anyio
 
@@ -299,7 +299,7 @@ async def test_what_slides_under_the_cursor_is_not_chosen_before_it_can_have_bee
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(table_module, "monotonic", lambda: now)
+    monkeypatch.setattr("lbapp.tui.hand.monotonic", lambda: now)
     app = OneTable()
     async with app.run_test(size=(40, 6)) as pilot:
         app.table.show([("a", 1), ("b", 2), ("c", 3)])

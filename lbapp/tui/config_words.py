@@ -22,10 +22,10 @@ _AROUND: Final = 2  # lines that have not changed, before and after
 
 def diff_lines(running: str, draft: str) -> list[Line]:
     """Return the lines that are other in the draft, with those around them; empty: there are none."""
-    before, after = running.splitlines(), draft.splitlines()
+    before, after, left_out = _where_other(running, draft)
     found: list[Line] = []
-    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_AROUND):
-        found.append([(f" line {group[0][3] + 1}", "calm")])
+    for group in difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(_AROUND):
+        found.append([(f" line {left_out + group[0][3] + 1}", "calm")])
         for kind, first, last, first_after, last_after in group:
             if kind == "equal":
                 found.extend(_lines(after[first_after:last_after], " ", "plain"))
@@ -41,8 +41,21 @@ def _lines(texts: Iterable[str], mark: str, tone: Tone) -> Iterable[Line]:
 
 def count_changes(running: str, draft: str) -> int:
     """Return how many places are other."""
-    matcher = difflib.SequenceMatcher(None, running.splitlines(), draft.splitlines(), autojunk=False)
-    return sum(kind != "equal" for kind, *_ in matcher.get_opcodes())
+    before, after, _ = _where_other(running, draft)
+    return sum(kind != "equal" for kind, *_ in difflib.SequenceMatcher(None, before, after).get_opcodes())
+
+
+def _where_other(running: str, draft: str) -> tuple[list[str], list[str], int]:
+    """Return the lines of both from shortly before the first that is other to shortly behind the last, and how many stand before.
+
+    Thousands of servers are lines that are all alike: comparing every one with every other takes minutes, at each key.
+    """
+    before, after = running.splitlines(), draft.splitlines()
+    shorter = min(len(before), len(after))
+    first = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    same = next((at for at in range(shorter - first) if before[-1 - at] != after[-1 - at]), shorter - first)
+    begin, end = max(0, first - _AROUND), max(0, same - _AROUND)
+    return before[begin : len(before) - end], after[begin : len(after) - end], begin
 
 
 def plan_lines(plan: ReloadDone, glyphs: Glyphs) -> list[Line]:

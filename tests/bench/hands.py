@@ -23,6 +23,7 @@ from textual.pilot import Pilot
 from lbapp.control.client import ControlClient
 from lbapp.tui.app import LbappConsole
 from tests.bench import keys
+from tests.bench.cpu import cpu_between, read_cpu
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 from tests.bench.tui_console import command
 from tests.system.hands import draft_of, take_back, type_bursts, write_keys
@@ -112,15 +113,18 @@ def _editor(options: argparse.Namespace) -> list[Result]:
         with _at_an_engine() as (engine, _, terminal):
             path = Path(engine.status()["engine"]["configuration_path"])
             with draft_of(terminal, path, lines):
-                answers = []
+                answers, pids = [], [terminal.process.pid]
+                before = read_cpu(pids)
                 for key in write_keys(random.Random(options.seed), options.keys):
                     answers.append(keys.press(terminal, key, lambda: _of_text(terminal)))
                     terminal.pump_for(_SETTLE_S)
+                cpu_ms = cpu_between(before, read_cpu(pids)) / 1e6 / options.keys
         times = [each for each in (answer.painted_ms for answer in answers) if each is not None]
         times.sort()
         p50, p95, most = (keys.at(times, part) for part in (0.5, 0.95, 1.0))
         wrong = [f"95 % of {lines} lines: {p95:.0f} ms"] if p95 > KEY_MS_MAX else []
-        figure = f"p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms"
+        # Its own time, in which the screen goes on, is what stays the same on a busy machine.
+        figure = f"p50 {p50:.0f}, p95 {p95:.0f}, max {most:.0f} ms; CPU {cpu_ms:.0f} ms a key"
         found.append(Result("T21", f"keys in a draft of {lines:,} lines", len(times), figure, wrong))
     return found
 

@@ -20,6 +20,24 @@ def test_difference_has_its_lines_what_was_what_is_and_what_stands_around() -> N
     assert count_changes(RUNNING, draft) == 2
 
 
+def test_place_far_down_in_thousands_of_lines_that_are_alike_is_found_by_its_line() -> None:
+    lines = ["[[pool.server]]", "weight = 100"] * 10_000
+    changed = [*lines]
+    changed[15_001] = "weight = 50"
+    running, draft = "\n".join(lines), "\n".join(changed)
+    assert count_changes(running, draft) == count_changes(draft, running) == 1
+    assert [plain(line) for line in diff_lines(running, draft)] == [
+        " line 15000", "   weight = 100", "   [[pool.server]]", " - weight = 100", " + weight = 50", "   [[pool.server]]",
+        "   weight = 100",
+    ]  # fmt: skip
+
+
+def test_lines_at_the_beginning_the_end_and_all_of_them_can_be_other() -> None:
+    assert count_changes("a\nb\nc", "x\nb\nc") == count_changes("a\nb\nc", "a\nb\nx") == 1
+    assert count_changes("", "a\nb") == count_changes("a\nb", "") == count_changes("a\na\na", "a\na") == 1
+    assert [plain(line) for line in diff_lines("a", "a\nb")] == [" line 1", "   a", " + b"]
+
+
 def test_same_text_has_no_difference() -> None:
     assert diff_lines(RUNNING, RUNNING) == []
     assert count_changes(RUNNING, RUNNING) == 0

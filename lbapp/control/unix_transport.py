@@ -1,11 +1,11 @@
-"""Carrying httpx requests over a Unix socket on the event loop, in a way that may be cancelled at any moment.
+"""Carrying requests over a Unix socket on the event loop, in a way that may be cancelled at any moment.
 
 Responsible for the connection under the asynchronous client: connect, read, write and close with timeouts. Knows nothing of
-the control API. httpx's own Unix transport is not used: anyio's raw Unix streams (4.16) hand `Future.set_result` to the
+the control API. httpcore's own Unix backend is not used: anyio's raw Unix streams (4.16) hand `Future.set_result` to the
 loop, so that leaving while an answer comes in raises InvalidStateError in the loop. The same socket wrapped as a plain
 `SocketStream` is read through a transport and has no such moment.
 
-Invariant: every connection carries one exchange; what goes wrong is an error of httpcore, which httpx makes its own.
+Invariant: every connection carries one exchange; what goes wrong is an error of httpcore.
 """
 
 from __future__ import annotations
@@ -16,18 +16,12 @@ from pathlib import Path
 
 import anyio
 import httpcore
-import httpx
 from anyio.abc import SocketStream
 
 
-class UnixTransport(httpx.AsyncHTTPTransport):
-    """Sends every request to the socket at `path`, each on a connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(verify=False)  # no TLS on a Unix socket: the certificates need not be loaded
-        self._pool = httpcore.AsyncConnectionPool(
-            uds=str(path), max_keepalive_connections=0, network_backend=_UnixBackend()
-        )
+def connections(path: Path) -> httpcore.AsyncConnectionPool:
+    """Return what sends every request to the socket at `path`, each on a connection of its own."""
+    return httpcore.AsyncConnectionPool(uds=str(path), max_keepalive_connections=0, network_backend=_UnixBackend())
 
 
 class _UnixBackend(httpcore.AsyncNetworkBackend):

@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 
 import anyio
-import httpx
+import httpcore
 import pytest
 
-from lbapp.control.unix_transport import UnixTransport
+from lbapp.control.unix_transport import connections
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +44,8 @@ async def test_request_and_answer_cross_the_socket(listening: tuple[socket.socke
     server, path = listening
     answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     with server:
-        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
-            assert (await client.get("http://lbapp/")).text == "hi"
+        async with connections(path) as client:
+            assert (await client.request("GET", "http://lbapp/")).content == b"hi"
 
 
 async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket.socket, Path]) -> None:
@@ -53,8 +53,8 @@ async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket
     loop = asyncio.get_running_loop()
     complaints: list[object] = []
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
-    async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
-        asking = asyncio.create_task(client.get("http://lbapp/"))
+    async with connections(path) as client:
+        asking = asyncio.create_task(client.request("GET", "http://lbapp/"))
         connection, _ = await anyio.to_thread.run_sync(server.accept)
         await anyio.to_thread.run_sync(connection.recv, 65536)
         await anyio.wait_all_tasks_blocked()
@@ -68,20 +68,20 @@ async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket
     assert complaints == []
 
 
-async def test_silence_and_a_cut_answer_are_errors_of_httpx(listening: tuple[socket.socket, Path]) -> None:
+async def test_silence_and_a_cut_answer_are_errors_of_httpcore(listening: tuple[socket.socket, Path]) -> None:
     server, path = listening
     with server:
-        async with httpx.AsyncClient(transport=UnixTransport(path), timeout=0.05) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.get("http://lbapp/")
+        async with connections(path) as client:
+            with pytest.raises(httpcore.ReadTimeout):
+                await client.request("GET", "http://lbapp/", extensions={"timeout": {"read": 0.05}})
         server.accept()[0].close()
         answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
-        async with httpx.AsyncClient(transport=UnixTransport(path)) as client:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await client.get("http://lbapp/")
+        async with connections(path) as client:
+            with pytest.raises(httpcore.RemoteProtocolError):
+                await client.request("GET", "http://lbapp/")
 
 
 async def test_path_that_nobody_answers_on_is_a_connect_error(tmp_path: Path) -> None:
-    async with httpx.AsyncClient(transport=UnixTransport(tmp_path / "none")) as client:
-        with pytest.raises(httpx.ConnectError):
-            await client.get("http://lbapp/")
+    async with connections(tmp_path / "none") as client:
+        with pytest.raises(httpcore.ConnectError):
+            await client.request("GET", "http://lbapp/")

@@ -41,6 +41,9 @@ _NO_TERMINAL = LbappError("the console needs a terminal", "Without one there is:
 @click.pass_obj
 def tui(settings: Settings, read_only: bool, at: str | None, source: Path | None, bundle: Path | None) -> None:
     """Open the console: servers, health and traffic, live."""
+    from lbapp.tui.settling import begin
+
+    begin()
     try:
         when = None if at is None else _moment(at)
     except ValueError as error:

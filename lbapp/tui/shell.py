@@ -16,7 +16,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
 from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.commanding import Commanding
@@ -24,14 +24,13 @@ from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.journal import Journal
 from lbapp.tui.keys import keys_line, short_keys
 from lbapp.tui.pace import Pace, is_terminal_behind
-from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.pane import Desk, Pane, TypedInto
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.rights import AWAY, STARTED, Rights
 from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
 from lbapp.tui.travelling import Travelling
-from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
@@ -321,6 +320,10 @@ class Shell(Commanding, Travelling):
 
     def action_why(self) -> None:
         """Ask which server of the pool here a client would get."""
+        from lbapp.tui.why import (
+            ask_why,  # its words are those of requests, which the first figures are not to wait for
+        )
+
         if pool := self.pane.pool_here:
             ask_why(self.app, self.source, pool)
         else:
@@ -336,7 +339,7 @@ class Shell(Commanding, Travelling):
             return False
         if action == "filter" and self.pane.table is None:
             return False
-        is_typing = isinstance(self.focused, Input | TextArea)
+        is_typing = isinstance(self.focused, Input | TypedInto)
         return not is_typing or action in ("back", "quit")
 
 

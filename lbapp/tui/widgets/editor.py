@@ -16,6 +16,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from lbapp.tui.format import clean
+from lbapp.tui.pane import TypedInto
 from lbapp.tui.themes import DARK, NAMES, STYLES
 
 HIGHLIGHTED_LINES_MAX: Final = 1_000
@@ -46,7 +47,7 @@ def _theme(name: str) -> TextAreaTheme:
     )
 
 
-class Editor(TextArea):
+class Editor(TextArea, TypedInto):
     """The text of a configuration."""
 
     DEFAULT_CSS = """

@@ -291,9 +291,13 @@ class AsyncControlClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def watch_changes(self) -> AsyncGenerator[Line, None]:
-        """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
-        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S)
+    def watch_changes(self, after: str = "", *, has_figures: bool = True) -> AsyncGenerator[Line, None]:
+        """Yield everything, or what has changed since the look `after`, and then what changes; without figures states alone.
+
+        Raises EngineUnreachable when the engine ends or goes silent.
+        """
+        query = {"as": "changes", **({"after": after} if after else {}), **({} if has_figures else {"figures": "no"})}
+        return self._lines("/v1/watch", query, _SILENCE_S)
 
     def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
         """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""

@@ -33,6 +33,7 @@ class PastSource:
     """One moment of `origin`, which is an engine or a file. `seconds`: over how long its figures were counted."""
 
     is_live: Final = False
+    has_figures: Final = True
     problem: Final = ""
     turns: Final = 0
 
@@ -60,6 +61,9 @@ class PastSource:
         return (
             f"PAST {moment(self.at, now)} ({duration(now - self.at)} {'ago' if self._origin.is_of_now else 'before'})"
         )
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Do nothing: nothing comes in."""
 
     @property
     def is_of_now(self) -> bool:

@@ -1,13 +1,16 @@
 """The short past of every pool and server, for sparklines.
 
 Responsible for keeping the last readings of one figure per name. Knows nothing of where they come from or how they are
-drawn. Invariant: each name has at most `length` readings, and names that are gone from the newest reading are forgotten.
+drawn. Invariants: each name has at most `length` readings, and names that are gone from the newest reading are forgotten; to add
+a reading costs one array, however many names there are.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
+from math import isnan, nan
 from typing import Final
 
 LENGTH: Final = 60  # readings; two a second
@@ -17,22 +20,33 @@ class Trends:
     """The last readings by name."""
 
     def __init__(self, length: int = LENGTH) -> None:
-        self._length = length
-        self._readings: dict[str, array[float]] = {}  # a third of what objects would take, for ten thousand names
+        self._names: tuple[str, ...] = ()
+        self._places: dict[str, int] = {}
+        # One array for each reading, in the order of the names; seven digits are more than a sparkline shows.
+        self._readings: deque[array[float]] = deque(maxlen=length)
 
-    def add(self, reading: Mapping[str, float]) -> None:
+    def add(self, names: tuple[str, ...], reading: Sequence[float]) -> None:
         """Append one value per name."""
-        if reading.keys() != self._readings.keys():
-            self._readings = {name: self._readings.get(name) or array("d") for name in reading}
-        for name, value in reading.items():
-            past = self._readings[name]
-            past.append(value)
-            if len(past) > self._length:
-                del past[0]
+        if names is not self._names and names != self._names:
+            self._rename(names)
+        self._readings.append(array("f", reading))
+
+    def _rename(self, names: tuple[str, ...]) -> None:
+        before = [self._places.get(name) for name in names]
+        self._names, self._places = names, {name: place for place, name in enumerate(names)}
+        for number, reading in enumerate(self._readings):
+            self._readings[number] = array("f", [nan if place is None else reading[place] for place in before])
+
+    def forget(self) -> None:
+        """Keep nothing: what comes next does not follow on what was."""
+        self._readings.clear()
 
     def of(self, name: str) -> Sequence[float]:
         """Return what is known of a name, oldest first; empty when nothing is."""
-        return tuple(self._readings.get(name, ()))
+        place = self._places.get(name)
+        if place is None:
+            return ()
+        return tuple(value for reading in self._readings if not isnan(value := reading[place]))
 
 
 def condensed(values: Sequence[float], width: int, each: int) -> Sequence[float]:

@@ -53,6 +53,9 @@ def tui(settings: Settings, /, at: str | None, source: Path | None, bundle: Path
 
     With several --host, or --hosts: the nodes of all of them, and Enter opens the console of one.
     """
+    from lbapp.tui.settling import begin
+
+    begin()
     read_only, places = what["read_only"], [*(what["named"] or ()), *(what["hosts"] or ())]
     if len(places) > 1 or what["hosts"]:
         if at or source or bundle or settings.socket:

@@ -1,22 +1,21 @@
 """Talking to an engine over its control socket.
 
-Responsible for the calls of the control API as methods, and for turning what goes wrong into errors with a sentence. Knows
-nothing of how answers are shown. httpx is imported when a client is made: the command line starts without it.
+Responsible for the calls of the control API as methods, for a thread and for an event loop. Knows nothing of how answers are
+shown. httpcore is imported when a client is made: the command line starts without it.
 
 Invariant: every method returns a whole message of `control.messages` or raises EngineUnreachable or RequestRefused.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
+from lbapp.control.carrying import START, Lines, Parts, check, message, reaching, request
 from lbapp.control.changes import (
     ActionsDone,
     ConfigurationFile,
@@ -59,60 +58,23 @@ from lbapp.control.messages import (
 )
 from lbapp.control.past import Course, PastStatus
 from lbapp.model.amounts import Subject
-from lbapp.model.errors import EngineUnreachable, Problem, RequestRefused
+from lbapp.model.errors import EngineUnreachable
 
 if TYPE_CHECKING:
-    import httpx
+    import httpcore
 
-_BASE: Final = "http://lbapp"
+_OK: Final = 200
 _SILENCE_S: Final = 5.0  # a watch sends a line every half second
-_START: Final = "Start one with: lbapp run -c FILE"
-
-
-@contextmanager
-def _reaching(name: str) -> Iterator[None]:
-    import httpx
-
-    try:
-        yield
-    except (httpx.TransportError, httpx.StreamError, json.JSONDecodeError) as error:
-        if _is_forbidden(error):
-            hint = "Run this as the user that runs the engine, or as root"
-            raise EngineUnreachable(f"you may not use the control socket {name}", hint) from error
-        raise EngineUnreachable(f"no engine answers on {name}", _START) from error
-
-
-def _is_forbidden(error: BaseException | None) -> bool:
-    """Say whether a refused permission lies behind an error; httpx wraps what the socket said twice."""
-    while error is not None and not isinstance(error, PermissionError):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-def _answer(response: httpx.Response, also: tuple[int, ...] = ()) -> Any:
-    if response.is_success or (response.status_code in also and response.json().keys() - {"error"}):
-        return response.json()
-    try:
-        detail = response.json()["error"]
-        code, message, hint = str(detail["code"]), str(detail["message"]), str(detail["hint"])
-        problems = [
-            Problem(each["file"], each["line"], each["key"], each["message"]) for each in detail.get("problems", ())
-        ]
-    except (ValueError, KeyError, TypeError):
-        code, message, hint, problems = "unexpected", f"the engine answered {response.status_code}", "", []
-    raise RequestRefused(code, message, hint, response.status_code, problems)
 
 
 class ControlClient:
     """The calls of the control API, one after the other. `name`: what the socket is to people."""
 
     def __init__(self, socket: Path, name: str = "") -> None:
-        import httpx
-
-        from lbapp.control.unix_transport import UnixTransport
+        from lbapp.control.unix_transport import connections
 
         self._name = name or str(socket)
-        self._http = httpx.Client(transport=UnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S)
+        self._http = connections(socket)
 
     def __enter__(self) -> ControlClient:
         return self
@@ -122,17 +84,15 @@ class ControlClient:
     ) -> None:
         self._http.close()
 
-    def _call(self, method: str, path: str, **options: Any) -> Any:
-        with _reaching(self._name):
-            return _answer(self._http.request(method, path, **options))
-
     def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._name):
-            answer = self._http.request(
-                call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
-            )
-            return cast(Answer, _answer(answer, call.answered_by))
+        with reaching(self._name):
+            answer = self._send(call)
+            return cast(Answer, message(answer.status, answer.content, call.answered_by))
+
+    def _send(self, call: Call[Any]) -> httpcore.Response:
+        method, url, parts = request(call)
+        return self._http.request(method, url, **parts)
 
     def status(self) -> Status:
         """Return the whole status. Raises EngineUnreachable."""
@@ -140,11 +100,11 @@ class ControlClient:
 
     def workers(self) -> list[WorkerStatus]:
         """Return the worker processes. Raises RequestRefused, EngineUnreachable."""
-        return cast(list[WorkerStatus], self._call("GET", "/v1/workers")["workers"])
+        return cast(list[WorkerStatus], self.ask(Call("GET", "/v1/workers"))["workers"])
 
     def pools(self) -> list[PoolStatus]:
         """Return every pool with its servers. Raises EngineUnreachable."""
-        return cast(list[PoolStatus], self._call("GET", "/v1/pools")["pools"])
+        return cast(list[PoolStatus], self.ask(Call("GET", "/v1/pools"))["pools"])
 
     def watch(self) -> Iterator[Status]:
         """Yield the status as it changes, until the engine ends. Raises EngineUnreachable when it goes silent."""
@@ -216,8 +176,8 @@ class ControlClient:
 
     def upgrade(self, reason: str) -> UpgradeDone:
         """Have another engine, of what is installed now, take the place of this one. Raises RequestRefused, EngineUnreachable."""
-        request: UpgradeRequest = {"reason": reason}
-        return cast(UpgradeDone, self._call("POST", "/v1/upgrade", json=request, timeout=calls.RELOAD_TIMEOUT_S))
+        wanted: UpgradeRequest = {"reason": reason}
+        return self.ask(Call("POST", "/v1/upgrade", body=wanted, timeout_s=calls.RELOAD_TIMEOUT_S))
 
     def configurations(self) -> list[ConfigurationKept]:
         """Return what was applied, the latest last. Raises EngineUnreachable."""
@@ -274,10 +234,9 @@ class ControlClient:
         return self._content("/v1/history/file")
 
     def _content(self, path: str) -> bytes:
-        with _reaching(self._name):
-            answer = self._http.get(path)
-            if not answer.is_success:
-                _answer(answer)
+        with reaching(self._name):
+            answer = self._send(Call("GET", path))
+            check(answer.status, answer.content)
             return answer.content
 
     def close_session(self, session: int, where: Mapping[str, str] | None = None) -> None:
@@ -295,56 +254,50 @@ class ControlClient:
         """Return which server would be chosen now, and why. Raises RequestRefused, EngineUnreachable."""
         return self.ask(calls.preview_decision(query))
 
-    def _lines(self, path: str, params: Mapping[str, int | str], silence_s: float | None) -> Iterator[Any]:
-        import httpx
-
-        timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
-        with (
-            _reaching(self._name),
-            self._http.stream("GET", path, params=params, timeout=timeout) as answer,
-        ):
-            if not answer.is_success:
-                answer.read()
-                _answer(answer)
-            for line in answer.iter_lines():
-                if line:
-                    yield json.loads(line)
+    def _lines(self, path: str, query: Mapping[str, int | str], silence_s: float | None) -> Iterator[Any]:
+        method, url, parts = _listening(path, query, silence_s)
+        with reaching(self._name), self._http.stream(method, url, **parts) as answer:
+            if answer.status != _OK:
+                check(answer.status, answer.read())
+            lines = Lines()
+            for part in answer.iter_stream():
+                yield from lines.take(part)
 
     def remembered_clients(self, pool: str | None, key: str | None, limit: int) -> RememberedClients:
         """Return who is remembered. Raises RequestRefused, EngineUnreachable."""
         query = {name: value for name, value in (("pool", pool), ("key", key)) if value is not None}
-        return cast(RememberedClients, self._call("GET", "/v1/persistence", params={**query, "limit": limit}))
+        return self.ask(Call("GET", "/v1/persistence", {**query, "limit": limit}))
 
     def clear_clients(self, pool: str | None, key: str | None) -> PersistenceCleared:
         """Forget clients. Raises RequestRefused, EngineUnreachable."""
         query = {name: value for name, value in (("pool", pool), ("key", key)) if value is not None}
-        return cast(PersistenceCleared, self._call("DELETE", "/v1/persistence", params=query))
+        return self.ask(Call("DELETE", "/v1/persistence", query))
 
     def stop(self, timeout_s: float | None = None) -> None:
         """Have the engine drain and stop."""
-        self._call("POST", "/v1/stop", json={} if timeout_s is None else {"timeout_s": timeout_s})
+        self.ask(Call("POST", "/v1/stop", body={} if timeout_s is None else {"timeout_s": timeout_s}))
 
 
 class AsyncControlClient:
     """The same for an event loop: what the TUI uses."""
 
     def __init__(self, socket: Path, name: str = "") -> None:
-        import httpx
-
-        from lbapp.control.unix_transport import AsyncUnixTransport
+        from lbapp.control.unix_transport import async_connections
 
         self._name = name or str(socket)
-        self._http = httpx.AsyncClient(
-            transport=AsyncUnixTransport(socket), base_url=_BASE, timeout=calls.ASK_TIMEOUT_S
-        )
+        self._http = async_connections(socket)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    def watch_changes(self) -> AsyncGenerator[Line, None]:
-        """Yield everything, and then what has changed. Raises EngineUnreachable when the engine ends or goes silent."""
-        return self._lines("/v1/watch", {"as": "changes"}, _SILENCE_S, None)
+    def watch_changes(self, after: str = "", *, has_figures: bool = True) -> AsyncGenerator[Line, None]:
+        """Yield everything, or what has changed since the look `after`, and then what changes; without figures states alone.
+
+        Raises EngineUnreachable when the engine ends or goes silent.
+        """
+        query = {"as": "changes", **({"after": after} if after else {}), **({} if has_figures else {"figures": "no"})}
+        return self._lines("/v1/watch", query, _SILENCE_S, None)
 
     def follow_events(self, after: int) -> AsyncGenerator[Event, None]:
         """Yield events as they happen. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
@@ -352,11 +305,10 @@ class AsyncControlClient:
 
     async def ask(self, call: Call[Answer]) -> Answer:
         """Carry a call out. Raises RequestRefused, EngineUnreachable."""
-        with _reaching(self._name):
-            answer = await self._http.request(
-                call.method, call.path, params=dict(call.query), json=call.body, timeout=call.timeout_s
-            )
-            return calls.whole(call, _answer(answer, call.answered_by), self._name)
+        method, url, parts = request(call)
+        with reaching(self._name):
+            answer = await self._http.request(method, url, **parts)
+            return calls.whole(call, message(answer.status, answer.content, call.answered_by), self._name)
 
     def follow_log(self, query: Mapping[str, str]) -> AsyncGenerator[LogLine | Skipped, None]:
         """Yield exchanges as they end. Raises RequestRefused, EngineUnreachable: also when the engine ends."""
@@ -365,16 +317,21 @@ class AsyncControlClient:
     async def _lines(
         self, path: str, query: Mapping[str, int | str], silence_s: float | None, shape: Any
     ) -> AsyncGenerator[Any, None]:
-        import httpx
-
-        timeout = httpx.Timeout(calls.ASK_TIMEOUT_S, read=silence_s)
+        method, url, parts = _listening(path, query, silence_s)
         shaped = calls.shaping(shape, self._name)
-        with _reaching(self._name):
-            async with self._http.stream("GET", path, params=dict(query), timeout=timeout) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    _answer(answer)
-                async for line in answer.aiter_lines():
-                    if line:
-                        yield shaped(json.loads(line))
-        raise EngineUnreachable(f"the engine on {self._name} has ended", _START)
+        with reaching(self._name):
+            async with self._http.stream(method, url, **parts) as answer:
+                if answer.status != _OK:
+                    check(answer.status, await answer.aread())
+                lines = Lines()
+                async for part in answer.aiter_stream():
+                    for line in lines.take(part):
+                        yield shaped(line)
+        raise EngineUnreachable(f"the engine on {self._name} has ended", START)
+
+
+def _listening(path: str, query: Mapping[str, int | str], silence_s: float | None) -> tuple[str, str, Parts]:
+    """Return the request for a stream of lines. `silence_s`: the longest between two, None: any."""
+    method, url, parts = request(Call("GET", path, query))
+    parts["extensions"]["timeout"]["read"] = silence_s
+    return method, url, parts

@@ -3,9 +3,11 @@
 Responsible for the names and types of these lines, as `messages` is for all others, and for what is left out of them. Knows
 nothing of HTTP or of how changes are found.
 
-The first line is a Whole, and there is another whenever rows come or go: a reload, servers that are found or are gone. All other
-lines are Changes. Everything is in five tables, whose rows are in the order of the configuration (workers: by slot). A row has a
-state, which is sent again as a whole when anything in it changes, and figures, which are sent together when any of them does.
+The first line is a Whole, and there is another whenever rows come or go. All other lines are Changes. Everything is in five
+tables, whose rows are in the order of the configuration (workers: by slot). A row has a state, which is sent again as a whole
+when anything in it changes, and figures, which are sent together when any of them does: column by column, each column a text,
+so that it costs next to nothing to be told of ten thousand servers what nobody looks at. `figures=no` asks for states alone;
+`after=LOOK`, the `look` of a line, for what has changed since then in place of a Whole, where that can still be said.
 
 Invariants: those of `messages`; a row keeps its number until the next Whole; what is left out of a state has the value that
 stands here for it; a line that comes late says all that has changed since the line before it.
@@ -13,7 +15,8 @@ stands here for it; a line that comes late says all that has changed since the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from lbapp.control.messages import Actor, AdminWord, HealthWord, PhaseWord, RampStatus
@@ -21,6 +24,7 @@ from lbapp.control.standing import DrainStep, EcmpWord, FleetGlance
 
 TableName = Literal["engine", "workers", "listeners", "pools", "servers"]
 Figure = int | float | None
+STATES_EVERY_S: Final = 1.0  # a line of states comes at least so often, even if nothing has changed
 
 # The columns of figures. As of Traffic; `p50` .. `p99` are those of `latency.total`; `responses_5xx_total` of `responses`.
 _TRAFFIC: Final = (
@@ -239,25 +243,33 @@ class EngineState(TypedDict):
     fleet: NotRequired[FleetGlance | None]
 
 
+class Figures(TypedDict):
+    """The figures of some rows. `rows`: their numbers, ascending; left out: all. `values`: each column, an array as text."""
+
+    rows: NotRequired[list[int]]
+    values: list[str]
+
+
 class Table(TypedDict):
-    """Every row of one kind. `columns` names the figures."""
+    """Every row of one kind. `columns` names the figures, which are left out where states alone are asked for."""
 
     columns: list[str]
     states: list[Any]  # EngineState, WorkerState, ListenerState, PoolState or ServerState
-    figures: list[list[Figure]]
+    figures: NotRequired[Figures]
 
 
 class TableChanges(TypedDict):
     """The rows of one kind that changed."""
 
     states: NotRequired[list[tuple[int, Any]]]  # the row's number and its state
-    figures: NotRequired[list[list[Any]]]  # the row's number, then its figures
+    figures: NotRequired[Figures]
 
 
 class Whole(TypedDict):
-    """Everything there is. `window_s`: what rates, error rates and percentiles are over."""
+    """Everything there is. `window_s`: what rates, error rates and percentiles are over. `look`: names this line."""
 
     kind: Literal["whole"]
+    look: str
     at: float
     revision: int
     window_s: float
@@ -272,6 +284,7 @@ class Changes(TypedDict):
     """What changed since the line before. A table in which nothing changed is left out."""
 
     kind: Literal["changes"]
+    look: str
     at: float
     revision: int
     window_s: float
@@ -294,3 +307,14 @@ def without_defaults(table: TableName, state: Mapping[str, Any]) -> dict[str, An
 def with_defaults(table: TableName, state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state that was sent, with all of its fields."""
     return {**DEFAULTS[table], **state}
+
+
+def packed(rows: Sequence[Sequence[Figure]], columns: int) -> list[str]:
+    """Return the figures of rows as they are sent. `columns`: how many each has."""
+    by_column = zip(*rows, strict=True) if rows else [()] * columns
+    return [json.dumps(column, separators=(",", ":")) for column in by_column]
+
+
+def unpacked(values: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return figures that were sent, row by row. Raises ValueError."""
+    return list(zip(*map(json.loads, values), strict=True))

@@ -1,12 +1,12 @@
-"""Carrying httpx requests over a Unix socket, in a way that may be cancelled at any moment and leaves nothing open.
+"""Carrying requests over a Unix socket, in a way that may be cancelled at any moment and leaves nothing open.
 
 Responsible for the connection under both clients: connect, read, write and close with timeouts. Knows nothing of the control
-API. httpx's own Unix transports are not used. The plain one leaves a socket that did not connect to the garbage collector. The
+API. httpcore's own Unix backends are not used. The plain one leaves a socket that did not connect to the garbage collector. The
 asynchronous one has anyio's raw Unix streams (4.16), which hand `Future.set_result` to the loop, so that leaving while an answer
 comes in raises InvalidStateError in the loop; the same socket wrapped as a plain `SocketStream` is read through a transport and
 has no such moment.
 
-Invariant: every connection carries one exchange; what goes wrong is an error of httpcore, which httpx makes its own.
+Invariant: every connection carries one exchange; what goes wrong is an error of httpcore.
 """
 
 from __future__ import annotations
@@ -15,30 +15,27 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import anyio
 import httpcore
-import httpx
 from anyio.abc import SocketStream
 
-
-class UnixTransport(httpx.HTTPTransport):
-    """Sends every request to the socket at `path`, each on a connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
-        super().__init__(verify=False)
-        self._pool = httpcore.ConnectionPool(uds=str(path), max_keepalive_connections=0, network_backend=_Backend())
+_AT_ONCE: Final = 100  # more than an engine lets watch it
 
 
-class AsyncUnixTransport(httpx.AsyncHTTPTransport):
+def connections(path: Path) -> httpcore.ConnectionPool:
+    """Return what sends every request to the socket at `path`, each on a connection of its own."""
+    return httpcore.ConnectionPool(
+        uds=str(path), max_connections=_AT_ONCE, max_keepalive_connections=0, network_backend=_Backend()
+    )
+
+
+def async_connections(path: Path) -> httpcore.AsyncConnectionPool:
     """The same for an event loop."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(verify=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            uds=str(path), max_keepalive_connections=0, network_backend=_AsyncBackend()
-        )
+    return httpcore.AsyncConnectionPool(
+        uds=str(path), max_connections=_AT_ONCE, max_keepalive_connections=0, network_backend=_AsyncBackend()
+    )
 
 
 @contextmanager

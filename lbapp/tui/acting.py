@@ -272,7 +272,7 @@ class Acting(FleetActing):
             self._carry_out(order)
             return
         pool = subject.pool
-        rate = count(pool.requests_per_s) if pool else "-"
+        rate = count(pool.requests_per_s if pool and self.source.has_figures else None)
         lines = (f"Routes pass it over: its {rate} req/s go to what comes next, or get 404 or 503.",)
         fields = (Field("reason", "Reason", Line(), REASON_CELLS),)
         self._ask(order, Asked(f"Unpublish {clean(order.pool)}?", "Unpublish", lines=lines, fields=fields), filled)

@@ -23,15 +23,25 @@ from lbapp.tui.dressed import Dressed, Look
 from lbapp.tui.feed import Feed
 from lbapp.tui.hints import first_hint, hints_file
 from lbapp.tui.journal import Journal
-from lbapp.tui.kept import Kept
 from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.rights import Rights
 from lbapp.tui.screens.overview import OverviewPane
+from lbapp.tui.settling import STARTED_S, settle
 from lbapp.tui.shell import Panes, Shell
 from lbapp.tui.travel import Start
 
 if TYPE_CHECKING:
     from lbapp.control.ssh import Link
+    from lbapp.tui.kept import Kept
+
+
+def _opened(origin: Path | Link | Kept) -> Kept | tuple[Path, Link | None]:
+    """Return a file, or a socket and what brings it here. What reads files is loaded only where there may be one."""
+    if isinstance(origin, Path):
+        return origin, None
+    from lbapp.tui.kept import Kept
+
+    return origin if isinstance(origin, Kept) else (origin.socket, origin)
 
 
 def _late(module: str, name: str) -> Callable[[Desk], Pane]:
@@ -84,13 +94,14 @@ class LbappConsole(Dressed):
         self._start = start
         self.is_ended = False  # by a signal
         changes = None
-        if not isinstance(origin, Kept):
-            link = None if isinstance(origin, Path) else origin
-            self.feed = Feed(origin if isinstance(origin, Path) else origin.socket, self._changed, link)
+        opened = _opened(origin)
+        if isinstance(opened, tuple):
+            socket, link = opened
+            self.feed = Feed(socket, self._changed, link)
             journal = Journal(self.feed, os.getuid() if link is None else None)
             if not read_only:
                 changes = Changes(self.feed, lambda outcome: self.shell.tell(outcome), journal, Rights())
-        source = origin if isinstance(origin, Kept) else self.feed
+        source = self.feed if isinstance(opened, tuple) else opened
         self.shell = Shell(source, changes, self.look.glyphs, panes)
 
     def on_mount(self) -> None:
@@ -98,6 +109,7 @@ class LbappConsole(Dressed):
         for number in (signal.SIGTERM, signal.SIGHUP):  # as q does: the terminal is given back as it was
             asyncio.get_running_loop().add_signal_handler(number, self.end)
         self.push_screen(self.shell)
+        self.set_timer(STARTED_S, settle)
         if isinstance(self.shell.source.home, Feed):
             self.run_worker(self.shell.source.home.run(), group="feed", exclusive=True)
         if self._start is not None:

@@ -113,7 +113,8 @@ class Changes:
         return kept, why
 
     async def effect(self, order: Order) -> Effect:
-        """Ask the engine what an order would do. Raises RequestRefused, EngineUnreachable."""
+        """Ask the engine what an order would do, by figures of now. Raises RequestRefused, EngineUnreachable."""
+        await self._feed.have_figures()
         if order.action.id == "configuration.rollback":
             return reload_effect(
                 clean_value(await self._feed.ask(calls.rollback({**_leaving(order), "dry_run": True})))

@@ -13,11 +13,11 @@ from typing import Self
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.theme import Theme as Styles
-from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 
 from lbapp.tui.glyphs import ASCII, Glyphs, glyphs_named
+from lbapp.tui.sparing import Sparing
 from lbapp.tui.themes import DARK, NAMES, rich_styles, textual_theme, theme_for
 
 _ELSEWHERE = "?"  # stands for what ASCII does not have
@@ -36,7 +36,7 @@ class Look:
         return cls(theme or theme_for(environment), glyphs_named(glyphs, environment))
 
 
-class Dressed(App[None]):
+class Dressed(Sparing):
     """Wears `look`; `theme` takes each of `themes.NAMES`."""
 
     CSS_PATH = "lbapp.tcss"

@@ -3,14 +3,15 @@
 Responsible for the connection to the engine, for coming back when it was lost, and for saying how fresh the figures are.
 Knows nothing of screens: it calls `changed` and is read. Everything it keeps is printable.
 
-Invariant: what is shown is the scene as of the newest line that arrived, whole; once that is older than STALE_AFTER_S or
-the connection is gone, `is_live` is false until the next one arrives.
+Invariants: what is shown is the scene as of the newest line that arrived, whole; once that is older than STALE_AFTER_S or
+the connection is gone, `is_live` is false until the next one arrives. While it rests, states go on coming in as they change, and
+`has_figures` is false: those that there are, are of before.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from time import monotonic, time
@@ -35,13 +36,17 @@ from lbapp.tui.staging import adopt, clean_event
 from lbapp.tui.trends import Trends
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from lbapp.control.ssh import Link
 
 RETRY_S_MIN: Final = 0.25
 RETRY_S_MAX: Final = 2.0
 STALE_AFTER_S: Final = 2.0  # the engine sends two a second
 EVENTS_KEPT: Final = 1_000
+FIGURES_WITHIN_S: Final = 2.0  # after a rest
 _TREND_S: Final = 0.4  # between two readings for sparklines: a change of state brings a line in between
+_TREND_GAP_S: Final = 5.0  # behind which readings do not go on from where they were
 
 
 class Feed:
@@ -60,6 +65,12 @@ class Feed:
         self.trends = Trends()
         self._changed = changed
         self._is_connected = False
+        self._is_resting = self._has_figures = False
+        self._counted_at = 0.0  # by the engine's clock: the newest figures
+        self._took = anyio.Event()  # a line; another one for each
+        self._streams: Sequence[anyio.CancelScope] = ()
+        self._listen_anew: Callable[[], None] | None = None
+        self._lost_by: LbappError | None = None
         self._clock = EngineClock()
         self._trends_at = 0.0  # by the engine's clock
         self._problem = ""
@@ -96,11 +107,32 @@ class Feed:
         """LIVE, STALE with the age of the figures, or WAITING before there are any."""
         if self.scene is None:
             return "WAITING"
-        return "LIVE" if self.is_live else f"STALE {duration(self.age_s)}"
+        return "LIVE" if self.is_live else f"STALE {duration(self.now() - self._counted_at)}"
 
     def now(self) -> float:
         """Return the time by the engine's clock (Unix seconds)."""
         return self.scene.at + self.age_s if self.scene is not None else time()
+
+    @property
+    def has_figures(self) -> bool:
+        """Say whether figures are as new as states."""
+        return self._has_figures
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Follow states alone, for nobody sees figures; or figures, too."""
+        if is_resting is not self._is_resting:
+            self._is_resting = is_resting
+            if self._listen_anew is not None:
+                self._listen_anew()
+
+    async def have_figures(self) -> None:
+        """Follow figures, too, and return when they are there. Raises EngineUnreachable when they do not come in time."""
+        self.rest(is_resting=False)
+        with anyio.move_on_after(FIGURES_WITHIN_S):
+            while not self._has_figures:
+                await self._took.wait()
+        if not self._has_figures:
+            raise EngineUnreachable(f"no figures came from {self.name} in time", "Try again when they are LIVE")
 
     @property
     def problem(self) -> str:
@@ -162,39 +194,68 @@ class Feed:
 
     async def _follow(self, client: AsyncControlClient) -> None:
         """Take in lines until there are no more. Raises EngineUnreachable, RequestRefused."""
-        live, lost = LiveScene(), None
+        live = LiveScene()
         self._clock.restart()
+        self._lost_by, self._streams = None, ()
         async with anyio.create_task_group() as tasks:
+
+            def listen() -> None:
+                tasks.start_soon(self._listen, client, live, tasks)
+
+            self._listen_anew = listen
+            listen()
+        self._listen_anew = None
+        if self._lost_by is not None:
+            raise self._lost_by
+
+    async def _listen(self, client: AsyncControlClient, live: LiveScene, tasks: TaskGroup) -> None:
+        """Take in lines until there are no more, or until others are listened to.
+
+        What was listened to before is left when the first of these lines is here, and not heard any more: so the engine need
+        not begin anew, and no line comes in behind one that is newer.
+        """
+        has_figures = not self._is_resting
+        after = live.counted if has_figures else live.look
+        with anyio.CancelScope() as scope:
+            before = self._streams
+            self._streams = (*before, scope)
             try:
-                async with aclosing(client.watch_changes()) as lines:
+                async with aclosing(client.watch_changes(after, has_figures=has_figures)) as lines:
                     async for line in lines:
+                        if self._streams[-1] is not scope:
+                            continue
+                        for each in before:
+                            each.cancel()
+                        before, self._streams = (), (scope,)
                         is_first = live.scene is None
-                        self._take(live, line)
+                        self._take(live, line, has_figures=has_figures)
                         self._changed()
                         if is_first:  # the figures are not to wait for the events
                             tasks.start_soon(self._follow_events, client)
             except LbappError as error:
-                lost = error
-            tasks.cancel_scope.cancel()
-        if lost is not None:
-            raise lost
+                if self._streams[-1] is scope:
+                    self._lost_by = error
+                    tasks.cancel_scope.cancel()
 
-    def _take(self, live: LiveScene, line: Line) -> None:
+    def _take(self, live: LiveScene, line: Line, *, has_figures: bool) -> None:
         try:
-            live.take(line)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            live.take(line, has_figures=has_figures)
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             message = f"what answers on {self.name} is no engine of this version"
             raise EngineUnreachable(message, "Restart it with: lbapp run -c FILE") from error
         scene = self.scene = live.scene
-        if scene is not None and abs(scene.at - self._trends_at) >= _TREND_S:
+        if scene is not None and has_figures and abs(scene.at - self._trends_at) >= _TREND_S:
+            if abs(scene.at - self._trends_at) > _TREND_GAP_S:
+                self.trends.forget()
             self._trends_at = scene.at
-            self.trends.add(
-                {server.id: server.requests_per_s or 0.0 for server in scene.servers()}
-                | {pool.name: pool.requests_per_s or 0.0 for pool in scene.pools}
-            )
+            self.trends.add(live.rated, live.rates())
         if scene is not None:
             self._clock.hear(scene.at, monotonic())
+            self._counted_at = scene.at if has_figures else self._counted_at
+        self._has_figures = has_figures
         self._is_connected, self._problem = True, ""
+        self._took.set()
+        self._took = anyio.Event()
 
     async def _follow_events(self, client: AsyncControlClient) -> None:
         """Take in what has happened, and then what happens. It is shown with the next line, which comes at once or soon."""

@@ -48,6 +48,7 @@ class Kept:
     trends: Trends = field(default_factory=Trends)
 
     is_live: Final = False
+    has_figures: Final = True
     is_of_now: Final = False
     problem: Final = ""
     turns: Final = 0
@@ -61,6 +62,9 @@ class Kept:
     def freshness(self) -> str:
         """What kind of file it is, and its time."""
         return f"{self.kind.upper()} {day_and_time(self.at)}"
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Do nothing: nothing comes in."""
 
     def now(self) -> float:
         """Return the time that the file ends with (Unix seconds)."""

@@ -3,9 +3,8 @@
 Responsible for which row of the scene each row of the feed is, and for every field on the way. Knows nothing of where lines come
 from, or of the Status, which `staging` makes a scene of.
 
-Invariants: those of `scene`; between two lines the scene is whole; a row stays the same object until the next Whole, so that what
-is told of a thousand servers twice a second costs as many assignments and nothing else. A line of another version raises
-KeyError, TypeError or ValueError.
+Invariants: those of `scene`; between two lines the scene is whole; a row stays the same object until the next Whole; what is
+told of servers twice a second costs what is looked at. A line of another version raises KeyError, TypeError or ValueError.
 """
 
 from __future__ import annotations
@@ -24,11 +23,13 @@ from lbapp.control.live import (
     TableName,
     Whole,
     WorkerState,
+    unpacked,
     with_defaults,
 )
 from lbapp.control.messages import EngineStatus
 from lbapp.control.shape import flaw
 from lbapp.tui.format import clean
+from lbapp.tui.live_rows import COLUMNS_READ, Columns, LiveServer
 from lbapp.tui.scene import DrainRow, Figures, ListenerRow, PoolRow, RampRow, Scene, ServerRow, Target
 from lbapp.tui.staging import clean_value, unlike
 
@@ -43,16 +44,23 @@ _TAKEN: Final[Mapping[TableName, tuple[str, ...]]] = {
     "workers": COLUMNS["workers"],
     "listeners": (*_TRAFFIC, "rate_limited_total"),
     "pools": (*_TRAFFIC, "queued"),
-    "servers": (*_TRAFFIC, "idle_connections"),
+    "servers": COLUMNS_READ,
 }
 _Taken = Callable[[Sequence[Any]], tuple[Any, ...]]
+_Numbered = Iterable[tuple[int, tuple[Any, ...]]]
 
 
 class LiveScene:
-    """A scene that is kept up. `scene` is None until the first line, and another with each Whole."""
+    """A scene that is kept up. `scene` is None until the first line, and another with each Whole.
+
+    `look` names the last line, `counted` the last that its figures are of; empty: they are not known.
+    """
 
     def __init__(self) -> None:
         self.scene: Scene | None = None
+        self.look = self.counted = ""
+        self.rated: tuple[str, ...] = ()  # the ids and names of all that `rates` are of
+        self._columns = Columns((), 0)
         self._taken: dict[TableName, _Taken] = {}
         self._servers: list[ServerRow] = []
         self._pools: dict[str, PoolRow] = {}  # by the name that the engine knows
@@ -63,19 +71,29 @@ class LiveScene:
         self._node = _NO_FIGURES
         self._beats: list[tuple[Any, ...]] = []
 
-    def take(self, line: Line) -> None:
-        """Take in a line."""
+    def take(self, line: Line, *, has_figures: bool = True) -> None:
+        """Take in a line. `has_figures`: it was asked for with them."""
         if line["kind"] == "whole":
+            self.counted = ""
             self._begin(line)
         elif line["kind"] == "changes" and self.scene is not None:
             self._go_on(line, self.scene)
         else:
             raise ValueError(f"a line of kind {line['kind']}")
+        self.look = str(line["look"])
+        if has_figures:
+            self.counted = self.look
+
+    def rates(self) -> list[float]:
+        """Return the requests per second of all servers and pools, in the order of `rated`; 0.0: not known."""
+        pools = self.scene.pools if self.scene else ()
+        return [each or 0.0 for each in (*self._columns.requests_per_s, *(pool.requests_per_s for pool in pools))]
 
     # -- everything --------------------------------------------------------------------------------------------------
 
     def _begin(self, whole: Whole) -> None:
         self._taken = {name: _taker(whole[name]["columns"], taken) for name, taken in _TAKEN.items()}
+        self._columns = Columns(whole["servers"]["columns"], len(whole["servers"]["states"]))
         scene = Scene()
         pools = [with_defaults("pools", each) for each in whole["pools"]["states"]]
         taken_pools: set[str] = set()
@@ -84,25 +102,22 @@ class LiveScene:
         self._pools = {each["name"]: row for each, row in zip(pools, scene.pools, strict=True)}
         scene.listeners = [ListenerRow() for _ in whole["listeners"]["states"]]
         taken_servers: set[str] = set()
-        self._servers = [self._new_server(state, taken_servers) for state in whole["servers"]["states"]]
+        self._servers = [
+            self._new_server(number, state, taken_servers) for number, state in enumerate(whole["servers"]["states"])
+        ]
         self._engine, self._node = {}, _NO_FIGURES
         self._workers = [{} for _ in whole["workers"]["states"]]
         self._beats = [_NO_FIGURES for _ in self._workers]
-        everything: Any = {
-            name: {
-                "states": list(enumerate(whole[name]["states"])),
-                "figures": [[row, *figures] for row, figures in enumerate(whole[name]["figures"])],
-            }
-            for name in _TAKEN
-        }
+        everything: Any = {name: {**whole[name], "states": list(enumerate(whole[name]["states"]))} for name in _TAKEN}
         self._go_on(cast(Changes, {**whole, **everything}), scene)
         scene.index()
+        self.rated = (*(server.id for server in self._servers), *(pool.name for pool in scene.pools))
         self.scene = scene
 
-    def _new_server(self, state: Mapping[str, Any], taken: set[str]) -> ServerRow:
+    def _new_server(self, number: int, state: Mapping[str, Any], taken: set[str]) -> ServerRow:
         pool = self._pools[state["pool"]]
-        target = Target(state["pool"], state["name"])
-        row = ServerRow(id=unlike(clean(target.id), taken), target=target, pool=pool.name)
+        target = Target(pool.servers[0].target.pool if pool.servers else state["pool"], state["name"])
+        row = LiveServer(unlike(clean(target.id), taken), target, pool.name, self._columns, number)
         pool.servers.append(row)
         return row
 
@@ -111,6 +126,9 @@ class LiveScene:
     def _go_on(self, changes: Changes, scene: Scene) -> None:
         at = scene.at = float(changes["at"])
         scene.revision = int(changes["revision"])
+        figures: Any = changes.get("servers", {}).get("figures")
+        if figures is not None:
+            self._columns.take(figures)
         for row, state in _states(changes, "pools"):
             self._checks[state["name"]] = state.get("check") or _NO_CHECK
             _say_pool(scene.pools[row], with_defaults("pools", state))
@@ -122,16 +140,15 @@ class LiveScene:
             _say_listener(scene.listeners[row], with_defaults("listeners", state), at)
         self._count("listeners", _figures(changes, "listeners"), scene.listeners, "")
         self._count("pools", _figures(changes, "pools"), scene.pools, "queued")
-        self._count("servers", _figures(changes, "servers"), self._servers, "idle")
         for number in list(self._draining):
             self._count_drain(number)
         self._say_engine(changes, scene)
 
-    def _count(self, table: TableName, figures: Iterable[Sequence[Any]], rows: Sequence[Figures], last: str) -> None:
+    def _count(self, table: TableName, figures: _Numbered, rows: Sequence[Figures], last: str) -> None:
         """Take in figures. `last`: where the last of them belongs, which not all kinds of rows have."""
         taken = self._taken[table]
-        for each in figures:
-            row = rows[each[0]]
+        for number, each in figures:
+            row = rows[number]
             (
                 row.connections, row.in_flight, row.requests_per_s, row.error_rate, row.p50, row.p90, row.p99,
                 row.requests_total, row.errors_total, row.retries_total, row.bytes_in_total, row.bytes_out_total, more,
@@ -150,12 +167,12 @@ class LiveScene:
     def _say_engine(self, changes: Changes, scene: Scene) -> None:
         for _, state in _states(changes, "engine"):
             self._engine = clean_value(_shaped(with_defaults("engine", state), EngineState))
-        for figures in _figures(changes, "engine"):
+        for _, figures in _figures(changes, "engine"):
             self._node = self._taken["engine"](figures)
         for row, state in _states(changes, "workers"):
             self._workers[row] = _shaped(with_defaults("workers", state), WorkerState)
-        for figures in _figures(changes, "workers"):
-            self._beats[figures[0]] = self._taken["workers"](figures)
+        for row, figures in _figures(changes, "workers"):
+            self._beats[row] = self._taken["workers"](figures)
         cpu_percent, memory_bytes = self._node
         drain = self._engine["drain"]
         engine = {
@@ -195,16 +212,21 @@ def _shaped(state: dict[str, Any], shape: Any) -> dict[str, Any]:
 
 
 def _taker(columns: Sequence[str], taken: Sequence[str]) -> _Taken:
-    """Return what takes the figures that are wanted out of a row that begins with its number."""
-    return itemgetter(*(columns.index(name) + 1 for name in taken))
+    """Return what takes the figures that are wanted out of a row."""
+    return itemgetter(*map(columns.index, taken))
 
 
 def _states(changes: Changes, table: TableName) -> Iterable[tuple[int, Mapping[str, Any]]]:
     return cast(Any, changes).get(table, {}).get("states", ())  # type: ignore[no-any-return]
 
 
-def _figures(changes: Changes, table: TableName) -> Sequence[list[Any]]:
-    return cast(Any, changes).get(table, {}).get("figures", ())  # type: ignore[no-any-return]
+def _figures(changes: Changes, table: TableName) -> _Numbered:
+    """Return the figures of a line, each row's with its number."""
+    figures = cast(Any, changes).get(table, {}).get("figures")
+    if figures is None:
+        return ()
+    rows = unpacked(figures["values"])
+    return zip(figures.get("rows", range(len(rows))), rows, strict=True)
 
 
 def _left(moment: float | None, at: float) -> float | None:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from lbapp.tui.widgets.table import LineTable
 
 
+class TypedInto:
+    """A widget in which letters are text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """What every pane works with. `go`: on to a place; `tell`: an outcome on its line; `is_allowed`: to change."""

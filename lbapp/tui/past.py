@@ -36,6 +36,7 @@ class PastSource:
     """
 
     is_live: Final = False
+    has_figures: Final = True
     problem: Final = ""
     turns: Final = 0
 
@@ -63,6 +64,9 @@ class PastSource:
         return (
             f"PAST {moment(self.at, now)} ({duration(now - self.at)} {'ago' if self._origin.is_of_now else 'before'})"
         )
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Do nothing: nothing comes in."""
 
     @property
     def is_of_now(self) -> bool:

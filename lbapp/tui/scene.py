@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lbapp.control.messages import CertificateStatus, EngineStatus, FleetGlance
 from lbapp.control.past import PastNode
@@ -101,6 +102,10 @@ class ServerRow(Figures):
     changed_at: float | None = None
     changed_by: str = ""
 
+    def still(self, copies: dict[int, Any]) -> ServerRow:
+        """Return a copy that stays as it is. `copies`: by identity, of what many rows have in common."""
+        return copy(self)
+
 
 @dataclass(slots=True)
 class PoolRow(Figures):
@@ -163,7 +168,8 @@ class Scene:
 
     def still(self) -> Scene:
         """Return a copy that stays as it is, whatever becomes of these rows."""
-        pools = [replace(pool, servers=[copy(server) for server in pool.servers]) for pool in self.pools]
+        copies: dict[int, Any] = {}
+        pools = [replace(pool, servers=[server.still(copies) for server in pool.servers]) for pool in self.pools]
         found = replace(self, listeners=[copy(each) for each in self.listeners], pools=pools)
         found.index()
         return found

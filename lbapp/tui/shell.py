@@ -16,15 +16,16 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
-from textual.widgets import Input, TextArea
+from textual.widgets import Input
 
+from lbapp.control.live import STATES_EVERY_S
 from lbapp.tui.changes import Changes, Outcome
 from lbapp.tui.commanding import Commanding
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.journal import Journal
 from lbapp.tui.keys import keys_line, short_keys
 from lbapp.tui.pace import Pace, is_terminal_behind
-from lbapp.tui.pane import Desk, Pane, TablePane
+from lbapp.tui.pane import Desk, Pane, TablePane, TypedInto
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.rights import AWAY, STARTED, Rights
 from lbapp.tui.sight import Sight
@@ -32,7 +33,6 @@ from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
 from lbapp.tui.travelling import Travelling
-from lbapp.tui.why import ask_why
 from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
@@ -71,8 +71,11 @@ class Shell(Commanding, Travelling):
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
-        self._is_paused = False
+        self._is_paused = self._is_still = (
+            False  # wanted, and what is painted: after a pause, figures have to come first
+        )
         self._pace = Pace()
+        self._told_s = 0.0  # on the monotonic clock: when the lines around the pane were shown
         self._problem = ""
         # Kept here, not looked up: the source may have news while the screen is being built or taken down.
         self._status = StatusLine(id="status")
@@ -181,7 +184,7 @@ class Shell(Commanding, Travelling):
             self.call_after_refresh(self._focus_pane)
         else:
             self._focus_pane()
-        self.show()
+        self.show(is_elsewhere=True)
 
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
@@ -193,12 +196,25 @@ class Shell(Commanding, Travelling):
 
     # ---- what is shown
 
-    def show(self) -> None:
-        """Show the newest of the source; paused, only the lines around the pane."""
-        if self.source.scene is not None and not self._is_paused and self.pane.is_attached:
+    def show(self, *, is_elsewhere: bool = False) -> None:
+        """Show the newest of the source; paused, only the lines around the pane.
+
+        Behind a pause the pane stays PAUSED until there are figures of now; `is_elsewhere`: it is about something else, which is
+        not to wait for them, for keys are about it by now.
+        """
+        self._rest()
+        are_old = self.source.is_live and not self.source.has_figures
+        if self._is_paused:
+            self._is_still = True
+        elif self.source.scene is not None and self.pane.is_attached and (is_elsewhere or not are_old):
             self.pane.show()
+            self._is_still = are_old
         self._tell_of_the_source()
         self._show_lines()
+
+    def _rest(self) -> None:
+        """Have no figures come in that nobody sees. A dialog tells of figures, also above a pane that is held still."""
+        self.source.rest(is_resting=self._is_paused and self.app.screen is self)
 
     def show_news(self) -> None:
         """Show what came in from an engine, at the pace of the terminal."""
@@ -207,13 +223,14 @@ class Shell(Commanding, Travelling):
             self.show()
 
     def _tick(self) -> None:
-        """Show ages as they are now, and the pane where nothing new comes in that would have it shown."""
+        """Show ages as they are now, and the pane, where nothing new comes in that would have them shown."""
+        self._rest()
         if is_terminal_behind(self.app._driver):
             return  # it would see them late
-        if self.source.is_live:
-            self._show_lines()
-        else:
+        if not self.source.is_live:
             self.show()
+        elif monotonic() - self._told_s >= (STATES_EVERY_S if self._is_paused else TICK_S):
+            self._show_lines()
 
     def _turned(self) -> None:
         """Show another moment; whoever goes there wants to see it."""
@@ -222,7 +239,7 @@ class Shell(Commanding, Travelling):
             pane.turn()
         self.refresh_bindings()
         if self._panes:  # else the screen is being built, and shows it then
-            self.show()
+            self.show(is_elsewhere=True)
 
     def _tell_of_the_source(self) -> None:
         """Say once why the figures are old, and once that they are new again. Before the first, the screen says it."""
@@ -234,11 +251,11 @@ class Shell(Commanding, Travelling):
         self._problem = problem
 
     def _show_lines(self) -> None:
-        source = self.source
+        source, self._told_s = self.source, monotonic()
         freshness = source.freshness
         if source.is_live and self._pace.is_slow:
             freshness += f" every {self._pace.pause_s:.0f}s"
-        if source.is_live and self._is_paused:
+        if source.is_live and (self._is_paused or self._is_still):
             freshness = "PAUSED"
         self._status.tell(source, freshness, "RO" if self.why_not_change else self.scope.word("RW"))
         why_empty = why_nothing(source)
@@ -332,6 +349,10 @@ class Shell(Commanding, Travelling):
 
     def action_why(self) -> None:
         """Ask which server of the pool here a client would get."""
+        from lbapp.tui.why import (
+            ask_why,  # its words are those of requests, which the first figures are not to wait for
+        )
+
         if pool := self.pane.pool_here:
             ask_why(self.app, self.source, pool)
         else:
@@ -349,7 +370,7 @@ class Shell(Commanding, Travelling):
             return False
         if action == "filter" and self.pane.table is None:
             return False
-        is_typing = isinstance(self.focused, Input | TextArea)
+        is_typing = isinstance(self.focused, Input | TypedInto)
         return not is_typing or action in ("back", "quit")
 
 

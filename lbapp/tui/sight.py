@@ -71,6 +71,15 @@ class Sight:
         return self._source.is_live
 
     @property
+    def has_figures(self) -> bool:
+        """Say whether figures of the source are as new as its states."""
+        return self._source.has_figures
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Have the source keep up states alone, or figures, too."""
+        self._source.rest(is_resting=is_resting)
+
+    @property
     def is_of_now(self) -> bool:
         """Say whether time passes there."""
         return self._source.is_of_now

@@ -45,6 +45,13 @@ class Source(Protocol):
         """Say whether the figures are of now."""
 
     @property
+    def has_figures(self) -> bool:
+        """Say whether figures are as new as states. They are not while the source rests."""
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Keep up states alone, for nobody sees figures; or figures, too."""
+
+    @property
     def is_of_now(self) -> bool:
         """Say whether time passes there, be the figures fresh or not: with an engine, not in its past or in a file."""
 

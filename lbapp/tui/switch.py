@@ -63,6 +63,15 @@ class Switch:
         return self.seen.is_live
 
     @property
+    def has_figures(self) -> bool:
+        """Say whether figures are as new as states."""
+        return self.seen.has_figures
+
+    def rest(self, *, is_resting: bool) -> None:
+        """Keep up states alone, or figures, too."""
+        self.home.rest(is_resting=is_resting)
+
+    @property
     def is_of_now(self) -> bool:
         """Say whether time passes there."""
         return self.seen.is_of_now

@@ -24,6 +24,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from lbapp.control.live import STATES_EVERY_S
 from lbapp.control.messages import ServerStatus, Status
 from tests.tui.engine_double import EngineDouble, live_line, live_tables, percentiles, server, status
 
@@ -94,6 +95,7 @@ class ManyServers(EngineDouble):
         self._whole = self._line(tables[0], {})
         # The last leads to the first: so it goes on for as long as somebody follows.
         self._changes = [self._line(now, before) for before, now in pairwise([*tables, tables[0]])]
+        self._no_changes = self._line(tables[0], tables[0])
 
     def _message(self) -> Status:
         found = status(self.servers)
@@ -112,12 +114,16 @@ class ManyServers(EngineDouble):
         if request.query_params.get("as") != "changes":
             return await super()._watch(request)
 
+        has_figures, is_known = request.query_params.get("figures") != "no", "after" in request.query_params
+
         async def lines() -> AsyncIterator[bytes]:
             due_s = anyio.current_time()
-            for head, rest in chain([self._whole], cycle(self._changes)):
+            changes, period_s = (self._changes, PERIOD_S) if has_figures else ([self._no_changes], STATES_EVERY_S)
+            # Each line has all figures, and no state ever changes: who knows one line can go on with any other.
+            for head, rest in chain([] if is_known else [self._whole], cycle(changes)):
                 yield head + f"{time.time():.3f}".encode()
                 yield rest
-                due_s += PERIOD_S
+                due_s += period_s
                 await anyio.sleep_until(due_s)
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")

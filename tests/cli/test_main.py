@@ -24,7 +24,7 @@ def test_every_verb_is_offered_and_explains_itself() -> None:
 def test_the_command_starts_without_its_heavy_libraries() -> None:
     code = "import sys, lbapp.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"httpx", "pydantic", "textual", "rich", "starlette", "uvicorn", "asyncio", "anyio"}
+    heavy = {"httpx", "httpcore", "pydantic", "textual", "rich", "starlette", "uvicorn", "asyncio", "anyio"}
     assert not heavy & set(done.stdout.split())
 
 

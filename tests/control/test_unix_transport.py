@@ -8,10 +8,12 @@ import threading
 from pathlib import Path
 
 import anyio
-import httpx
+import httpcore
 import pytest
 
-from lbapp.control.unix_transport import AsyncUnixTransport, UnixTransport
+from lbapp.control.unix_transport import async_connections, connections
+
+SHORT = {"timeout": {"read": 0.05, "write": 0.05}}
 
 
 @pytest.fixture
@@ -35,38 +37,38 @@ def answer_once(server: socket.socket, answer: bytes) -> None:
 
 def test_request_and_answer_cross_the_socket(listening: tuple[socket.socket, Path]) -> None:
     server, path = listening
-    with server, httpx.Client(transport=UnixTransport(path)) as client:
+    with server, connections(path) as client:
         for _ in range(2):  # each on a connection of its own: the server closes the first
             answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-            assert client.get("http://lbapp/").text == "hi"
+            assert client.request("GET", "http://lbapp/").content == b"hi"
 
 
-def test_silence_a_cut_answer_and_a_server_that_takes_nothing_are_errors_of_httpx(
+def test_silence_a_cut_answer_and_a_server_that_takes_nothing_are_errors_of_httpcore(
     listening: tuple[socket.socket, Path],
 ) -> None:
     server, path = listening
-    with server, httpx.Client(transport=UnixTransport(path), timeout=0.05) as client:
-        with pytest.raises(httpx.ReadTimeout):
-            client.get("http://lbapp/")
+    with server, connections(path) as client:
+        with pytest.raises(httpcore.ReadTimeout):
+            client.request("GET", "http://lbapp/", extensions=SHORT)
         server.accept()[0].close()
-        with pytest.raises(httpx.WriteTimeout):
-            client.post("http://lbapp/", content=bytes(8 << 20))
+        with pytest.raises(httpcore.WriteTimeout):
+            client.request("POST", "http://lbapp/", content=bytes(8 << 20), extensions=SHORT)
         server.accept()[0].close()
-    with socket.socket(socket.AF_UNIX) as other, httpx.Client(transport=UnixTransport(path.with_name("t"))) as client:
+    with socket.socket(socket.AF_UNIX) as other, connections(path.with_name("t")) as client:
         other.bind(str(path.with_name("t")))
         other.listen()
         answer_once(other, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
-        with pytest.raises(httpx.RemoteProtocolError):
-            client.get("http://lbapp/")
+        with pytest.raises(httpcore.RemoteProtocolError):
+            client.request("GET", "http://lbapp/")
 
 
 def test_path_that_nobody_answers_on_is_a_connect_error_and_leaves_nothing_open(tmp_path: Path) -> None:
     before = len([*Path("/proc/self/fd").iterdir()])
     with (
-        httpx.Client(transport=UnixTransport(tmp_path / "none")) as client,
-        pytest.raises(httpx.ConnectError) as raised,
+        connections(tmp_path / "none") as client,
+        pytest.raises(httpcore.ConnectError) as raised,
     ):
-        client.get("http://lbapp/")
+        client.request("GET", "http://lbapp/")
     # While the error is held, so that nothing is left to the garbage collector.
     assert len([*Path("/proc/self/fd").iterdir()]) == before, raised
 
@@ -76,8 +78,8 @@ async def test_asynchronous_request_and_answer_cross_the_socket(listening: tuple
     server, path = listening
     answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
     with server:
-        async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
-            assert (await client.get("http://lbapp/")).text == "hi"
+        async with async_connections(path) as client:
+            assert (await client.request("GET", "http://lbapp/")).content == b"hi"
 
 
 @pytest.mark.anyio
@@ -86,8 +88,8 @@ async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket
     loop = asyncio.get_running_loop()
     complaints: list[object] = []
     loop.set_exception_handler(lambda _loop, context: complaints.append(context))
-    async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
-        asking = asyncio.create_task(client.get("http://lbapp/"))
+    async with async_connections(path) as client:
+        asking = asyncio.create_task(client.request("GET", "http://lbapp/"))
         connection, _ = await anyio.to_thread.run_sync(server.accept)
         await anyio.to_thread.run_sync(connection.recv, 65536)
         await anyio.wait_all_tasks_blocked()
@@ -102,21 +104,23 @@ async def test_leaving_while_an_answer_comes_in_is_quiet(listening: tuple[socket
 
 
 @pytest.mark.anyio
-async def test_asynchronous_silence_and_a_cut_answer_are_errors_of_httpx(listening: tuple[socket.socket, Path]) -> None:
+async def test_asynchronous_silence_and_a_cut_answer_are_errors_of_httpcore(
+    listening: tuple[socket.socket, Path],
+) -> None:
     server, path = listening
     with server:
-        async with httpx.AsyncClient(transport=AsyncUnixTransport(path), timeout=0.05) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.get("http://lbapp/")
+        async with async_connections(path) as client:
+            with pytest.raises(httpcore.ReadTimeout):
+                await client.request("GET", "http://lbapp/", extensions=SHORT)
         server.accept()[0].close()
         answer_once(server, b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhi")
-        async with httpx.AsyncClient(transport=AsyncUnixTransport(path)) as client:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await client.get("http://lbapp/")
+        async with async_connections(path) as client:
+            with pytest.raises(httpcore.RemoteProtocolError):
+                await client.request("GET", "http://lbapp/")
 
 
 @pytest.mark.anyio
 async def test_asynchronous_path_that_nobody_answers_on_is_a_connect_error(tmp_path: Path) -> None:
-    async with httpx.AsyncClient(transport=AsyncUnixTransport(tmp_path / "none")) as client:
-        with pytest.raises(httpx.ConnectError):
-            await client.get("http://lbapp/")
+    async with async_connections(tmp_path / "none") as client:
+        with pytest.raises(httpcore.ConnectError):
+            await client.request("GET", "http://lbapp/")

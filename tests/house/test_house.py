@@ -86,7 +86,9 @@ def test_import_contracts_hold() -> None:
 def test_worker_loads_neither_configuration_nor_control_nor_their_libraries() -> None:
     code = "import sys, lbapp.engine.worker.run; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pydantic", "rich", "textual", "starlette", "uvicorn", "click", "httpx", "cryptography"} & set(loaded)
+    assert not {"pydantic", "rich", "textual", "starlette", "uvicorn", "click", "httpcore", "cryptography"} & set(
+        loaded
+    )
     assert not [name for name in loaded if name.startswith(("lbapp.config", "lbapp.control"))]
 
 

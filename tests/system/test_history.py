@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lbapp.control.calls import Call
 from tests.system.harness import (
     NO_CHECK,
     Engine,
@@ -60,7 +61,7 @@ def test_past_is_there_after_kill_9_and_restart_and_without_an_engine(tmp_path: 
             assert (busy["ready"], busy["servers"]) == (2, 2)
             query = {"pool": "app", "last": "600", "step": "1", "until": f"{busy['at'] + 0.001:.3f}"}
             with engine.client() as client:
-                assert client._call("GET", "/v1/history", params=query)["points"][-1]["at"] == busy["at"]
+                assert client.ask(Call("GET", "/v1/history", query))["points"][-1]["at"] == busy["at"]
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
         found = offline("history", "app", "--from", str(tmp_path), "--json")

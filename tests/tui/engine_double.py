@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import anyio
 import uvicorn
@@ -30,6 +30,7 @@ from lbapp.control.live import (
     ServerState,
     TableName,
     WorkerState,
+    packed,
     without_defaults,
 )
 from lbapp.control.messages import (
@@ -225,7 +226,7 @@ def live_tables(status: Status) -> dict[str, Any]:
                 without_defaults(table, {name: row[name] for name in kinds[table].__annotations__ if name in row})
                 for row in rows
             ],
-            "figures": [_live_figures(table, row) for row in rows],
+            "figures": [_live_figures(table, row) for row in rows],  # by row: `live_line` packs them
         }
         for table, rows in said.items()
     }
@@ -243,29 +244,39 @@ def _live_drain(drain: Any, at: float) -> Any:
 
 def live_line(status: Status, tables: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
     """Return the line of the live feed for one whose tables are `before`."""
-    head = {"at": status["at"], "revision": status["revision"], "window_s": 10.0}
+    head = {"look": "double-1", "at": status["at"], "revision": status["revision"], "window_s": 10.0}
 
     def names(of: dict[str, Any]) -> list[Any]:
         return [(one["pool"], one["name"]) for one in of["servers"]["states"]]
 
     if not before or names(tables) != names(before):
-        return {"kind": "whole", **head, **tables}
-    changes = {
-        table: {
-            "states": [
-                [row, new]
-                for row, (new, old) in enumerate(zip(now["states"], before[table]["states"], strict=True))
-                if new != old
-            ],
-            "figures": [
-                [row, *new]
-                for row, (new, old) in enumerate(zip(now["figures"], before[table]["figures"], strict=True))
-                if new != old
-            ],
+        wholes = {
+            table: {**each, "figures": {"values": packed(each["figures"], len(each["columns"]))}}
+            for table, each in tables.items()
         }
-        for table, now in tables.items()
-    }
+        return {"kind": "whole", **head, **wholes}
+    changes = {table: _live_changes(now, before[table]) for table, now in tables.items()}
     return {"kind": "changes", **head, **changes}
+
+
+def _live_changes(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    states = enumerate(zip(now["states"], before["states"], strict=True))
+    figures = enumerate(zip(now["figures"], before["figures"], strict=True))
+    counted = [row for row, (new, old) in figures if new != old]
+    found: dict[str, Any] = {"states": [[row, new] for row, (new, old) in states if new != old]}
+    if counted:
+        values = packed([now["figures"][row] for row in counted], len(now["columns"]))
+        found["figures"] = {"values": values} | ({"rows": counted} if len(counted) < len(now["figures"]) else {})
+    return found
+
+
+def without_figures(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line as it is for one who asked for states alone."""
+    tables = get_args(TableName)
+    return {
+        name: {part: each for part, each in value.items() if part != "figures"} if name in tables else value
+        for name, value in line.items()
+    }
 
 
 class EngineDouble:
@@ -281,6 +292,7 @@ class EngineDouble:
         self.probes: list[ProbeDone] = []
         self.points: list[PastPoint] = []
         self.asked: list[dict[str, str]] = []  # of the history
+        self.followed: list[dict[str, str]] = []  # how the watch was asked for
         self.is_old = False  # it knows no live feed
         self.revision = 1
         self.moments: list[PastStatus] = []  # that are recorded, oldest first
@@ -353,13 +365,16 @@ class EngineDouble:
 
     async def _watch(self, request: Request) -> Response:
         is_live = request.query_params.get("as") == "changes" and not self.is_old
+        has_figures = request.query_params.get("figures") != "no"
+        self.followed.append(dict(request.query_params))
 
         async def lines() -> AsyncIterator[str]:
             before: dict[str, Any] = {}
             async for status in self._statuses():
                 if is_live:
                     tables = live_tables(status)
-                    yield json.dumps(live_line(status, tables, before)) + "\n"
+                    line = live_line(status, tables, before)
+                    yield json.dumps(line if has_figures else without_figures(line)) + "\n"
                     before = tables
                 else:
                     yield json.dumps(status) + "\n"

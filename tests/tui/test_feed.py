@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from lbapp.model.errors import EngineUnreachable
 from lbapp.tui.feed import Feed
 from tests.tui.engine_double import EngineDouble, answering, server
 
@@ -64,3 +65,64 @@ async def test_what_is_no_engine_of_this_version_is_said_to_be_none(tmp_path: Pa
             tasks.start_soon(feed.run)
             await until(lambda: "no engine of this version" in feed.problem)
             tasks.cancel_scope.cancel()
+
+
+async def test_resting_feed_hears_of_states_at_once_and_of_figures_when_it_rests_no_more(tmp_path: Path) -> None:
+    socket, double = tmp_path / "s", EngineDouble()
+    feed = Feed(socket, lambda: None)
+    with answering(double, socket):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.run)
+            await until(lambda: feed.is_live)
+            assert feed.has_figures
+            feed.rest(is_resting=True)
+            await until(lambda: not feed.has_figures)
+            assert double.followed[-1] == {"as": "changes", "figures": "no", "after": "double-1"}
+            double.servers[0]["health"], double.servers[0]["in_flight"] = "down", 99
+            await until(lambda: feed.scene and feed.scene.server("app/s1").health == "down")  # type: ignore[union-attr]
+            assert feed.scene is not None
+            row = feed.scene.server("app/s1")
+            assert row is not None
+            assert row.in_flight != 99
+            assert feed.is_live
+            await feed.have_figures()
+            row = feed.scene.server("app/s1")
+            assert row is not None
+            assert (feed.has_figures, row.in_flight, row.health) == (True, 99, "down")
+            tasks.cancel_scope.cancel()
+
+
+async def test_rest_that_is_ended_again_and_again_leaves_one_way_of_listening(tmp_path: Path) -> None:
+    socket, double = tmp_path / "s", EngineDouble()
+    feed = Feed(socket, lambda: None)
+    with answering(double, socket):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.run)
+            await until(lambda: feed.is_live)
+            for number in range(20):
+                feed.rest(is_resting=number % 2 == 0)
+            await feed.have_figures()
+            await until(lambda: len(feed._streams) == 1)
+            double.servers[0]["in_flight"] = 99
+            await until(lambda: feed.scene and feed.scene.server("app/s1").in_flight == 99)  # type: ignore[union-attr]
+            tasks.cancel_scope.cancel()
+
+
+async def test_engine_that_is_lost_while_the_feed_rests_leaves_figures_as_old_as_they_are(tmp_path: Path) -> None:
+    socket, double = tmp_path / "s", EngineDouble()
+    feed = Feed(socket, lambda: None)
+    async with anyio.create_task_group() as tasks:
+        with answering(double, socket):
+            tasks.start_soon(feed.run)
+            await until(lambda: feed.is_live)
+            feed.rest(is_resting=True)
+            await until(lambda: not feed.has_figures)
+            assert feed.scene is not None
+            counted_at = feed._counted_at
+            await until(lambda: feed.scene and feed.scene.at > counted_at + 1.0)
+        await until(lambda: not feed.is_live)
+        assert feed.freshness.startswith("STALE ")
+        assert feed.freshness != "STALE 0s"
+        with pytest.raises(EngineUnreachable, match="no figures came from"):
+            await feed.have_figures()
+        tasks.cancel_scope.cancel()

@@ -107,8 +107,7 @@ def test_columns_are_found_by_their_names() -> None:
     servers["columns"].insert(0, "news")
     servers["figures"][0].insert(0, "of a later version")
     live = LiveScene()
-    line: Any = {"kind": "whole", "at": 1.0, "revision": 1, "window_s": 10.0, **tables}
-    live.take(line)
+    live.take(json.loads(json.dumps(live_line(status([server("app", "s1", 5.0)]), tables, {}))))
     assert live.scene is not None
     assert [row.requests_per_s for row in live.scene.servers()] == [5.0]
 

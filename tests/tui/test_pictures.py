@@ -83,7 +83,7 @@ async def ready(pilot: Pilot[None], app: LbappConsole) -> None:
     await until_shown(pilot, "welcome")
     await until(pilot, lambda: app.feed.is_live and len(app.feed.events) == 2)
     for step in range(30):
-        app.feed.trends.add({"app": float(step % 9), "api": 3.0, "app/s1": float(step)})
+        app.feed.trends.add(("app", "api", "app/s1"), [float(step % 9), 3.0, float(step)])
 
 
 @pytest.mark.parametrize("glyphs", ["full", "vt"])

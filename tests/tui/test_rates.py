@@ -35,3 +35,13 @@ def test_time_that_goes_back_begins_anew() -> None:
     rates.take(50.0, [row(2)])
     rates.take(51.0, [row(4)])
     assert rates.of(row(4), "retries_total") == 2.0
+
+
+def test_what_was_counted_long_ago_is_no_base_of_a_rate() -> None:
+    rates = Rates()
+    rates.take(100.0, [row(10)])
+    rates.take(100.0 + SPAN_S, [row(20)])
+    rates.take(1_000.0, [row(900)])  # nobody looked meanwhile
+    assert rates.of(row(900), "retries_total") is None
+    rates.take(1_002.0, [row(904)])
+    assert rates.of(row(904), "retries_total") == 2.0

@@ -129,7 +129,47 @@ async def test_whoever_goes_elsewhere_while_paused_sees_where_he_is(tmp_path: Pa
             await pilot.press("n")
             assert app.shell.pane.selection == ("app/s2",)
             await until_shown(pilot, "app > s2 ")
-            assert "PAUSED" not in screen_text(app)
+            await until(pilot, lambda: "PAUSED" not in screen_text(app))
+
+
+async def test_paused_console_asks_for_states_alone_and_shows_figures_again_only_when_they_are_of_now(
+    tmp_path: Path,
+) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("p")
+            await until(pilot, lambda: not app.feed.has_figures)
+            assert double.followed[-1]["figures"] == "no"
+            double.servers[0]["requests_per_s"] = 4321.0
+            double.revision += 1
+            await until(pilot, lambda: app.feed.scene is not None and app.feed.scene.revision == double.revision)
+            assert "PAUSED" in screen_text(app)
+            await pilot.press("p")
+            seen: list[str] = []
+            while not seen or "PAUSED" in seen[-1]:
+                seen.append(screen_text(app))
+                await pilot.pause(0.01)
+            assert "4321" in screen_text(app)
+            assert not [text for text in seen if "4321" not in text and "PAUSED" not in text]
+
+
+async def test_question_above_a_paused_list_has_the_figures_of_now(tmp_path: Path) -> None:
+    double = EngineDouble()
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("p")
+            await until(pilot, lambda: not app.feed.has_figures)
+            double.servers[0]["in_flight"] = 77
+            await pilot.press("d")
+            await until_shown(pilot, "77 in flight finish")
+            await pilot.press("escape")
+            await until(pilot, lambda: not app.feed.has_figures)
+            assert "PAUSED" in screen_text(app)
 
 
 async def test_change_without_a_selected_server_says_where_to_select_one(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ class Moving:
         self.scene = Scene(at=1.0, pools=[PoolRow(name="app", servers=[row])])
         self.scene.index()
         self.trends = Trends()
-        self.trends.add({"app/s1": 1.0})
+        self.trends.add(("app/s1",), [1.0])
         self.at = 1.0
         self.is_live = True
 
@@ -26,7 +26,7 @@ class Moving:
     def go_on(self) -> None:
         self.at = 2.0
         self.scene.pools[0].servers[0].weight = 50
-        self.trends.add({"app/s1": 2.0})
+        self.trends.add(("app/s1",), [2.0])
 
 
 def weights(sight: Sight) -> list[int]:

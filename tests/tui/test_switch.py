@@ -72,7 +72,7 @@ async def test_answer_of_now_is_not_taken_for_one_of_the_past_but_a_change_is_to
 
 async def test_tables_that_hold_the_trends_see_those_of_what_is_looked_at(tmp_path: Path) -> None:
     feed = Feed(tmp_path / "s", lambda: None)
-    feed.trends.add({"app": 3.0})
+    feed.trends.add(("app",), [3.0])
     switch = Switch(feed)
     held = switch.trends.of
     assert held("app") == (3.0,)

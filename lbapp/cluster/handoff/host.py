@@ -14,11 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
-
-import psutil
 
 from lbapp.cluster.handoff.ring import DEFAULT, LEARNING, STRICT, TABLE, Ring
 from lbapp.model.errors import LbappError
@@ -110,7 +107,7 @@ def _problems(ring: Ring, tracked: int, most: int) -> list[str]:
 
 
 def _check_tools() -> None:
-    missing = [tool for tool in ("ip", "bridge", "nft") if shutil.which(tool, path=_path()) is None]
+    missing = [tool for tool in ("ip", "bridge", "nft", "ss") if shutil.which(tool, path=_path()) is None]
     if missing:
         raise HandoffFailed(f"{', '.join(missing)} is not there; on Debian: apt install iproute2 nftables")
 
@@ -218,13 +215,5 @@ def _number(name: str) -> int:
 
 def _has_connections(addresses: Sequence[str]) -> bool:
     """Say whether clients are connected to one of the addresses."""
-    known = {ip_address(each) for each in addresses}
-    for connection in psutil.net_connections("tcp"):
-        if connection.laddr and connection.status == psutil.CONN_ESTABLISHED and _plain(connection.laddr.ip) in known:
-            return True
-    return False
-
-
-def _plain(text: str) -> IPv4Address | IPv6Address:
-    address = ip_address(text)
-    return getattr(address, "ipv4_mapped", None) or address
+    written = [name for each in addresses for name in ((each, f"[::ffff:{each}]") if "." in each else (f"[{each}]",))]
+    return any(_run(["ss", "-Htn", "state", "established", "src", each]) for each in written)

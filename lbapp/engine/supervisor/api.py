@@ -267,7 +267,13 @@ class Api:
     async def _watch(self, request: Request) -> Response:
         wanted = request.query_params.get("as", "status")
         if wanted == "changes":
-            return self._stream(request, self._live.follow())
+            figures = request.query_params.get("figures", "yes")
+            if figures not in ("yes", "no"):
+                raise RequestRefused(
+                    "invalid_query", f"figures={figures} is neither", "Use figures=yes or figures=no", 422
+                )
+            after = request.query_params.get("after", "")
+            return self._stream(request, self._live.follow(after, has_figures=figures == "yes"))
         if wanted != "status":
             raise RequestRefused("invalid_query", f"as={wanted} is no kind of line", "Use as=changes or as=status", 422)
         return self._stream(request, _as_lines(self._statuses()))

@@ -5,12 +5,13 @@ what states and figures are made of. Lasts as long as the engine: generations co
 
 Invariants: all who follow share each look, and its line when they had the one before; who reads slowly gets what is newest when
 they read on, and nothing waits for them; a change of state is looked at at once; while nobody follows, nothing is looked at or
-kept.
+kept, and while nobody wants figures, none are worked out.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -19,7 +20,7 @@ from typing import Any, Final, get_args
 
 import anyio
 
-from lbapp.control.live import COLUMNS, Figure, TableName
+from lbapp.control.live import COLUMNS, STATES_EVERY_S, Figure, Figures, TableName, packed
 from lbapp.engine.supervisor.history import LATELY_S, Reading
 from lbapp.engine.supervisor.live_figures import LiveFigures
 from lbapp.engine.supervisor.live_states import (
@@ -60,15 +61,23 @@ class _Table:
         if figures != self.figures[row]:
             self.figures[row], self._counted_at[row] = figures, look
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self, *, has_figures: bool) -> dict[str, Any]:
         """Return all rows."""
-        return {"columns": self._columns, "states": self.states, "figures": self.figures}
+        found: dict[str, Any] = {"columns": self._columns, "states": self.states}
+        if has_figures:
+            found["figures"] = {"values": packed(self.figures, len(self._columns))}
+        return found
 
-    def since(self, seen: int) -> dict[str, Any]:
+    def since(self, seen: int, *, has_figures: bool) -> dict[str, Any]:
         """Return the rows that have changed since a look."""
         said = [(row, self.states[row]) for row, at in enumerate(self._said_at) if at > seen]
-        counted = [[row, *self.figures[row]] for row, at in enumerate(self._counted_at) if at > seen]
-        return ({"states": said} if said else {}) | ({"figures": counted} if counted else {})
+        found: dict[str, Any] = {"states": said} if said else {}
+        if has_figures and (counted := [row for row, at in enumerate(self._counted_at) if at > seen]):
+            figures: Figures = {"values": packed([self.figures[row] for row in counted], len(self._columns))}
+            if len(counted) < len(self.figures):
+                figures["rows"] = counted
+            found["figures"] = figures
+        return found
 
 
 class _Picture:
@@ -152,6 +161,7 @@ class LiveFeed:
     def __init__(self, reader: Callable[[], StatusReader], is_over: Callable[[], bool]) -> None:
         self._reader = reader
         self._is_over = is_over
+        self._name = secrets.token_hex(4)  # so that a look of another engine is not taken for one of this
         self._picture: _Picture | None = None
         self._look = 0  # the number of the last look
         self._key: tuple[object, ...] = ()
@@ -159,28 +169,39 @@ class LiveFeed:
         self._looked_s = self._counted_s = self._next_s = 0.0
         self._gap_s = _GAP_S
         self._at = 0.0
-        self._lines: dict[int, bytes] = {}  # of the last look, by what had been seen before it
-        self._followers = 0
+        self._lines: dict[tuple[int, bool], bytes] = {}  # of the last look, by what had been seen before it
+        self._followers = self._counting = 0  # all, and those who want figures
 
-    async def follow(self) -> AsyncGenerator[bytes, None]:
-        """Give a line of everything, and then one of what has changed, until the engine leaves."""
-        seen = 0
+    async def follow(self, after: str = "", *, has_figures: bool = True) -> AsyncGenerator[bytes, None]:
+        """Give a line of everything, and then one of what has changed, until the engine leaves.
+
+        `after`: the `look` of a line that is known already; without `has_figures` states alone.
+        """
+        seen, is_new = self._seen(after), True
         self._followers += 1
+        self._counting += has_figures
         try:
             while True:
                 is_last = self._is_over()
-                self.look(is_new=not seen)
-                if self._look > seen:
-                    line, seen = self.line(seen), self._look
+                self.look(is_new=is_new)
+                if self._look > seen or is_new:
+                    line, seen, is_new = self.line(seen, has_figures=has_figures), self._look, False
                     yield line
                 if is_last:
                     return
                 await self._wait(seen)
         finally:
             self._followers -= 1
+            self._counting -= has_figures
             if not self._followers:
                 self._picture = None
                 self._lines.clear()
+
+    def _seen(self, after: str) -> int:
+        """Return the number of a look that a line was named by; 0: it is not known here."""
+        name, _, number = after.partition("-")
+        is_known = name == self._name and number.isascii() and number.isdigit()
+        return int(number) if is_known and int(number) <= self._look else 0
 
     async def _wait(self, seen: int) -> None:
         """Return when there may be something to send."""
@@ -201,9 +222,10 @@ class LiveFeed:
         is_all = picture is None or not picture.has(reader)
         if picture is None or is_all:
             picture = self._picture = _Picture(reader, look)
-            is_due = True
+            is_due, self._counted_s = True, 0.0
         picture.look_at_states(look)
-        if is_due:
+        if is_due and self._counting:
+            self._counted_s = started_s
             picture.look_at_figures(reader.history.lately(), reader.history.earlier(), look)
         self._key, self._at = key, time.time()
         self._look = look
@@ -215,8 +237,9 @@ class LiveFeed:
     def _plan(self, cost_s: float, *, is_due: bool) -> None:
         """Say when it is looked again: what one look costs is a fifth of the time until the next."""
         self._gap_s = max(_GAP_S, min(_INTERVAL_S_MAX, 5 * cost_s))
-        if is_due:
-            self._counted_s = self._looked_s
+        if is_due and not self._counting:
+            self._next_s = self._looked_s + STATES_EVERY_S
+        elif is_due:
             steps = -(-self._gap_s // READING_INTERVAL_S)
             interval_s = steps * READING_INTERVAL_S
             self._next_s = self._looked_s + interval_s - (time.time() - _BEHIND_S) % READING_INTERVAL_S
@@ -225,22 +248,23 @@ class LiveFeed:
         reader = self._reader()
         return reader.states.revision, reader.life.phase, reader.running.generation
 
-    def line(self, seen: int) -> bytes:
+    def line(self, seen: int, *, has_figures: bool = True) -> bytes:
         """Return what has changed since a look, 0 for none, or everything where that is not to be said otherwise."""
-        picture = self._picture
+        picture, wanted = self._picture, (seen, has_figures)
         assert picture is not None
-        if seen not in self._lines:
+        if wanted not in self._lines:
             message: dict[str, Any] = {
                 "kind": "changes",
+                "look": f"{self._name}-{self._look}",
                 "at": round(self._at, 3),
                 "revision": self._key[0],
                 "window_s": picture.window_s,
             }
             if seen < picture.began:
                 message["kind"] = "whole"
-                message |= {name: table.whole() for name, table in picture.tables.items()}
+                message |= {name: each.whole(has_figures=has_figures) for name, each in picture.tables.items()}
             else:
-                found = {name: table.since(seen) for name, table in picture.tables.items()}
+                found = {name: each.since(seen, has_figures=has_figures) for name, each in picture.tables.items()}
                 message |= {name: changes for name, changes in found.items() if changes}
-            self._lines[seen] = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        return self._lines[seen]
+            self._lines[wanted] = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        return self._lines[wanted]

@@ -24,5 +24,6 @@ class Block(Static):
     def say(self, lines: list[Line]) -> None:
         """Show these lines."""
         if lines != self.lines:
+            is_as_high = len(lines) == len(self.lines)
             self.lines = lines
-            self.update(painted(lines))
+            self.update(painted(lines), layout=not is_as_high)

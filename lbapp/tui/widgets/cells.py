@@ -7,9 +7,7 @@ right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 from rich.cells import cell_len, set_cell_size
@@ -46,12 +44,6 @@ def row_cells(
         if place:
             yield " ", "plain"
         yield fit(column.text(item), cells, is_right=column.is_right), column.tone(item)
-
-
-def runs(cells: Iterable[tuple[str, Tone]]) -> Iterator[tuple[str, Tone]]:
-    """Yield neighbours of one tone as one text: each costs the terminal, and a slow line, some 15 bytes of codes."""
-    for tone, run in groupby(cells, key=itemgetter(1)):
-        yield "".join(text for text, _ in run), tone
 
 
 def fit(text: str, cells: int, *, is_right: bool) -> str:

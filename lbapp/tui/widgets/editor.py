@@ -17,6 +17,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from lbapp.tui.format import clean
+from lbapp.tui.pane import TypedInto
 from lbapp.tui.themes import DARK, NAMES, STYLES
 
 HIGHLIGHTED_LINES_MAX: Final = 1_000
@@ -48,7 +49,7 @@ def _theme(name: str) -> TextAreaTheme:
     )
 
 
-class Editor(TextArea):
+class Editor(TextArea, TypedInto):
     """The text of a configuration."""
 
     DEFAULT_CSS = """

@@ -28,7 +28,8 @@ class TextLine(Static):
         """Show this text."""
         if text != self.text:
             self.text = text
-            self.update(Text(text, no_wrap=not self._wraps, overflow="fold" if self._wraps else "crop"))
+            drawn = Text(text, no_wrap=not self._wraps, overflow="fold" if self._wraps else "crop")
+            self.update(drawn, layout=self._wraps)  # one line takes the same room whatever it says
 
 
 class StatusLine(TextLine):

@@ -13,20 +13,18 @@ from dataclasses import replace
 from typing import ClassVar, Final, Generic, TypeVar
 
 from rich.cells import set_cell_size
-from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from lbapp.tui.dialogs.sort import AskSort
 from lbapp.tui.hand import Hand
 from lbapp.tui.listing import Kind, View, arrange, filter_of, margin_of, shown_columns, sort_choices
 from lbapp.tui.marks import Marks
-from lbapp.tui.widgets.cells import head_text, row_cells, runs
+from lbapp.tui.widgets.cells import head_text, row_cells
+from lbapp.tui.widgets.lines import Lines
+from lbapp.tui.widgets.paper import Line
 
 Item = TypeVar("Item")
 
@@ -34,7 +32,7 @@ HEADER_ROWS: Final = 1
 WHEEL_ROWS: Final = 3
 
 
-class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=False):
+class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
     """A live table of one kind of item."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -92,7 +90,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         self._cursor = 0
         self.hand = Hand()
         self._clicked: str | None = None
-        self._marked_now: frozenset[str] = frozenset()
+        self._drawn_with: tuple[frozenset[str], list[tuple[int, int]]] = (frozenset(), [])
 
     # ---- what is selected
 
@@ -179,7 +177,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
             self._cursor = next(found, self._cursor)
         self.virtual_size = Size(self.size.width, len(self._shown) + HEADER_ROWS)
         self._follow_cursor()
-        self.refresh()
+        self.repaint()
 
     def forget(self) -> None:
         """Be about other items from now on: without marks, the cursor on the first."""
@@ -208,7 +206,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     def action_columns(self, step: int) -> None:
         """Show the next set of columns, or the one before."""
         self.view = replace(self.view, columns=(self.view.columns + step) % len(self.kind.sets))
-        self.refresh()
+        self.repaint()
         self.post_message(self.Looked())
 
     # ---- sorting
@@ -276,7 +274,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     def clear_marks(self) -> bool:
         """Take back a range, else all marks; say whether there was anything to take back."""
         had_any = self.marks.clear()
-        self.refresh()
+        self.repaint()
         return had_any
 
     # ---- the cursor
@@ -302,7 +300,7 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
         self._cursor = max(0, min(row, len(self._shown) - 1))
         self.hand.move()
         self._follow_cursor()
-        self.refresh()
+        self.repaint()
 
     @property
     def _height(self) -> int:
@@ -373,26 +371,18 @@ class LineTable(ScrollView, Generic[Item], can_focus=True, inherit_bindings=Fals
     def _columns(self) -> list[tuple[int, int]]:
         return shown_columns(self.kind, self.view, self.size.width)
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the lines of a part of the screen."""
-        self._marked_now = self.marked
-        return super().render_lines(crop)
+    def begin(self) -> None:
+        """Know what is the same for all lines."""
+        self._drawn_with = self.marked, self._columns()
 
-    def render_line(self, y: int) -> Strip:
-        """Return one line of the screen: the head first, then the visible rows."""
-        width = self.size.width
+    def line(self, y: int) -> Line:
+        """Return what stands on a line: the head first, then the visible rows."""
+        width, (marked, columns) = self.size.width, self._drawn_with
         if y == 0:
-            text = head_text(self.kind, self.view, self._columns())
-            return Strip([Segment(set_cell_size(text, width), self._style("head"))], width)
+            return Line(((set_cell_size(head_text(self.kind, self.view, columns), width), "head"),))
         row = y - HEADER_ROWS + int(self.scroll_offset.y)
         if row >= len(self._shown):
-            return Strip([Segment(" " * width, self._style("plain"))], width)
-        item, is_current = self._shown[row], row == self._cursor and self.has_focus
-        mark = self._mark if self.kind.has_marks and self.kind.identity(item) in self._marked_now else ""
-        cells = row_cells(item, self.kind, self._columns(), mark)
-        segments = [Segment(text, self._style(tone, is_current)) for text, tone in runs(cells)]
-        return Strip(segments).adjust_cell_length(width, self._style("plain", is_current))
-
-    def _style(self, tone: str, is_current: bool = False) -> Style:
-        style = self.get_component_rich_style(f"table--{tone}")
-        return style + Style(reverse=True, bold=True) if is_current else style
+            return Line(((" " * width, "plain"),))
+        item = self._shown[row]
+        mark = self._mark if self.kind.has_marks and self.kind.identity(item) in marked else ""
+        return Line(tuple(row_cells(item, self.kind, columns, mark)), row == self._cursor and self.has_focus)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lbapp.control.live import with_defaults
+from lbapp.control.live import unpacked, with_defaults
 from lbapp.control.messages import DrainStatus, Status, Traffic
 
 TABLES: Any = ("engine", "workers", "listeners", "pools", "servers")
@@ -31,12 +31,16 @@ class Follower:
             rows = found.get(table, {})
             if found["kind"] == "whole":
                 self.columns[table] = rows["columns"]
-                self.states[table], self.figures[table] = list(rows["states"]), list(rows["figures"])
-                continue
-            for row, state in rows.get("states", ()):
-                self.states[table][row] = state
-            for row, *figures in rows.get("figures", ()):
-                self.figures[table][row] = figures
+                self.states[table] = list(rows["states"])
+                self.figures[table] = [[] for _ in rows["states"]]
+            else:
+                for row, state in rows.get("states", ()):
+                    self.states[table][row] = state
+            if "figures" in rows:
+                found_figures = unpacked(rows["figures"]["values"])
+                numbers = rows["figures"].get("rows", range(len(self.states[table])))
+                for row, figures in zip(numbers, found_figures, strict=True):
+                    self.figures[table][row] = list(figures)
         return found
 
     def rows(self, table: Any) -> list[dict[str, Any]]:

@@ -116,6 +116,7 @@ def test_watch_as_changes_begins_with_all_and_goes_on_with_what_changed(
 
 def test_watch_says_which_lines_there_are_and_a_head_asks_for_none(control: httpx.Client) -> None:
     assert error_of(control.get("/v1/watch?as=news")) == (422, "invalid_query")
+    assert error_of(control.get("/v1/watch?as=changes&figures=some")) == (422, "invalid_query")
     answer = control.head("/v1/watch?as=changes")
     assert (answer.status_code, answer.content) == (200, b"")
 

@@ -50,6 +50,7 @@ class Bench:
         self.own, self.reader = own, reader
         self.is_over = False
         self.feed = LiveFeed(lambda: self.reader, lambda: self.is_over)
+        self.feed._counting = 1  # somebody wants figures
         self.seen = 0
         reader._processes.cpu_percent, reader._processes.memory_bytes = 12.5, 1_000_000
         reader._processes._looked_s = float("inf")
@@ -225,12 +226,12 @@ async def test_nothing_is_sent_of_what_stays_the_same() -> None:
             seen = bench.feed._look
             bench.look()
             found = follower.take(bench.line(seen))
-            assert found.keys() == {"kind", "at", "revision", "window_s"}
+            assert found.keys() == {"kind", "look", "at", "revision", "window_s"}
         seen = bench.feed._look
         own.set_in_flight("s1", 3)
         bench.look()
         found = follower.take(bench.line(seen))
-        assert [row for row, *_ in found["servers"]["figures"]] == [0]
+        assert found["servers"]["figures"]["rows"] == [0]
         assert "states" not in found["servers"]
 
 
@@ -290,6 +291,61 @@ async def test_all_who_follow_get_a_change_at_once_and_nothing_is_kept_when_they
             own.states.set_weight(own.server("s1"), 42, ENGINE)
         assert [len(each.lines) for each in followers] == [2] * 5
         assert bench.feed._picture is None
+
+
+async def test_one_who_wants_states_alone_gets_no_figures_and_none_are_worked_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked_out: list[int] = []
+    real = live._Picture.look_at_figures
+
+    def counted(picture: Any, *arguments: Any) -> None:
+        worked_out.append(1)
+        real(picture, *arguments)
+
+    monkeypatch.setattr(live._Picture, "look_at_figures", counted)
+    monkeypatch.setattr(live, "STATES_EVERY_S", 0.01)
+    with reading(configured()) as (own, reader):
+        feed = LiveFeed(lambda: reader, lambda: False)
+        reader.history.lately = lambda: History.now(reader.history)  # type: ignore[method-assign]
+        async with aclosing(feed.follow(has_figures=False)) as lines:
+            whole = json.loads(await anext(lines))
+            assert [len(whole[table]["states"]) for table in ("pools", "servers")] == [1, 2]
+            own.count_requests("s1", 5)
+            assert json.loads(await anext(lines)).keys() == {"kind", "look", "at", "revision", "window_s"}
+            own.states.set_weight(own.server("s1"), 42, ENGINE)
+            changed = json.loads(await anext(lines))
+            assert [state["weight"] for _, state in changed["servers"]["states"]] == [42]
+            assert not [table for table, each in {**whole, **changed}.items() if "figures" in str(each)]
+            assert not worked_out
+            async with aclosing(feed.follow()) as others:  # one who wants them gets them, and the first still does not
+                follower = Follower()
+                follower.take(await anext(others))
+                assert follower.row("servers", "s1")["requests_total"] == 5
+            assert "figures" not in str(json.loads(await anext(lines)))
+
+
+async def test_one_who_comes_back_gets_what_has_changed_since_the_line_that_he_knows() -> None:
+    with reading(configured()) as (own, reader):
+        feed, follower = LiveFeed(lambda: reader, lambda: False), Follower()
+        reader.history.lately = lambda: History.now(reader.history)  # type: ignore[method-assign]
+        async with aclosing(feed.follow(has_figures=False)) as held:
+            await anext(held)  # somebody follows all the time
+            async with aclosing(feed.follow()) as lines:
+                look = follower.take(await anext(lines))["look"]
+            own.states.set_weight(own.server("s1"), 42, ENGINE)
+            async with aclosing(feed.follow(look, has_figures=False)) as lines:
+                line = json.loads(await anext(lines))
+                assert (line["kind"], [row for row, _ in line["servers"]["states"]]) == ("changes", [0])
+            own.count_requests("s1", 7)
+            feed._next_s = feed._counted_s = 0.0
+            async with aclosing(feed.follow(look)) as lines:
+                assert follower.take(await anext(lines))["kind"] == "changes"
+            row = follower.row("servers", "s1")
+            assert (row["weight"], row["requests_total"]) == (42, 7)
+            for unknown in ("", "x-1", look + "0", look.replace("-", "-x"), "-1"):
+                async with aclosing(feed.follow(unknown)) as lines:
+                    assert json.loads(await anext(lines))["kind"] == "whole", unknown
 
 
 async def test_feed_ends_with_what_is_newest_when_the_engine_leaves() -> None:

@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from lbapp.tui.glyphs import Tone
 from lbapp.tui.listing import Column, Kind, View, shown_columns
-from lbapp.tui.widgets.cells import fit, head_text, row_cells, runs
+from lbapp.tui.widgets.cells import fit, head_text, row_cells
 
 KIND: Kind[str] = Kind(
     [
@@ -45,8 +44,3 @@ def test_cells_of_an_item_have_their_tones_and_marks_stand_before_them() -> None
         ("     3", "bad"),
     ]
     assert next(row_cells("abc", KIND, COLUMNS, "*")) == ("* ", "warn")
-
-
-def test_neighbours_of_one_tone_are_one_text() -> None:
-    cells: list[tuple[str, Tone]] = [("a", "plain"), (" ", "plain"), ("DOWN", "bad"), (" ", "plain"), ("b", "plain")]
-    assert list(runs(cells)) == [("a ", "plain"), ("DOWN", "bad"), (" b", "plain")]

@@ -1,0 +1,41 @@
+"""An application that sends its terminal no more of a line than what is to be drawn of it.
+
+Responsible for the bytes of a partial update. Knows nothing of what is shown. Textual (8.2) sends each line from where its widget
+begins up to the end of the change; here it is sent from where the change begins. What it gives beside partial updates is
+sent as it is.
+
+Invariant: each cell that is to be drawn is sent, with the same codes that Textual gives it.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, RenderableType
+from rich.control import Control
+from textual._compositor import ChopsUpdate
+from textual.app import App
+from textual.screen import Screen
+
+
+class Sparing(App[None]):
+    """Draws changes only."""
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, _Changes.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
+
+
+class _Changes(ChopsUpdate):
+    @classmethod
+    def of(cls, update: ChopsUpdate) -> _Changes:
+        """Return the same update."""
+        return cls(update.chops, update.spans, update.chop_ends)
+
+    def render_segments(self, console: Console) -> str:
+        """Return what is written to the terminal."""
+        written: list[str] = []
+        for y, first, end in self.spans:
+            for its_end, (its_first, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
+                left, right = max(first, its_first), min(end, its_end)
+                if strip is not None and left < right:
+                    written.append(Control.move_to(left, y).segment.text)
+                    written.append(strip.crop(left - its_first, right - its_first).render(console))
+        return "".join(written)

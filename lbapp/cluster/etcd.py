@@ -197,8 +197,8 @@ class Etcd:
             try:
                 response = await self._open(endpoint, self._request(endpoint, "watch", body, token), stack)
                 if response.status_code != httpx.codes.OK:
-                    with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S):
-                        self._judge(endpoint, _Answer(response.status_code, await _body(response)), token)
+                    with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S) as scope:
+                        self._judge(endpoint, _Answer(response.status_code, await _body(response, scope)), token)
                 chunks = response.aiter_raw(chunk_size=None)
                 stack.push_async_callback(chunks.aclose)  # type: ignore[attr-defined]
                 yield Watch(chunks, self._endpoints[endpoint])
@@ -244,10 +244,12 @@ class Etcd:
         return self._read(endpoint, answer, read)
 
     async def _send(self, endpoint: int, path: str, body: Body, token: str) -> _Answer:
-        with self._failing(endpoint), anyio.fail_after(limits.STORE_REQUEST_TIMEOUT_S):
-            response = await self._http.send(self._request(endpoint, path, body, token), stream=True)
+        request = self._request(endpoint, path, body, token)
+        timeout_s = limits.STORE_REQUEST_TIMEOUT_S + len(request.content) / limits.STORE_BYTES_PER_S_MIN
+        with self._failing(endpoint), anyio.fail_after(timeout_s) as scope:
+            response = await self._http.send(request, stream=True)
             try:
-                return _Answer(response.status_code, await _body(response))
+                return _Answer(response.status_code, await _body(response, scope))
             finally:
                 await response.aclose()
 
@@ -346,10 +348,12 @@ class _TooLong(Exception):
     """An answer has more bytes than any that is sensible."""
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, scope: anyio.CancelScope) -> bytes:
+    """Return a whole body. The deadline of `scope` moves with what comes, so that a long one has time, and a slow one has not."""
     parts, length = [], 0
     async for part in response.aiter_raw():
         length += len(part)
+        scope.deadline += len(part) / limits.STORE_BYTES_PER_S_MIN
         if length > limits.STORE_BODY_BYTES_MAX:
             raise _TooLong
         parts.append(part)

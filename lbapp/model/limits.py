@@ -189,7 +189,8 @@ WATCHES_MAX: Final = 32
 
 # The store side of a fleet.
 STORE_CONNECT_TIMEOUT_S: Final = 1.0  # to one of its endpoints
-STORE_REQUEST_TIMEOUT_S: Final = 2.0  # from the request to the last byte of the answer; then the next endpoint
+STORE_REQUEST_TIMEOUT_S: Final = 2.0  # from the request to the last byte of the answer; then the next endpoint ...
+STORE_BYTES_PER_S_MIN: Final = 128 * KIB  # ... and a second more for so much that is sent or comes
 STORE_SILENCE_S: Final = 5.0  # of a watch, after which it is made sure that the store is there
 STORE_RETRY_S: Final = 0.1  # after a failure, doubling
 STORE_RETRY_MAX_S: Final = 2.0

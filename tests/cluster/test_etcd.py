@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import anyio
@@ -110,6 +111,22 @@ async def test_an_answer_that_comes_byte_by_byte_is_left_when_its_time_is_over()
         with pytest.raises(StoreUnreachable, match=r"does not answer within 0\.5 s") as error:
             await etcd.range(b"a")
         assert error.value.is_unknown
+
+
+async def test_a_long_answer_that_keeps_coming_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STORE_BYTES_PER_S_MIN", 1 * KIB)
+    answer = json.dumps({**RANGE, "padding": "x" * 3 * KIB}).encode()
+
+    async def slowly(exchange: Exchange) -> None:
+        await exchange.begin()
+        for at in range(0, len(answer), KIB):
+            await exchange.chunk(answer[at : at + KIB])
+            await anyio.sleep(0.3)  # in all longer than an answer of no length has
+        await exchange.send(b"0\r\n\r\n")
+
+    async with running_gateway(slowly) as gateway, client(gateway) as etcd:
+        assert (await etcd.range(b"a")).revision == 7
+        assert len(gateway.asked) == 1
 
 
 async def test_half_an_answer_is_no_answer_and_may_have_been_done() -> None:

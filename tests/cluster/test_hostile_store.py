@@ -120,8 +120,8 @@ async def test_a_store_that_sends_without_an_end_costs_no_memory_without_an_end(
         tracemalloc.start()
         try:
             async with running_fleet(tmp_path, settings, NodeDouble("a")):
-                await until(lambda: gateway.sent_bytes > 200 * MIB, 60)
-            assert tracemalloc.get_traced_memory()[1] < 100 * MIB
+                await until(lambda: gateway.sent_bytes > 100 * MIB, 60)
+            assert tracemalloc.get_traced_memory()[1] < 50 * MIB
         finally:
             tracemalloc.stop()
 

@@ -87,7 +87,7 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_sto
         assert process.poll() is None, log.read_text()
         return said in log.read_text()
 
-    wait_for(serves, 30)
+    wait_for(serves, 60)
     return node
 
 

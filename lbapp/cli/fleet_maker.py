@@ -6,13 +6,13 @@ Invariant: an engine that is alone imports none of it.
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
-from lbapp.model.fleet import ClusterSettings, Fleet, FleetMaker
+from lbapp.model.fleet import ClusterSettings, Fleet
 
 
 def make_fleet(settings: ClusterSettings, kept: Path) -> Fleet:
     """Make the store side of an engine. `kept`: where the last whole view is kept."""
-    make: FleetMaker = import_module("lbapp.cluster.fleet").make
+    from lbapp.cluster.fleet import make
+
     return make(settings, kept)

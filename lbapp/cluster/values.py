@@ -38,6 +38,9 @@ class _Intent(TypedDict):
     until: float | None
     start: int | None
     is_forced: bool
+    abort_percent: NotRequired[float | None]  # an engine of an earlier version writes none of these
+    undoes: NotRequired[list[int]]
+    then_stop: NotRequired[bool]
 
 
 class _Configuration(TypedDict):
@@ -83,7 +86,8 @@ def read_intent(key: IntentKey, data: bytes, revision: int) -> FleetIntent:
     for name, value in (("value", read["value"]), ("in_file", read["in_file"])):
         if not may_be(setting, value):
             raise ValueError(f"{name} is no {setting.value}")
-    return FleetIntent(on, setting, revision=revision, **read)
+    rest: dict[str, Any] = {**read, "undoes": tuple(read.get("undoes", ()))}
+    return FleetIntent(on, setting, revision=revision, **rest)
 
 
 def may_be(setting: Setting, value: Value) -> bool:
@@ -149,7 +153,7 @@ def _checked(data: bytes, message: Any, *, is_open: bool = False) -> Any:
         raise ValueError("it is no JSON") from error
     check(read, message, "it")
     if not is_open:
-        return {name: read[name] for name in message.__annotations__}
+        return {name: read[name] for name in message.__annotations__ if name in read}
     _check_open(read, "it", _DEPTH_MAX)
     return read
 
@@ -184,6 +188,9 @@ def intent(value: FleetIntent) -> bytes:
         "until": value.until,
         "start": value.start,
         "is_forced": value.is_forced,
+        "abort_percent": value.abort_percent,
+        "undoes": list(value.undoes),
+        "then_stop": value.then_stop,
     }
     data = _written(body)
     read_intent(value.key, data, 0)

@@ -91,6 +91,7 @@ class MemberState(TypedDict):
     configuration: int  # as of EngineStatus
     fleet_configuration: int  # the number of the fleet's that serves; 0: none of them
     differs: int  # settings that are other than the fleet's intents
+    fleet_revision: NotRequired[int]  # of the store: the latest intents of the fleet that were made here
     announce: AnnounceReport | None
     dns: DnsReport | None
 

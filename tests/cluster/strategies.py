@@ -25,7 +25,12 @@ def intents(draw: st.DrawFn) -> FleetIntent:
     on = draw(st.sampled_from(["app/s1", "app/s2", "app", "node/a"]))
     until, start = draw(st.none() | TIMES), draw(st.none() | st.integers(0, 256))
     rest = (draw(TEXTS), draw(NODES), draw(TIMES), draw(TEXTS), until, start, draw(st.booleans()))
-    return FleetIntent(on, setting, draw(values), draw(values), *rest)
+    more = (
+        draw(st.none() | st.floats(0, 100)),
+        tuple(draw(st.lists(st.integers(1, 2**40), max_size=3))),
+        draw(st.booleans()),
+    )
+    return FleetIntent(on, setting, draw(values), draw(values), *rest, *more)
 
 
 @st.composite

@@ -68,6 +68,7 @@ TESTED_BY = {
     "lbapp/engine/supervisor/fleet_changes.py": "tests/system/test_fleet_actions.py",
     "lbapp/engine/supervisor/fleet_configurations.py": "tests/system/test_fleet_configurations.py",
     "lbapp/engine/supervisor/fleet_words.py": "tests/system/test_fleet_configurations.py",
+    "lbapp/engine/supervisor/metrics_fleet.py": "tests/system/test_fleet.py",
     "lbapp/engine/supervisor/making.py": "tests/system/test_fleet_actions.py",
     "lbapp/engine/supervisor/node_commands.py": "tests/system/test_fleet_drain.py",
     "lbapp/model/readiness.py": "tests/config/test_readiness.py",

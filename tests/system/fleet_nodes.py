@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from tests.engine.supervisor.folder_fleet import ENVIRONMENT, Folder
-from tests.system.harness import NO_CHECK, Engine, listener_toml, pool_toml, servers, wait_for
+from tests.system.harness import NO_CHECK, Engine, engine_command, listener_toml, pool_toml, servers, wait_for
 
 _CODE = (
     "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
@@ -64,8 +64,11 @@ def cluster_toml(name: str, more: str = "") -> str:
     return f'[cluster]\nnode = "{name}"\nendpoints = ["http://127.0.0.1:1"]\n{more}'
 
 
-def start_node(folder: Path, name: str, toml: str, *, cluster: str = "") -> FleetNode:
-    """Start the engine of a node, on the file that it had before if `toml` is empty; return when it serves."""
+def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_store: bool = False) -> FleetNode:
+    """Start the engine of a node, on the file that it had before if `toml` is empty; return when it serves.
+
+    `has_store`: as operators do, so that it looks for a real store.
+    """
     own = folder / name
     own.mkdir(exist_ok=True)
     file, control, log = own / "lbapp.toml", own / "c.sock", own / "engine.log"
@@ -74,7 +77,7 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "") -> Flee
         file.write_text(f'[engine]\nworkers = 1\nstate_dir = "{own}"\n{table}{toml}')
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _CODE, str(file), str(control)],
+            engine_command(file, control) if has_store else [sys.executable, "-c", _CODE, str(file), str(control)],
             stderr=output, stdout=output, env=os.environ | {ENVIRONMENT: str(folder)},
         )  # fmt: skip
     node = FleetNode(process, control, log, name, file)
@@ -84,24 +87,24 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "") -> Flee
         assert process.poll() is None, log.read_text()
         return said in log.read_text()
 
-    wait_for(serves, 30)
+    wait_for(serves, 60)
     return node
 
 
 @contextmanager
 def fleet_of(
-    folder: Path, *names: str, cluster: str = "", toml: str = ""
+    folder: Path, *names: str, cluster: str = "", toml: str = "", engine: str = ""
 ) -> Iterator[tuple[Folder, dict[str, FleetNode]]]:
     """Run the engines of a fleet until the block ends; return when each knows all.
 
-    They serve a pool `app` of s1 and s2, or `toml`. `cluster`: more of that table.
+    They serve a pool `app` of s1 and s2, or `toml`. `cluster`, `engine`: more of these tables.
     """
     with ExitStack() as stack:
         ports = stack.enter_context(servers("s1", "s2"))
         text = toml or listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK)
         nodes = {}
         for name in names:
-            nodes[name] = start_node(folder, name, text, cluster=cluster_toml(name, cluster))
+            nodes[name] = start_node(folder, name, text, cluster=engine + cluster_toml(name, cluster))
             stack.callback(nodes[name].end)
         for node in nodes.values():
             wait_for(partial(_knows, node, len(names)))

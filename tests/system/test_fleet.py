@@ -10,7 +10,8 @@ import pytest
 
 from lbapp.control.fleet import FleetStatus
 from lbapp.control.shapes import check
-from tests.system.fleet_nodes import alive, cluster_toml, fleet_of
+from tests.engine.supervisor.test_reports import ANNOUNCE, DNS
+from tests.system.fleet_nodes import FleetNode, alive, cluster_toml, fleet_of
 from tests.system.harness import wait_for
 
 pytestmark = pytest.mark.system
@@ -65,3 +66,36 @@ def test_an_engine_that_is_alone_imports_nothing_of_the_store_side() -> None:
         "sys.exit(any(name.startswith('lbapp.cluster') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def metrics(node: FleetNode) -> dict[str, float]:
+    lines = node.ask("GET", "/metrics").text.splitlines()
+    found = (line.rsplit(" ", 1) for line in lines if line.startswith("lbapp_") and "#" not in line)
+    return {name: float(value) for name, value in found}
+
+
+def test_metrics_say_how_it_stands_with_the_fleet_and_with_this_nodes_part_in_it(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (store, nodes):
+        lb1 = nodes["lb1"]
+        lb1.patch("/v1/pools/app/servers/s1", {"weight": 5, "fleet": True})
+        lb1.patch("/v1/pools/app/servers/s1", {"weight": 6})
+        wait_for(lambda: metrics(lb1)["lbapp_fleet_intents"] == 1)
+        found = metrics(lb1)
+        wanted = {
+            "lbapp_ready": 1, "lbapp_node_draining": 0, 'lbapp_fleet_state{state="synced"}': 1,
+            'lbapp_fleet_state{state="stale"}': 0, "lbapp_fleet_members": 2, "lbapp_fleet_members_ready": 2,
+            "lbapp_fleet_differs": 1, "lbapp_fleet_configuration": 0,
+        }  # fmt: skip
+        assert {name: found[name] for name in wanted} == wanted
+        assert found["lbapp_fleet_view_age_seconds"] < 5
+        assert not [name for name in found if name.startswith(("lbapp_announced", "lbapp_dns"))]
+        lb1.ask("PUT", "/v1/reports/announce", ANNOUNCE)
+        lb1.ask("PUT", "/v1/reports/dns", {**DNS, "state": "withdrawn"})
+        store.take_down()
+        lb1.patch("/v1/node", {"state": "drain", "force": True})
+        wait_for(lambda: metrics(lb1)['lbapp_fleet_state{state="stale"}'] == 1)
+        found = metrics(lb1)
+        assert (found["lbapp_ready"], found["lbapp_node_draining"]) == (0, 1)
+        assert found['lbapp_announced{address="198.51.100.10/32"}'] == 1
+        assert found['lbapp_route_session_up{session="up"}'] == 1
+        assert found['lbapp_dns_published{name="www.lb.test."}'] == 0

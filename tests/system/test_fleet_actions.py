@@ -9,8 +9,9 @@ import pytest
 
 from lbapp.model.fleet import FleetIntent
 from lbapp.model.journal import Setting
+from tests.dns_server import dns_server
 from tests.system.fleet_nodes import FleetNode, fleet_of, start_node
-from tests.system.harness import wait_for
+from tests.system.harness import NO_CHECK, listener_toml, wait_for
 
 pytestmark = pytest.mark.system
 S1, S2 = "/v1/pools/app/servers/s1", "/v1/pools/app/servers/s2"
@@ -35,6 +36,8 @@ def test_an_action_of_the_fleet_is_made_on_every_node_and_one_of_a_node_on_that_
         assert (action["actor"]["user"].partition("@")[2], action["reason"], action["fleet"]) == ("lb1", "disks", 1)
         assert {each.value for each in store.intents()} == {"drain", 50}  # a share is a number by then
         assert lb2.server("app/s1")["drain"] is not None
+        states = [each["state"]["fleet_revision"] for each in lb2.get("/v1/fleet")["members"] if each["is_self"]]
+        assert states == [1]
         lb2.patch(S2, {"weight": 7})
         assert lb1.word("app/s2") == ("ready", 100)
         intents = lb2.get("/v1/fleet")["intents"]
@@ -194,3 +197,45 @@ def test_a_ramp_and_the_time_of_a_drain_are_the_same_on_every_node(tmp_path: Pat
         drain = lb2.server("app/s2")["drain"]
         assert drain is not None
         assert 400 < drain["remaining_s"] <= 500
+
+
+def test_clocks_that_differ_end_no_drain_at_once_and_what_was_missed_ends_when_it_was_to(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1") as (store, nodes):
+        lb1, at = nodes["lb1"], time.time() - 3600  # on the clock of lb2
+        drain = FleetIntent("app/s1", Setting.STATE, "drain", "ready", "carol", "lb2", at, until=at + 500)
+        store.put(drain)
+        wait_for(lambda: lb1.word("app/s1")[0] == "drain")
+        found = lb1.server("app/s1")["drain"]
+        assert found is not None
+        assert 400 < found["remaining_s"] <= 500
+        assert lb1.end() == 0
+        store.put(FleetIntent("app/s2", Setting.STATE, "drain", "ready", "carol", "lb2", at, until=at + 3700))
+        again = start_node(tmp_path, "lb1", "")
+        try:
+            wait_for(lambda: again.word("app/s2")[0] == "drain")
+            missed, kept = again.server("app/s2")["drain"], again.server("app/s1")["drain"]
+            assert missed is not None
+            assert kept is not None
+            assert missed["remaining_s"] <= 100
+            assert 300 < kept["remaining_s"] <= 500
+        finally:
+            again.end()
+
+
+def test_what_is_wanted_of_a_server_that_dns_has_not_named_yet_waits_for_it(tmp_path: Path) -> None:
+    with dns_server() as dns:
+        dns.say("host.test", "A", 1, "127.0.0.1")
+        dns.say("_web._tcp.test", "SRV", 1, "0 0 4001 host.test.")
+        toml = listener_toml("app") + (
+            f'[[pool]]\nname = "app"\n{NO_CHECK}[pool.discover]\nname = "_web._tcp.test"\ntype = "srv"\nservers_max = 3\n'
+        )
+        name_servers = f'nameservers = ["127.0.0.1:{dns.port}"]\n'
+        with fleet_of(tmp_path, "lb1", toml=toml, engine=name_servers) as (store, nodes):
+            lb1, late = nodes["lb1"], "app/127.0.0.1:4002"
+            wait_for(lambda: len(lb1.get("/v1/pools/app")["servers"]) == 1)
+            store.put(FleetIntent(late, Setting.STATE, "maint", "ready", "carol", "lb2", time.time()))
+            wait_for(lambda: lb1.get("/v1/changes")["actions"])
+            dns.say("_web._tcp.test", "SRV", 1, "0 0 4001 host.test.", "0 0 4002 host.test.")
+            wait_for(lambda: len(lb1.get("/v1/pools/app")["servers"]) == 2)
+            assert lb1.word(late)[0] == "maint"
+            assert lb1.get("/v1/diff")["fleet"] == []

@@ -36,7 +36,8 @@ class Asked:
 class Here:
     """A node that is asked. `in_file`, `now`: every setting that there is, under the names of intents.
 
-    `discovered`: pools whose servers come and go; `made`: the last revision that was taken in, of each setting.
+    `discovered`: pools whose servers come and go; `made`: the revision of what was taken in last, of each setting. It may be
+    higher than that of an intent that is newer: a store that was emptied counts from 1 again.
     """
 
     node: str
@@ -108,27 +109,27 @@ def change_of(intent: FleetIntent, before: Value) -> Change:
 
 
 def made_of(actions: Iterable[Action]) -> dict[Key, int]:
-    """Return the last revision of the fleet that was taken in, of each setting."""
-    made: dict[Key, int] = {}
-    for action in actions:
-        if action.fleet:
-            made |= {key: max(made.get(key, 0), action.fleet) for key in action.keys}
-    return made
+    """Return the revision of what was taken in last, of each setting."""
+    return {key: action.fleet for action in actions if action.fleet for key in action.keys}
 
 
 def sort_out(intents: Iterable[FleetIntent], here: Here) -> list[Batch]:
-    """Return what a node makes of intents, in the order in which they were written; what was taken in before is left out."""
+    """Return what a node makes of intents that are newer than what it made, in the order in which they were written.
+
+    One that comes a second time is left out.
+    """
     batches: dict[int, Batch] = {}
     local = {fleet_key(key, here.node): action for action in here.actions if not action.fleet for key in action.keys}
     for intent in sorted(intents, key=lambda each: each.revision):
-        if intent.revision <= here.made.get(intent.key, 0) or _is_of_another_node(intent, here):
+        if intent.revision == here.made.get(intent.key) or _is_of_another_node(intent, here):
             continue
         batch = batches.setdefault(intent.revision, Batch(intent.revision, []))
         batch.intents.append(intent)
         _sort_in(intent, batch, here, local.get(intent.key))
     for batch in batches.values():
         undone = {revision for intent in batch.intents for revision in intent.undoes}
-        batch.undoes = tuple(action.number for action in reversed(here.actions) if action.fleet in undone)
+        last = {action.fleet: action.number for action in here.actions if action.fleet in undone}
+        batch.undoes = tuple(sorted(last.values(), reverse=True))
     return list(batches.values())
 
 
@@ -157,9 +158,9 @@ def _sort_in(intent: FleetIntent, batch: Batch, here: Here, local: Action | None
 def _is_later(local: Action, intent: FleetIntent) -> bool:
     """Say whether an action of this node alone was later than an intent.
 
-    Where the node was in sync the store's revisions say it, whatever the clocks of two machines are.
+    Where the node was in sync a later revision of the store says it, whatever the clocks of two machines are.
     """
-    return intent.revision <= local.seen if local.seen else intent.at < local.at
+    return not 0 < local.seen < intent.revision and intent.at < local.at
 
 
 def own_name(change: Change, node: str) -> Change:

@@ -43,6 +43,7 @@ from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.live import LiveFeed
 from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.node_commands import NodeCommands
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
@@ -257,7 +258,9 @@ class Api:
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
-        families = collect(self.generation.reader, self.generation.states)
+        generation = self.generation
+        families = collect(generation.reader, generation.states)
+        families += collect_fleet(self.link, self.node, generation.reader)
         text = await anyio.to_thread.run_sync(render, families)  # the most of it, with many servers
         return Response(text, media_type=CONTENT_TYPE)
 

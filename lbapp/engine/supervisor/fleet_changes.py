@@ -9,6 +9,7 @@ what cannot be made is an event, and never an error.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from lbapp.engine.supervisor.generation import Generation
 
 _SAID_MAX: Final = 10_000
+_FRESH_S: Final = 10.0  # since the node was in sync last
 
 
 class FleetChanges:
@@ -47,9 +49,12 @@ class FleetChanges:
 
     def __init__(self, link: FleetLink, events: Events, generation: Callable[[], Generation]) -> None:
         self.made: dict[Key, int] = {}  # the last revision that was taken in, of each setting
+        self.revision = 0  # of the last writing that was taken in
         self._link = link
         self._events = events
         self._generation = generation
+        # When the node was in sync last (monotonic), and with which revision.
+        self._synced_s, self._synced_with = -math.inf, 0
         self._said: set[tuple[Key, int]] = set()  # what is about nothing here, and was said to be
 
     @property
@@ -61,11 +66,17 @@ class FleetChanges:
         """Take over what the journal says was taken in."""
         node = self._link.name
         self.made = {fleet_key(key, node): revision for key, revision in made_of(actions).items()}
+        self.revision = next((action.fleet for action in reversed(actions) if action.fleet), 0)
 
     def store_revision(self) -> int:
         """Return the revision that this node knows the store to have; 0: it is not in sync."""
         view = self._link.view
         return view.revision if view.state is StoreState.SYNCED else 0
+
+    def note_sync(self) -> None:
+        """Note whether this node is in sync: what is written after that is new to it, and not what it has missed."""
+        if self._link.view.state is StoreState.SYNCED:
+            self._synced_s, self._synced_with = time.monotonic(), self._link.view.revision
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -85,7 +96,7 @@ class FleetChanges:
         last_seq = self._events.last_seq
         await self.take(written)
         others = [member.name for member in self._link.view.alive if member.name != node]
-        is_here = any(self.made.get(each.key, 0) >= each.revision for each in written)
+        is_here = any(self.made.get(each.key) == each.revision for each in written)
         applied: Applied = {
             "revision": max((each.revision for each in written), default=0),
             "actor": {**actor, "user": f"{actor['user']}@{node}"},
@@ -96,18 +107,31 @@ class FleetChanges:
 
     # -- being asked -------------------------------------------------------------------------------------------------
 
-    async def take(self, intents: Sequence[FleetIntent]) -> None:
-        """Make what is newer than what was taken in here. It waits while something else is being changed."""
+    async def take(self, intents: Sequence[FleetIntent], *, is_new: bool = True) -> None:
+        """Make intents that are newer than what was taken in here. It waits while something else is being changed.
+
+        `is_new`: they were not known before. Where the node was in sync before they were written, their times are counted from
+        now: drains and ramps must not end at once because two machines' clocks differ.
+        """
+        is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
+        synced_with = self._synced_with
         while True:
             generation = self._generation()
             try:
                 async with generation.intents.one_at_a_time():
                     for batch in sort_out(intents, self._here(generation)):
-                        await self._take_batch(batch, generation)
+                        is_fresh = is_new and batch.revision > synced_with
+                        at = time.time() if is_fresh else batch.intents[0].at
+                        await self._take_batch(batch, generation, at)
                 return
             except RequestRefused:
                 if generation is self._generation():
                     return  # another engine has taken over: it is asked as well
+
+    async def take_in_what_waited(self) -> None:
+        """Make intents of which nothing was ever taken in, as they are of servers that this node has had none of before."""
+        waiting = [each for key, each in self._link.view.intents.items() if key not in self.made]
+        await self.take(waiting, is_new=False)
 
     def _here(self, generation: Generation) -> Here:
         node, intents = self._link.name, generation.intents
@@ -119,7 +143,8 @@ class FleetChanges:
         node = self._link.name
         return {fleet_key(key, node): value for key, value in self._generation().intents.now().items()}
 
-    async def _take_batch(self, batch: Batch, generation: Generation) -> None:
+    async def _take_batch(self, batch: Batch, generation: Generation, at: float) -> None:
+        """Write down and make what a writing to the store comes to; `at`: when that was, on this node's clock."""
         first, node = batch.intents[0], self._link.name
         actor: Actor = {"uid": None, "user": f"{first.by}@{first.node}", "pid": None}
         for passed in batch.passed_over:
@@ -129,13 +154,15 @@ class FleetChanges:
         make = [self._from_here(own_name(change, node), generation) for change in batch.make]
         if not make and not batch.later and not batch.passed_over:
             return
-        action = await generation.intents.record_of_fleet(batch, [*make, *batch.later], actor)
+        make, later = ([_from(change, at - first.at) for change in each] for each in (make, batch.later))
+        action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
         self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
+        self.revision = batch.revision
         # One that was discovered may have gone meanwhile; another of its name is given what the journal has.
         there = generation.states.by_id
         gone = [each for each in make if each.setting in (Setting.STATE, Setting.WEIGHT) and "/" in each.on]
         gone = [each for each in gone if each.on not in there]
-        generation.intents.wait_for([Intent(change, action) for change in [*batch.later, *gone]])
+        generation.intents.wait_for([Intent(change, action) for change in [*later, *gone]])
         here = tuple(each for each in make if each not in gone)
         generation.making.make(replace(action, changes=here), actor, first.reason)
 
@@ -165,10 +192,9 @@ class FleetChanges:
 
     def differing(self) -> list[FleetIntent]:
         """Return the intents that this node, which has such settings, is other than."""
-        here = self.now()
-        return [
-            each for key, each in sorted(self._link.view.intents.items()) if key in here and here[key] != each.value
-        ]
+        intents = self._link.view.intents
+        here = self.now() if intents else {}  # with many servers it is the most of a look
+        return [each for key, each in sorted(intents.items()) if key in here and here[key] != each.value]
 
     def differences(self) -> list[FleetDifference]:
         """Return where this node is other than the fleet, and why."""
@@ -177,7 +203,7 @@ class FleetChanges:
 
     def _difference(self, intent: FleetIntent, here: Here) -> FleetDifference:
         file = here.in_file[intent.key]
-        if self.made.get(intent.key, 0) < intent.revision:
+        if self.made.get(intent.key) != intent.revision:
             why = "it was not taken in yet"
         elif file != intent.in_file:
             why = f"the file has {shown(file)} here, and had {shown(intent.in_file)} where it was asked for"
@@ -193,6 +219,11 @@ class FleetChanges:
             "at": intent.at,
             "why": why,
         }
+
+
+def _from(change: Change, later_s: float) -> Change:
+    """Return a change whose end, if it has one, is so much later."""
+    return change if change.until is None else replace(change, until=change.until + later_s)
 
 
 def _told(intent: FleetIntent) -> str:

@@ -100,19 +100,23 @@ class FleetConfigurations:
             message = "the configuration has no [cluster]: every node that takes it would leave the fleet"
             raise RequestRefused("no_cluster", message, "Give it that table, or reload each node by itself", 422)
         view, node = self.link.view, self.link.name
-        order = (node, *(member.name for member in view.alive if member.name != node))
         wanted = FleetConfiguration(
-            0, _MODES[mode], actor["user"], node, time.time(), why.reason, order, digest=digest_of(text)
+            mode=_MODES[mode],
+            by=actor["user"],
+            node=node,
+            at=time.time(),
+            reason=why.reason,
+            revision=view.configuration.revision,
         )
         written = await fleet.publish(wanted, text)
-        message = f"configuration {written.number} is the fleet's: {written.mode.value}, {len(order)} members live"
+        message = f"configuration {written.number} is the fleet's: {written.mode.value}, {len(view.alive)} members live"
         self.events.add("configuration_published", "node", message, actor=actor)
         return configuration_status(written, self.link.view.results)
 
     async def stop(self, body: object, actor: Actor) -> FleetConfigurationStatus:
         """Carry out a RollStop. Raises RequestRefused 409 no_fleet, not_rolling, 422 invalid_body, 503 fleet_unreachable."""
         why = why_of(object_of({} if body is None else body, ("reason",)))
-        stopped = await self.link.joined().stop_roll(why.reason, f"{actor['user']}@{self.link.name}")
+        stopped = await self.link.joined().stop_roll(why.reason, actor["user"])
         message = f"the roll of configuration {stopped.number} goes no further"
         self.events.add("roll_stopped", "node", message, actor=actor)
         return configuration_status(stopped, self.link.view.results)

@@ -43,6 +43,11 @@ class FleetLink:
         """What is known of the fleet; ALONE where there is none."""
         return ALONE if self.fleet is None else self.fleet.view
 
+    @property
+    def age_s(self) -> float | None:
+        """How old the view is (seconds); None: there never was one."""
+        return None if self.fleet is None else self.fleet.age_s
+
     def take(self, settings: ClusterSettings | None) -> None:
         """Be part of the fleet that a configuration asks for, and of no other; None: of none."""
         if settings == self.settings:

@@ -41,7 +41,7 @@ def fleet_status(link: FleetLink, node: EngineNode) -> FleetStatus:
         "node": node.name,
         "state": view.state.value,
         "problem": view.problem,
-        "age_s": round(max(0.0, time.time() - view.confirmed_at), 3) if view.confirmed_at else None,
+        "age_s": None if (age_s := link.age_s) is None else round(age_s, 3),
         "members": members,
         "intents": [_intent(each, here) for _, each in sorted(view.intents.items())],
         "configuration": configuration_status(view.configuration, view.results) if view.configuration.number else None,

@@ -94,12 +94,12 @@ class Intents:
         )  # fmt: skip
         return await self._write_down(action, actor, is_unrecorded=why.is_unrecorded)
 
-    async def record_of_fleet(self, batch: Batch, changes: Sequence[Change], actor: Actor) -> Action:
+    async def record_of_fleet(self, batch: Batch, changes: Sequence[Change], actor: Actor, at: float) -> Action:
         """Write down what the fleet has asked for, as far as that can be. Call it with other changes kept waiting."""
         first = batch.intents[0]
         passed_over = tuple((each.intent.on, each.intent.setting) for each in batch.passed_over)
         action = Action(
-            next_number(self.actions), first.at, actor["user"], None, None, first.reason, "", tuple(changes), batch.undoes,
+            next_number(self.actions), at, actor["user"], None, None, first.reason, "", tuple(changes), batch.undoes,
             fleet=batch.revision, passed_over=passed_over,
         )  # fmt: skip
         return await self._write_down(action, actor, is_unrecorded=True)

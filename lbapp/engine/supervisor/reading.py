@@ -81,6 +81,8 @@ class StatusReader:
     _processes: ProcessFigures = field(default_factory=ProcessFigures)
     _last: tuple[object, float, Status] | None = None
     _by_pool: dict[str, list[int]] | None = None
+    _eligible_at: int = -1  # the revision of the states that these were counted at
+    _eligible: tuple[tuple[str, ...], dict[str, int], list[str]] = ((), {}, [])
 
     def take_over(self, former: StatusReader) -> None:
         """Go on with the figures of processes that a generation before has kept."""
@@ -170,14 +172,9 @@ class StatusReader:
     def reasons_against(self) -> list[str]:
         """Return why this node should get no new clients; empty: it should. It costs no look at a server's figures."""
         configuration = self.running.configuration
-        led_to = configuration.led_to
-        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
-        withheld = [pool.name for pool in asked if not self.is_published(pool)]
-        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
-        eligible = {
-            pool.name: 0 if pool.name in withheld else sum(state.is_eligible for state in self.states.members(pool))
-            for pool in asked
-        }
+        if self._eligible_at != self.states.revision:
+            self._eligible_at, self._eligible = self.states.revision, self._count_eligible()
+        led_to, eligible, withheld = self._eligible
         standing = Standing(
             phase=self.life.phase,
             is_stopping=self.life.is_stopping,
@@ -192,6 +189,20 @@ class StatusReader:
             unpublished=withheld,
         )
         return reasons_against(standing, configuration.readiness)
+
+    def _count_eligible(self) -> tuple[tuple[str, ...], dict[str, int], list[str]]:
+        """Return the pools that requests may go to, the eligible servers of each that is asked for, and the unpublished."""
+        configuration = self.running.configuration
+        led_to = configuration.led_to
+        asked = [configuration.pool(name) for name in dict.fromkeys([*led_to, *configuration.readiness.pools])]
+        withheld = [pool.name for pool in asked if not self.is_published(pool)]
+        # Where health is ignored in a panic, servers that are down are chosen, too: they make no node ready.
+        eligible = {
+            pool.name: sum(state.is_eligible for state in self.states.members(pool))
+            for pool in asked
+            if pool.name not in withheld
+        }
+        return led_to, eligible, withheld
 
     def readiness(self) -> Readiness:
         """Return whether this node should get new clients."""

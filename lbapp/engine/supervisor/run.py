@@ -21,6 +21,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
 from lbapp.control.paths import default_state_dir
@@ -47,6 +48,7 @@ from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.metrics import collect
+from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
 from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
@@ -220,7 +222,6 @@ class Engine:
             self.link.take(generation.running.configuration.cluster)
             generation.intents.restore()
             self.lasting.fleet.know(self.lasting.journal.actions)
-            self.lasting.members = tuple(member.name for member in self.link.view.alive)  # as it was known last
             generation.know(known)
             generation.begin()
             failure = await self._start_workers(tasks, line)
@@ -234,7 +235,7 @@ class Engine:
         self.reloads.served = lambda served: self._go_on_with(served, tasks)
         for part in (self.reloads.run, self.file_look.run, self.departures.run, self._serve_control):
             tasks.start_soon(part)
-        tasks.start_soon(self.lasting.metrics.run, lambda: collect(self.generation.reader, self.generation.states))
+        tasks.start_soon(self.lasting.metrics.run, self._collect)
         tasks.start_soon(self.link.run, self.node)
         life.phase = "serving"
         if line is not None:
@@ -248,6 +249,10 @@ class Engine:
         self._say_serving()
         return True
 
+    def _collect(self) -> list[Metric]:
+        reader = self.generation.reader
+        return [*collect(reader, self.generation.states), *collect_fleet(self.link, self.node, reader)]
+
     def _go_on_with(self, generation: Generation, tasks: anyio.abc.TaskGroup) -> None:
         """Look after another generation from now on."""
         self.generation = generation
@@ -256,8 +261,7 @@ class Engine:
         if self.link.settings is None:
             self.node.take_members(())
         self.api.serve(generation)
-        # What the fleet wants of servers that this node has had none of before.
-        tasks.start_soon(self.node.take_intents, list(self.link.view.intents.values()))
+        tasks.start_soon(self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
 
     async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:

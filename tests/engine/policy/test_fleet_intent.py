@@ -71,7 +71,8 @@ def test_a_file_that_has_another_value_beats_an_intent() -> None:
         (0, 99.0, True),  # nobody knows but by the clock
         (0, 101.0, False),
         (6, 101.0, True),  # in sync: the store had it after that, whatever the clock of the other node says
-        (7, 99.0, False),
+        (7, 101.0, False),
+        (7, 99.0, True),  # a store that was emptied has begun to count again
     ],
 )
 def test_the_later_of_two_decisions_holds(seen: int, at: float, is_made: bool) -> None:
@@ -109,6 +110,11 @@ def test_what_was_taken_in_is_known_from_the_journal_also_what_was_passed_over()
     made = action(1, Change("app/s1", Setting.STATE, "ready", "drain", "ready"), fleet=7)
     passed = Action(2, 60.0, "bob", 1, 2, "", "", (), fleet=9, passed_over=(WEIGHT,))
     assert made_of([made, action(3, WEIGHED), passed]) == {STATE: 7, WEIGHT: 9}
+    again = action(
+        4, Change("app/s1", Setting.STATE, "drain", "ready", "ready"), fleet=2
+    )  # of a store that was emptied
+    assert made_of([made, passed, again]) == {STATE: 2, WEIGHT: 9}
+    assert len(sort_out([replace(DRAIN, revision=3)], replace(HERE, made={STATE: 7}))) == 1
 
 
 def test_a_journal_that_is_shortened_keeps_what_the_fleet_has_asked_for_last() -> None:

@@ -108,6 +108,10 @@ class FolderFleet:
     folder: Folder = field(default_factory=lambda: Folder(Path(os.environ[ENVIRONMENT])))
     view: FleetView = field(default_factory=lambda: FleetView(StoreState.STARTING))
 
+    @property
+    def age_s(self) -> float | None:
+        return max(0.0, time.time() - self.view.confirmed_at) if self.view.confirmed_at else None
+
     async def run(self, node: Node) -> None:
         told: list[str] = []
         while True:
@@ -166,7 +170,10 @@ class FolderFleet:
     async def publish(self, configuration: FleetConfiguration, text: str) -> FleetConfiguration:
         with self.folder.held() as data:
             data["revision"] += 1
-            number = configuration_of(data["configuration"]).number + 1
+            there = configuration_of(data["configuration"])
+            if there.revision != configuration.revision:
+                raise RequestRefused("changed", "another was published meanwhile", "Look at it, then repeat", 409)
+            number = there.number + 1
             written = replace(configuration, number=number, revision=data["revision"])
             data["texts"][str(number)] = text
             data["configuration"] = asdict(written)

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.name_servers import PROGRAMS, missing
+from tests.system.cluster import lab
 
 REPOSITORY = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.system
+# A fleet and two name servers take a busy machine a minute and a half to start.
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 
 def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.bench", "cluster", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=230, check=False)
 
 
 def test_dns_part_sees_every_change_of_every_server(tmp_path: Path) -> None:
@@ -48,6 +50,17 @@ def test_intents_hold_on_three_nodes_over_an_etcd(tmp_path: Path) -> None:
     found = json.loads(figures.read_text())["results"]["intents"]
     assert len(found["holds"]["took_ms"]) == len(found["call"]["took_ms"]) == 10
     assert min(found["holds"]["took_ms"]) > 0
+
+
+@pytest.mark.skipif(
+    bool(lab.missing("bird", "birdc", "nft")), reason=lab.missing("bird", "birdc", "nft") or "all there"
+)
+def test_routes_part_sees_a_drained_node_leave_the_router_and_come_back(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    done = _bench("--only", "routes", "--changes", "1", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())["results"]["routes"]
+    assert min(*found["drain"]["took_ms"], *found["ready"]["took_ms"]) > 0
 
 
 @needs_etcd

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ import pytest
 from tests.cli.harness import run
 from tests.cluster.dns.support import StandInEngine
 from tests.name_servers import NAME, NOTES, PROGRAMS, SECRET, ZONE, NameServer, missing, name_server
-from tests.system.harness import wait_for
+from tests.system import harness
 
 pytestmark = pytest.mark.system
+# On a machine that is very busy a process alone takes 15 s to start.
+wait_for = partial(harness.wait_for, timeout_s=60.0)
 
 
 @dataclass
@@ -131,8 +134,8 @@ def test_clients_follow_the_health_of_a_node_within_the_ttl_and_a_second(
         began = time.monotonic()
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
         assert time.monotonic() - began <= 2 + 1 + late_s
+        wait_for(lambda: first.log.count(f"{NAME}: 2001:db8::1 in (TTL 2 s)") == 2)
         assert f"{NAME}: 192.0.2.1 out (pool app has no server)" in first.log
-        assert first.log.count(f"{NAME}: 2001:db8::1 in (TTL 2 s)") == 2
 
 
 def test_stopped_publisher_takes_its_own_out_and_the_last_one_leaves_its_own(
@@ -172,7 +175,7 @@ def test_engine_that_is_gone_has_its_records_taken_out_and_put_back(
         with one.running():
             wait_for(lambda: server.has() == ["192.0.2.1", "192.0.2.2"])
         wait_for(lambda: server.has() == ["192.0.2.2"])
-        assert "192.0.2.1 out (no engine answers on" in first.log
+        wait_for(lambda: "192.0.2.1 out (no engine answers on" in first.log)
         with one.running():
             wait_for(lambda: server.has() == ["192.0.2.1", "192.0.2.2"])
             assert first.stop() == 0
@@ -184,14 +187,14 @@ def test_server_that_is_killed_or_frozen_is_waited_for(server: NameServer, one: 
         server.kill()
         wait_for(lambda: one.says("state") == "failed")
         server.start()
-        wait_for(lambda: one.says("state") == "published", 60)
+        wait_for(lambda: one.says("state") == "published")
         assert server.has() == ["192.0.2.1"]
         server.freeze()
-        wait_for(lambda: one.says("state") == "failed", 60)
+        wait_for(lambda: one.says("state") == "failed")
         server.thaw()
-        wait_for(lambda: one.says("state") == "published", 60)
+        wait_for(lambda: one.says("state") == "published")
+        wait_for(lambda: publisher.log.count("answers again") == 2)
         assert publisher.log.count("ERROR") == 2
-        assert publisher.log.count("answers again") == 2
 
 
 @pytest.mark.parametrize(("more", "word"), [({"name": '"mail.lb.test"'}, "key lbapp"), ({}, "(BADSIG)")])

@@ -9,10 +9,11 @@ import pytest
 
 from tests.name_servers import NOTES, PROGRAMS, missing, name_server
 from tests.system.fleet_nodes import fleet_of
-from tests.system.harness import lbapp, wait_for
-from tests.system.test_dns import Running, lbapp_dns, write_file
+from tests.system.harness import lbapp
+from tests.system.test_dns import Running, lbapp_dns, wait_for, write_file
 
-pytestmark = pytest.mark.system
+# Two engines, two publishers and a name server, and a drain that waits for a TTL: minutes on a machine that is very busy.
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
@@ -20,31 +21,31 @@ def test_records_of_a_fleet_follow_drains_kills_and_a_store_that_is_silent(tmp_p
     if why := missing(kind):
         pytest.skip(why)
     with ExitStack() as stack:
-        store, nodes = stack.enter_context(fleet_of(tmp_path, "lb1", "lb2", "lb3"))
+        store, nodes = stack.enter_context(fleet_of(tmp_path, "lb1", "lb2"))
         server = stack.enter_context(name_server(kind, tmp_path / kind))
         publishers: list[Running] = []
         for number, node in enumerate(nodes.values(), 1):
-            file = write_file(tmp_path, number, server.port, grace='"1s"', ttl='"1s"', records_min="1")
+            file = write_file(tmp_path, number, server.port, grace='"5s"', ttl='"1s"', records_min="1")
             publishers.append(stack.enter_context(lbapp_dns(file, node.control)))
-        lb1, _, lb3 = nodes.values()
-        wait_for(lambda: len(server.has()) == 3 and all("fleet=lbapp" in text for text in server.has("TXT", NOTES)))
+        lb1, lb2 = nodes.values()
+        wait_for(lambda: len(server.has()) == 2 and all("fleet=lbapp" in text for text in server.has("TXT", NOTES)))
 
         # The drain of a node waits until resolvers have forgotten it.
         assert lbapp(lb1, "drain", "--node", "--wait", "--timeout", "30s").returncode == 0
-        assert server.has() == ["192.0.2.2", "192.0.2.3"]
-        assert "192.0.2.1 out (the node drains)" in publishers[0].log
+        assert server.has() == ["192.0.2.2"]
+        wait_for(lambda: "192.0.2.1 out (the node drains)" in publishers[0].log)
         assert lbapp(lb1, "ready", "--node").returncode == 0
-        wait_for(lambda: len(server.has()) == 3)
+        wait_for(lambda: len(server.has()) == 2)
 
         # While the store is silent nobody is taken for dead.
         store.take_down()
         wait_for(lambda: lb1.get("/v1/fleet")["state"] == "stale")
-        publishers[2].kill()
-        lb3.process.kill()
-        lb3.process.wait(20)
+        publishers[1].kill()
+        lb2.process.kill()
+        lb2.process.wait(20)
         silent_s = lb1.get("/v1/fleet")["age_s"]
-        wait_for(lambda: lb1.get("/v1/fleet")["age_s"] > silent_s + 4)  # longer than the grace and several looks
-        assert len(server.has()) == 3
+        wait_for(lambda: lb1.get("/v1/fleet")["age_s"] > silent_s + 8)  # longer than the grace and several looks
+        assert len(server.has()) == 2
         store.bring_back()
-        wait_for(lambda: server.has() == ["192.0.2.1", "192.0.2.2"])
-        assert any("node lb3 is not in the fleet any more" in each.log for each in publishers[:2])
+        wait_for(lambda: server.has() == ["192.0.2.1"])
+        wait_for(lambda: "node lb2 is not in the fleet any more" in publishers[0].log)

@@ -189,6 +189,7 @@ class Changes:
         if len(asked) == 1:
             answer = await self._feed.ask(calls.patch_servers(asked[0]))
             changes, self._of_fleet = answer["changes"], answer.get("fleet")
+            self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
         else:
             group, changes = uuid4().hex, []
             for patch in asked:
@@ -197,9 +198,7 @@ class Changes:
                 changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
         for change in changes:
             self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
-            who = change["server"]["changed_by"]
-            if self.journal.uid is None and who is not None:
-                self.journal.uid = who["uid"]
+            self.journal.know(change["server"]["changed_by"])
             self._feed.adopt(change["server"])
         return changes
 
@@ -314,7 +313,9 @@ class Changes:
     async def redo(self, undo: int | None = None, *, is_forced: bool = False) -> RequestRefused | None:
         """Do again what this user took back last, or by the undo of that number; return a refusal that he may override."""
         async with self._turn:
-            return await self._try(lambda: self._redo(undo, is_forced), (), is_forced)
+            refused = await self._try(lambda: self._redo(undo, is_forced), (), is_forced)
+        await self._follow()
+        return refused
 
     async def _redo(self, number: int | None, is_forced: bool) -> str:
         await self.journal.read()
@@ -330,16 +331,18 @@ class Changes:
         servers: dict[tuple[str, Any], list[str]] = {}
         for change in undo["changes"]:
             if change["setting"] == "published":
-                await self._feed.ask(
-                    calls.patch_pool(change["on"], {"published": bool(change["before"]), "reason": reason})
-                )
+                patch: PoolPatch = {"published": bool(change["before"]), "reason": reason}
+                if undo.get("fleet"):
+                    patch["fleet"] = True
+                self._of_fleet = (await self._feed.ask(calls.patch_pool(change["on"], patch))).get("fleet")
             elif "/" not in change["on"]:
                 state = "drain" if change["before"] == "drain" else "ready"
                 await self._feed.ask(calls.patch_node({"state": state, "reason": reason}))  # type: ignore[typeddict-item]
             else:
                 servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
         if servers:
-            await self._send([_again(names, what, reason, is_forced) for what, names in servers.items()])
+            patches = [_again(names, what, reason, is_forced) for what, names in servers.items()]
+            await self._send([{**patch, "fleet": True} for patch in patches] if undo.get("fleet") else patches)
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 

@@ -23,6 +23,7 @@ import httpx
 
 from lbapp.cluster import gateway
 from lbapp.cluster.gateway import Body, Committed, Found, Message, Nonsense
+from lbapp.cluster.transport import CancellableTransport
 from lbapp.model import limits
 from lbapp.model.fleet import ClusterSettings
 
@@ -135,8 +136,7 @@ class Etcd:
     async def __aenter__(self) -> Self:
         context = await anyio.to_thread.run_sync(self._tls)
         timeout = httpx.Timeout(None, connect=limits.STORE_CONNECT_TIMEOUT_S)  # each call has its own
-        bounds = httpx.Limits(max_connections=limits.STORE_CONNECTIONS_MAX)
-        self._http = httpx.AsyncClient(verify=context, timeout=timeout, limits=bounds, trust_env=False)
+        self._http = httpx.AsyncClient(transport=CancellableTransport(context), timeout=timeout, trust_env=False)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -333,9 +333,9 @@ class Etcd:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise StoreRefused(f"the password file {self._settings.password_file} cannot be read: {why}") from error
 
-    def _tls(self) -> ssl.SSLContext | bool:
+    def _tls(self) -> ssl.SSLContext | None:
         if not any(endpoint.startswith("https:") for endpoint in self._endpoints):
-            return False  # nothing to verify: the certificates of the system need not be loaded
+            return None  # nothing to verify: the certificates of the system need not be loaded
         try:
             return ssl.create_default_context(cafile=self._settings.ca_file)
         except OSError as error:  # SSLError, too

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,13 +26,14 @@ from lbapp.cluster.kept import Kept, KeptDamaged
 from lbapp.cluster.keys import Keys
 from lbapp.cluster.membership import ABOUT as MEMBERSHIP
 from lbapp.cluster.membership import Membership
+from lbapp.cluster.pauses import Pauses
 from lbapp.cluster.picture import Picture
 from lbapp.cluster.publishing import Publisher
 from lbapp.cluster.rolling import Roller
 from lbapp.cluster.writing import Writer, unreachable
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import ClusterSettings, FleetConfiguration, FleetIntent, FleetView, IntentKey, Node
-from lbapp.model.limits import STORE_RETRY_MAX_S, STORE_RETRY_S, STORE_SILENCE_S
+from lbapp.model.limits import STORE_RETRY_MAX_S, STORE_SILENCE_S
 
 _log: Final = logging.getLogger(__name__)
 _TELL_INTERVAL_S: Final = 60.0  # between two events of one error that nobody foresaw
@@ -137,7 +137,7 @@ class StoreFleet:
 
     async def _again(self, name: str, work: Work, node: Node) -> None:
         """Do something again whenever it has ended, after a pause that grows while it fails at once."""
-        pause_s, told_at = STORE_RETRY_S, -math.inf
+        pauses, told_at = Pauses(), -math.inf
         while True:
             began = time.monotonic()
             try:
@@ -152,9 +152,8 @@ class StoreFleet:
                     told_at = began
                     node.tell("fleet_problem", f"{name} failed and is begun again: {error!r}")
             if time.monotonic() - began > STORE_SILENCE_S:
-                pause_s = STORE_RETRY_S
-            await anyio.sleep(pause_s * random.uniform(0.5, 1.0))
-            pause_s = min(STORE_RETRY_MAX_S, pause_s * 2)
+                pauses.begin_again()
+            await anyio.sleep(pauses.next_s())
 
 
 def make(settings: ClusterSettings, path: Path) -> StoreFleet:

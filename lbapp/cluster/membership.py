@@ -8,7 +8,7 @@ Invariants: a node never writes over the name of another living process; what it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,11 +18,15 @@ from lbapp.cluster import gateway, values
 from lbapp.cluster.etcd import Etcd, LeaseGone, StoreError, StoreUnreachable
 from lbapp.cluster.gateway import Pair
 from lbapp.cluster.keys import Keys
+from lbapp.cluster.pauses import Pauses
 from lbapp.cluster.picture import Picture
 from lbapp.model.fleet import Node
-from lbapp.model.limits import FLEET_STATE_INTERVAL_S, STORE_LEAVE_TIMEOUT_S, STORE_RETRY_MAX_S
+from lbapp.model.limits import FLEET_STATE_INTERVAL_S, FLEET_TRIES, STORE_LEAVE_TIMEOUT_S, STORE_RETRY_MAX_S
 
+Work = Callable[[], Awaitable[None]]
 ABOUT: Final = "membership of the fleet"
+NOTHING: Final = b"{}"
+OWN: Final = "what this node says of itself"
 
 
 @dataclass(slots=True)
@@ -37,7 +41,8 @@ class Membership:
     former: int = 0
     lease: int = 0
     _granted: int = field(default=0, init=False)  # a lease that is to be ended
-    _joined_at: int = field(default=0, init=False)  # the store's revision
+    _joined_at: int = field(default=0, init=False)  # the store's revision, when its key was written last
+    _card: bytes = field(default=b"", init=False)  # as it was written
 
     @property
     def is_member(self) -> bool:
@@ -60,14 +65,14 @@ class Membership:
     async def _join(self) -> Pair | None:
         """Become a member; return who has the name, where another process has it."""
         self._granted = lease = await self.etcd.grant(self.lease_s)
-        key = self.keys.node(self.node.name)
-        steps = [gateway.to_put(key, values.card(self.node.card()), lease)]
-        steps += [gateway.to_put(self.keys.state(self.node.name), values.state(self.node.state()), lease)]
+        key, self._card = self.keys.node(self.node.name), self._own(values.card, self.node.card)
+        state = self._own(values.state, self.node.state)
+        steps = [gateway.to_put(key, self._card, lease)]
+        steps += [gateway.to_put(self.keys.state(self.node.name), state, lease)] if state != NOTHING else []
         revision = 0
-        while True:
-            done = await self.etcd.txn(
-                gateway.transaction([gateway.is_at(key, revision)], steps, [gateway.to_range(key)])
-            )
+        for _ in range(FLEET_TRIES):
+            body = gateway.transaction([gateway.is_at(key, revision)], steps, [gateway.to_range(key)])
+            done = await self.etcd.txn(body)
             pair = next((pair for found in done.found for pair in found.pairs), None)
             if done.has_held or (pair is not None and pair.lease == lease):
                 self._joined_at, self.lease = done.revision, lease
@@ -79,14 +84,26 @@ class Membership:
                 revision = pair.revision  # nobody lives by it, or this node did before it was started again
             else:
                 return pair
+        raise StoreUnreachable("the name of this node changes hands faster than it can be taken", is_unknown=False)
+
+    def _own(self, write: Callable[[Mapping[str, Any]], bytes], say: Callable[[], Mapping[str, Any]]) -> bytes:
+        """Return what the node says of itself as it is kept; what nobody could read is not said: it is a member all the same."""
+        try:
+            written = write(say())
+        except ValueError as error:
+            self.picture.complain(OWN, f"this node cannot say what it is or carries: {error}", self.node.tell)
+            return NOTHING
+        self.picture.complain(OWN, "", self.node.tell)
+        return written
 
     async def _stay(self) -> None:
         losses = self.picture.losses
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._until_gone, self._keep_alive, tasks.cancel_scope)
-            tasks.start_soon(self._until_gone, self._say_state, tasks.cancel_scope)
+            scope = tasks.cancel_scope
+            tasks.start_soon(self._until_gone, self._keep_alive, self.lease_s / 3, scope)
+            tasks.start_soon(self._until_gone, self._say_state, FLEET_STATE_INTERVAL_S, scope)
             await self._until_other(losses)
-            tasks.cancel_scope.cancel()
+            scope.cancel()
 
     async def _until_free(self) -> None:
         """Return when the name is free, or may be so."""
@@ -95,9 +112,11 @@ class Membership:
             while self.picture.lease_of(self.node.name) is not None:
                 turns = await self.picture.wait(turns)
 
-    async def _until_gone(self, work: Callable[[], Any], scope: anyio.CancelScope) -> None:
-        """Do something again and again, whatever the store says, until the lease is gone."""
+    async def _until_gone(self, work: Work, interval_s: float, scope: anyio.CancelScope) -> None:
+        """Do something every so often, whatever the store says, until the lease is gone."""
+        pauses, pause_s = Pauses(min(STORE_RETRY_MAX_S, interval_s)), interval_s
         while True:
+            await anyio.sleep(pause_s)
             try:
                 await work()
             except LeaseGone:
@@ -105,20 +124,33 @@ class Membership:
                 return
             except StoreUnreachable as error:
                 self.picture.doubt(str(error), self.node.tell)
-                await anyio.sleep(min(STORE_RETRY_MAX_S, self.lease_s / 3) / 2)
-            except (StoreError, ValueError) as error:
-                self.picture.complain(ABOUT, f"this node cannot say what it carries: {error}", self.node.tell)
-                await anyio.sleep(STORE_RETRY_MAX_S)
+                pause_s = pauses.next_s()
+            except StoreError as error:
+                self.picture.complain(ABOUT, f"this node cannot stay a member: {error}", self.node.tell)
+                pause_s = STORE_RETRY_MAX_S
+            else:
+                pauses.begin_again()
+                pause_s = interval_s
 
     async def _keep_alive(self) -> None:
-        await anyio.sleep(self.lease_s / 3)
         await self.etcd.keep_alive(self.lease)
 
     async def _say_state(self) -> None:
-        await anyio.sleep(FLEET_STATE_INTERVAL_S)
-        state = values.state(self.node.state())
-        await self.etcd.put(self.keys.state(self.node.name), state, self.lease)
+        state = self._own(values.state, self.node.state)
+        if state != NOTHING:
+            await self.etcd.put(self.keys.state(self.node.name), state, self.lease)
+        await self._renew_card()
         self.picture.complain(ABOUT, "", self.node.tell)
+
+    async def _renew_card(self) -> None:
+        """Say anew who the node is, where a reload has changed that, unless another process has its name by now."""
+        card, key = self._own(values.card, self.node.card), self.keys.node(self.node.name)
+        if card == self._card:
+            return
+        steps = [gateway.to_put(key, card, self.lease)]
+        done = await self.etcd.txn(gateway.transaction([gateway.is_at(key, self._joined_at)], steps))
+        if done.has_held:
+            self._card, self._joined_at = card, done.revision
 
     async def _until_other(self, losses: int) -> None:
         """Return when the node is not a member by its lease any more: that has ended, or another process has its name."""

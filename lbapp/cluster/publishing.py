@@ -22,7 +22,7 @@ from lbapp.cluster.writing import refused, transact, unreachable
 from lbapp.model.errors import RequestRefused
 from lbapp.model.file_digest import file_digest
 from lbapp.model.fleet import FleetConfiguration, RollMode
-from lbapp.model.limits import FLEET_STOP_TRIES, FLEET_TEXT_BYTES_MAX, FLEET_TEXTS_KEPT
+from lbapp.model.limits import FLEET_TEXT_BYTES_MAX, FLEET_TEXTS_KEPT, FLEET_TRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Publisher:
         """Do as `Fleet.stop_roll`."""
         why = f"{by} at {self.node} has stopped it" + (f": {values.shown(reason)}" if reason else "")
         now = await self._read()
-        for _ in range(FLEET_STOP_TRIES):
+        for _ in range(FLEET_TRIES):
             if is_over(now, self.picture.view.results, self._alive()):
                 raise RequestRefused("not_rolling", "no configuration is rolling; nothing was changed", status=409)
             stopped = replace(now, stopped=why)

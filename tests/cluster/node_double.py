@@ -55,14 +55,16 @@ class NodeDouble:
     events: list[tuple[str, str]] = field(default_factory=list)
     configurations: list[tuple[int, str]] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
+    odd: dict[str, Any] = field(default_factory=dict)  # of its state
+    listeners: list[str] = field(default_factory=list)
     gates: dict[int, anyio.Event] = field(default_factory=dict)
     done: dict[IntentKey, int] = field(default_factory=dict)
 
     def card(self) -> dict[str, Any]:
-        return {"version": "0.1", "started_at": 1.0, "host": f"host-of-{self.name}"}
+        return {"version": "0.1", "started_at": 1.0, "host": f"host-of-{self.name}", "listeners": self.listeners}
 
     def state(self) -> dict[str, Any]:
-        return dict(member_state(time.time()))
+        return {**member_state(time.time()), **self.odd}
 
     def applied(self) -> Mapping[IntentKey, int]:
         return self.done

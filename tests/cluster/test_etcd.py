@@ -61,8 +61,9 @@ def client(*gateways: FakeGateway, user: str = "", password_file: str | None = N
         b'{"header": {}, "kvs": [{"key": "YQ==", "mod_revision": true}]}',
         b"[" * 100_000,
         b'{"header": ' * 10_000,
-        gzip.compress(b"{}" * 100),
+        gzip.compress(b"{}" * 100, mtime=0),
     ],
+    ids=lambda body: repr(body[:24]),
 )
 async def test_an_answer_that_is_nonsense_is_no_answer(body: bytes) -> None:
     async with running_gateway(always(body)) as gateway, client(gateway) as etcd:
@@ -138,6 +139,13 @@ async def test_the_next_endpoint_is_asked_and_stays_the_first(behave: Behaviour)
             assert found == messages.Found(7, (messages.Pair(b"a", b"b", 3),), 1)
         assert (len(bad.asked), len(good.asked)) == (1, 3)
         assert etcd.endpoint == good.url
+
+
+async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    async with running_gateway(always(RANGE)) as gateway, client(gateway) as etcd:
+        assert (await etcd.range(b"a")).revision == 7
 
 
 async def test_all_endpoints_are_asked_once_before_it_is_given_up() -> None:

@@ -53,6 +53,29 @@ async def test_a_node_that_dies_is_no_member_when_its_lease_has_ended(tmp_path: 
             await until(lambda: alive(of_a) == ["a"])
 
 
+async def test_a_node_says_anew_who_it_is_when_that_changes(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a"), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            a.listeners = ["web"]
+            await until(lambda: fleet.view.members["a"].card["listeners"] == ["web"])
+            assert a.members == [["a"]]
+
+
+async def test_a_node_that_says_nonsense_of_itself_is_a_member_all_the_same(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a", odd={"ready": "perhaps"})
+        async with running_fleet(tmp_path, settings_of(stores, "a"), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            assert a.told("fleet_problem") == [
+                "this node cannot say what it is or carries: it.ready is not true or false"
+            ]
+            a.odd = {}
+            await until(lambda: fleet.view.members["a"].state)
+            await until(lambda: not fleet.view.problem)
+
+
 async def test_an_intent_set_at_one_node_is_made_by_all(tmp_path: Path) -> None:
     with running_stores(tmp_path) as stores:
         a, b = NodeDouble("a"), NodeDouble("b")
@@ -243,6 +266,36 @@ async def test_one_of_three_members_may_die_even_the_leader(tmp_path: Path) -> N
             await until(lambda: a.made and b.made)
             await until(lambda: is_synced(of_a) and is_synced(of_b))
             assert a.members == b.members or a.members[-1] == b.members[-1] == ["a", "b"]
+
+
+async def test_a_member_of_the_store_that_is_left_alone_is_not_believed(tmp_path: Path) -> None:
+    with running_stores(tmp_path, 3) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=30), a) as (fleet, _):
+            await until(lambda: is_synced(fleet) and alive(fleet) == ["a"])
+            for store in stores[1:]:
+                store.kill()
+            await until(lambda: fleet.view.state is StoreState.STALE)
+            with pytest.raises(RequestRefused) as refused:
+                await fleet.propose([intent("app/s1")], {})
+            assert refused.value.code == "fleet_unreachable"
+            assert alive(fleet) == ["a"]
+            for store in stores[1:]:
+                store.start()
+            await until(lambda: is_synced(fleet), 30)
+            assert a.members == [["a"]]
+
+
+async def test_a_node_whose_lease_has_ended_joins_again(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        a = NodeDouble("a")
+        async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=30), a) as (fleet, _):
+            await until(lambda: alive(fleet) == ["a"])
+            lease = stores[0].lease_of("nodes/a")
+            ask(stores[0], "lease/revoke", {"ID": lease})
+            await until(lambda: stores[0].lease_of("nodes/a") not in (None, lease))
+            await until(lambda: alive(fleet) == ["a"])
+            assert a.members == [["a"]]
 
 
 async def test_a_store_that_has_forgotten_old_revisions_is_read_again(tmp_path: Path) -> None:

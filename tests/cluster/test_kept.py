@@ -88,7 +88,7 @@ def test_damage_anywhere_is_said_and_never_taken_for_a_view(
         kept.read(folder / "view", "f")
 
 
-@pytest.mark.parametrize("body", ["{}", "[" * 100_000, '{"fleet":"f"}', "\xff", "null"])
+@pytest.mark.parametrize("body", ["{}", "[" * 100_000, '{"fleet":"f"}', "\xff", "null"], ids=range(5))
 def test_a_body_that_is_no_view_is_said_though_its_checksum_holds(tmp_path: Path, body: str) -> None:
     data = body.encode("latin-1")
     (tmp_path / "view").write_bytes(b"lbapp fleet 1 %08x\n" % crc32(data) + data)

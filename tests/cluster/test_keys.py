@@ -44,6 +44,7 @@ def test_any_key_names_something_or_nothing(rest: bytes) -> None:
         b"/lbapp/f/intents/state/",
         b"/lbapp/f/",
     ],
+    ids=lambda key: repr(key[:24]),
 )
 def test_what_is_no_key_of_a_fleet_names_nothing(key: bytes) -> None:
     assert KEYS.read(key) is None

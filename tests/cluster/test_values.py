@@ -73,6 +73,7 @@ def test_whatever_comes_is_a_value_or_a_sentence(data: bytes) -> None:
         ({"start": 2**70}, "it.start is not a whole number"),
         ({"reason": "x" * 40_000}, "longer than 32768 bytes"),
     ],
+    ids=range(7),
 )
 def test_an_intent_that_is_wrong_is_said_with_where(change: dict[str, object], why: str) -> None:
     body = {**json.loads(values.intent(intent("app/s1"))), **change}

@@ -174,7 +174,7 @@ class Configurations:
 
     def source_of(self, kept: Kept) -> Source:
         """Return where a configuration came from."""
-        is_edit = self.base_of(kept) is not kept if kept.fleet else bool(kept.of)
+        is_edit = self.base_of(kept).number != kept.number if kept.fleet else bool(kept.of)
         return Source(kept.of, kept.fleet, is_edit)
 
     def number(self, number: int) -> Kept | None:
@@ -267,7 +267,7 @@ def _of_the_fleet(
         kept, base = configurations.text(last), configurations.base_of(last)
         version = version_of(kept, parse_configuration(kept, f"configuration {last.number}"))
         in_file = version.configuration
-        if base is not last:
+        if base.number != last.number:
             in_file = parse_configuration(configurations.text(base), f"configuration {base.number}")
     except (NotKept, ConfigurationError) as error:
         message = f"configuration {last.fleet} of the fleet cannot serve again: {error}; {path} serves"

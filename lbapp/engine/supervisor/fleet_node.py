@@ -43,6 +43,12 @@ class EngineNode:
         """The name of this node."""
         return self._link.name
 
+    @property
+    def fleet_configuration(self) -> int:
+        """The number of the fleet's configuration that serves here; 0: none of them does."""
+        applied = self._reloads.applied
+        return 0 if applied is None else applied.fleet
+
     def card(self) -> dict[str, Any]:
         """Return who this node is, as JSON."""
         running, listening = self._generation().running, self._generation().reader.listening
@@ -94,7 +100,7 @@ class EngineNode:
             "servers_eligible": sum(state.is_eligible for state in states),
             "servers_total": len(states),
             "configuration": 0 if applied is None else applied.number,
-            "fleet_configuration": 0 if applied is None else applied.fleet,
+            "fleet_configuration": self.fleet_configuration,
             "differs": len(self.changes.differing()),
             "fleet_revision": self.changes.revision,
             "announce": self.reports.announce(),

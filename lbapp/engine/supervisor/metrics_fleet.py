@@ -65,8 +65,8 @@ def _of_fleet(link: FleetLink, node: EngineNode, reader: StatusReader) -> Iterat
     yield _gauge(
         "lbapp_fleet_differs", "Settings that are other here than the fleet wants (merge: sum)", glance["differs"]
     )
-    number = node.member_state()["fleet_configuration"]
-    yield _gauge("lbapp_fleet_configuration", "Number of the fleet's that serves; 0: none (merge: min)", number)
+    number = "Number of the fleet's that serves; 0: none (merge: min)"
+    yield _gauge("lbapp_fleet_configuration", number, node.fleet_configuration)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

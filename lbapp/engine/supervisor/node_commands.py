@@ -56,7 +56,7 @@ class NodeCommands:
         if target != self._node.name:
             self._find(target)
         if word == DRAIN and not is_forced:
-            self._check_quorum(target)
+            self._check_quorum(target, is_self_ready=not generation.reader.reasons_against())
         until = time.time() + seconds if word == DRAIN else None
         on = NODE if target == self._node.name else NODE_PREFIX + target
         change = Change(on, Setting.STATE, READY, str(word), READY, until, then_stop=then_stop)
@@ -98,7 +98,7 @@ class NodeCommands:
             message = f"the fleet has no member {target}"
             raise RequestRefused("unknown_node", message, near(target, members), 404)
 
-    def _check_quorum(self, target: str) -> None:
+    def _check_quorum(self, target: str, *, is_self_ready: bool) -> None:
         """Refuse a drain that leaves too few members ready, or where nobody knows. Raises RequestRefused 409 quorum."""
         settings, view = self._link.settings, self._link.view
         if settings is None:
@@ -110,7 +110,7 @@ class NodeCommands:
             raise RequestRefused("quorum", message, hint, 409)
         own = self._node.name
         ready = {member.name for member in view.alive if member.name != own and is_member_ready(member)}
-        if self._node.member_state()["ready"]:
+        if is_self_ready:
             ready.add(own)
         why = too_few(target, ready, len({own, *view.members}), settings.ready_min)
         if why:

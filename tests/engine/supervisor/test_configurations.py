@@ -18,6 +18,7 @@ from lbapp.engine.supervisor.configurations import (
     NotKept,
     Source,
     choose_at_start,
+    digest_of,
 )
 from lbapp.engine.supervisor.events import ENGINE
 from lbapp.model.limits import CONFIGURATIONS_KEPT
@@ -175,3 +176,30 @@ def test_list_with_a_number_of_another_type_is_damaged(tmp_path: Path, value: st
     path.write_text(path.read_text().replace('"number": 1', f'"number": {value}'))
     assert "it is damaged" in opened(tmp_path).problem
     assert port_of(start(tmp_path, 1)) == 1
+
+
+def test_start_serves_the_fleets_configuration_again_as_long_as_the_file_is_what_it_was(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    taken = opened(tmp_path).add(text(2), ENGINE, "", source=Source(digest_of(text(1)), 5))
+    chosen = start(tmp_path, 1)
+    assert (port_of(chosen), chosen.applied) == (2, taken)
+    assert chosen.in_file.pools[0].servers[0].port == 2  # it is no edit of the file
+    assert [kind for kind, _ in chosen.findings] == ["configuration_restored"]
+    edited = opened(tmp_path).add(text(4), ENGINE, "", source=Source(digest_of(text(1)), 5, is_edit=True))
+    chosen = start(tmp_path, 1)
+    assert (port_of(chosen), chosen.applied, chosen.in_file.pools[0].servers[0].port) == (4, edited, 2)
+    assert opened(tmp_path).source_of(edited) == Source(digest_of(text(1)), 5, is_edit=True)
+    assert opened(tmp_path).source_of(taken) == Source(digest_of(text(1)), 5)
+    chosen = start(tmp_path, 3)  # the file was changed afterwards
+    assert port_of(chosen) == 3
+    assert [kind for kind, _ in chosen.findings] == ["configuration_of_fleet_overruled"]
+    assert start(tmp_path, 3).findings == []
+
+
+def test_start_serves_the_file_where_the_copy_of_the_fleets_is_gone(tmp_path: Path) -> None:
+    start(tmp_path, 1)
+    opened(tmp_path).add(text(2), ENGINE, "", source=Source(digest_of(text(1)), 5))
+    (tmp_path / "configurations" / "000002.toml").unlink()
+    chosen = start(tmp_path, 1)
+    assert port_of(chosen) == 1
+    assert [kind for kind, _ in chosen.findings] == ["configuration_of_fleet_overruled"]

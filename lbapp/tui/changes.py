@@ -209,6 +209,7 @@ class Changes:
         if len(asked) == 1:
             answer = await self._feed.ask(calls.patch_servers(asked[0]))
             changes, self._of_fleet = answer["changes"], answer.get("fleet")
+            self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
         else:
             group, changes = uuid4().hex, []
             for patch in asked:
@@ -217,9 +218,7 @@ class Changes:
                 changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
         for change in changes:
             self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
-            who = change["server"]["changed_by"]
-            if self.journal.uid is None and who is not None:
-                self.journal.uid = who["uid"]
+            self.journal.know(change["server"]["changed_by"])
             self._feed.adopt(change["server"])
         return changes
 
@@ -339,7 +338,9 @@ class Changes:
     async def redo(self, undo: int | None = None, *, agreed: str = "") -> RequestRefused | None:
         """Do again what this user took back last, or by the undo of that number; `agreed` and what is returned as of `undo`."""
         async with self._turn:
-            return await self._try(lambda: self._redo(undo, agreed))
+            refused = await self._try(lambda: self._redo(undo, agreed))
+        await self._follow()
+        return refused
 
     async def _redo(self, number: int | None, agreed: str) -> str:
         await self.journal.read()
@@ -355,19 +356,17 @@ class Changes:
         servers: dict[tuple[str, Any], list[str]] = {}
         for change in undo["changes"]:
             if change["setting"] == "published":
-                await self._feed.ask(
-                    calls.patch_pool(change["on"], {"published": bool(change["before"]), "reason": reason})
-                )
+                patch: PoolPatch = {"published": bool(change["before"]), "reason": reason}
+                if undo.get("fleet"):
+                    patch["fleet"] = True
+                self._of_fleet = (await self._feed.ask(calls.patch_pool(change["on"], patch))).get("fleet")
             elif "/" not in change["on"]:
                 state = "drain" if change["before"] == "drain" else "ready"
                 await self._feed.ask(calls.patch_node({"state": state, "reason": reason}))  # type: ignore[typeddict-item]
             else:
                 servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
         if servers:
-            await _with_force_for(
-                agreed,
-                lambda force: self._send([_again(names, what, reason, force) for what, names in servers.items()]),
-            )
+            await _with_force_for(agreed, lambda force: self._send(_again_all(servers, undo, reason, force)))
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 
@@ -391,6 +390,14 @@ def _check_newest(action: ActionDone, asked_about: int | None) -> None:
     """Raise LbappError when another action than the one that was asked about is the newest by now."""
     if asked_about is not None and action["number"] != asked_about:
         raise LbappError("you have changed something else since that was asked; nothing was done")
+
+
+def _again_all(
+    servers: Mapping[tuple[str, Any], list[str]], undo: ActionDone, reason: str, is_forced: bool
+) -> list[ServersPatch]:
+    """Return what does again what an undo took back, on every node where that was for all of them."""
+    patches = [_again(names, what, reason, is_forced) for what, names in servers.items()]
+    return [{**patch, "fleet": True} for patch in patches] if undo.get("fleet") else patches
 
 
 def _again(names: list[str], what: tuple[str, Any], reason: str, is_forced: bool) -> ServersPatch:

@@ -7,10 +7,12 @@ Invariants: the journal is the engine's, so an action of this user counts wherev
 from __future__ import annotations
 
 from contextlib import suppress
+from pwd import getpwuid
 from typing import Final
 
 from lbapp.control import calls
 from lbapp.control.changes import ActionDone
+from lbapp.control.messages import Actor
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.undoing import to_redo, to_undo, told
 from lbapp.tui.format import duration
@@ -20,14 +22,32 @@ from lbapp.tui.staging import clean_value
 ACTIONS_ASKED: Final = 200
 
 
+def is_operator(actor: Actor) -> bool:
+    """Say whether somebody is an operator, on this node or on another of the fleet, and not lbapp itself."""
+    return actor["uid"] is not None or "@" in actor["user"]
+
+
+def _name_of(uid: int | None) -> str:
+    try:
+        return "" if uid is None else getpwuid(uid).pw_name
+    except KeyError:
+        return ""
+
+
 class Journal:
-    """The latest actions. `uid`: of the user whose undo it is; None: the engine's first answer to a change says it."""
+    """The latest actions. `uid`, `user`: whose undo it is; None, empty: the engine's first answer to a change says it."""
 
     def __init__(self, source: Source, uid: int | None) -> None:
         self._source = source
         self.uid = uid
+        self.user = _name_of(uid)
         self.actions: list[ActionDone] = []
         self._heard_of: int | None = None  # the newest event of an operator that was there when it was asked
+
+    def know(self, actor: Actor | None) -> None:
+        """Take over from an engine's first answer to a change who that is."""
+        if self.uid is None and actor is not None and actor["uid"] is not None:
+            self.uid, self.user = actor["uid"], actor["user"].partition("@")[0]
 
     def has_news(self) -> bool:
         """Say whether an operator has done something since the journal was read last."""
@@ -36,7 +56,7 @@ class Journal:
     def _newest(self) -> int:
         """Return the number of the newest event that an operator caused; 0: there is none."""
         for event in reversed(self._source.events):
-            if event["actor"] is not None and event["actor"]["uid"] is not None:
+            if event["actor"] is not None and is_operator(event["actor"]):
                 return event["seq"]
         return 0
 
@@ -52,11 +72,11 @@ class Journal:
 
     def to_undo(self) -> ActionDone | None:
         """Return what `z` takes back."""
-        return to_undo(self.actions, self.uid, self._source.now())
+        return to_undo(self.actions, self.uid, self._source.now(), self.user)
 
     def to_redo(self) -> ActionDone | None:
         """Return the undo that `Z` does again."""
-        return to_redo(self.actions, self.uid, self._source.now())
+        return to_redo(self.actions, self.uid, self._source.now(), self.user)
 
     @property
     def offer(self) -> str:

@@ -6,6 +6,7 @@ Responsible for carrying out and for writing down. Knows nothing of the console.
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,8 @@ class Changing:
         for earlier in self.actions:
             if earlier["number"] in undoes:
                 earlier["is_undone"] = True
+        if fleet:  # it is known by the name of who asked for it, and where
+            actor = {"uid": None, "user": f"{pwd.getpwuid(os.getuid()).pw_name}@node-a", "pid": None}
         action: ActionDone = {
             "number": number, "at": time.time(), "actor": actor, "reason": reason, "group": "", "changes": changes,
             "undoes": list(undoes), "is_undone": False, "fleet": fleet,
@@ -186,7 +189,9 @@ class Changing:
         for one, (state, weight) in zip(members, after, strict=True):
             self._double.change(one, state, weight, ME)
         self._take_back(back)
-        self.record(back, undoes=(action["number"],))
+        self.record(
+            back, undoes=(action["number"],), fleet=self._double.fleet.revision + 1 if action.get("fleet") else 0
+        )
         of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") or action.get("fleet") else {}
         return {"actions": [action["number"]], "changes": back, **of_fleet}
 

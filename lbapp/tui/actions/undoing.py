@@ -16,13 +16,19 @@ UNDO_S: Final = 1800.0
 _REDO: Final = "redo of"
 
 
-def to_undo(actions: Sequence[ActionDone], uid: int | None, now: float) -> ActionDone | None:
+def is_by(action: ActionDone, uid: int | None, user: str) -> bool:
+    """Say whether a user did something. What is of the whole fleet is known by his name, on whichever node: `alice@lb1`."""
+    if action.get("fleet"):
+        return bool(user) and action["actor"]["user"].rpartition("@")[0] == user
+    return uid is not None and action["actor"]["uid"] == uid
+
+
+def to_undo(actions: Sequence[ActionDone], uid: int | None, now: float, user: str = "") -> ActionDone | None:
     """Return the newest action of a user that is not taken back. `actions`: the latest last; `now` in Unix seconds."""
     found = [
         action
         for action in actions
-        if uid is not None
-        and action["actor"]["uid"] == uid
+        if is_by(action, uid, user)
         and not action["undoes"]
         and not action["is_undone"]
         and action["changes"]
@@ -31,12 +37,10 @@ def to_undo(actions: Sequence[ActionDone], uid: int | None, now: float) -> Actio
     return found[-1] if found else None
 
 
-def to_redo(actions: Sequence[ActionDone], uid: int | None, now: float) -> ActionDone | None:
+def to_redo(actions: Sequence[ActionDone], uid: int | None, now: float, user: str = "") -> ActionDone | None:
     """Return the newest undo of a user that he has not done again; None, too, once he has done something else."""
-    if uid is None:
-        return None
     again = {action["reason"] for action in actions}
-    for action in reversed([each for each in actions if each["actor"]["uid"] == uid]):
+    for action in reversed([each for each in actions if is_by(each, uid, user)]):
         if action["undoes"] and not action.get("redoes"):
             if redo_reason(action) not in again:
                 return action if action["changes"] and now - action["at"] <= UNDO_S else None

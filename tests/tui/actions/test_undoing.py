@@ -68,3 +68,14 @@ def test_action_is_told_in_a_few_words() -> None:
     change: Any = {"on": "app", "setting": "published", "before": True, "after": False}
     assert told(action(1, changes=[change])) == "unpublish app"
     assert told(action(1, changes=[{**change, "on": "app/s1", "setting": "weight", "after": 5}])) == "weight 5 app/s1"
+
+
+def test_what_is_of_the_whole_fleet_is_mine_by_my_name_on_whichever_node() -> None:
+    by_alice = action(1, fleet=12, actor={"uid": None, "user": "alice@lb2", "pid": None})
+    by_bob = action(2, fleet=13, actor={"uid": None, "user": "bob@lb1", "pid": None})
+    assert to_undo([by_alice, by_bob], ALICE, 200.0, "alice") == by_alice
+    assert to_undo([by_bob], ALICE, 200.0, "alice") is None
+    assert to_undo([by_alice], ALICE, 200.0) is None  # whose name is not known
+    assert told(by_alice) == "drain app/s1 on all nodes"
+    undo = action(3, fleet=14, undoes=[1], actor={"uid": None, "user": "alice@lb1", "pid": None})
+    assert to_redo([by_alice, undo], ALICE, 200.0, "alice") == undo

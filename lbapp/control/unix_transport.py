@@ -15,11 +15,14 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import anyio
 import httpcore
 import httpx
 from anyio.abc import SocketStream
+
+_CONNECTIONS_MAX: Final = 100  # at a time; as httpx has it
 
 
 class UnixTransport(httpx.HTTPTransport):
@@ -28,7 +31,12 @@ class UnixTransport(httpx.HTTPTransport):
     def __init__(self, path: Path) -> None:
         # No TLS on a Unix socket: loading the certificates would cost every command 50 ms.
         super().__init__(verify=False)
-        self._pool = httpcore.ConnectionPool(uds=str(path), max_keepalive_connections=0, network_backend=_Backend())
+        self._pool = httpcore.ConnectionPool(
+            uds=str(path),
+            max_connections=_CONNECTIONS_MAX,
+            max_keepalive_connections=0,
+            network_backend=_Backend(),
+        )
 
 
 class AsyncUnixTransport(httpx.AsyncHTTPTransport):

@@ -32,7 +32,7 @@ from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effe
 from lbapp.tui.actions.nodes import drain_effect
 from lbapp.tui.actions.order import Order, Seen, node_patch_of, patch_of, seen
 from lbapp.tui.actions.sentences import asking, done, named, node_done, probed, undone
-from lbapp.tui.actions.undoing import changed_since, redo_reason, told, told_since
+from lbapp.tui.actions.undoing import again_all, changed_since, redo_reason, told, told_since
 from lbapp.tui.feed import Feed
 from lbapp.tui.fleet_news import FleetNews
 from lbapp.tui.format import clean
@@ -366,7 +366,7 @@ class Changes:
             else:
                 servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
         if servers:
-            await _with_force_for(agreed, lambda force: self._send(_again_all(servers, undo, reason, force)))
+            await _with_force_for(agreed, lambda force: self._send(again_all(servers, undo, reason, force)))
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 
@@ -390,25 +390,6 @@ def _check_newest(action: ActionDone, asked_about: int | None) -> None:
     """Raise LbappError when another action than the one that was asked about is the newest by now."""
     if asked_about is not None and action["number"] != asked_about:
         raise LbappError("you have changed something else since that was asked; nothing was done")
-
-
-def _again_all(
-    servers: Mapping[tuple[str, Any], list[str]], undo: ActionDone, reason: str, is_forced: bool
-) -> list[ServersPatch]:
-    """Return what does again what an undo took back, on every node where that was for all of them."""
-    patches = [_again(names, what, reason, is_forced) for what, names in servers.items()]
-    return [{**patch, "fleet": True} for patch in patches] if undo.get("fleet") else patches
-
-
-def _again(names: list[str], what: tuple[str, Any], reason: str, is_forced: bool) -> ServersPatch:
-    setting, value = what
-    patch: ServersPatch = {"servers": names, "reason": reason, "force": is_forced}
-    if setting == "weight":
-        patch["weight"] = value
-    else:
-        patch["state"] = "drain" if value == "hard_drain" else value
-        patch["hard"] = value == "hard_drain"
-    return patch
 
 
 def _gone(order: Order) -> ServersPatch:

@@ -46,6 +46,7 @@ from lbapp.model.entities import (
 from lbapp.model.histogram import bucket_of
 
 DEADLINE_S = 10.0
+START_TIMEOUT_S = 60.0  # of an engine, on a machine that many share
 NO_CHECK = HealthCheck(CheckType.NONE)
 
 
@@ -260,7 +261,7 @@ def engine(folder: Path, text: str, **environment: str) -> Iterator[EngineProces
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        assert serving.wait(20), "the engine does not serve"
+        assert serving.wait(START_TIMEOUT_S), "the engine does not serve"
         found = re.search(r"serving: web http 127\.0\.0\.1:(\d+)", "".join(log))
         assert found, "".join(log)
         yield EngineProcess(process, folder / "control" / "lbapp.sock", int(found[1]), log)

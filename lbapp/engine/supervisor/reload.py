@@ -48,6 +48,7 @@ from lbapp.engine.supervisor.persistence import prepare
 from lbapp.engine.supervisor.reload_words import (
     UPGRADE,
     check_digest,
+    check_nothing_pending,
     clock,
     done_of,
     edits_of,
@@ -97,7 +98,7 @@ class Reloads:
         changed | cannot_reload | unconfirmed | worker_refused, 503 not_recorded.
         """
         async with self._lasting.changing:
-            self._check_nothing_pending()
+            check_nothing_pending(self._lasting.applied)
             try:
                 text = await anyio.to_thread.run_sync(read_text, self._path)
                 check_digest(self._path, text, expect_digest)
@@ -117,7 +118,7 @@ class Reloads:
         """
         async with self._lasting.changing:
             if not how.is_dry:
-                self._check_nothing_pending()
+                check_nothing_pending(self._lasting.applied)
             try:
                 configuration = await anyio.to_thread.run_sync(parse_configuration, text, name)
             except ConfigurationError as error:
@@ -146,7 +147,7 @@ class Reloads:
         `decide` is asked for the change when no other can come in between. Raises as reload and `decide` do.
         """
         async with self._lasting.changing:
-            self._check_nothing_pending()
+            check_nothing_pending(self._lasting.applied)
             before = self._lasting.applied
             try:
                 text = decide()(self.text)
@@ -206,12 +207,6 @@ class Reloads:
     def history(self) -> list[Kept]:
         """Return what was applied, the latest last."""
         return self._configurations.kept
-
-    def _check_nothing_pending(self) -> None:
-        pending = self._lasting.applied
-        if pending is not None and pending.state == UNCONFIRMED:
-            message = f"configuration {pending.number} is not confirmed yet"
-            raise RequestRefused("unconfirmed", message, "Decide on it first: lbapp confirm, or lbapp rollback", 409)
 
     def edits(self) -> list[Difference]:
         """Return the servers that were added and removed since the file was read."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from lbapp.control.changes import Difference, ReloadDone
 from lbapp.engine.policy.reload import Planned
-from lbapp.engine.supervisor.configurations import Kept
+from lbapp.engine.supervisor.configurations import UNCONFIRMED, Kept
 from lbapp.engine.supervisor.running import NoRoom
 from lbapp.engine.supervisor.workers import WorkerRefused
 from lbapp.model.entities import Configuration
@@ -31,6 +31,13 @@ def check_digest(path: Path, text: str, expected: str) -> None:
             f"{path} is not what was to be applied: somebody else has changed it; nothing was changed in the engine"
         )
         raise RequestRefused("changed", message, "Look at it again, then repeat", 409)
+
+
+def check_nothing_pending(applied: Kept | None) -> None:
+    """Refuse another configuration while one waits to be confirmed. Raises RequestRefused 409 unconfirmed."""
+    if applied is not None and applied.state == UNCONFIRMED:
+        message = f"configuration {applied.number} is not confirmed yet"
+        raise RequestRefused("unconfirmed", message, "Decide on it first: lbapp confirm, or lbapp rollback", 409)
 
 
 def invalid_configuration(error: ConfigurationError) -> RequestRefused:

@@ -20,7 +20,7 @@ from lbapp.config.values import quoted, shown
 
 Found = tuple[Path, str]
 
-_NAMES_MAX: Final = 20  # in one sentence
+_NAMES_MAX: Final = 24  # in one sentence
 _WANTED: Final = {"bool_type": "true or false", "string_type": "text in quotes", "model_type": "a table"}
 
 

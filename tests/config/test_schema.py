@@ -25,11 +25,13 @@ from lbapp.config.actions import (
 )
 from lbapp.config.admission import AdmissionTable
 from lbapp.config.capacity import QueueTable
+from lbapp.config.cluster import ClusterTable
 from lbapp.config.discovery import DiscoverTable
 from lbapp.config.hashing import HashTable
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.metrics import MetricsTable
 from lbapp.config.passive import OutlierTable, SlowStartTable
+from lbapp.config.readiness import ReadinessTable
 from lbapp.config.schema import (
     Document,
     DrainTable,
@@ -56,6 +58,8 @@ EXAMPLES = {
     "engine.state_dir",
     "engine.operators",
     "engine.viewers",
+    *(f"cluster.{key}" for key in ("node", "password_file", "ca_file", "ready_min")),
+    "readiness.pools",
     "listener.pool",
     *(f"listener.{key}" for key in ("tunnel_idle_timeout", "unix_user", "unix_group", "tcp.user_timeout")),
     "pool.discover.port",
@@ -85,6 +89,8 @@ TABLES: dict[str, type[Table]] = {
     "limits": LimitsTable,
     "access_log": AccessLogTable,
     "metrics": MetricsTable,
+    "readiness": ReadinessTable,
+    "cluster": ClusterTable,
     "listener": ListenerTable,
     "listener.request_headers": RequestHeadersTable,
     "listener.response_headers": ResponseHeadersTable,
@@ -146,7 +152,7 @@ def test_reference_shows_every_key_of_a_table_and_no_other(path: str) -> None:
 
 
 def test_every_default_in_the_reference_is_the_schemas() -> None:
-    required = {"name", "bind", "address", "pool", "weight", "prefix", "by", "max_age", "window"}
+    required = {"endpoints", "name", "bind", "address", "pool", "weight", "prefix", "by", "max_age", "window"}
     for dotted, table, key, field in keys():
         if field.is_required():
             assert key in required, dotted

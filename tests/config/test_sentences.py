@@ -38,8 +38,8 @@ OF_ANY_KIND = (
             LISTENER + POOL + '"a\\nb" = 1',
             [
                 'f.toml:7: pool[0]."a\\nb": unknown key "a\\nb"; allowed: algorithm, connections_max, discover, drain, '
-                "failover, fleet_connections_max, hash, health_check, name, on_error, outlier, panic_threshold, persistence, proxy_protocol, queue, "
-                "retry, server, slow_start, source, tcp, tls",
+                "failover, fleet_connections_max, hash, health_check, name, on_error, outlier, panic_threshold, persistence, "
+                "proxy_protocol, queue, retry, server, slow_start, source, tcp, tls",
             ],
         ),
         (

@@ -54,7 +54,7 @@ def test_file_and_what_serves_are_told_apart_with_the_reason(control: httpx.Clie
     assert (found["text"], found["digest"], found["running_text"]) == (file.read_text(), digest(file), served)
     assert found["is_file_other_than_running"] is True
     assert found["why_other"].endswith("is not configuration 1, which serves: it was changed, and not reloaded")
-    assert control.get("/v1/diff").json() == {"differences": [], "file": found["why_other"]}
+    assert control.get("/v1/diff").json() == {"differences": [], "file": found["why_other"], "fleet": []}
 
 
 def test_servers_that_were_added_are_no_other_file(control: httpx.Client, file: Path) -> None:

@@ -25,6 +25,7 @@ def dns(settings: Settings, config: Path, check: bool) -> None:
     """Keep this node's addresses in a DNS zone while it is ready, until SIGTERM."""
     from lbapp.config.dns import load_dns
 
+    settings.stay_here()
     with reporting():
         found = load_dns(config)
         if check:

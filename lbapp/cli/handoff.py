@@ -34,8 +34,10 @@ def _ring(path: Path) -> Ring:
 
 
 @click.group()
-def handoff() -> None:
+@click.pass_obj
+def handoff(settings: Settings) -> None:
     """Keep established connections when routes move: nodes hand what they do not know on to each other."""
+    settings.stay_here()
 
 
 @handoff.command()
@@ -94,7 +96,7 @@ def show(config: Path) -> None:
 
     with reporting():
         ring = _ring(config)
-        for command in ring.commands():
+        for command in (*ring.devices(), *ring.ways()):
             click.echo(" ".join(command))
         for name, value in {**ring.settings_of_devices(), **STRICT}.items():
             click.echo(f"sysctl -w {name.replace('/', '.')}={value}")

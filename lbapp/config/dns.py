@@ -86,6 +86,8 @@ def _refresh_s(value: object) -> float:
 
 
 def _secret(value: object) -> bytes:
+    if not isinstance(value, str) or not value.startswith("/"):  # not shown: it may be the secret itself
+        raise ValueError('this is no absolute path; write such as "/etc/lbapp/dns.key", a file with the secret in it')
     path = Path(values.file_path(value))
     where = values.shown(str(path))
     try:

@@ -147,6 +147,14 @@ def test_secret_that_is_none_is_refused_and_never_shown(
     assert content is None or content not in found
 
 
+def test_secret_that_stands_in_the_place_of_its_file_is_not_shown(key: Path) -> None:
+    secret = "c2l4dGVlbiBieXRlcyBvciBtb3Jl"
+    keys = {name: value.replace(str(key), secret) for name, value in least(key).items()}
+    (found,) = problems(text(keys))
+    assert "no absolute path" in found
+    assert secret[:8] not in found
+
+
 def test_no_value_shows_the_secret(key: Path) -> None:
     assert "sixteen" not in repr(parse_dns(text(least(key)), "dns.toml"))
 

@@ -26,7 +26,6 @@ TESTED_BY = {
     "lbapp/cluster/keeping.py": "tests/cluster/test_fleet.py",
     "lbapp/cluster/membership.py": "tests/cluster/test_fleet.py",
     "lbapp/cluster/publishing.py": "tests/cluster/test_rolling.py",
-    "lbapp/cli/handoff.py": "tests/system/cluster/test_handoff.py",
     "lbapp/cluster/handoff/host.py": "tests/system/cluster/test_handoff.py",
     "lbapp/config/table.py": "tests/config/test_schema.py",
     "lbapp/cli/persistence.py": "tests/system/test_persistence.py",

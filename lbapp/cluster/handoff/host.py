@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lbapp.cluster.handoff.ring import DEFAULT, LEARNING, STRICT, TABLE, Ring
+from lbapp.cluster.handoff.ring import DEFAULT, DEVICE, LEARNING, STRICT, TABLE, Ring
 from lbapp.model.errors import LbappError
 
 _PROC: Final = Path("/proc/sys")
@@ -49,10 +49,12 @@ def bring_up(ring: Ring, say: Callable[[str], object] = lambda _text: None) -> N
     _check_tools()
     is_new = not _has_rules()
     try:
-        if _devices(ring) != {hop.device for hop in ring.hops} or not _is_same(ring):
-            _take_down_devices(ring)
-            for command in ring.commands():
+        if _devices() != {hop.device for hop in ring.hops} or not _is_same(ring):
+            _take_down_devices()
+            for command in ring.devices():
                 _run(command)
+        for command in ring.ways():  # also of devices that stay: an address of another version may have come
+            _run(command)
         _set(ring.settings_of_devices())
         if is_new and ring.settings.learn_s and _has_connections(ring.settings.addresses):
             _nft(ring.rules(is_learning=True))
@@ -72,7 +74,7 @@ def take_down(ring: Ring) -> None:
     """Take the ring away, however much of it is there. Raises HandoffFailed."""
     _check_tools()
     _nft(ring.no_rules())
-    _take_down_devices(ring)
+    _take_down_devices()
     _set({name: value for name, value in DEFAULT.items() if (_PROC / name).exists()})
 
 
@@ -95,7 +97,7 @@ def look(ring: Ring) -> RingStatus:
 
 def _problems(ring: Ring, tracked: int, most: int) -> list[str]:
     found = []
-    missing = {hop.device for hop in ring.hops} - _devices(ring)
+    missing = {hop.device for hop in ring.hops} - _devices()
     if missing:
         found.append(f"{', '.join(sorted(missing))} is not there: make the ring anew with lbapp handoff up")
     for name, value in STRICT.items():
@@ -157,19 +159,19 @@ def _has(family: str) -> bool:
     return any(each.get("table", {}).get("name") == TABLE for each in tables)
 
 
-def _links(ring: Ring) -> dict[str, dict[str, Any]]:
-    names = {hop.device for hop in ring.hops}
+def _links() -> dict[str, dict[str, Any]]:
+    """Return the devices of a ring, be it this one or one that was larger."""
     found = json.loads(_run(["ip", "-j", "-d", "link", "show", "type", "vxlan"]) or "[]")
-    return {each["ifname"]: each for each in found if each.get("ifname") in names}
+    return {each["ifname"]: each for each in found if str(each.get("ifname")).startswith(DEVICE)}
 
 
-def _devices(ring: Ring) -> set[str]:
-    return set(_links(ring))
+def _devices() -> set[str]:
+    return set(_links())
 
 
 def _is_same(ring: Ring) -> bool:
     """Say whether the devices are those of this ring: then they stay, and nothing is felt."""
-    links = _links(ring)
+    links = _links()
     for hop in ring.hops:
         link = links.get(hop.device, {})
         data = link.get("linkinfo", {}).get("info_data", {})
@@ -181,16 +183,12 @@ def _is_same(ring: Ring) -> bool:
             hop.mac,
         ):
             return False
-        if f"{hop.next_mac} dst {ring.next[1]} " not in _run(["bridge", "fdb", "show", "dev", hop.device]):
-            return False
     return True
 
 
-def _take_down_devices(ring: Ring) -> None:
-    there = _devices(ring)
-    for command in ring.removal():
-        if command[-1] in there:
-            _run(command)
+def _take_down_devices() -> None:
+    for device in sorted(_devices()):
+        _run(["ip", "link", "del", device])
 
 
 def _set(settings: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from typing import Final
 from lbapp.model.handoff import HandoffSettings
 
 TABLE: Final = "lbapp_handoff"
+DEVICE: Final = "lbapp-hop"  # with the number of the hop
 # Connections that are met in their midst are not known. Those that are known stay so: a segment outside of its window that was
 # handed on would come back as a reset.
 STRICT: Final = {"net/netfilter/nf_conntrack_tcp_loose": "0", "net/netfilter/nf_conntrack_tcp_be_liberal": "1"}
@@ -74,7 +75,7 @@ class Ring:
         here, there = self.index + 1, (self.index + 1) % len(self.settings.members) + 1
         return [
             Hop(
-                device=f"lbapp-hop{hop}",
+                device=f"{DEVICE}{hop}",
                 mac=f"02:6c:62:{hop:02x}:00:{here:02x}",
                 next_mac=f"02:6c:62:{hop:02x}:00:{there:02x}",
                 address4=f"169.254.{76 + hop}.{here}/24",
@@ -90,12 +91,18 @@ class Ring:
         """Return the addresses that clients know, of one version of IP."""
         return [each for each in self.settings.addresses if ip_address(each).version == version]
 
-    def commands(self) -> list[Sequence[str]]:
+    def devices(self) -> list[Sequence[str]]:
         """Return what makes the devices, each as the words of a command."""
+        vxlan = f"local {self.own} dstport {self.settings.port} nolearning"
+        return [
+            f"ip link add {hop.device} address {hop.mac} mtu {_MTU} type vxlan id {hop.vni} {vxlan}".split()
+            for hop in self.hops
+        ]
+
+    def ways(self) -> list[Sequence[str]]:
+        """Return what says where the devices lead: again and again, if need be."""
         found: list[Sequence[str]] = []
         for hop in self.hops:
-            vxlan = f"type vxlan id {hop.vni} local {self.own} dstport {self.settings.port} nolearning"
-            found.append(f"ip link add {hop.device} address {hop.mac} mtu {_MTU} {vxlan}".split())
             found.append(f"ip link set {hop.device} up".split())
             found.append(f"bridge fdb replace {hop.next_mac} dev {hop.device} dst {self.next[1]}".split())
             if self.addresses(4):
@@ -105,10 +112,6 @@ class Ring:
                 found.append(f"ip -6 addr replace {hop.address6} dev {hop.device} nodad".split())
                 found.append(f"ip -6 neigh replace {hop.next6} lladdr {hop.next_mac} dev {hop.device}".split())
         return found
-
-    def removal(self) -> list[Sequence[str]]:
-        """Return what takes the devices away."""
-        return [f"ip link del {hop.device}".split() for hop in self.hops]
 
     def settings_of_devices(self) -> dict[str, str]:
         """Return what is set of the kernel's for the devices, under /proc/sys."""
@@ -132,14 +135,19 @@ class Ring:
         return "\n".join(map(_anew, ("inet", "ip", "ip6")))
 
     def _guard(self) -> str:
-        """Return what lets in from other nodes alone what has been handed on."""
-        family = "ip6" if ":" in self.own else "ip"
-        others = ", ".join(address for _, address in self.settings.members if address != self.own)
+        """Return what lets in from other nodes alone what has been handed on.
+
+        The kernel takes VXLAN at every address of the machine, those that clients know as well: so it is told by its networks.
+        """
+        own, other = ("ip6", "ipv4") if ":" in self.own else ("ip", "ipv6")
+        nodes = ", ".join(address for _, address in self.settings.members if address != self.own)
+        ours = f"udp dport {self.settings.port} @th,96,24 {{ {', '.join(str(hop.vni) for hop in self.hops)} }}"
         return (
             f"table inet {TABLE} {{\n"
             "  chain input {\n"
             "    type filter hook input priority filter - 1; policy accept;\n"
-            f"    udp dport {self.settings.port} {family} daddr {self.own} {family} saddr != {{ {others} }} counter drop\n"
+            f"    {ours} {own} saddr != {{ {nodes} }} counter drop\n"
+            f"    meta nfproto {other} {ours} counter drop\n"
             "  }\n}"
         )
 

@@ -64,12 +64,15 @@ def test_while_it_learns_nothing_is_handed_on() -> None:
 def test_a_version_of_ip_that_clients_do_not_use_has_no_rules() -> None:
     only4 = ring(addresses=("198.51.100.10",))
     assert "ip6 daddr" not in only4.rules()
-    assert not any("-6" in command for command in only4.commands())
+    assert not any("-6" in command for command in only4.ways())
 
 
-def test_nodes_that_reach_each_other_by_ipv6_are_guarded_by_it() -> None:
+def test_what_comes_from_no_node_is_dropped_by_its_network_whichever_address_it_is_sent_to() -> None:
     members = tuple((name, f"fd77:{at}::2") for at, (name, _) in enumerate(FOUR[:3], 1))
-    rules = ring(members=3).rules()
-    assert "ip daddr 10.77.1.2 ip saddr != { 10.77.2.2, 10.77.3.2 } counter drop" in rules
+    ours = "udp dport 4789 @th,96,24 { 7741, 7742 }"
+    rules = ring().rules()
+    assert f"    {ours} ip saddr != {{ 10.77.2.2, 10.77.3.2 }} counter drop\n" in rules
+    assert f"    meta nfproto ipv6 {ours} counter drop\n" in rules
     rules = Ring(replace(ring().settings, members=members)).rules()
-    assert "ip6 daddr fd77:1::2 ip6 saddr != { fd77:2::2, fd77:3::2 } counter drop" in rules
+    assert f"    {ours} ip6 saddr != {{ fd77:2::2, fd77:3::2 }} counter drop\n" in rules
+    assert f"    meta nfproto ipv4 {ours} counter drop\n" in rules

@@ -152,11 +152,28 @@ def test_what_no_node_knows_is_reset_after_the_last_hop(lab: Lab, nodes: tuple[s
     assert [sum(each["handed"].get(hop, 0) for each in found) for hop in ("1", "2")] == [1, 1]
 
 
-def test_a_stranger_cannot_put_packets_into_the_ring(lab: Lab) -> None:
+@pytest.mark.parametrize("address", ["10.77.1.2", VIP4, VIP6])
+def test_a_stranger_cannot_put_packets_into_the_ring(lab: Lab, address: str) -> None:
     make_ring(lab)
-    send_one = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x' * 60, ('10.77.1.2', 4789))"
-    lab.run("client", sys.executable, "-c", send_one)
+    send(lab, "n1")
+    kind = "AF_INET6" if ":" in address else "AF_INET"
+    packet = f"bytes((8, 0, 0, 0)) + (7741).to_bytes(3, 'big') + bytes(1) + bytes(60), ('{address}', 4789)"
+    lab.run("client", sys.executable, "-c", f"import socket as s; s.socket(s.{kind}, s.SOCK_DGRAM).sendto({packet})")
     wait_for(lambda: "counter packets 1 " in lab.run("n1", "nft", "list", "table", "inet", "lbapp_handoff"))
+
+
+def test_an_address_of_another_version_that_comes_later_is_handed_on_as_well(lab: Lab) -> None:
+    for node in lab.nodes:
+        path = ring_file(lab, node, "0s")
+        path.write_text(path.read_text().replace(f', "{VIP6}"', ""))
+        lab.run(node, sys.executable, "-m", "lbapp", "handoff", "up", "-c", str(path))
+    make_ring(lab)
+    client = lab.client()
+    client.begin_flows(30, VIP6)
+    send(lab, "n3")
+    flows = client.end_flows()
+    assert (flows.broken, flows.moved) == ({}, 0)
+    assert len(flows.born) > 1
 
 
 def test_nothing_is_left_of_a_ring_that_is_taken_away(lab: Lab) -> None:

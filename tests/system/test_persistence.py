@@ -114,6 +114,7 @@ def test_a_drain_past_its_timeout_keeps_nobody(tmp_path: Path, ports: dict[str, 
         first = get(engine)[-2:]
         with socket.create_connection(("127.0.0.1", engine.port("tcp")), timeout=20):
             wait_for(lambda: engine.server(f"app/{first}")["in_flight"] == 1)
+            wait_for(lambda: json.loads(lbapp_says(engine, "persistence", "list", "--json"))["total"])
             lbapp_says(engine, "drain", f"app/{first}", "--timeout", "4s")
             assert get(engine)[-2:] == first
             wait_for(lambda: "drain_timed_out" in engine.events())

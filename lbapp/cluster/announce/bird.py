@@ -24,6 +24,7 @@ from lbapp.model.announce import AnnounceSettings
 
 _PREFIX: Final = {RouteState.ANNOUNCED: GOOD, RouteState.DRAINED: WORSE}
 _DOWN: Final = "down"
+_UP: Final = "up"
 _AGAIN_S: Final = 0.5  # until a BIRD that is away is listened to again
 
 
@@ -75,11 +76,14 @@ class Bird:
             hint = "Give it the configuration of this file: lbapp announce -c FILE --print bird"
             raise BackendFailed(f"BIRD has no protocol {absent[0]}", hint)
         sessions = [row for row in rows.values() if row.kind == "BGP"]
-        bfd = await self._socket.bfd() if sessions else {}
+        has_bfd = any(row.kind == "BFD" and row.state == _UP for row in rows.values())
+        bfd = (
+            await self._socket.bfd() if sessions and has_bfd else {}
+        )  # without such a protocol, BIRD refuses to answer
         return Found(tuple(_session(row, bfd) for row in sessions), notes)
 
 
 def _session(row: ProtocolRow, bfd: dict[str, str]) -> SessionReport:
     state = " ".join(row.info.split()) or row.state
-    is_up = row.state == "up"
+    is_up = row.state == _UP
     return {"name": row.name, "state": state, "is_up": is_up, "since": row.since, "bfd": bfd.get(row.neighbor, "")}

@@ -155,6 +155,7 @@ class BirdDouble:
         self.path = path
         self.up = dict.fromkeys(names, False)
         self.session, self.bfd = "Established", "Up"
+        self.has_bfd = True
         self.commands: list[str] = []
         self.listeners: list[BufferedIOBase] = []
 
@@ -184,7 +185,10 @@ class BirdDouble:
                 for name, is_up in self.up.items()
             )
             head = "2002-Name       Proto      Table      State  Since         Info\n"
-            return f"{head}{rows}{self._session_rows()}0000 \n"
+            bfd = "1002-lbapp_bfd  BFD        ---        up     00:44:57.678  \n1006-  \n" if self.has_bfd else ""
+            return f"{head}{rows}{bfd}{self._session_rows()}0000 \n"
+        if command == "show bfd sessions" and not self.has_bfd:
+            return "9001 There is no BFD protocol running\n"
         if command == "show bfd sessions":
             head = "1020-lbapp_bfd:\n IP address                Interface  State      Since         Interval  Timeout\n"
             return f"{head} 10.77.1.1                 up0        {self.bfd}         00:44:57.679    0.100    0.300\n0000 \n"

@@ -93,6 +93,15 @@ async def test_a_session_that_is_down_says_why(tmp_path: Path) -> None:
             assert session["bfd"] == "Down"
 
 
+@pytest.mark.anyio
+async def test_a_bird_without_bfd_is_not_asked_about_it(tmp_path: Path) -> None:
+    with BirdDouble(tmp_path / "b", GOOD + WORSE).running() as double:
+        double.has_bfd = False
+        async with Bird(told(tmp_path)) as bird:
+            (session,) = (await bird.settle(RouteState.ANNOUNCED)).sessions
+            assert (session["is_up"], session["bfd"]) == (True, "")
+
+
 def test_a_name_is_always_the_same_for_an_address_and_never_for_two() -> None:
     assert vip_word("2001:db8:77::10") == vip_word("2001:DB8:77:0::10") == "2001_0db8_0077_0000_0000_0000_0000_0010"
     assert len({vip_word(each) for each in ("1.2.3.4", "1.2.3.40", "12.3.4.0", "::1.2.3.4")}) == 4

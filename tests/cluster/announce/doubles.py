@@ -214,7 +214,9 @@ class _BirdHandler(socketserver.StreamRequestHandler):
 
 
 _EXABGP = '''#!{python}
-"""Runs its helper as ExaBGP does, writes down what it is told, and answers it. Ends when the file `end` is there."""
+"""Runs its helper as ExaBGP does, writes down what it is told, and answers it. Ends when the file `end` is there.
+
+While the file `silent` is there it writes down what it is told, and answers when the file is gone."""
 import os, re, select, signal, subprocess, sys, time
 
 folder = os.path.dirname(os.path.abspath(__file__))
@@ -238,8 +240,12 @@ while True:
             break
         with open(folder + "/told", "ab") as file:
             file.write(line)
-        helper.stdin.write(b"error\\n" if os.path.exists(folder + "/refuse") else b"done\\n")
-        helper.stdin.flush()
+        while os.path.exists(folder + "/silent"):
+            time.sleep(0.02)
+        try:
+            helper.stdin.write(b"error\\n" if os.path.exists(folder + "/refuse") else b"done\\n")
+        except BrokenPipeError:
+            pass  # the helper was killed
     helper.wait()
 '''
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lbapp.model.announce import KeepalivedSettings
+
 pytestmark = pytest.mark.system
 
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
@@ -46,6 +48,15 @@ def test_the_announcers_unit_withdraws_after_it_and_is_what_the_page_shows() -> 
     lines = [line for line in shown.splitlines() if "=" in line]
     assert len(lines) == 5
     assert not set(lines) - set(unit.read_text().splitlines())
+
+
+def test_what_keepalived_reads_is_in_a_folder_that_no_unit_removes() -> None:
+    folder = Path(KeepalivedSettings().track_file).parent
+    assert Path(KeepalivedSettings().fifo).parent == folder
+    assert f"d {folder} 0755 root root -" in (UNITS.parent / "tmpfiles.d" / "lbapp.conf").read_text().splitlines()
+    for file in UNITS.glob("*.service"):
+        assert read(file)["Service"].get("RuntimeDirectory") != folder.name
+    assert read(UNITS / "lbapp-announce.service")["Service"]["ReadWritePaths"] == f"-{folder}"
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")

@@ -117,7 +117,7 @@ def _withdraw(told: AnnounceSettings) -> None:
 def _run(told: AnnounceSettings, socket: Path | None) -> None:
     import anyio
 
-    from lbapp.cluster.announce.backend import BackendEnded
+    from lbapp.cluster.announce.backend import BackendEnded, BackendFailed
     from lbapp.cluster.announce.run import run
 
     logging.basicConfig(
@@ -131,4 +131,6 @@ def _run(told: AnnounceSettings, socket: Path | None) -> None:
         anyio.run(run, told, _backend(told), socket)
     except BackendEnded as error:
         complain(error)
+        sys.exit(EXIT_FAILED)
+    except BackendFailed:  # the log says so
         sys.exit(EXIT_FAILED)

@@ -34,28 +34,44 @@ _ADDRESSES_MAX: Final = 16
 _DEFAULT: Final = AnnounceSettings(RouteBackend.BIRD, ())
 _VRRP: Final = KeepalivedSettings()
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}").fullmatch
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_./-]+").fullmatch  # it stands in a daemon's own file
 _BGP_BACKENDS: Final = {RouteBackend.BIRD.value, RouteBackend.EXABGP.value}
 
 
 def _ip(value: object) -> IPv4Address | IPv6Address:
     try:
-        return ip_address(value if isinstance(value, str) else "")
+        found = ip_address(value if isinstance(value, str) else "")
     except ValueError as error:
         raise ValueError(f"{values.shown(value)} is not an address; names and ports have no place here") from error
+    scope = getattr(found, "scope_id", None)  # Python takes anything for one
+    if scope is not None and not _INTERFACE(scope):
+        raise ValueError(f"{values.shown(value)} is not an address; after % the name of an interface is allowed")
+    return found
 
 
 def _address(value: object) -> str:
     return str(_ip(value))
 
 
-def _of_version(version: int) -> Any:
-    def read(value: object) -> str:
-        found = _ip(value)
-        if found.version != version:
-            raise ValueError(f"{values.shown(value)} is not an address of IPv{version}")
-        return str(found)
+def _router_id(value: object) -> str:
+    found = _ip(value)
+    if found.version != 4:
+        raise ValueError(f"{values.shown(value)} is not an address of IPv4")
+    return str(found)
 
-    return read
+
+def _next_hop(value: object) -> str:
+    found = _ip(value)
+    if not isinstance(found, IPv6Address) or found.scope_id is not None:
+        raise ValueError(f"{values.shown(value)} is not accepted; allowed: an address of IPv6 without an interface")
+    return str(found)
+
+
+def _plain_path(value: object) -> str:
+    path = values.file_path(value)
+    if not _PLAIN_PATH(path):
+        raise ValueError(f"{values.shown(value)} is not accepted; allowed: a path of letters, digits and _ . / -")
+    return path
 
 
 def _vip(value: object) -> str:
@@ -125,9 +141,10 @@ def _ecmp(value: object) -> Ecmp:
 _Answers = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
 _Asn = Annotated[int, BeforeValidator(values.whole_number(1, 2**32 - 1))]
 _Ip = Annotated[str, BeforeValidator(_address)]
-_Ipv4 = Annotated[str, BeforeValidator(_of_version(4))]
-_Ipv6 = Annotated[str, BeforeValidator(_of_version(6))]
+_RouterId = Annotated[str, BeforeValidator(_router_id)]
+_NextHop = Annotated[str, BeforeValidator(_next_hop)]
 _File = Annotated[str, BeforeValidator(values.file_path)]
+_PlainPath = Annotated[str, BeforeValidator(_plain_path)]
 _Interval = Annotated[float, BeforeValidator(_seconds(0.05, 60, '"50ms" to "1m"'))]
 
 
@@ -137,13 +154,13 @@ class NeighborTable(Table):
     address: _Ip
     asn: _Asn
     local_address: _Ip
-    next_hop_ipv6: _Ipv6 | None = None
+    next_hop_ipv6: _NextHop | None = None
 
 
 class BgpTable(Table):
     """`[bgp]`."""
 
-    router_id: _Ipv4
+    router_id: _RouterId
     asn: _Asn
     hold_time: Annotated[int, BeforeValidator(_hold_time_s)] = 9
     bfd: bool | None = None
@@ -179,8 +196,8 @@ class KeepalivedTable(Table):
     virtual_router_id: Annotated[int, BeforeValidator(values.whole_number(1, 255))] = _VRRP.virtual_router_id
     priority: Annotated[int, BeforeValidator(values.whole_number(52, 253))] = _VRRP.priority
     advert_interval: Annotated[float, BeforeValidator(_seconds(0.01, 40, '"10ms" to "40s"'))] = _VRRP.advert_interval_s
-    track_file: _File = _VRRP.track_file
-    fifo: _File = _VRRP.fifo
+    track_file: _PlainPath = _VRRP.track_file
+    fifo: _PlainPath = _VRRP.fifo
 
     def to_model(self) -> KeepalivedSettings:
         """Return the settings."""

@@ -59,7 +59,8 @@ class BgpSettings:
 class KeepalivedSettings:
     """VRRP between the nodes. `peers`: addresses of the others; `source`: this node's own.
 
-    `track_file`: what keepalived reads how this node stands from; `fifo`: what it says its own state on.
+    `track_file`: what keepalived reads how this node stands from; `fifo`: what it says its own state on. Both outlive the engine,
+    whose own folder does not: keepalived takes a node whose track file is gone for ready.
     """
 
     interface: str = ""
@@ -68,8 +69,8 @@ class KeepalivedSettings:
     peers: tuple[str, ...] = ()
     priority: int = 100
     advert_interval_s: float = 0.1
-    track_file: str = "/run/lbapp/vrrp.track"
-    fifo: str = "/run/lbapp/vrrp.fifo"
+    track_file: str = "/run/lbapp-vrrp/track"
+    fifo: str = "/run/lbapp-vrrp/fifo"
 
 
 @dataclass(frozen=True, slots=True)

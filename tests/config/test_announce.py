@@ -128,6 +128,39 @@ def test_an_address_that_no_client_can_have_is_refused(addresses: str, sentence:
     assert sentence in problem
 
 
+OVER_IPV6 = NEIGHBOR.replace("10.0.0.9", "fe80::9%eth0.7").replace("10.0.0.1", "fe80::1%eth0.7")
+
+
+def test_an_address_of_a_link_names_its_interface() -> None:
+    found = read(HEAD + BGP + NEIGHBOR + OVER_IPV6).bgp
+    assert found is not None
+    assert found.neighbors[1] == Neighbor("fe80::9%eth0.7", 64500, "fe80::1%eth0.7")
+
+
+@pytest.mark.parametrize("scope", ["eth0 as 1", "eth0; }", "a\\nb", "{", "e" * 16, "lo#", "ä"])
+def test_what_is_no_interface_gets_into_no_daemons_file(scope: str) -> None:
+    found = problems(HEAD + BGP + NEIGHBOR + OVER_IPV6.replace("eth0.7", scope))
+    assert [problem.split(": ")[1] for problem in found] == ["bgp.neighbor[1].address", "bgp.neighbor[1].local_address"]
+    assert all("after % the name of an interface is allowed" in problem for problem in found)
+    vrrp = VRRP.replace('"10.0.0.1"', f'"fe80::1%{scope}"').replace('"10.0.0.2"', f'"fe80::2%{scope}"')
+    text = HEAD.replace('"bird"', '"keepalived"').replace("198.51.100.10", "2001:db8::10") + vrrp
+    assert [problem.split(": ")[1] for problem in problems(text)] == ["keepalived.source", "keepalived.peers"]
+
+
+@pytest.mark.parametrize("next_hop", ["fe80::1%eth0", "10.0.0.1"])
+def test_a_next_hop_is_an_address_of_ipv6_without_an_interface(next_hop: str) -> None:
+    (problem,) = problems(HEAD + BGP + NEIGHBOR + f'next_hop_ipv6 = "{next_hop}"\n')
+    assert "bgp.neighbor[0].next_hop_ipv6" in problem
+    assert "allowed: an address of IPv6 without an interface" in problem
+
+
+@pytest.mark.parametrize("key", ["track_file", "fifo"])
+@pytest.mark.parametrize("path", ["/run/a b", "/run/{a}", "/run/a;", "/run/#a", "/run/ä", "run/a"])
+def test_a_path_in_keepaliveds_file_is_of_plain_letters(key: str, path: str) -> None:
+    (problem,) = problems(HEAD.replace('"bird"', '"keepalived"') + VRRP + f'{key} = "{path}"\n')
+    assert problem.startswith(f"f:7: keepalived.{key}: ")
+
+
 def test_keepalived_speaks_one_family_and_no_bgp() -> None:
     text = HEAD.replace('"bird"', '"keepalived"') + "med = 5\n" + VRRP.replace("10.0.0.2", "fd00::2")
     assert [problem.split(": ")[1] for problem in problems(text)] == ["med", "keepalived.peers"]

@@ -6,25 +6,31 @@ is, its configuration is ours (`respawn false`, with which a route outlives its 
 at once.
 
 Invariants: neither outlives the other: ExaBGP's end is BackendEnded, ours closes the helper's socket, upon which the helper ends
-ExaBGP; a helper that ExaBGP has started anew is told everything again.
+ExaBGP; a helper that ExaBGP has started anew is told everything again; after commands that were not answered, whatever became of
+them, nothing counts as told, and a new helper takes over: answers that come late are counted for no other command.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
+import socket
+import struct
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import anyio
-from anyio.abc import ByteStream, Process
+from anyio.abc import Process, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from lbapp.cluster.announce import relay
@@ -37,6 +43,22 @@ _START_TIMEOUT_S: Final = 4.0  # an ExaBGP is an interpreter that starts
 _ANSWER_TIMEOUT_S: Final = 2.0
 _END_TIMEOUT_S: Final = 5.0
 _LINE_BYTES_MAX: Final = 65536
+_CREDENTIALS: Final = struct.Struct("3i")  # process, user, group
+_TROUBLE: Final = (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+@dataclass(slots=True, eq=False)
+class _Helper:
+    """A helper that has connected. `process`: a descriptor of its process; None: it has ended."""
+
+    stream: SocketStream
+    process: int | None
+
+    def end(self) -> None:
+        """End the process: ExaBGP starts another. Were the stream closed instead, the helper would end ExaBGP."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process, signal.SIGKILL)
 
 
 class Exabgp:
@@ -45,7 +67,7 @@ class Exabgp:
     def __init__(self, settings: AnnounceSettings) -> None:
         self._settings = settings
         self._sessions = Sessions(settings)
-        self._helper: ByteStream | None = None
+        self._helper: _Helper | None = None
         self._has_helper = anyio.Event()
         self._answers: list[bool] = []
         self._answered = anyio.Event()
@@ -95,27 +117,35 @@ class Exabgp:
         self._has_helper.set()
         self._answered.set()
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def _serve(self, stream: SocketStream) -> None:
         """Take in what a helper says. The latest is the one that is told; nothing is known of what it holds."""
-        self._told, self._helper = None, stream
+        helper = _Helper(stream, _process_of(stream))
+        self._told, self._helper = None, helper
         self._has_helper.set()
         lines = BufferedByteReceiveStream(stream)
         try:
             async with stream:
                 while True:
-                    self._take((await lines.receive_until(b"\n", _LINE_BYTES_MAX)).decode(errors="replace").strip())
+                    line = await lines.receive_until(b"\n", _LINE_BYTES_MAX)
+                    self._take(line.decode(errors="replace").strip(), helper)
         except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.DelimiterNotFound):
             pass
         finally:
-            if self._helper is stream:
-                self._helper, self._told = None, None
-                self._has_helper = anyio.Event()
+            self._forget(helper)
+            if helper.process is not None:
+                os.close(helper.process)
+                helper.process = None
 
-    def _take(self, line: str) -> None:
+    def _forget(self, helper: _Helper) -> None:
+        if self._helper is helper:
+            self._helper, self._told = None, None
+            self._has_helper = anyio.Event()
+
+    def _take(self, line: str, helper: _Helper) -> None:
         done = is_done(line)
         if done is None:
             self._sessions.take(line, time.strftime("%H:%M:%S"))
-        else:
+        elif helper is self._helper:
             self._answers.append(done)
             self._answered.set()
 
@@ -145,20 +175,35 @@ class Exabgp:
         if helper is None:
             raise BackendFailed("ExaBGP does not run its helper", "What it said stands above")
         lines = commands(self._settings, state)
+        self._told = None  # what holds is not known until all is answered
         self._answers.clear()
         try:
             with anyio.fail_after(_ANSWER_TIMEOUT_S):
-                await helper.send("".join(f"{line}\n" for line in lines).encode())
+                await helper.stream.send("".join(f"{line}\n" for line in lines).encode())
                 while len(self._answers) < len(lines):
                     self._answered = anyio.Event()
                     await self._answered.wait()
                     self._stay_with_it()
-        except (TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            raise BackendFailed("ExaBGP does not answer") from error
+        except BaseException as error:
+            self._forget(helper)
+            helper.end()
+            if isinstance(error, _TROUBLE):
+                raise BackendFailed("ExaBGP does not answer") from error
+            raise
         if not all(self._answers):
             refused = lines[self._answers.index(False)]
             raise BackendFailed(f"ExaBGP refused {refused!r}")
         self._told = state
+
+
+def _process_of(stream: SocketStream) -> int | None:
+    """Return a descriptor of the process at the other end: a number alone might be another's later. None: it has ended."""
+    own = stream.extra(SocketAttribute.raw_socket)
+    try:
+        found = own.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return os.pidfd_open(_CREDENTIALS.unpack(found)[0])
+    except OSError:
+        return None
 
 
 def helper_command() -> str:

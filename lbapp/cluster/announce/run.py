@@ -4,7 +4,8 @@ Responsible for its loop: ask the engine, decide, have the backend make it so, r
 language.
 
 Invariants: what the backend is told is what was decided last; every change is a line of the log and of the report; however it
-ends, but by SIGKILL, the addresses are withdrawn first. After SIGKILL the unit's ExecStopPost withdraws them.
+ends, but by SIGKILL, the addresses are withdrawn first, or it is said that they are not. Then, as after SIGKILL, the unit's
+ExecStopPost withdraws them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _WAKE_GAP_S: Final = 0.05  # events may come by the hundred; so often is enough
 
 
 async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None) -> None:
-    """Announce until SIGTERM, SIGINT or SIGHUP. `socket`: of the engine, before what the file says. Raises BackendEnded."""
+    """Announce until SIGTERM, SIGINT or SIGHUP. `socket`: of the engine, before what the file says.
+
+    Raises BackendEnded, and BackendFailed where the addresses are not withdrawn at the end.
+    """
     path = socket or (Path(settings.socket) if settings.socket else default_socket())
     async with AsyncExitStack() as stack:
         engine = AsyncControlClient(path)
@@ -67,14 +71,14 @@ async def _end_on_signal(tasks: TaskGroup) -> None:
 
 
 class Announcer:
-    """The loop, and what it knows. `ended`: why the backend has ended, once it has."""
+    """The loop, and what it knows. `ended`: why the backend has ended, once it has, or has not withdrawn at the end."""
 
     def __init__(self, settings: AnnounceSettings, backend: Backend, engine: AsyncControlClient) -> None:
         self._settings = settings
         self._backend = backend
         self._engine = engine
         self._decision = Decision(settings)
-        self.ended: BackendEnded | None = None
+        self.ended: BackendEnded | BackendFailed | None = None
         self._awake = anyio.Event()
         self._looked_s = 0.0
         self._found = Found(())
@@ -113,14 +117,18 @@ class Announcer:
             await self._pause()
 
     async def withdraw(self) -> None:
-        """Withdraw the addresses, and say so."""
+        """Withdraw the addresses, and say so, or why they are not."""
         self._decision = Decision(self._settings)
         self._since = time.time()
         try:
             await self._settle()
         except BackendEnded:
             return  # with it, its sessions and routes are gone
-        _log.info("withdrawn")
+        if self._problem:
+            _log.error("not withdrawn: %s", self._problem)
+            self.ended = self.ended or BackendFailed(f"not withdrawn: {self._problem}")
+        else:
+            _log.info("withdrawn")
         await self._report()
 
     async def _pause(self) -> None:

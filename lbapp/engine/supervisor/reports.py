@@ -55,16 +55,22 @@ class Reports:
     def routes(self) -> Routes | None:
         """Return how it stands with this node's routes; None where nothing is told, or nothing of late."""
         report = _fresh(self._announce)
-        return None if report is None else Routes(report["state"] == "announced", report["ecmp"] in _ENDING)
+        if report is None:
+            return None
+        # A backend that lists no session may go on with what it was told last; with sessions, none of them is up.
+        is_unknown = report["state"] == "failed" and not report["sessions"]
+        return Routes(report["state"] == "announced" or is_unknown, report["ecmp"] in _ENDING)
 
     def records(self, now: float) -> Records | None:
         """Return how it stands with this node's records at `now` (Unix seconds), likewise."""
         report = _fresh(self._dns)
         if report is None:
             return None
-        # One that failed, or has only just started, may have left what an earlier one has put in.
-        is_known = report["state"] == "published" or bool({*report["own"]} & {*report["records"]})
-        are_in = report["left_at"] is None and report["state"] != "withdrawn" and is_known
+        # One that failed, or has only just started, may have left what an earlier one has put in. The server has said otherwise
+        # only where it was asked, and gave records without this node's own.
+        has_asked = report["state"] == "failed" and bool(report["records"])
+        are_out = has_asked and not {*report["own"]} & {*report["records"]}
+        are_in = report["left_at"] is None and report["state"] != "withdrawn" and not are_out
         gone_at = report["gone_at"]
         return Records(are_in, 0.0 if gone_at is None else max(0.0, gone_at - now), report["ttl_s"])
 

@@ -155,6 +155,7 @@ class BirdDouble:
         self.path = path
         self.up = dict.fromkeys(names, False)
         self.session, self.bfd = "Established", "Up"
+        self.has_bfd = True
         self.commands: list[str] = []
         self.listeners: list[BufferedIOBase] = []
 
@@ -184,7 +185,10 @@ class BirdDouble:
                 for name, is_up in self.up.items()
             )
             head = "2002-Name       Proto      Table      State  Since         Info\n"
-            return f"{head}{rows}{self._session_rows()}0000 \n"
+            bfd = "1002-lbapp_bfd  BFD        ---        up     00:44:57.678  \n1006-  \n" if self.has_bfd else ""
+            return f"{head}{rows}{bfd}{self._session_rows()}0000 \n"
+        if command == "show bfd sessions" and not self.has_bfd:
+            return "9001 There is no BFD protocol running\n"
         if command == "show bfd sessions":
             head = "1020-lbapp_bfd:\n IP address                Interface  State      Since         Interval  Timeout\n"
             return f"{head} 10.77.1.1                 up0        {self.bfd}         00:44:57.679    0.100    0.300\n0000 \n"
@@ -210,7 +214,9 @@ class _BirdHandler(socketserver.StreamRequestHandler):
 
 
 _EXABGP = '''#!{python}
-"""Runs its helper as ExaBGP does, writes down what it is told, and answers it. Ends when the file `end` is there."""
+"""Runs its helper as ExaBGP does, writes down what it is told, and answers it. Ends when the file `end` is there.
+
+While the file `silent` is there it writes down what it is told, and answers when the file is gone."""
 import os, re, select, signal, subprocess, sys, time
 
 folder = os.path.dirname(os.path.abspath(__file__))
@@ -234,8 +240,12 @@ while True:
             break
         with open(folder + "/told", "ab") as file:
             file.write(line)
-        helper.stdin.write(b"error\\n" if os.path.exists(folder + "/refuse") else b"done\\n")
-        helper.stdin.flush()
+        while os.path.exists(folder + "/silent"):
+            time.sleep(0.02)
+        try:
+            helper.stdin.write(b"error\\n" if os.path.exists(folder + "/refuse") else b"done\\n")
+        except BrokenPipeError:
+            pass  # the helper was killed
     helper.wait()
 '''
 

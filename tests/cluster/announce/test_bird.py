@@ -73,6 +73,17 @@ async def test_a_bird_with_the_configuration_of_other_addresses_is_found_out(tmp
 
 
 @pytest.mark.anyio
+async def test_a_protocol_that_is_absent_keeps_no_other_from_being_withdrawn(tmp_path: Path) -> None:
+    old = "lbapp_vip_192_0_2_1"  # of a file that named another address
+    with BirdDouble(tmp_path / "b", [*GOOD, WORSE[0], old, "others"]).running() as double:
+        double.up = dict.fromkeys(double.up, True)
+        async with Bird(told(tmp_path)) as bird:
+            with pytest.raises(BackendFailed, match=f"no protocol {WORSE[1]}"):
+                await bird.settle(RouteState.WITHDRAWN)
+        assert [name for name, is_up in double.up.items() if is_up] == ["others"]
+
+
+@pytest.mark.anyio
 async def test_a_session_that_is_down_says_why(tmp_path: Path) -> None:
     with BirdDouble(tmp_path / "b", GOOD + WORSE).running() as double:
         double.session, double.bfd = "Active        Socket: Connection refused", "Down"
@@ -80,6 +91,15 @@ async def test_a_session_that_is_down_says_why(tmp_path: Path) -> None:
             (session,) = (await bird.settle(RouteState.WITHDRAWN)).sessions
             assert (session["is_up"], session["state"]) == (False, "Active Socket: Connection refused")
             assert session["bfd"] == "Down"
+
+
+@pytest.mark.anyio
+async def test_a_bird_without_bfd_is_not_asked_about_it(tmp_path: Path) -> None:
+    with BirdDouble(tmp_path / "b", GOOD + WORSE).running() as double:
+        double.has_bfd = False
+        async with Bird(told(tmp_path)) as bird:
+            (session,) = (await bird.settle(RouteState.ANNOUNCED)).sessions
+            assert (session["is_up"], session["bfd"]) == (True, "")
 
 
 def test_a_name_is_always_the_same_for_an_address_and_never_for_two() -> None:

@@ -122,6 +122,23 @@ async def test_a_command_that_is_refused_is_said_and_sent_again(tmp_path: Path) 
         assert said(tmp_path)[-2:] == ANNOUNCED
 
 
+@pytest.mark.anyio
+async def test_after_commands_without_an_answer_another_helper_is_told_all_and_late_answers_count_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Exabgp(told_to(tmp_path)) as backend:
+        await backend.settle(RouteState.ANNOUNCED)
+        monkeypatch.setattr("lbapp.cluster.announce.exabgp._ANSWER_TIMEOUT_S", 0.2)
+        (tmp_path / "silent").touch()
+        with pytest.raises(BackendFailed, match="ExaBGP does not answer"):
+            await backend.settle(RouteState.WITHDRAWN)
+        monkeypatch.setattr("lbapp.cluster.announce.exabgp._ANSWER_TIMEOUT_S", 15.0)
+        (tmp_path / "silent").unlink()
+        await backend.settle(RouteState.ANNOUNCED)  # what held before: some of it may have been withdrawn
+        assert said(tmp_path)[-2:] == ANNOUNCED
+        assert len(helpers(tmp_path)) == 2
+
+
 def test_an_exabgp_whose_announcer_is_killed_is_ended_by_its_helper(tmp_path: Path) -> None:
     program = (
         "import anyio, sys; from pathlib import Path\n"

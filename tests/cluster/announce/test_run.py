@@ -175,6 +175,16 @@ def test_a_bird_that_is_away_or_unwilling_is_a_problem_that_passes(tmp_path: Pat
     assert "session lbapp_router_1: Active" in announcer.log
 
 
+def test_a_stop_that_could_not_withdraw_says_so_and_fails(tmp_path: Path, engine: EngineDouble) -> None:
+    with announcing(tmp_path) as announcer:
+        with BirdDouble(tmp_path / "b", [GOOD, WORSE]).running() as bird:
+            wait_for(lambda: bird.up[GOOD])
+        announcer.process.terminate()
+        assert announcer.process.wait(15) == 1
+    assert "ERROR not withdrawn: BIRD does not answer on" in announcer.log
+    assert "INFO withdrawn\n" not in announcer.log
+
+
 def test_an_engine_that_takes_no_report_holds_nothing_up(
     tmp_path: Path, bird: BirdDouble, engine: EngineDouble
 ) -> None:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lbapp.engine.policy.node_steps import Records, Routes
+from lbapp.engine.policy.node_steps import Leaving, Records, Routes, Step, waits_for
 from lbapp.engine.supervisor.reports import Reports
 from lbapp.model.errors import RequestRefused
 
@@ -79,7 +80,10 @@ def test_a_report_that_is_too_old_is_said_to_be_so_and_decides_nothing(monkeypat
         ({"state": "withdrawn", "left_at": 10.0, "gone_at": 30.0}, Records(False, 0.0, 20.0)),
         ({"state": "failed"}, Records(True, 0.0, 20.0)),
         ({"state": "failed", "records": ["10.0.0.2"]}, Records(False, 0.0, 20.0)),
-        ({"state": "starting", "records": []}, Records(False, 0.0, 20.0)),
+        ({"state": "failed", "records": []}, Records(True, 0.0, 20.0)),
+        ({"state": "failed", "records": [], "left_at": 10.0, "gone_at": 30.0}, Records(False, 0.0, 20.0)),
+        ({"state": "starting", "records": []}, Records(True, 0.0, 20.0)),
+        ({"state": "starting", "records": ["10.0.0.2"]}, Records(True, 0.0, 20.0)),
     ],
 )
 def test_records_are_in_until_they_were_taken_out(more: dict[str, Any], records: Records) -> None:
@@ -97,3 +101,35 @@ def test_a_route_that_leaves_ends_connections_unless_the_network_keeps_them(ecmp
     assert found.routes() == Routes(True, ends)
     found.take_announce({**ANNOUNCE, "ecmp": ecmp, "state": "drained"})
     assert found.routes() == Routes(False, ends)
+
+
+DOWN = {"name": "up", "state": "Active", "is_up": False, "since": "now", "bfd": ""}
+
+
+@pytest.mark.parametrize(
+    ("more", "are_announced"),
+    [
+        ({"state": "failed", "sessions": []}, True),
+        ({"state": "failed", "sessions": [DOWN]}, False),
+        ({"state": "withdrawn", "sessions": []}, False),
+        ({"state": "starting", "sessions": []}, False),
+    ],
+)
+def test_a_backend_that_does_not_answer_may_still_announce(more: dict[str, Any], are_announced: bool) -> None:
+    found = Reports()
+    found.take_announce({**ANNOUNCE, **more})
+    assert found.routes() == Routes(are_announced, True)
+
+
+def test_what_a_failed_report_leaves_open_holds_a_drain_up_for_no_longer_than_others_have() -> None:
+    found = Reports()
+    found.take_announce({**ANNOUNCE, "state": "failed", "sessions": []})
+    found.take_dns({**DNS, "state": "failed", "records": []})
+    for step in (Step.DNS, Step.ROUTES):
+        leaving = Leaving(step, 29.0, 60.0, 5, found.records(1.0), found.routes())
+        waiting = waits_for(leaving, 30.0)
+        assert waiting is not None
+        assert (waiting.left_s, waiting.is_given_up) == (1.0, False)
+        waiting = waits_for(replace(leaving, in_step_s=30.0), 30.0)
+        assert waiting is not None
+        assert waiting.is_given_up

@@ -110,7 +110,8 @@ class FleetChanges:
         """Make intents that are newer than what was taken in here. It waits while something else is being changed.
 
         `is_new`: they were not known before. Where the node was in sync before they were written, their times are counted from
-        now: drains and ramps must not end at once because two machines' clocks differ.
+        now: ramps must not end at once because two machines' clocks differ. A drain's time is always counted from now: those who
+        are connected here have not been asked to leave before.
         """
         is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
         synced_with = self._synced_with
@@ -153,7 +154,7 @@ class FleetChanges:
         make = [self._from_here(own_name(change, node), generation) for change in batch.make]
         if not make and not batch.later and not batch.passed_over:
             return
-        make, later = ([_from(change, at - first.at) for change in each] for each in (make, batch.later))
+        make, later = ([_from_now(change, at, first.at) for change in each] for each in (make, batch.later))
         action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
         self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
         self.revision = batch.revision
@@ -220,9 +221,15 @@ class FleetChanges:
         }
 
 
-def _from(change: Change, later_s: float) -> Change:
-    """Return a change whose end, if it has one, is so much later."""
-    return change if change.until is None else replace(change, until=change.until + later_s)
+def _from_now(change: Change, at: float, asked_at: float) -> Change:
+    """Return a change that was asked for at `asked_at`, by the asker's clock, with the end that it has here: `at` by this clock.
+
+    A drain that comes late has its whole time all the same, or it would close everything by force at once.
+    """
+    if change.until is None:
+        return change
+    began = time.time() if change.setting is Setting.STATE else at
+    return replace(change, until=change.until + began - asked_at)
 
 
 def _told(intent: FleetIntent) -> str:

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from lbapp.model.fleet import FleetIntent
+from lbapp.model.journal import Setting
+from tests.engine.supervisor.fleet_support import joined
+
+pytestmark = pytest.mark.anyio
+
+
+def drain(on: str = "app/s1", *, at: float, timeout_s: float = 300.0, revision: int = 5) -> FleetIntent:
+    return FleetIntent(
+        on, Setting.STATE, "drain", "ready", "carol", "lb2", at, until=at + timeout_s, revision=revision
+    )  # fmt: skip
+
+
+async def test_a_drain_that_comes_late_has_its_whole_time() -> None:
+    with joined() as node:
+        await node.changes.take([drain(at=time.time() - 3600)])
+        status = node.own.drains.status(node.own.server("s1"))
+        assert status is not None
+        assert 290 < status["remaining_s"] <= 300
+
+
+async def test_a_ramp_that_comes_late_ends_when_the_asker_wanted_it_to() -> None:
+    with joined() as node:
+        at = time.time() - 3600
+        ramp = replace(drain(at=at), setting=Setting.WEIGHT, value=10, in_file=100, until=at + 3700, start=100)
+        await node.changes.take([ramp])
+        found = node.own.server("s1").ramp
+        assert found is not None
+        assert 90 < found.left_s(time.monotonic()) <= 100

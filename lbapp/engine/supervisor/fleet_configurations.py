@@ -22,7 +22,7 @@ from lbapp.config.own import as_of_node
 from lbapp.control.fleet import FleetConfigurationStatus
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.bodies import REASON_LETTERS_MAX, How, invalid, object_of, shown_json, why_of
-from lbapp.engine.supervisor.configurations import Source, digest_of
+from lbapp.engine.supervisor.configurations import FROM_FILE, Source, digest_of
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_words import configuration_status
@@ -52,14 +52,8 @@ class FleetConfigurations:
         if number <= max((each.fleet for each in self.reloads.history()), default=0):
             return self._result(number, "it was taken here, and another was applied on this node after it")
         actor: Actor = {"uid": None, "user": f"{configuration.by}@{configuration.node}", "pid": None}
-        own = as_of_node(text, self.reloads.text)
-        why = configuration.reason[:REASON_LETTERS_MAX]
-        reason = f"configuration {number} of the fleet" + (f": {why}" if why else "")
         try:
-            source = Source(await self._file_unless(own), number)
-            await self.reloads.apply_text(
-                own, How(actor, reason, source=source), f"configuration {number} of the fleet"
-            )
+            await self._apply(configuration, text, actor)
         except RequestRefused as error:
             told = _one_sentence(error)
             message = f"configuration {number} of the fleet is not taken: {told}"
@@ -67,13 +61,23 @@ class FleetConfigurations:
             return self._result(number, told)
         return self._result(number, "")
 
-    async def _file_unless(self, text: str) -> str:
-        """Return the digest of the file as it is now; empty: it says the same as `text`."""
+    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor) -> None:
+        """Serve by a text of the fleet, with what is the node's own as it serves when its turn comes. Raises RequestRefused."""
+        name, why = f"configuration {configuration.number} of the fleet", configuration.reason[:REASON_LETTERS_MAX]
+        file = await self._file()
+
+        def made(serving: str) -> tuple[str, Source]:
+            own = as_of_node(text, serving)
+            return own, Source("" if file == digest_of(own) else file, configuration.number)
+
+        await self.reloads.apply_text(made, How(actor, f"{name}: {why}" if why else name), name)
+
+    async def _file(self) -> str:
+        """Return the digest of the file as it is now."""
         try:
-            file = digest_of(await anyio.to_thread.run_sync(read_text, self.reloads.path))
+            return digest_of(await anyio.to_thread.run_sync(read_text, self.reloads.path))
         except ConfigurationError:
             return "unreadable"  # as no file is: what can be read at the next start is another
-        return "" if file == digest_of(text) else file
 
     def _result(self, number: int, error: str) -> ConfigurationResult:
         return ConfigurationResult(number, self.link.name, time.time(), error)
@@ -95,7 +99,7 @@ class FleetConfigurations:
         if not isinstance(text, str) or not _is_unicode(text):
             raise invalid("body", f"text is {shown_json(text)}", "Use the text of a configuration")
         own = as_of_node(text, self.reloads.text)
-        await self.reloads.apply_text(own, How(actor, is_dry=True), str(self.reloads.path))
+        await self.reloads.apply_text(lambda _: (own, FROM_FILE), How(actor, is_dry=True), str(self.reloads.path))
         if "cluster" not in tomllib.loads(own.removeprefix("\ufeff").replace("\r\n", "\n")):
             message = "the configuration has no [cluster]: every node that takes it would leave the fleet"
             raise RequestRefused("no_cluster", message, "Give it that table, or reload each node by itself", 422)

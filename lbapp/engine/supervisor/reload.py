@@ -111,19 +111,21 @@ class Reloads:
                 return self._done([], [stays], is_applied=False)
             return await self._apply(text, configuration, how)
 
-    async def apply_text(self, text: str, how: How, name: str) -> ReloadDone:
+    async def apply_text(self, made: Callable[[str], tuple[str, Source]], how: How, name: str) -> ReloadDone:
         """Apply a text that does not stand in the file, or look what that would do; `name` stands in problems.
 
-        Raises RequestRefused as reload does.
+        `made` returns the text and where it came from, given what serves when no other can come in between. Raises
+        RequestRefused as reload does.
         """
         async with self._lasting.changing:
             if not how.is_dry:
                 check_nothing_pending(self._lasting.applied)
+            text, source = made(self.text)
             try:
                 configuration = await anyio.to_thread.run_sync(parse_configuration, text, name)
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            return await self._apply(text, configuration, how)
+            return await self._apply(text, configuration, replace(how, source=source))
 
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
         """Apply an earlier configuration, None: the one before the last. Raises as reload does, 404 unknown_configuration."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import anyio
 import anyio.to_thread
 
 from lbapp.config.load import read_text
@@ -22,7 +23,7 @@ from lbapp.config.own import as_of_node
 from lbapp.control.fleet import FleetConfigurationStatus
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.bodies import REASON_LETTERS_MAX, How, invalid, object_of, shown_json, why_of
-from lbapp.engine.supervisor.configurations import FROM_FILE, Source, digest_of
+from lbapp.engine.supervisor.configurations import FROM_FILE, UNCONFIRMED, Source, digest_of
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_words import configuration_status
@@ -31,6 +32,7 @@ from lbapp.engine.supervisor.reload_words import invalid_configuration
 from lbapp.model.errors import ConfigurationError, RequestRefused
 from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, RollMode
 
+_LEAVING: Final = ("stopping", "reloaded")  # why an engine that is on its way out refuses
 _MODES: Final = {mode.value: mode for mode in RollMode}
 
 
@@ -55,11 +57,30 @@ class FleetConfigurations:
         try:
             await self._apply(configuration, text, actor)
         except RequestRefused as error:
+            if error.code in _LEAVING:
+                await anyio.sleep_forever()  # the engine is on its way out: the next one takes it
+            if error.code == "unconfirmed" and configuration.mode is RollMode.ALL:
+                return await self._take_when_settled(configuration, text, error)
             told = _one_sentence(error)
             message = f"configuration {number} of the fleet is not taken: {told}"
             self.events.add("configuration_of_fleet_refused", "node", message, actor=actor)
             return self._result(number, told)
         return self._result(number, "")
+
+    async def _take_when_settled(
+        self, configuration: FleetConfiguration, text: str, error: RequestRefused
+    ) -> ConfigurationResult:
+        """Take a configuration when nothing waits to be confirmed any more, unless the fleet has another by then."""
+        number = configuration.number
+        self.events.add(
+            "configuration_of_fleet_waits", "node", f"configuration {number} of the fleet waits: {error.message}"
+        )
+        while (applied := self.reloads.applied) is not None and applied.state == UNCONFIRMED:
+            await self.reloads.pending_changed.wait()
+        newest = self.link.view.configuration.number
+        if newest > number:
+            return self._result(number, f"{error.message}, and then the fleet had configuration {newest}")
+        return await self.take(configuration, text)
 
     async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor) -> None:
         """Serve by a text of the fleet, with what is the node's own as it serves when its turn comes. Raises RequestRefused."""

@@ -80,7 +80,7 @@ class Reloads:
         self._lasting = lasting
         self._configurations = configurations
         self._departures = departures
-        self._pending_changed = Signal()
+        self.pending_changed = Signal()
         self._complaint = ""  # why the last one that was not confirmed is still there
 
     def start_with(self, generation: Generation, chosen: Chosen) -> None:
@@ -179,7 +179,7 @@ class Reloads:
             except NotKept as error:
                 raise RequestRefused("not_recorded", str(error), "Make it writable, then repeat", 503) from error
             self._lasting.applied = confirmed = self._configurations.number(pending.number)
-            self._pending_changed.fire()
+            self.pending_changed.fire()
             message = f"configuration {pending.number} is confirmed: it stays"
             self._lasting.events.add("configuration_confirmed", "node", message, actor=how.actor)
             assert confirmed is not None
@@ -221,14 +221,14 @@ class Reloads:
         while True:
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
-                await self._pending_changed.wait()
+                await self.pending_changed.wait()
                 continue
             with anyio.move_on_after(max(0.0, pending.left_s(time.time()))):
-                await self._pending_changed.wait()
+                await self.pending_changed.wait()
                 continue
             if not await self._revert(pending):
                 with anyio.move_on_after(_REVERT_AGAIN_S):
-                    await self._pending_changed.wait()
+                    await self.pending_changed.wait()
 
     async def _revert(self, pending: Kept) -> bool:
         """Take back what nobody has confirmed; say whether there is nothing left of it."""
@@ -256,6 +256,7 @@ class Reloads:
             await self._mark(pending, REVERTED)
             if not done["applied"] or self._lasting.applied is None:
                 self._lasting.applied = kept
+                self.pending_changed.fire()
             message += f": configuration {kept.number} serves again; {self._path} still has what was not confirmed"
             self._lasting.events.add("configuration_reverted", "node", message)
             return True
@@ -332,7 +333,7 @@ class Reloads:
             self._lasting.events.add(
                 "configuration_not_kept", "node", f"{error}; it serves all the same", actor=how.actor
             )
-        self._pending_changed.fire()
+        self.pending_changed.fire()
 
     async def _replace(self, version: Version, text: str, how: How) -> None:
         former, lasting = self.generation, self._lasting

@@ -151,7 +151,10 @@ class FleetChanges:
             self._say_passed_over(passed, actor)
         for intent in batch.unknown:
             self._say_unknown(intent, actor)
+        is_since_start = at >= generation.running.started_at
         make = [self._from_here(own_name(change, node), generation) for change in batch.make]
+        # What this engine was to stop for was another engine's: it has been started anew since.
+        make = [replace(each, then_stop=each.then_stop and is_since_start) for each in make]
         if not make and not batch.later and not batch.passed_over:
             return
         make, later = ([_from_now(change, at, first.at) for change in each] for each in (make, batch.later))

@@ -114,5 +114,7 @@ def joined() -> Iterator[Joined]:
         changes = FleetChanges(link, own.events, lambda: cast(Generation, serving))
         commands = Commands(own.running, own.states, own.drains, reader, intents)
         commands.fleet = changes
-        yield Joined(own, store, link, changes, serving, commands)
-        journal.close()
+        try:
+            yield Joined(own, store, link, changes, serving, commands)
+        finally:
+            journal.close()

@@ -34,3 +34,22 @@ async def test_a_ramp_that_comes_late_ends_when_the_asker_wanted_it_to() -> None
         found = node.own.server("s1").ramp
         assert found is not None
         assert 90 < found.left_s(time.monotonic()) <= 100
+
+
+@pytest.mark.parametrize(("ago_s", "stops"), [(3600.0, False), (-1.0, True)])
+async def test_an_engine_does_not_stop_for_a_drain_that_is_older_than_itself(ago_s: float, stops: bool) -> None:
+    with joined() as node:
+        at = node.serving.running.started_at - ago_s
+        await node.changes.take([replace(drain("node/lb1", at=at), then_stop=True)], is_new=False)
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert status["then_stop"] is stops
+
+
+async def test_an_engine_stops_for_a_new_drain_of_a_node_whose_clock_is_late() -> None:
+    with joined() as node:
+        node.changes.note_sync()
+        await node.changes.take([replace(drain("node/lb1", at=time.time() - 3600), then_stop=True)])
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert status["then_stop"] is True

@@ -129,8 +129,9 @@ class FleetChanges:
                     return  # another engine has taken over: it is asked as well
 
     async def take_in_what_waited(self) -> None:
-        """Make intents of which nothing was ever taken in, as they are of servers that this node has had none of before."""
-        waiting = [each for key, each in self._link.view.intents.items() if key not in self.made]
+        """Make intents that are of servers that this node had none of until now, or had none of when it was asked."""
+        known = self._link.view.intents.items()
+        waiting = [each for key, each in known if key not in self.made or (key, each.revision) in self._said]
         await self.take(waiting, is_new=False)
 
     def _here(self, generation: Generation) -> Here:

@@ -53,3 +53,17 @@ async def test_an_engine_stops_for_a_new_drain_of_a_node_whose_clock_is_late() -
         status = node.own.drains.node.status()
         assert status is not None
         assert status["then_stop"] is True
+
+
+async def test_what_is_wanted_of_a_server_that_was_gone_for_a_while_is_made_when_it_is_back() -> None:
+    with joined() as node:
+        at = time.time()
+        await node.changes.take([drain(at=at, revision=5)])
+        state = node.serving.states.by_id.pop("app/s1")
+        again = replace(drain(at=at, revision=6), value="maint", until=None)
+        node.store.put(again)
+        await node.changes.take([again])
+        assert node.messages("intent_unknown") != []
+        node.serving.states.by_id["app/s1"] = state
+        await node.changes.take_in_what_waited()
+        assert state.word == "maint"

@@ -32,6 +32,7 @@ from lbapp.engine.policy.intent import Intent
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.intents import Key, Why
+from lbapp.engine.supervisor.quorum_check import check_changes
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import FleetIntent, StoreState
 from lbapp.model.journal import Action, Change, Setting, Value, shown
@@ -71,6 +72,10 @@ class FleetChanges:
         """Return the revision that this node knows the store to have; 0: it is not in sync."""
         view = self._link.view
         return view.revision if view.state is StoreState.SYNCED else 0
+
+    def check_quorum(self, changes: Sequence[Change], *, is_self_ready: bool) -> None:
+        """Refuse changes that drain this node where too few members would be ready. Raises RequestRefused 409 quorum."""
+        check_changes(self._link, changes, is_self_ready=is_self_ready)
 
     def note_sync(self) -> None:
         """Note whether this node is in sync: what is written after that is new to it, and not what it has missed."""

@@ -4,13 +4,19 @@ import time
 
 import pytest
 
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.intents import Why
+from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.engine.supervisor.quorum_check import check_quorum
+from lbapp.engine.supervisor.reading import StatusReader
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import FleetIntent, Member
-from lbapp.model.journal import Setting
+from lbapp.model.journal import Change, Setting
 from tests.engine.supervisor.fleet_support import Joined, joined
 
 pytestmark = pytest.mark.anyio
+
+EVE: Actor = {"uid": 7, "user": "eve", "pid": 12}
 
 
 def asked(node: str, value: str = "drain", revision: int = 5) -> FleetIntent:
@@ -39,3 +45,21 @@ async def test_a_member_that_is_about_to_drain_is_not_counted_as_ready(value: st
             return
         with pytest.raises(RequestRefused, match="1 of 3 members would be ready without lb3"):
             check_quorum(node.link, "lb3", is_self_ready=True)
+
+
+async def test_an_undo_that_drains_the_node_is_refused_where_too_few_would_be_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(StatusReader, "reasons_against", lambda _: [])
+    with joined() as node:
+        for before, after in (("ready", "drain"), ("drain", "ready")):
+            change = Change(NODE, Setting.STATE, before, after, "ready")
+            action = await node.serving.intents.record([change], EVE, Why())
+            node.serving.making.make(action, EVE, "")
+        fleet_of_three(node, ready=False)
+        with pytest.raises(RequestRefused) as refused:
+            await node.commands.undo(None, EVE)
+        assert refused.value.code == "quorum"
+        assert not node.own.drains.node.is_on
+        await node.commands.undo({"force": True}, EVE)
+        assert node.own.drains.node.is_on

@@ -67,3 +67,11 @@ async def test_what_is_wanted_of_a_server_that_was_gone_for_a_while_is_made_when
         node.serving.states.by_id["app/s1"] = state
         await node.changes.take_in_what_waited()
         assert state.word == "maint"
+
+
+async def test_an_error_that_nobody_foresaw_after_a_reload_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    with joined() as node:
+        node.store.put(drain(at=time.time()))
+        monkeypatch.delattr(node.serving, "making")
+        await node.link.guarded("what waited", node.changes.take_in_what_waited)
+        assert "what waited failed: AttributeError" in node.messages("fleet_problem")[0]

@@ -75,3 +75,13 @@ async def test_an_error_that_nobody_foresaw_after_a_reload_is_an_event(monkeypat
         monkeypatch.delattr(node.serving, "making")
         await node.link.guarded("what waited", node.changes.take_in_what_waited)
         assert "what waited failed: AttributeError" in node.messages("fleet_problem")[0]
+
+
+async def test_a_start_says_that_a_drain_that_is_made_again_stops_nothing() -> None:
+    with joined() as node:
+        await node.changes.take([replace(drain("node/lb1", at=time.time()), then_stop=True)])
+        node.serving.intents.restore()
+        assert node.messages("change_restored")[0].endswith("; this engine does not stop when it has drained")
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert not status["then_stop"]

@@ -25,7 +25,8 @@ def number(node: FleetNode) -> int:
 
 
 def results(node: FleetNode) -> dict[str, str]:
-    found: dict[str, str] = node.get("/v1/fleet")["configuration"]["results"]
+    configuration = node.get("/v1/fleet")["configuration"]  # None until the node has looked again
+    found: dict[str, str] = configuration["results"] if configuration else {}
     return found
 
 

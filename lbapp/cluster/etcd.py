@@ -227,6 +227,12 @@ class Etcd:
             endpoint = self._at
             try:
                 return await self._ask_one(endpoint, path, body, read)
+            except LeaseGone:
+                raise
+            except StoreRefused as error:
+                if not is_unknown:
+                    raise
+                raise StoreUnreachable(str(error), is_unknown=True) from error  # who was asked before may have done it
             except StoreUnreachable as error:
                 self._move_on(endpoint)
                 is_unknown |= error.is_unknown

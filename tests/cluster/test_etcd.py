@@ -140,6 +140,15 @@ async def test_half_an_answer_is_no_answer_and_may_have_been_done() -> None:
         assert error.value.is_unknown
 
 
+@pytest.mark.parametrize("behave", [hang, always(b"{}", 503)])
+async def test_a_refusal_after_no_answer_does_not_say_that_nothing_was_done(behave: Behaviour) -> None:
+    refusal = always(b'{"message": "permission denied"}', 403)
+    async with running_gateway(behave) as bad, running_gateway(refusal) as other, client(bad, other) as etcd:
+        with pytest.raises(StoreUnreachable, match="permission denied") as error:
+            await etcd.put(b"a", b"b")
+        assert error.value.is_unknown
+
+
 async def test_where_nobody_listens_nothing_was_done() -> None:
     settings = ClusterSettings(endpoints=(f"http://127.0.0.1:{free_port()}",))
     async with Etcd(settings) as etcd:

@@ -27,6 +27,7 @@ CATCH_ALL = {
     "lbapp/engine/worker/reactor.py",
     "lbapp/engine/supervisor/agents.py",
     "lbapp/engine/supervisor/checks.py",
+    "lbapp/engine/supervisor/fleet_link.py",
     "lbapp/engine/supervisor/probes.py",
     "lbapp/engine/supervisor/api.py",
     "lbapp/engine/supervisor/control_socket.py",

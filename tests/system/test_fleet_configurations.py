@@ -25,7 +25,8 @@ def number(node: FleetNode) -> int:
 
 
 def results(node: FleetNode) -> dict[str, str]:
-    found: dict[str, str] = node.get("/v1/fleet")["configuration"]["results"]
+    configuration = node.get("/v1/fleet")["configuration"]  # None until the node has looked again
+    found: dict[str, str] = configuration["results"] if configuration else {}
     return found
 
 
@@ -88,7 +89,7 @@ def test_a_node_that_cannot_take_it_says_why_and_goes_on_as_it_was(tmp_path: Pat
         lb2.ask("POST", "/v1/pools/app/servers", {"name": "s7", "address": "127.0.0.1:7"})
         lb2.configuration.write_text(lb2.configuration.read_text() + "# another comment\n")
         lb2.ask("POST", "/v1/reload", {"confirm_s": 600})
-        publish(lb1)
+        publish(lb1, mode="rolling")
         wait_for(lambda: set(results(lb1)) == {"lb1", "lb2"})
         assert results(lb1)["lb1"] == ""
         assert "is not confirmed yet" in results(lb1)["lb2"]

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from lbapp.control.changes import ConfigurationText
 from lbapp.engine.supervisor.bodies import read_candidate, read_how, read_number
 from lbapp.engine.supervisor.calls import actor_of, json_body
-from lbapp.engine.supervisor.configurations import Kept, as_message
+from lbapp.engine.supervisor.configurations import FROM_FILE, Kept, as_message
 from lbapp.engine.supervisor.file_look import FileLook
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.reload_words import no_configuration
@@ -49,7 +49,7 @@ class ConfigurationApi:
         body, text, digest = read_candidate(await json_body(request, CONFIGURATION_BODY_BYTES_MAX))
         how = read_how(body, actor_of(request), ("dry_run", "confirm_s", "reason", "unrecorded"))
         if text is not None:
-            return JSONResponse(await self.reloads.apply_text(text, how, str(self.reloads.path)))
+            return JSONResponse(await self.reloads.apply_text(lambda _: (text, FROM_FILE), how, str(self.reloads.path)))
         return JSONResponse(await self.reloads.reload(how, digest))
 
     async def _rollback(self, request: Request) -> Response:

@@ -305,8 +305,8 @@ class Commands:
     async def undo(self, body: object, actor: Actor) -> Undone:
         """Take back the last action, or the one that is named, with all of its group: one plan for the guard.
 
-        What the fleet has asked for is taken back on every node. Raises RequestRefused 409 nothing_to_undo, changed, and as the
-        guard does, 422 invalid_body, 503 not_recorded, fleet_unreachable.
+        What the fleet has asked for is taken back on every node. Raises RequestRefused 409 nothing_to_undo, changed, quorum, as
+        the guard does, 422 invalid_body, 503 not_recorded, fleet_unreachable.
         """
         request = object_of({} if body is None else body, ("action", "reason", "unrecorded", "force", "fleet"))
         number = request.get("action")
@@ -317,6 +317,8 @@ class Commands:
             actions, changes = self._reversal(number, is_of_fleet=is_of_fleet)
             if not is_forced:
                 self._guard.check(becoming(changes, self._states.by_id))
+                if self.fleet is not None:
+                    self.fleet.check_quorum(changes, is_self_ready=not self._reader.reasons_against())
             changes = [self._from_here(change) for change in changes]
             if not any(each.fleet for each in actions):
                 undoes = tuple(each.number for each in actions)

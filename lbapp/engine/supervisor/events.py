@@ -43,6 +43,7 @@ _LEVELS: Final = {
     "configuration_not_kept": logging.WARNING,
     "configuration_of_fleet_overruled": logging.WARNING,
     "configuration_of_fleet_refused": logging.ERROR,
+    "configuration_of_fleet_waits": logging.WARNING,
     "intent_passed_over": logging.WARNING,
     "intent_unknown": logging.WARNING,
     "node_drain_step_given_up": logging.WARNING,

@@ -32,6 +32,7 @@ from lbapp.engine.policy.intent import Intent
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.intents import Key, Why
+from lbapp.engine.supervisor.quorum_check import check_changes
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import FleetIntent, StoreState
 from lbapp.model.journal import Action, Change, Setting, Value, shown
@@ -72,6 +73,10 @@ class FleetChanges:
         view = self._link.view
         return view.revision if view.state is StoreState.SYNCED else 0
 
+    def check_quorum(self, changes: Sequence[Change], *, is_self_ready: bool) -> None:
+        """Refuse changes that drain this node where too few members would be ready. Raises RequestRefused 409 quorum."""
+        check_changes(self._link, changes, is_self_ready=is_self_ready)
+
     def note_sync(self) -> None:
         """Note whether this node is in sync: what is written after that is new to it, and not what it has missed."""
         if self._link.view.state is StoreState.SYNCED:
@@ -110,7 +115,8 @@ class FleetChanges:
         """Make intents that are newer than what was taken in here. It waits while something else is being changed.
 
         `is_new`: they were not known before. Where the node was in sync before they were written, their times are counted from
-        now: drains and ramps must not end at once because two machines' clocks differ.
+        now: ramps must not end at once because two machines' clocks differ. A drain's time is always counted from now: those who
+        are connected here have not been asked to leave before.
         """
         is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
         synced_with = self._synced_with
@@ -128,8 +134,9 @@ class FleetChanges:
                     return  # another engine has taken over: it is asked as well
 
     async def take_in_what_waited(self) -> None:
-        """Make intents of which nothing was ever taken in, as they are of servers that this node has had none of before."""
-        waiting = [each for key, each in self._link.view.intents.items() if key not in self.made]
+        """Make intents that are of servers that this node had none of until now, or had none of when it was asked."""
+        known = self._link.view.intents.items()
+        waiting = [each for key, each in known if key not in self.made or (key, each.revision) in self._said]
         await self.take(waiting, is_new=False)
 
     def _here(self, generation: Generation) -> Here:
@@ -150,10 +157,13 @@ class FleetChanges:
             self._say_passed_over(passed, actor)
         for intent in batch.unknown:
             self._say_unknown(intent, actor)
+        is_since_start = at >= generation.running.started_at
         make = [self._from_here(own_name(change, node), generation) for change in batch.make]
+        # What this engine was to stop for was another engine's: it has been started anew since.
+        make = [replace(each, then_stop=each.then_stop and is_since_start) for each in make]
         if not make and not batch.later and not batch.passed_over:
             return
-        make, later = ([_from(change, at - first.at) for change in each] for each in (make, batch.later))
+        make, later = ([_from_now(change, at, first.at) for change in each] for each in (make, batch.later))
         action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
         self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
         self.revision = batch.revision
@@ -220,9 +230,15 @@ class FleetChanges:
         }
 
 
-def _from(change: Change, later_s: float) -> Change:
-    """Return a change whose end, if it has one, is so much later."""
-    return change if change.until is None else replace(change, until=change.until + later_s)
+def _from_now(change: Change, at: float, asked_at: float) -> Change:
+    """Return a change that was asked for at `asked_at`, by the asker's clock, with the end that it has here: `at` by this clock.
+
+    A drain that comes late has its whole time all the same, or it would close everything by force at once.
+    """
+    if change.until is None:
+        return change
+    began = time.time() if change.setting is Setting.STATE else at
+    return replace(change, until=change.until + began - asked_at)
 
 
 def _told(intent: FleetIntent) -> str:

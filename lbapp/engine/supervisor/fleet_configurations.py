@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import anyio
 import anyio.to_thread
 
 from lbapp.config.load import read_text
@@ -22,7 +23,7 @@ from lbapp.config.own import as_of_node
 from lbapp.control.fleet import FleetConfigurationStatus
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.bodies import REASON_LETTERS_MAX, How, invalid, object_of, shown_json, why_of
-from lbapp.engine.supervisor.configurations import Source, digest_of
+from lbapp.engine.supervisor.configurations import FROM_FILE, UNCONFIRMED, Source, digest_of
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_words import configuration_status
@@ -31,6 +32,7 @@ from lbapp.engine.supervisor.reload_words import invalid_configuration
 from lbapp.model.errors import ConfigurationError, RequestRefused
 from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, RollMode
 
+_LEAVING: Final = ("stopping", "reloaded")  # why an engine that is on its way out refuses
 _MODES: Final = {mode.value: mode for mode in RollMode}
 
 
@@ -52,28 +54,51 @@ class FleetConfigurations:
         if number <= max((each.fleet for each in self.reloads.history()), default=0):
             return self._result(number, "it was taken here, and another was applied on this node after it")
         actor: Actor = {"uid": None, "user": f"{configuration.by}@{configuration.node}", "pid": None}
-        own = as_of_node(text, self.reloads.text)
-        why = configuration.reason[:REASON_LETTERS_MAX]
-        reason = f"configuration {number} of the fleet" + (f": {why}" if why else "")
         try:
-            source = Source(await self._file_unless(own), number)
-            await self.reloads.apply_text(
-                own, How(actor, reason, source=source), f"configuration {number} of the fleet"
-            )
+            await self._apply(configuration, text, actor)
         except RequestRefused as error:
+            if error.code in _LEAVING:
+                await anyio.sleep_forever()  # the engine is on its way out: the next one takes it
+            if error.code == "unconfirmed" and configuration.mode is RollMode.ALL:
+                return await self._take_when_settled(configuration, text, error)
             told = _one_sentence(error)
             message = f"configuration {number} of the fleet is not taken: {told}"
             self.events.add("configuration_of_fleet_refused", "node", message, actor=actor)
             return self._result(number, told)
         return self._result(number, "")
 
-    async def _file_unless(self, text: str) -> str:
-        """Return the digest of the file as it is now; empty: it says the same as `text`."""
+    async def _take_when_settled(
+        self, configuration: FleetConfiguration, text: str, error: RequestRefused
+    ) -> ConfigurationResult:
+        """Take a configuration when nothing waits to be confirmed any more, unless the fleet has another by then."""
+        number = configuration.number
+        self.events.add(
+            "configuration_of_fleet_waits", "node", f"configuration {number} of the fleet waits: {error.message}"
+        )
+        while (applied := self.reloads.applied) is not None and applied.state == UNCONFIRMED:
+            await self.reloads.pending_changed.wait()
+        newest = self.link.view.configuration.number
+        if newest > number:
+            return self._result(number, f"{error.message}, and then the fleet had configuration {newest}")
+        return await self.take(configuration, text)
+
+    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor) -> None:
+        """Serve by a text of the fleet, with what is the node's own as it serves when its turn comes. Raises RequestRefused."""
+        name, why = f"configuration {configuration.number} of the fleet", configuration.reason[:REASON_LETTERS_MAX]
+        file = await self._file()
+
+        def made(serving: str) -> tuple[str, Source]:
+            own = as_of_node(text, serving)
+            return own, Source("" if file == digest_of(own) else file, configuration.number)
+
+        await self.reloads.apply_text(made, How(actor, f"{name}: {why}" if why else name), name)
+
+    async def _file(self) -> str:
+        """Return the digest of the file as it is now."""
         try:
-            file = digest_of(await anyio.to_thread.run_sync(read_text, self.reloads.path))
+            return digest_of(await anyio.to_thread.run_sync(read_text, self.reloads.path))
         except ConfigurationError:
             return "unreadable"  # as no file is: what can be read at the next start is another
-        return "" if file == digest_of(text) else file
 
     def _result(self, number: int, error: str) -> ConfigurationResult:
         return ConfigurationResult(number, self.link.name, time.time(), error)
@@ -95,7 +120,7 @@ class FleetConfigurations:
         if not isinstance(text, str) or not _is_unicode(text):
             raise invalid("body", f"text is {shown_json(text)}", "Use the text of a configuration")
         own = as_of_node(text, self.reloads.text)
-        await self.reloads.apply_text(own, How(actor, is_dry=True), str(self.reloads.path))
+        await self.reloads.apply_text(lambda _: (own, FROM_FILE), How(actor, is_dry=True), str(self.reloads.path))
         if "cluster" not in tomllib.loads(own.removeprefix("\ufeff").replace("\r\n", "\n")):
             message = "the configuration has no [cluster]: every node that takes it would leave the fleet"
             raise RequestRefused("no_cluster", message, "Give it that table, or reload each node by itself", 422)

@@ -8,7 +8,10 @@ Invariants: without `[cluster]` nothing of the store side is made; there is one 
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +21,7 @@ from lbapp.engine.supervisor.events import Events, Signal
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import ALONE, ClusterSettings, Fleet, FleetMaker, FleetView, Node
 
+_log = logging.getLogger("lbapp")
 _AGAIN_S: Final = 1.0  # after a store side that has ended by itself
 
 
@@ -77,8 +81,16 @@ class FleetLink:
                 await self._changed.wait()
                 continue
             with anyio.CancelScope() as self._scope:
-                await fleet.run(node)
+                await self.guarded("the link to the fleet", partial(fleet.run, node))
             if self.fleet is fleet:
                 message = "the link to the fleet has ended by itself; it begins anew"
                 self._events.add("fleet_link_ended", "node", message)
                 await anyio.sleep(_AGAIN_S)
+
+    async def guarded(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something of the fleet. An error that nobody foresaw is an event, and never the end of the engine."""
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - a connection task
+            _log.exception("%s: an error that nobody foresaw", what)
+            self._events.add("fleet_problem", "node", f"{what} failed: {error!r}")

@@ -197,6 +197,8 @@ class Intents:
                 message = (
                     f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
                 )
+                if change.then_stop:  # it was for the engine before this one
+                    message += "; this engine does not stop when it has drained"
             self._events.add("change_restored", change.on, message)
         for number, ramps in together.items():
             self._ramps.begin(number, ramps, None, "")

@@ -1,7 +1,7 @@
 """What an operator may do with a whole node: drain it, and end that; this one, or another member of the fleet.
 
-Responsible for every rule about the body of a NodePatch, and for whether enough members would be ready. Knows nothing of the
-steps of a drain or of how the other node does it.
+Responsible for every rule about the body of a NodePatch. Knows nothing of the steps of a drain, of how the other node does it or
+of how many members have to be ready.
 
 Invariant: what is refused here has changed nothing, and says with which figure.
 """
@@ -14,16 +14,14 @@ from typing import cast
 from lbapp.control.changes import NodeChange
 from lbapp.control.messages import Actor, NodeDrainStatus
 from lbapp.engine.policy.fleet_intent import NODE_PREFIX
-from lbapp.engine.policy.quorum import too_few
 from lbapp.engine.supervisor.bodies import force_of, invalid, near, object_of, seconds_of, shown_json, why_of
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
-from lbapp.engine.supervisor.fleet_status import is_member_ready
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.intents import DRAIN, READY, Why
 from lbapp.engine.supervisor.node_drain import NODE
+from lbapp.engine.supervisor.quorum_check import check_quorum
 from lbapp.model.errors import RequestRefused
-from lbapp.model.fleet import StoreState
 from lbapp.model.journal import Change, Setting
 from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 
@@ -56,7 +54,7 @@ class NodeCommands:
         if target != self._node.name:
             self._find(target)
         if word == DRAIN and not is_forced:
-            self._check_quorum(target, is_self_ready=not generation.reader.reasons_against())
+            check_quorum(self._link, target, is_self_ready=not generation.reader.reasons_against())
         until = time.time() + seconds if word == DRAIN else None
         on = NODE if target == self._node.name else NODE_PREFIX + target
         change = Change(on, Setting.STATE, READY, str(word), READY, until, then_stop=then_stop)
@@ -97,21 +95,3 @@ class NodeCommands:
         if target not in members:
             message = f"the fleet has no member {target}"
             raise RequestRefused("unknown_node", message, near(target, members), 404)
-
-    def _check_quorum(self, target: str, *, is_self_ready: bool) -> None:
-        """Refuse a drain that leaves too few members ready, or where nobody knows. Raises RequestRefused 409 quorum."""
-        settings, view = self._link.settings, self._link.view
-        if settings is None:
-            return
-        hint = "Repeat it with --force if that is meant; nothing was changed"
-        if view.state is not StoreState.SYNCED:
-            age = "yet" if (age_s := self._link.age_s) is None else f"for {age_s:.0f} s"
-            message = f"whether enough members would be ready is not known: the store has not answered {age}"
-            raise RequestRefused("quorum", message, hint, 409)
-        own = self._node.name
-        ready = {member.name for member in view.alive if member.name != own and is_member_ready(member)}
-        if is_self_ready:
-            ready.add(own)
-        why = too_few(target, ready, len({own, *view.members}), settings.ready_min)
-        if why:
-            raise RequestRefused("quorum", why, hint, 409)

@@ -80,7 +80,7 @@ class Reloads:
         self._lasting = lasting
         self._configurations = configurations
         self._departures = departures
-        self._pending_changed = Signal()
+        self.pending_changed = Signal()
         self._complaint = ""  # why the last one that was not confirmed is still there
 
     def start_with(self, generation: Generation, chosen: Chosen) -> None:
@@ -111,19 +111,21 @@ class Reloads:
                 return self._done([], [stays], is_applied=False)
             return await self._apply(text, configuration, how)
 
-    async def apply_text(self, text: str, how: How, name: str) -> ReloadDone:
+    async def apply_text(self, made: Callable[[str], tuple[str, Source]], how: How, name: str) -> ReloadDone:
         """Apply a text that does not stand in the file, or look what that would do; `name` stands in problems.
 
-        Raises RequestRefused as reload does.
+        `made` returns the text and where it came from, given what serves when no other can come in between. Raises
+        RequestRefused as reload does.
         """
         async with self._lasting.changing:
             if not how.is_dry:
                 check_nothing_pending(self._lasting.applied)
+            text, source = made(self.text)
             try:
                 configuration = await anyio.to_thread.run_sync(parse_configuration, text, name)
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            return await self._apply(text, configuration, how)
+            return await self._apply(text, configuration, replace(how, source=source))
 
     async def rollback(self, number: int | None, how: How) -> ReloadDone:
         """Apply an earlier configuration, None: the one before the last. Raises as reload does, 404 unknown_configuration."""
@@ -177,7 +179,7 @@ class Reloads:
             except NotKept as error:
                 raise RequestRefused("not_recorded", str(error), "Make it writable, then repeat", 503) from error
             self._lasting.applied = confirmed = self._configurations.number(pending.number)
-            self._pending_changed.fire()
+            self.pending_changed.fire()
             message = f"configuration {pending.number} is confirmed: it stays"
             self._lasting.events.add("configuration_confirmed", "node", message, actor=how.actor)
             assert confirmed is not None
@@ -219,14 +221,14 @@ class Reloads:
         while True:
             pending = self._lasting.applied
             if pending is None or pending.state != UNCONFIRMED:
-                await self._pending_changed.wait()
+                await self.pending_changed.wait()
                 continue
             with anyio.move_on_after(max(0.0, pending.left_s(time.time()))):
-                await self._pending_changed.wait()
+                await self.pending_changed.wait()
                 continue
             if not await self._revert(pending):
                 with anyio.move_on_after(_REVERT_AGAIN_S):
-                    await self._pending_changed.wait()
+                    await self.pending_changed.wait()
 
     async def _revert(self, pending: Kept) -> bool:
         """Take back what nobody has confirmed; say whether there is nothing left of it."""
@@ -254,6 +256,7 @@ class Reloads:
             await self._mark(pending, REVERTED)
             if not done["applied"] or self._lasting.applied is None:
                 self._lasting.applied = kept
+                self.pending_changed.fire()
             message += f": configuration {kept.number} serves again; {self._path} still has what was not confirmed"
             self._lasting.events.add("configuration_reverted", "node", message)
             return True
@@ -330,7 +333,7 @@ class Reloads:
             self._lasting.events.add(
                 "configuration_not_kept", "node", f"{error}; it serves all the same", actor=how.actor
             )
-        self._pending_changed.fire()
+        self.pending_changed.fire()
 
     async def _replace(self, version: Version, text: str, how: How) -> None:
         former, lasting = self.generation, self._lasting

@@ -261,7 +261,7 @@ class Engine:
         if self.link.settings is None:
             self.node.take_members(())
         self.api.serve(generation)
-        tasks.start_soon(self.node.changes.take_in_what_waited)
+        tasks.start_soon(self.link.guarded, "intents of servers that are new", self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
 
     async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from lbapp.model.fleet import FleetIntent
+from lbapp.model.journal import Setting
+from tests.engine.supervisor.fleet_support import joined
+
+pytestmark = pytest.mark.anyio
+
+
+def drain(on: str = "app/s1", *, at: float, timeout_s: float = 300.0, revision: int = 5) -> FleetIntent:
+    return FleetIntent(
+        on, Setting.STATE, "drain", "ready", "carol", "lb2", at, until=at + timeout_s, revision=revision
+    )  # fmt: skip
+
+
+async def test_a_drain_that_comes_late_has_its_whole_time() -> None:
+    with joined() as node:
+        await node.changes.take([drain(at=time.time() - 3600)])
+        status = node.own.drains.status(node.own.server("s1"))
+        assert status is not None
+        assert 290 < status["remaining_s"] <= 300
+
+
+async def test_a_ramp_that_comes_late_ends_when_the_asker_wanted_it_to() -> None:
+    with joined() as node:
+        at = time.time() - 3600
+        ramp = replace(drain(at=at), setting=Setting.WEIGHT, value=10, in_file=100, until=at + 3700, start=100)
+        await node.changes.take([ramp])
+        found = node.own.server("s1").ramp
+        assert found is not None
+        assert 90 < found.left_s(time.monotonic()) <= 100
+
+
+@pytest.mark.parametrize(("ago_s", "stops"), [(3600.0, False), (-1.0, True)])
+async def test_an_engine_does_not_stop_for_a_drain_that_is_older_than_itself(ago_s: float, stops: bool) -> None:
+    with joined() as node:
+        at = node.serving.running.started_at - ago_s
+        await node.changes.take([replace(drain("node/lb1", at=at), then_stop=True)], is_new=False)
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert status["then_stop"] is stops
+
+
+async def test_an_engine_stops_for_a_new_drain_of_a_node_whose_clock_is_late() -> None:
+    with joined() as node:
+        node.changes.note_sync()
+        await node.changes.take([replace(drain("node/lb1", at=time.time() - 3600), then_stop=True)])
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert status["then_stop"] is True
+
+
+async def test_what_is_wanted_of_a_server_that_was_gone_for_a_while_is_made_when_it_is_back() -> None:
+    with joined() as node:
+        at = time.time()
+        await node.changes.take([drain(at=at, revision=5)])
+        state = node.serving.states.by_id.pop("app/s1")
+        again = replace(drain(at=at, revision=6), value="maint", until=None)
+        node.store.put(again)
+        await node.changes.take([again])
+        assert node.messages("intent_unknown") != []
+        node.serving.states.by_id["app/s1"] = state
+        await node.changes.take_in_what_waited()
+        assert state.word == "maint"
+
+
+async def test_an_error_that_nobody_foresaw_after_a_reload_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    with joined() as node:
+        node.store.put(drain(at=time.time()))
+        monkeypatch.delattr(node.serving, "making")
+        await node.link.guarded("what waited", node.changes.take_in_what_waited)
+        assert "what waited failed: AttributeError" in node.messages("fleet_problem")[0]
+
+
+async def test_a_start_says_that_a_drain_that_is_made_again_stops_nothing() -> None:
+    with joined() as node:
+        await node.changes.take([replace(drain("node/lb1", at=time.time()), then_stop=True)])
+        node.serving.intents.restore()
+        assert node.messages("change_restored")[0].endswith("; this engine does not stop when it has drained")
+        status = node.own.drains.node.status()
+        assert status is not None
+        assert not status["then_stop"]

@@ -33,9 +33,11 @@ class Scope:
     def __init__(self) -> None:
         self.is_fleet = False
 
-    def turn(self, fleet: FleetGlance) -> str:
-        """Be about all nodes from now on, or about this one again; return what is so now."""
-        self.is_fleet = not self.is_fleet
+    def turn(self, fleet: FleetGlance | None) -> str:
+        """Be about all nodes from now on, or about this one again; return what is so now. Without a fleet only the latter."""
+        self.is_fleet = fleet is not None and not self.is_fleet
+        if fleet is None:
+            return "from now on what is done is for this node alone, which is in no fleet any more"
         if self.is_fleet:
             return f"from now on what is done to servers and pools is for ALL {fleet['members']} nodes of {clean(fleet['name'])}"
         return f"from now on what is done is for {clean(fleet['node'])} alone"

@@ -362,7 +362,7 @@ class Shell(Commanding, Travelling):
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
         if action == "act" and self.why_not_change:
             return False
-        if action == "scope" and (self.fleet is None or self.why_not_change):
+        if action == "scope" and (self.why_not_change or not (self.fleet or self.scope.is_fleet)):
             return False
         if action == "now" and not self.source.is_away:
             return False

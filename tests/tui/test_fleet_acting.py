@@ -166,6 +166,21 @@ async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(
         assert "ALONE" not in screen_text(pilot.app)  # type: ignore[arg-type]  # the console
 
 
+async def test_key_goes_back_to_this_node_when_the_fleet_is_gone(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("F")
+        double.fleet.status = ALONE  # `[cluster]` has left the file
+        await until(pilot, lambda: pilot.app.shell.fleet is None)  # type: ignore[attr-defined]  # the console
+        await pilot.press("plus")
+        await until_said(pilot, "! this node is in no fleet: F goes back to this node alone")
+        await pilot.press("F")
+        await until_said(pilot, "is for this node alone")
+        await pilot.press("plus")
+        await until(pilot, lambda: double.changing.asked)
+        assert "fleet" not in double.changing.asked[-1][2]
+
+
 # ---- nodes
 
 

@@ -18,7 +18,7 @@ from textual.binding import Binding, BindingType
 
 from lbapp.control.messages import AdminWord
 from lbapp.model.errors import RequestRefused
-from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_SERVER, Action, Subject
+from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_POOL, NO_SERVER, Action, Subject
 from lbapp.tui.actions.commandline import Spoken
 from lbapp.tui.actions.effect import Effect, first_grade, word_to_type
 from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
@@ -81,7 +81,7 @@ class Acting(FleetActing):
         if not self.source.is_live:
             return _NOT_LIVE
         why, table = action.why_not(subject), self.pane.table
-        return GONE if why == NO_SERVER and table is not None and table.hand.is_startled else why
+        return GONE if why in (NO_SERVER, NO_POOL) and table is not None and table.hand.is_startled else why
 
     def action_act(self, action_id: str) -> None:
         """Do what a key stands for, or ask before."""

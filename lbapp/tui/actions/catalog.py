@@ -25,7 +25,7 @@ GRADES: Final[dict[Grade, str]] = {
 }
 NO_SERVER: Final = "select a server first: 3 shows all, Enter on a pool its own"
 NO_NODE: Final = "select a node first: 7 shows all"
-GONE: Final = "what was under the cursor has left the list, and another server stands there: look, then press again"
+GONE: Final = "what was under the cursor has left the list, and another stands there: look, then press again"
 NO_POOL: Final = "select a pool first: 2 shows all"
 
 

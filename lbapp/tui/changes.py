@@ -12,19 +12,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
-from uuid import uuid4
 
 import anyio
 
 from lbapp.control import calls
 from lbapp.control.changes import (
     ActionDone,
+    ChangeDone,
     PoolPatch,
     PoolPlan,
     RollbackRequest,
     ServerChange,
-    ServerPatch,
     ServersPatch,
+    UndoRequest,
 )
 from lbapp.control.fleet import Applied, FleetStatus
 from lbapp.model.errors import LbappError, RequestRefused
@@ -32,7 +32,7 @@ from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effe
 from lbapp.tui.actions.nodes import drain_effect
 from lbapp.tui.actions.order import Order, Seen, node_patch_of, patch_of, seen
 from lbapp.tui.actions.sentences import asking, done, named, node_done, probed, undone
-from lbapp.tui.actions.undoing import again_all, changed_since, redo_reason, told, told_since
+from lbapp.tui.actions.undoing import changed_since, redo_reason, told, told_since
 from lbapp.tui.feed import Feed
 from lbapp.tui.fleet_news import FleetNews
 from lbapp.tui.format import clean
@@ -202,20 +202,12 @@ class Changes:
             patch["force"] = True
         if order.revision is not None:
             patch["expect_revision"] = order.revision
-        return done(await self._send([patch]))
+        return done(await self._send(patch))
 
-    async def _send(self, asked: Sequence[ServersPatch]) -> list[ServerChange]:
-        """Send patches as one action: as one call where they are one, else by a group that an undo takes back whole."""
-        if len(asked) == 1:
-            answer = await self._feed.ask(calls.patch_servers(asked[0]))
-            changes, self._of_fleet = answer["changes"], answer.get("fleet")
-            self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
-        else:
-            group, changes = uuid4().hex, []
-            for patch in asked:
-                fields = {name: value for name, value in patch.items() if name != "servers"}
-                one = cast(ServerPatch, {**fields, "group": group})
-                changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
+    async def _send(self, patch: ServersPatch) -> list[ServerChange]:
+        answer = await self._feed.ask(calls.patch_servers(patch))
+        changes, self._of_fleet = answer["changes"], answer.get("fleet")
+        self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
         for change in changes:
             self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
             self.journal.know(change["server"]["changed_by"])
@@ -315,17 +307,20 @@ class Changes:
             raise LbappError("there is nothing of yours to undo from the last 30 minutes")
         _check_newest(action, number)
         self.went_back_on = action
+        return undone(await self._reverse(action, agreed))
+
+    async def _reverse(self, action: ActionDone, agreed: str, reason: str = "") -> list[ChangeDone]:
+        """Have the engine take an action back, which of an undo does it again; return what was changed."""
         shown = self._shown()  # what comes in while it is asked may know of it
+        request: UndoRequest = {"action": action["number"], **({"reason": reason} if reason else {})}
         try:
-            taken = await _with_force_for(
-                agreed, lambda force: self._feed.ask(calls.undo({"action": action["number"], "force": force}))
-            )
+            taken = await _with_force_for(agreed, lambda force: self._feed.ask(calls.undo({**request, "force": force})))
         except RequestRefused as error:
             raise await self._named(error, action) from error
         self._of_fleet = taken.get("fleet")
         for change in taken["changes"]:
             self._is_own(change["on"], None, shown)
-        return undone(taken["changes"])
+        return taken["changes"]
 
     async def _named(self, error: RequestRefused, action: ActionDone) -> LbappError:
         """Return a refusal to undo with the name of who has changed it since."""
@@ -352,21 +347,7 @@ class Changes:
         by = changed_since(self.journal.actions, undo)
         if by is not None:
             raise LbappError(told_since(undo, by, self._feed.now()))
-        reason = redo_reason(undo)
-        servers: dict[tuple[str, Any], list[str]] = {}
-        for change in undo["changes"]:
-            if change["setting"] == "published":
-                patch: PoolPatch = {"published": bool(change["before"]), "reason": reason}
-                if undo.get("fleet"):
-                    patch["fleet"] = True
-                self._of_fleet = (await self._feed.ask(calls.patch_pool(change["on"], patch))).get("fleet")
-            elif "/" not in change["on"]:
-                state = "drain" if change["before"] == "drain" else "ready"
-                await self._feed.ask(calls.patch_node({"state": state, "reason": reason}))  # type: ignore[typeddict-item]
-            else:
-                servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
-        if servers:
-            await _with_force_for(agreed, lambda force: self._send(again_all(servers, undo, reason, force)))
+        await self._reverse(undo, agreed, redo_reason(undo))  # one action of the engine's, whatever it is about
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 

@@ -151,7 +151,8 @@ async def test_undo_of_an_action_of_the_fleet_says_on_which_nodes(double: Engine
         await until_said(pilot, "on all nodes that live: node-a, lb2, lb3")
         await pilot.press("Z")
         await until_said(pilot, "done again: weight 110 app/s1 on all nodes")
-        assert double.changing.asked[-1][2]["fleet"] is True
+        await until_said(pilot, "on all nodes that live: node-a, lb2, lb3")
+        assert double.changing.asked[-1][:2] == ("POST", "/v1/undo")  # the engine's own: one action, on every node
 
 
 async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(

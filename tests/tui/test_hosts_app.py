@@ -63,6 +63,21 @@ async def test_nodes_of_all_hosts_stand_together_and_a_silent_one_says_why(
             assert "none never heard: no engine answers" in plain(console.hosts._head.lines[1])
 
 
+async def test_collector_that_was_off_for_the_start_is_on_again_behind_it(
+    sockets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+    monkeypatch.setattr("lbapp.tui.hosts_app.STARTED_S", 0.01)
+    monkeypatch.setattr("lbapp.tui.hosts_app.settle", lambda: settled.append(True))
+    with HostsWatch(sockets) as watch:
+        async with HostsConsole(watch, Look("dark", FULL)).run_test(size=SIZE) as pilot:
+            for _ in range(DEADLINE_PAUSES):
+                if settled:
+                    break
+                await pilot.pause(0.02)
+    assert settled == [True]
+
+
 async def test_host_that_falls_silent_keeps_its_place_and_its_age_grows(tmp_path: Path) -> None:
     with HostsWatch([tmp_path / "a"]) as watch, answering(EngineDouble(), tmp_path / "a"):
         console = HostsConsole(watch, Look("dark", FULL))

@@ -64,15 +64,16 @@ class Acting(FleetActing):
         scene = self.source.scene
         if scene is None:
             return Subject(None)
+        is_fleet = self.scope.is_for_all(spoken)
         if spoken is not None and spoken.pool is not None:
-            return Subject(scene, (), spoken.pool)
+            return Subject(scene, (), spoken.pool, is_fleet=is_fleet)
         if spoken is not None and spoken.servers is not None:
             rows = list(spoken.servers)
         else:
             rows = [row for row in map(scene.server, self.pane.selection) if row is not None]
         pools = {row.pool for row in rows} or {clean(self.pane.pool_here)}
         pool = scene.pool(next(iter(pools))) if len(pools) == 1 else None
-        return Subject(scene, rows, pool, *self._node_meant(spoken))
+        return Subject(scene, rows, pool, *self._node_meant(spoken), is_fleet)
 
     def why_not(self, action: Action, subject: Subject) -> str:
         """Return why an action is not possible now; empty: it is."""

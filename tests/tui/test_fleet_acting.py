@@ -167,6 +167,19 @@ async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(
         assert "ALONE" not in screen_text(pilot.app)  # type: ignore[arg-type]  # the console
 
 
+async def test_what_is_so_here_already_is_asked_for_on_all_nodes(double: EngineDouble, socket: Path) -> None:
+    double.servers[0]["admin"], double.servers[0]["is_eligible"] = "maint", False
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("colon", *"maint app/s1", "enter")
+        await until_said(pilot, "! in MAINT already")
+        await pilot.press("F", "colon", *"maint app/s1", "enter")
+        await until_shown(pilot, "On ALL 3 nodes that live")
+        await pilot.press("y")
+        await until(pilot, lambda: double.changing.asked)
+        assert double.changing.asked[-1][2]["fleet"] is True
+
+
 async def test_key_goes_back_to_this_node_when_the_fleet_is_gone(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)

@@ -83,6 +83,10 @@ class Changes:
     def _told(self, outcome: Outcome) -> None:
         self._news.tell(outcome.message, outcome.is_refused)
 
+    def hear(self, outcome: Outcome) -> None:
+        """Know that something was said, so that news of what was done before does not take its place."""
+        self._news.hear(outcome.message)
+
     # ---- before
 
     def revision_of(self, servers: Sequence[Seen]) -> int | None:

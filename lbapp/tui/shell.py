@@ -293,6 +293,8 @@ class Shell(Commanding, Travelling):
     def tell(self, outcome: Outcome) -> None:
         """Show how something went, until the next outcome."""
         self._said.set_class(outcome.is_refused, "-refused")
+        if self.changes is not None:
+            self.changes.hear(outcome)
         self._said.say(f" {'! ' if outcome.is_refused else ''}{outcome.message}")
 
     def greet(self, hint: str) -> None:

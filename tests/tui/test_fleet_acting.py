@@ -167,6 +167,18 @@ async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(
         assert "ALONE" not in screen_text(pilot.app)  # type: ignore[arg-type]  # the console
 
 
+async def test_news_of_what_was_done_does_not_take_the_place_of_a_refusal(double: EngineDouble, socket: Path) -> None:
+    double.fleet.is_slow = True
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("F", "plus")
+        await until_said(pilot, "not yet said by lb2, lb3")
+        await pilot.press("S")
+        await until_said(pilot, "! no configuration waits to be confirmed")
+        news = pilot.app.shell.changes._news  # type: ignore[attr-defined]  # the console
+        assert news._last == ("no configuration waits to be confirmed", False)
+
+
 async def test_what_is_so_here_already_is_asked_for_on_all_nodes(double: EngineDouble, socket: Path) -> None:
     double.servers[0]["admin"], double.servers[0]["is_eligible"] = "maint", False
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:

@@ -38,7 +38,7 @@ from lbapp.tui.fleet_news import FleetNews
 from lbapp.tui.format import clean
 from lbapp.tui.journal import Journal
 from lbapp.tui.rights import VIEWER, Rights
-from lbapp.tui.scene import Target
+from lbapp.tui.scene import ServerRow, Target
 from lbapp.tui.staging import clean_value
 
 FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity", "quorum"})
@@ -67,6 +67,7 @@ class Changes:
         self._news = FleetNews(lambda words, is_refused: told(Outcome(words, is_refused)), self._ask_fleet)
         self._of_fleet: Applied | None = None  # of what was sent last
         self._own: dict[Target, int] = {}  # what this console has changed, and the revision that was shown then
+        self._made: dict[tuple[str, str], str] = {}  # what this console has last made of a setting of a server
         self._ways: dict[str, Callable[[Order, bool], Awaitable[str]]] = {
             "server.kill": self._kill,
             "server.check": self._check,
@@ -88,6 +89,16 @@ class Changes:
         self._news.hear(outcome.message)
 
     # ---- before
+
+    def is_own(self, was: ServerRow, row: ServerRow) -> bool:
+        """Say whether all that is other about a server than it was is this console's doing, so far as has come back of it."""
+        before, now = seen(was), seen(row)
+        if before.address != now.address:
+            return False
+        if self._turn.statistics().locked:  # what it asks for now may be shown before it is answered
+            return True
+        both = (("state", before.admin, now.admin), ("weight", str(before.goal), str(now.goal)))
+        return all(new in (old, self._made.get((row.target.id, setting))) for setting, old, new in both)
 
     def revision_of(self, servers: Sequence[Seen]) -> int | None:
         """Return the revision that servers were seen in; None where this console's own change is newer than what is shown."""
@@ -215,6 +226,9 @@ class Changes:
         for change in changes:
             self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
             self.journal.know(change["server"]["changed_by"])
+            after = change["after"]
+            self._made[change["server"]["id"], "state"] = str(after["state"]).removeprefix("hard_")
+            self._made[change["server"]["id"], "weight"] = str(after.get("weight_goal", after["weight"]))
             self._feed.adopt(change["server"])
         return changes
 
@@ -324,6 +338,7 @@ class Changes:
         self._of_fleet = taken.get("fleet")
         for change in taken["changes"]:
             self._is_own(change["on"], None, shown)
+            self._made[change["on"], change["setting"]] = str(change["after"]).removeprefix("hard_")
         return taken["changes"]
 
     async def _named(self, error: RequestRefused, action: ActionDone) -> LbappError:

@@ -245,7 +245,9 @@ class Api:
         return JSONResponse({"differences": differences, "file": file, "fleet": self.node.changes.differences()})
 
     async def _undo(self, request: Request) -> Response:
-        return JSONResponse(await self.generation.commands.undo(await json_body(request), actor_of(request)))
+        body = await json_body(request)
+        NodeCommands(self.link, self.node).check_undo(self.generation, body)
+        return JSONResponse(await self.generation.commands.undo(body, actor_of(request)))
 
     async def _upgrade(self, request: Request) -> Response:
         how = read_how(await json_body(request), actor_of(request), ("reason",))

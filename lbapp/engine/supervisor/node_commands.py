@@ -14,6 +14,7 @@ from typing import cast
 from lbapp.control.changes import NodeChange
 from lbapp.control.messages import Actor, NodeDrainStatus
 from lbapp.engine.policy.fleet_intent import NODE_PREFIX
+from lbapp.engine.policy.intent import NothingToUndo, reversal, to_undo
 from lbapp.engine.policy.quorum import too_few
 from lbapp.engine.supervisor.bodies import force_of, invalid, near, object_of, seconds_of, shown_json, why_of
 from lbapp.engine.supervisor.fleet_link import FleetLink
@@ -64,6 +65,23 @@ class NodeCommands:
             is_again = bool(patch.keys() & {"drain_timeout_s", "then_stop"})
             return await self._change_here(generation, change, actor, why, is_again=is_again)
         return await self._change_there(target, change, actor, why, is_forced=is_forced)
+
+    def check_undo(self, generation: Generation, body: object) -> None:
+        """Refuse an undo, or a redo, that drains a node where too few would be left. Raises RequestRefused 409 quorum."""
+        request = body if isinstance(body, dict) else {}
+        number = request.get("action")
+        if request.get("force") or not (number is None or isinstance(number, int)):
+            return
+        known = [each for each in generation.intents.actions if each.fleet or not request.get("fleet")]
+        try:
+            actions = to_undo(known, number)
+            changes = reversal(actions, generation.intents.now(), time.time())
+        except NothingToUndo:
+            return  # which the undo itself says
+        for change in changes:
+            if change.after == DRAIN and (change.on == NODE or change.on.startswith(NODE_PREFIX)):
+                target = self._node.name if change.on == NODE else change.on.removeprefix(NODE_PREFIX)
+                self._check_quorum(target, is_self_ready=not generation.reader.reasons_against())
 
     async def _change_here(
         self, generation: Generation, change: Change, actor: Actor, why: Why, *, is_again: bool

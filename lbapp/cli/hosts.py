@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,8 +20,6 @@ from lbapp.model.errors import LbappError
 
 if TYPE_CHECKING:  # a start without such a list does not pay for ssh
     from lbapp.control.hosts import HostAnswer, Place
-
-_AT_ONCE: Final = 16
 
 
 def _named(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[Place]:
@@ -72,7 +70,7 @@ def ask_all(places: Sequence[Place]) -> list[HostAnswer]:
     """Return what each host knows of itself, in their order. Takes as long as the slowest."""
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(min(len(places), _AT_ONCE)) as threads:
+    with ThreadPoolExecutor(len(places)) as threads:  # else a silent host keeps others waiting
         return list(threads.map(_ask, places))
 
 
@@ -86,7 +84,7 @@ def _ask(place: Place) -> HostAnswer:
         with Link(place) as link:
             link.ensure()
             return _answer(place, link.socket, str(link.host))
-    except LbappError as error:
+    except (LbappError, OSError) as error:  # such as: no ssh here, or no room for its socket
         return HostAnswer(place, problem=str(error))
 
 

@@ -68,19 +68,22 @@ def change_node(client: ControlClient, settings: Settings, patch: NodePatch) -> 
 
 def drain_node(client: ControlClient, settings: Settings, patch: NodePatch, *, wait: bool) -> None:
     """Drain a node; `wait`: until nobody is connected, with its steps on stderr. Raises RequestRefused."""
+    is_here = "node" not in patch or (wait and client.ask(calls.fleet())["node"] == patch["node"])
     change_node(client, settings, patch)
     if not wait:
         return
     name, told, has_begun = patch.get("node", THIS), "", False
+    seen: NodeDrainStatus | None = None
     give_up_at_s = time.monotonic() + _HEARD_S
     while True:
         try:
             drain = _drain_of(client, name)
-        except EngineUnreachable:
-            if patch.get("then_stop") and name == THIS:
-                click.echo("drained, and its engine has ended", err=settings.as_json)
+        except (EngineUnreachable, RequestRefused) as error:
+            if patch.get("then_stop") and (seen or is_here) and _has_ended(error, is_here=is_here):
+                _say_stopped(seen, settings)
                 return
             raise
+        seen = drain or seen
         has_begun = has_begun or drain is not None or name == THIS
         if not has_begun and time.monotonic() > give_up_at_s:
             raise RequestRefused("not_begun", f"nothing is heard of a drain of {name}", "See: lbapp nodes")
@@ -98,11 +101,27 @@ def _is_over(drain: NodeDrainStatus | None, settings: Settings, patch: NodePatch
         reason = f"the drain of {_named(patch, 'the node')} was ended by somebody else"
         raise RequestRefused("cancelled", reason, "See: lbapp events")
     if drain["phase"] == "overdue":
-        raise RequestRefused("overdue", "clients were closed by force", "Give it longer next time with --timeout")
+        raise _overdue()
     if drain["phase"] == "drained":
         click.echo("drained: no client is connected", err=settings.as_json)
         return True
     return False
+
+
+def _has_ended(error: EngineUnreachable | RequestRefused, *, is_here: bool) -> bool:
+    """Say whether a drained engine ends so: the one that is asked answers no more, another one has left the fleet."""
+    return is_here if isinstance(error, EngineUnreachable) else error.code == "gone"
+
+
+def _say_stopped(seen: NodeDrainStatus | None, settings: Settings) -> None:
+    """Say that the engine has ended as it was told to. Raises RequestRefused where its time was over first."""
+    if seen is not None and seen["phase"] == "draining" and seen["remaining_s"] <= 0:
+        raise _overdue()
+    click.echo("drained, and its engine has ended", err=settings.as_json)
+
+
+def _overdue() -> RequestRefused:
+    return RequestRefused("overdue", "clients were closed by force", "Give it longer next time with --timeout")
 
 
 def _drain_of(client: ControlClient, name: str) -> NodeDrainStatus | None:

@@ -79,7 +79,7 @@ class ActionsDone(TypedDict):
 class UndoRequest(TypedDict):
     """`POST /v1/undo`. Answers with Undone.
 
-    409 nothing_to_undo, and leaves_nobody or too_little_capacity unless `force` is true; 422 invalid_body; 503 not_recorded.
+    409 nothing_to_undo; leaves_nobody, too_little_capacity, quorum unless `force` is true; 422 invalid_body; 503 not_recorded.
     The undo of an action of the fleet is one of the fleet. `fleet`: the last of those is meant, where none is named.
     """
 

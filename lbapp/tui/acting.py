@@ -18,7 +18,7 @@ from textual.binding import Binding, BindingType
 
 from lbapp.control.messages import AdminWord
 from lbapp.model.errors import RequestRefused
-from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_SERVER, Action, Subject
+from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_POOL, NO_SERVER, Action, Subject
 from lbapp.tui.actions.commandline import Spoken
 from lbapp.tui.actions.effect import Effect, first_grade, word_to_type
 from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
@@ -31,6 +31,7 @@ from lbapp.tui.format import clean, count, duration
 from lbapp.tui.rights import Rights
 from lbapp.tui.scene import PoolRow
 from lbapp.tui.scoping import scoped, toggle_of
+from lbapp.tui.sight import Sight
 
 STEP: Final = 10
 _NOT_LIVE: Final = "the figures are not of now: nothing is changed until they are LIVE again"
@@ -40,6 +41,7 @@ class Acting(FleetActing):
     """The actions of the shell; without `changes` there are none."""
 
     rights: Rights
+    sight: Sight
 
     # All with priority, as the keys of lists have it: then what is typed in one go is done in its order, and a change is about
     # what was selected when its key came.
@@ -64,15 +66,16 @@ class Acting(FleetActing):
         scene = self.source.scene
         if scene is None:
             return Subject(None)
+        is_fleet = self.scope.is_for_all(spoken)
         if spoken is not None and spoken.pool is not None:
-            return Subject(scene, (), spoken.pool)
+            return Subject(scene, (), spoken.pool, is_fleet=is_fleet)
         if spoken is not None and spoken.servers is not None:
             rows = list(spoken.servers)
         else:
             rows = [row for row in map(scene.server, self.pane.selection) if row is not None]
         pools = {row.pool for row in rows} or {clean(self.pane.pool_here)}
         pool = scene.pool(next(iter(pools))) if len(pools) == 1 else None
-        return Subject(scene, rows, pool, *self._node_meant(spoken))
+        return Subject(scene, rows, pool, *self._node_meant(spoken), is_fleet)
 
     def why_not(self, action: Action, subject: Subject) -> str:
         """Return why an action is not possible now; empty: it is."""
@@ -81,7 +84,18 @@ class Acting(FleetActing):
         if not self.source.is_live:
             return _NOT_LIVE
         why, table = action.why_not(subject), self.pane.table
-        return GONE if why == NO_SERVER and table is not None and table.hand.is_startled else why
+        return GONE if why in (NO_SERVER, NO_POOL) and table is not None and table.hand.is_startled else why
+
+    def _why_not_shown(self, subject: Subject) -> str:
+        """Return why servers are not what a list that is held still shows; empty: they are, or this console has changed them."""
+        shown = self.sight.scene
+        if shown is None or shown is self.source.scene or self.changes is None:
+            return ""
+        for row in subject.servers:
+            was = shown.server(row.id)
+            if was is not None and not self.changes.is_own(was, row):
+                return f"{row.id} was changed since the pause: p shows it"
+        return ""
 
     def action_act(self, action_id: str) -> None:
         """Do what a key stands for, or ask before."""
@@ -93,7 +107,11 @@ class Acting(FleetActing):
         if spoken.node_name:
             self._find_node(spoken)
             return
-        why = self.why_not(action, subject) or self.scope.why_not(action, spoken, self.fleet)
+        why = (
+            self.why_not(action, subject)
+            or self.scope.why_not(action, spoken, self.fleet)
+            or (self._why_not_shown(subject) if action.about == "servers" else "")
+        )
         if why or self.changes is None:
             self.tell(Outcome(why, is_refused=True))
             return

@@ -12,19 +12,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
-from uuid import uuid4
 
 import anyio
 
 from lbapp.control import calls
 from lbapp.control.changes import (
     ActionDone,
+    ChangeDone,
     PoolPatch,
     PoolPlan,
     RollbackRequest,
     ServerChange,
-    ServerPatch,
     ServersPatch,
+    UndoRequest,
 )
 from lbapp.control.fleet import Applied, FleetStatus
 from lbapp.model.errors import LbappError, RequestRefused
@@ -32,13 +32,13 @@ from lbapp.tui.actions.effect import Effect, effect_of, node_effect, reload_effe
 from lbapp.tui.actions.nodes import drain_effect
 from lbapp.tui.actions.order import Order, Seen, node_patch_of, patch_of, seen
 from lbapp.tui.actions.sentences import asking, done, named, node_done, probed, undone
-from lbapp.tui.actions.undoing import again_all, changed_since, redo_reason, told, told_since
+from lbapp.tui.actions.undoing import changed_since, redo_reason, told, told_since
 from lbapp.tui.feed import Feed
 from lbapp.tui.fleet_news import FleetNews
 from lbapp.tui.format import clean
 from lbapp.tui.journal import Journal
 from lbapp.tui.rights import VIEWER, Rights
-from lbapp.tui.scene import Target
+from lbapp.tui.scene import ServerRow, Target
 from lbapp.tui.staging import clean_value
 
 FORCEABLE: Final = frozenset({"leaves_nobody", "too_little_capacity", "quorum"})
@@ -67,6 +67,7 @@ class Changes:
         self._news = FleetNews(lambda words, is_refused: told(Outcome(words, is_refused)), self._ask_fleet)
         self._of_fleet: Applied | None = None  # of what was sent last
         self._own: dict[Target, int] = {}  # what this console has changed, and the revision that was shown then
+        self._made: dict[tuple[str, str], str] = {}  # what this console has last made of a setting of a server
         self._ways: dict[str, Callable[[Order, bool], Awaitable[str]]] = {
             "server.kill": self._kill,
             "server.check": self._check,
@@ -83,7 +84,21 @@ class Changes:
     def _told(self, outcome: Outcome) -> None:
         self._news.tell(outcome.message, outcome.is_refused)
 
+    def hear(self, outcome: Outcome) -> None:
+        """Know that something was said, so that news of what was done before does not take its place."""
+        self._news.hear(outcome.message)
+
     # ---- before
+
+    def is_own(self, was: ServerRow, row: ServerRow) -> bool:
+        """Say whether all that is other about a server than it was is this console's doing, so far as has come back of it."""
+        before, now = seen(was), seen(row)
+        if before.address != now.address:
+            return False
+        if self._turn.statistics().locked:  # what it asks for now may be shown before it is answered
+            return True
+        both = (("state", before.admin, now.admin), ("weight", str(before.goal), str(now.goal)))
+        return all(new in (old, self._made.get((row.target.id, setting))) for setting, old, new in both)
 
     def revision_of(self, servers: Sequence[Seen]) -> int | None:
         """Return the revision that servers were seen in; None where this console's own change is newer than what is shown."""
@@ -202,23 +217,18 @@ class Changes:
             patch["force"] = True
         if order.revision is not None:
             patch["expect_revision"] = order.revision
-        return done(await self._send([patch]))
+        return done(await self._send(patch))
 
-    async def _send(self, asked: Sequence[ServersPatch]) -> list[ServerChange]:
-        """Send patches as one action: as one call where they are one, else by a group that an undo takes back whole."""
-        if len(asked) == 1:
-            answer = await self._feed.ask(calls.patch_servers(asked[0]))
-            changes, self._of_fleet = answer["changes"], answer.get("fleet")
-            self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
-        else:
-            group, changes = uuid4().hex, []
-            for patch in asked:
-                fields = {name: value for name, value in patch.items() if name != "servers"}
-                one = cast(ServerPatch, {**fields, "group": group})
-                changes += [await self._feed.ask(calls.patch_server(server, one)) for server in patch["servers"]]
+    async def _send(self, patch: ServersPatch) -> list[ServerChange]:
+        answer = await self._feed.ask(calls.patch_servers(patch))
+        changes, self._of_fleet = answer["changes"], answer.get("fleet")
+        self.journal.know(self._of_fleet["actor"] if self._of_fleet else None)
         for change in changes:
             self._is_own(change["server"]["id"], change["server"]["changed_at"], self._shown())
             self.journal.know(change["server"]["changed_by"])
+            after = change["after"]
+            self._made[change["server"]["id"], "state"] = str(after["state"]).removeprefix("hard_")
+            self._made[change["server"]["id"], "weight"] = str(after.get("weight_goal", after["weight"]))
             self._feed.adopt(change["server"])
         return changes
 
@@ -315,17 +325,21 @@ class Changes:
             raise LbappError("there is nothing of yours to undo from the last 30 minutes")
         _check_newest(action, number)
         self.went_back_on = action
+        return undone(await self._reverse(action, agreed))
+
+    async def _reverse(self, action: ActionDone, agreed: str, reason: str = "") -> list[ChangeDone]:
+        """Have the engine take an action back, which of an undo does it again; return what was changed."""
         shown = self._shown()  # what comes in while it is asked may know of it
+        request: UndoRequest = {"action": action["number"], **({"reason": reason} if reason else {})}
         try:
-            taken = await _with_force_for(
-                agreed, lambda force: self._feed.ask(calls.undo({"action": action["number"], "force": force}))
-            )
+            taken = await _with_force_for(agreed, lambda force: self._feed.ask(calls.undo({**request, "force": force})))
         except RequestRefused as error:
             raise await self._named(error, action) from error
         self._of_fleet = taken.get("fleet")
         for change in taken["changes"]:
             self._is_own(change["on"], None, shown)
-        return undone(taken["changes"])
+            self._made[change["on"], change["setting"]] = str(change["after"]).removeprefix("hard_")
+        return taken["changes"]
 
     async def _named(self, error: RequestRefused, action: ActionDone) -> LbappError:
         """Return a refusal to undo with the name of who has changed it since."""
@@ -352,21 +366,7 @@ class Changes:
         by = changed_since(self.journal.actions, undo)
         if by is not None:
             raise LbappError(told_since(undo, by, self._feed.now()))
-        reason = redo_reason(undo)
-        servers: dict[tuple[str, Any], list[str]] = {}
-        for change in undo["changes"]:
-            if change["setting"] == "published":
-                patch: PoolPatch = {"published": bool(change["before"]), "reason": reason}
-                if undo.get("fleet"):
-                    patch["fleet"] = True
-                self._of_fleet = (await self._feed.ask(calls.patch_pool(change["on"], patch))).get("fleet")
-            elif "/" not in change["on"]:
-                state = "drain" if change["before"] == "drain" else "ready"
-                await self._feed.ask(calls.patch_node({"state": state, "reason": reason}))  # type: ignore[typeddict-item]
-            else:
-                servers.setdefault((change["setting"], change["before"]), []).append(change["on"])
-        if servers:
-            await _with_force_for(agreed, lambda force: self._send(again_all(servers, undo, reason, force)))
+        await self._reverse(undo, agreed, redo_reason(undo))  # one action of the engine's, whatever it is about
         undone_before = {**undo, "changes": [{**each, "after": each["before"]} for each in undo["changes"]]}
         return f"done again: {told(clean_value(undone_before))}   (z undoes)"
 

@@ -161,7 +161,7 @@ class Commanding(Acting):
 
     def action_scope(self) -> None:
         """Be about all nodes of the fleet from now on, or about this one again."""
-        if self.fleet is not None:
+        if self.fleet is not None or self.scope.is_fleet:
             self.tell(Outcome(self.scope.turn(self.fleet)))
 
     def action_lock(self) -> None:

@@ -34,6 +34,11 @@ class FleetNews:
         self._last = (words, is_refused)
         self._show(words, is_refused)
 
+    def hear(self, words: str) -> None:
+        """Know that something else was said since, wherever it came from."""
+        if words != self._last[0]:
+            self._last = (words, False)
+
     async def follow(self, applied: Applied) -> None:
         """Tell which nodes have what was told of last, until all do, something else is told, or nobody looks any more."""
         done = self._last

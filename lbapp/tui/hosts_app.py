@@ -26,6 +26,7 @@ from lbapp.tui.format import clock, count, duration, share
 from lbapp.tui.hosts_watch import HostsWatch, HostWatch
 from lbapp.tui.node_columns import NodeRow, node_kind
 from lbapp.tui.node_words import node_lines_of
+from lbapp.tui.settling import STARTED_S, settle
 from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.status_line import TextLine
@@ -126,6 +127,7 @@ class HostsConsole(Dressed):
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self.end)
         self.push_screen(self.hosts)
+        self.set_timer(STARTED_S, settle)
 
     def end(self) -> None:
         """Leave because the terminal goes or somebody says so."""

@@ -37,20 +37,20 @@ class HostWatch:
         self.origin: Path | Link = place if isinstance(place, Path) else Link(place)
         self.answer = HostAnswer(place, problem="it has not answered yet")
 
-    async def run(self, changed: Callable[[], None]) -> None:
-        """Ask until cancelled; `changed` is called behind each answer and each failure."""
+    async def run(self, changed: Callable[[], None], threads: anyio.CapacityLimiter) -> None:
+        """Ask until cancelled; `changed` is called behind each answer and each failure. `threads`: has one for each host."""
         while True:
             try:
-                self.answer = HostAnswer(self.place, await self._ask(), time.time())
-            except LbappError as error:
+                self.answer = HostAnswer(self.place, await self._ask(threads), time.time())
+            except (LbappError, OSError) as error:  # such as: no ssh here, or no room for its socket
                 self.answer = replace(self.answer, problem=clean(str(error)))
             changed()
             await anyio.sleep(EVERY_S)
 
-    async def _ask(self) -> FleetStatus:
+    async def _ask(self, threads: anyio.CapacityLimiter) -> FleetStatus:
         link = self.origin if isinstance(self.origin, Link) else None
         if link is not None:
-            await anyio.to_thread.run_sync(link.ensure, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(link.ensure, abandon_on_cancel=True, limiter=threads)
         socket, name = (link.socket, str(link.host)) if link else (Path(str(self.place)), "")
         client = AsyncControlClient(socket, name)
         try:
@@ -87,6 +87,7 @@ class HostsWatch:
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Ask all of them until cancelled."""
+        threads = anyio.CapacityLimiter(max(1, len(self.hosts)))
         async with anyio.create_task_group() as tasks:
             for host in self.hosts:
-                tasks.start_soon(host.run, changed)
+                tasks.start_soon(host.run, changed, threads)

@@ -97,14 +97,14 @@ class Pane(Vertical):
 
     @property
     def pool_here(self) -> str:
-        """The pool of what is under the cursor; empty: it has none."""
+        """The pool of what is under the cursor; empty: it has none, or has only just slid there."""
         scene, chosen = self.desk.source.scene, self.selection
         if scene is None:
             return ""
         server = scene.server(chosen[0]) if chosen else None
         if server is not None:
             return server.target.pool
-        pool = scene.pool((self.table.selected if self.table else None) or "")
+        pool = scene.pool(self.table.seen if self.table else "")
         return pool.name if pool else ""
 
     def clear(self) -> bool:

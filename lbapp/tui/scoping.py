@@ -33,9 +33,11 @@ class Scope:
     def __init__(self) -> None:
         self.is_fleet = False
 
-    def turn(self, fleet: FleetGlance) -> str:
-        """Be about all nodes from now on, or about this one again; return what is so now."""
-        self.is_fleet = not self.is_fleet
+    def turn(self, fleet: FleetGlance | None) -> str:
+        """Be about all nodes from now on, or about this one again; return what is so now. Without a fleet only the latter."""
+        self.is_fleet = fleet is not None and not self.is_fleet
+        if fleet is None:
+            return "from now on what is done is for this node alone, which is in no fleet any more"
         if self.is_fleet:
             return f"from now on what is done to servers and pools is for ALL {fleet['members']} nodes of {clean(fleet['name'])}"
         return f"from now on what is done is for {clean(fleet['node'])} alone"
@@ -44,10 +46,13 @@ class Scope:
         """Return the rights as the top line says them."""
         return f"{rights} {ALL}" if self.is_fleet and rights == "RW" else rights
 
+    def is_for_all(self, spoken: Spoken | None) -> bool:
+        """Say whether what can be for all nodes is."""
+        return self.is_fleet if spoken is None or spoken.is_fleet is None else spoken.is_fleet
+
     def wants_fleet(self, action: Action, spoken: Spoken) -> bool:
         """Say whether an action is for all nodes."""
-        is_fleet = self.is_fleet if spoken.is_fleet is None else spoken.is_fleet
-        return is_fleet and action.id in OF_FLEET
+        return self.is_for_all(spoken) and action.id in OF_FLEET
 
     def why_not(self, action: Action, spoken: Spoken, fleet: FleetGlance | None) -> str:
         """Return why an action cannot be done where it is meant for; empty: it can."""

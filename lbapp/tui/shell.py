@@ -293,6 +293,8 @@ class Shell(Commanding, Travelling):
     def tell(self, outcome: Outcome) -> None:
         """Show how something went, until the next outcome."""
         self._said.set_class(outcome.is_refused, "-refused")
+        if self.changes is not None:
+            self.changes.hear(outcome)
         self._said.say(f" {'! ' if outcome.is_refused else ''}{outcome.message}")
 
     def greet(self, hint: str) -> None:
@@ -362,7 +364,7 @@ class Shell(Commanding, Travelling):
         """Say whether a key exists now: not while typing, and not what changes something without the right to."""
         if action == "act" and self.why_not_change:
             return False
-        if action == "scope" and (self.fleet is None or self.why_not_change):
+        if action == "scope" and (self.why_not_change or not (self.fleet or self.scope.is_fleet)):
             return False
         if action == "now" and not self.source.is_away:
             return False

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lbapp.cli.hosts import ask_all
+from lbapp.control.hosts import place_of
+from lbapp.control.ssh import Link
 from tests.cli.harness import run
 from tests.tui.engine_double import EngineDouble, answering
 from tests.tui.fleet_double import ALONE, member
@@ -43,6 +47,20 @@ def test_host_that_does_not_answer_is_said_and_shows_in_the_exit_status(
     assert f"{tmp_path / 'none'}: no engine answers on" in done.stderr
     done = run("nodes", "--host", str(tmp_path / "none"), "--host", str(tmp_path / "nor"))
     assert done.exit_code == 3
+
+
+def test_host_that_cannot_be_gone_to_is_a_problem_of_its_own_and_none_waits_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(20)
+
+    def ensure(_link: Link) -> None:
+        together.wait(10)
+        raise FileNotFoundError("no ssh here")
+
+    monkeypatch.setattr(Link, "ensure", ensure)
+    answers = ask_all([place_of(f"ssh://lb{number}") for number in range(20)])
+    assert [each.problem for each in answers] == ["no ssh here"] * 20
 
 
 def test_json_has_what_each_host_said_and_why_it_did_not(sockets: tuple[Path, Path], tmp_path: Path) -> None:

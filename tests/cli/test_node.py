@@ -95,6 +95,25 @@ def test_node_that_leaves_while_it_is_waited_for_is_said(double: EngineDouble, s
     assert "lb2 has left the fleet" in done.stderr
 
 
+@pytest.mark.parametrize(("left_s", "code"), [(120.0, 0), (0.0, 1)])
+def test_node_that_is_to_stop_then_has_done_so_when_it_leaves(
+    double: EngineDouble, socket: Path, left_s: float, code: int
+) -> None:
+    def leave() -> None:
+        wait_for(lambda: drain_of(double, "lb2"))
+        double.fleet.member("lb2")["state"]["drain"] = node_drain(remaining_s=left_s)  # type: ignore[index]  # it has said something
+        asked = double.fleet.asked
+        wait_for(lambda: double.fleet.asked > asked + 1)
+        double.fleet.member("lb2")["is_alive"] = False
+
+    other = threading.Thread(target=leave)
+    other.start()
+    done = lbapp(socket, "drain", "--node", "lb2", "--wait", "--then-stop")
+    other.join(20)
+    assert done.exit_code == code, done.stderr
+    assert "drained, and its engine has ended" in done.stdout if code == 0 else "closed by force" in done.stderr
+
+
 def test_name_that_is_no_node_is_refused_and_a_server_is_not_taken_for_one(double: EngineDouble, socket: Path) -> None:
     assert "the fleet has no node lb9" in lbapp(socket, "drain", "--node", "lb9").stderr
     done = lbapp(socket, "drain", "--node", "app/s1")

@@ -34,6 +34,21 @@ def test_a_node_is_not_drained_where_too_few_would_be_ready(tmp_path: Path) -> N
         assert lb2.ask("GET", "/v1/ready").status_code == 503
 
 
+def test_an_undo_or_a_redo_drains_no_node_where_too_few_would_be_ready(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        assert lb2.patch(NODE, {"state": "drain"}).status_code == 200
+        assert lb2.ask("POST", "/v1/undo", {}).status_code == 200
+        number = lb2.get("/v1/changes")["actions"][-1]["number"]
+        assert lb1.patch(NODE, {"state": "drain"}).status_code == 200
+        wait_for(lambda: lb2.get("/v1/status")["engine"]["fleet"]["ready"] == 1)
+        again = lb2.ask("POST", "/v1/undo", {"action": number})
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "quorum")
+        assert lb2.ask("GET", "/v1/ready").status_code == 200
+        assert lb2.ask("POST", "/v1/undo", {"action": number, "force": True}).status_code == 200
+        assert lb2.ask("GET", "/v1/ready").status_code == 503
+
+
 def test_while_the_store_is_silent_nobody_knows_whether_enough_would_be_ready(tmp_path: Path) -> None:
     with fleet_of(tmp_path, "lb1", "lb2") as (store, nodes):
         lb1 = nodes["lb1"]

@@ -175,6 +175,8 @@ class Changing:
         back: list[Any] = [
             {**change, "before": change["after"], "after": change["before"]} for change in action["changes"]
         ]
+        for change in [one for one in back if one["on"] == "node"]:
+            self._double.fleet.check_quorum({**body, "state": change["after"]})
         members = [self._server(name) for name in dict.fromkeys(one["on"] for one in back if "/" in one["on"])]
         wanted = {one["id"]: {"state": one["admin"], "weight": one["weight"]} for one in members}
         for change in back:
@@ -189,11 +191,17 @@ class Changing:
         for one, (state, weight) in zip(members, after, strict=True):
             self._double.change(one, state, weight, ME)
         self._take_back(back)
-        self.record(
-            back, undoes=(action["number"],), fleet=self._double.fleet.revision + 1 if action.get("fleet") else 0
-        )
-        of_fleet = {"fleet": self._double.fleet.write()} if body.get("fleet") or action.get("fleet") else {}
-        return {"actions": [action["number"]], "changes": back, **of_fleet}
+        of_fleet = self._double.fleet.revision + 1 if action.get("fleet") else 0
+        self.record(back, reason=body.get("reason", ""), undoes=(action["number"],), fleet=of_fleet)
+        self._make_again(action["undoes"])
+        applied = {"fleet": self._double.fleet.write()} if body.get("fleet") or action.get("fleet") else {}
+        return {"actions": [action["number"]], "changes": back, **applied}
+
+    def _make_again(self, numbers: list[int]) -> None:
+        """Know of the last action that it is a redo of these."""
+        self.actions[-1]["redoes"] = list(numbers)
+        for number in numbers:
+            self.actions[number - 1]["is_undone"] = False
 
     def _take_back(self, changes: list[Any]) -> None:
         """Take back what is not about servers."""

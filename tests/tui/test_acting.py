@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,45 @@ async def test_no_action_ever_reaches_another_server_than_was_asked_about(double
     assert found.wrong == []
     assert found.tried >= 1_000
     assert found.done
+
+
+# ---- while the list is held still
+
+
+def has_weight(app: LbappConsole, weight: int) -> bool:
+    """Say whether app/s1 is known to have a weight."""
+    row = app.feed.scene.server("app/s1") if app.feed.scene else None
+    return row is not None and row.weight == weight
+
+
+async def test_server_that_somebody_changed_since_the_pause_is_left_alone_until_that_is_seen(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = pilot.app
+        assert isinstance(app, LbappConsole)
+        await at_servers(pilot)
+        await pilot.press("p")
+        await until_shown(pilot, "PAUSED")
+        double.changing.by_bob("app/s1", weight=7)
+        await until(pilot, partial(has_weight, app, 7))
+        await pilot.press("plus")
+        await until_shown(pilot, "! app/s1 was changed since the pause: p shows it")
+        assert double.patches == []
+        await pilot.press("p", "plus")
+        await until(pilot, lambda: double.servers[0]["weight"] == 17)
+
+
+async def test_what_this_console_does_during_a_pause_goes_on_one_behind_the_other(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = pilot.app
+        assert isinstance(app, LbappConsole)
+        await at_servers(pilot)
+        await pilot.press("p")
+        await until_shown(pilot, "PAUSED")
+        for key, weight in (("plus", 110), ("plus", 120), ("z", 110), ("minus", 100)):
+            await pilot.press(key)
+            await until(pilot, partial(has_weight, app, weight))
+            await until(pilot, lambda: not app.shell.changes._turn.statistics().locked)  # type: ignore[union-attr]  # it has some

@@ -297,6 +297,21 @@ async def test_pool_and_node_are_done_again_too(desk: Desk) -> None:
     assert desk.double.node_state == "drain"
 
 
+async def test_drain_of_the_node_is_done_again_by_force_where_that_was_agreed_to(desk: Desk) -> None:
+    await desk.do("node.drain")
+    await desk.changes.undo()
+    desk.double.fleet.quorum = "1 of 3 nodes would be ready then, fewer than 2"
+    refused = await desk.changes.redo()
+    assert refused is not None
+    assert (refused.code, desk.double.node_state) == ("quorum", "ready")
+    undo = desk.changes.went_back_on
+    assert undo is not None
+    assert await desk.changes.redo(undo["number"], agreed="quorum") is None
+    assert desk.double.node_state == "drain"
+    method, path, body = desk.double.changing.asked[-1]
+    assert (method, path, body["action"], body["force"]) == ("POST", "/v1/undo", undo["number"], True)
+
+
 async def test_journal_is_asked_again_only_after_an_operator_did_something(desk: Desk) -> None:
     journal = desk.changes.journal
     assert journal.has_news()

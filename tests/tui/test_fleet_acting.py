@@ -151,7 +151,8 @@ async def test_undo_of_an_action_of_the_fleet_says_on_which_nodes(double: Engine
         await until_said(pilot, "on all nodes that live: node-a, lb2, lb3")
         await pilot.press("Z")
         await until_said(pilot, "done again: weight 110 app/s1 on all nodes")
-        assert double.changing.asked[-1][2]["fleet"] is True
+        await until_said(pilot, "on all nodes that live: node-a, lb2, lb3")
+        assert double.changing.asked[-1][:2] == ("POST", "/v1/undo")  # the engine's own: one action, on every node
 
 
 async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(
@@ -164,6 +165,46 @@ async def test_console_of_a_node_that_is_alone_has_no_such_key_and_no_choice(
         await until_shown(pilot, "4 of 5 servers of app stay")
         assert "All nodes" not in screen_text(pilot.app)  # type: ignore[arg-type]  # the console
         assert "ALONE" not in screen_text(pilot.app)  # type: ignore[arg-type]  # the console
+
+
+async def test_news_of_what_was_done_does_not_take_the_place_of_a_refusal(double: EngineDouble, socket: Path) -> None:
+    double.fleet.is_slow = True
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("F", "plus")
+        await until_said(pilot, "not yet said by lb2, lb3")
+        await pilot.press("S")
+        await until_said(pilot, "! no configuration waits to be confirmed")
+        news = pilot.app.shell.changes._news  # type: ignore[attr-defined]  # the console
+        assert news._last == ("no configuration waits to be confirmed", False)
+
+
+async def test_what_is_so_here_already_is_asked_for_on_all_nodes(double: EngineDouble, socket: Path) -> None:
+    double.servers[0]["admin"], double.servers[0]["is_eligible"] = "maint", False
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("colon", *"maint app/s1", "enter")
+        await until_said(pilot, "! in MAINT already")
+        await pilot.press("F", "colon", *"maint app/s1", "enter")
+        await until_shown(pilot, "On ALL 3 nodes that live")
+        await pilot.press("y")
+        await until(pilot, lambda: double.changing.asked)
+        assert double.changing.asked[-1][2]["fleet"] is True
+
+
+async def test_key_goes_back_to_this_node_when_the_fleet_is_gone(double: EngineDouble, socket: Path) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        await at_servers(pilot)
+        await pilot.press("F")
+        double.fleet.status = ALONE  # `[cluster]` has left the file
+        await until(pilot, lambda: pilot.app.shell.fleet is None)  # type: ignore[attr-defined]  # the console
+        await pilot.press("plus")
+        await until_said(pilot, "! this node is in no fleet: F goes back to this node alone")
+        await pilot.press("F")
+        await until_said(pilot, "is for this node alone")
+        await pilot.press("plus")
+        await until(pilot, lambda: double.changing.asked)
+        assert "fleet" not in double.changing.asked[-1][2]
 
 
 # ---- nodes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from lbapp.control.hosts import place_of
+from lbapp.control.ssh import Link
 from lbapp.tui.dressed import Look
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.hosts_app import HostsConsole
@@ -61,6 +64,39 @@ async def test_nodes_of_all_hosts_stand_together_and_a_silent_one_says_why(
             ):
                 await until_shown(pilot, text)
             assert "none never heard: no engine answers" in plain(console.hosts._head.lines[1])
+
+
+async def test_host_that_cannot_be_gone_to_is_a_problem_of_its_own_and_none_waits_for_another(
+    sockets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(50)  # more than there are threads by themselves
+
+    def ensure(_link: Link) -> None:
+        together.wait(10)
+        raise FileNotFoundError("no ssh here")
+
+    monkeypatch.setattr(Link, "ensure", ensure)
+    with HostsWatch([sockets[0], *(place_of(f"ssh://lb{number}") for number in range(50))]) as watch:
+        console = HostsConsole(watch, Look("dark", FULL))
+        async with console.run_test(size=(120, 70)) as pilot:
+            await until_shown(pilot, "▲ node-a")
+            await until_shown(pilot, "never heard: no ssh here")
+        assert [each.problem for each in watch.answers][1:] == ["no ssh here"] * 50
+
+
+async def test_collector_that_was_off_for_the_start_is_on_again_behind_it(
+    sockets: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+    monkeypatch.setattr("lbapp.tui.hosts_app.STARTED_S", 0.01)
+    monkeypatch.setattr("lbapp.tui.hosts_app.settle", lambda: settled.append(True))
+    with HostsWatch(sockets) as watch:
+        async with HostsConsole(watch, Look("dark", FULL)).run_test(size=SIZE) as pilot:
+            for _ in range(DEADLINE_PAUSES):
+                if settled:
+                    break
+                await pilot.pause(0.02)
+    assert settled == [True]
 
 
 async def test_host_that_falls_silent_keeps_its_place_and_its_age_grows(tmp_path: Path) -> None:

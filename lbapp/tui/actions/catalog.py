@@ -25,7 +25,7 @@ GRADES: Final[dict[Grade, str]] = {
 }
 NO_SERVER: Final = "select a server first: 3 shows all, Enter on a pool its own"
 NO_NODE: Final = "select a node first: 7 shows all"
-GONE: Final = "what was under the cursor has left the list, and another server stands there: look, then press again"
+GONE: Final = "what was under the cursor has left the list, and another stands there: look, then press again"
 NO_POOL: Final = "select a pool first: 2 shows all"
 
 
@@ -41,6 +41,7 @@ class Subject:
     pool: PoolRow | None = None
     node: NodeSeen | None = None
     is_of_nodes: bool = False
+    is_fleet: bool = False  # it would be for all nodes: that it is so here already does not say that it is there
 
     @property
     def does_node_drain(self) -> bool:
@@ -77,7 +78,7 @@ def _not_all(is_so: Callable[[ServerRow], bool], why: str) -> Callable[[Subject]
     def why_not(subject: Subject) -> str:
         if not subject.servers:
             return NO_SERVER
-        return why if all(is_so(server) for server in subject.servers) else ""
+        return why if not subject.is_fleet and all(is_so(server) for server in subject.servers) else ""
 
     return why_not
 
@@ -102,13 +103,13 @@ def _listed(subject: Subject) -> str:
 def _published(subject: Subject) -> str:
     if subject.pool is None:
         return NO_POOL
-    return "" if subject.pool.is_published else f"{subject.pool.name} is unpublished already"
+    return "" if subject.is_fleet or subject.pool.is_published else f"{subject.pool.name} is unpublished already"
 
 
 def _unpublished(subject: Subject) -> str:
     if subject.pool is None:
         return NO_POOL
-    return f"{subject.pool.name} is published already" if subject.pool.is_published else ""
+    return f"{subject.pool.name} is published already" if subject.pool.is_published and not subject.is_fleet else ""
 
 
 def _node_drains(subject: Subject) -> str:

@@ -6,10 +6,10 @@ did is chosen; nothing older than UNDO_S is; an undo is done again once, and not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from lbapp.control.changes import ActionDone, ChangeDone, ServersPatch
+from lbapp.control.changes import ActionDone, ChangeDone
 from lbapp.tui.format import duration
 
 UNDO_S: Final = 1800.0
@@ -85,22 +85,3 @@ def _what(change: ChangeDone) -> str:
         return "publish" if change["after"] else "unpublish"
     after = str(change["after"]).replace("_", " ").lower()
     return after if change["setting"] == "state" else f"{change['setting']} {after}"
-
-
-def again_all(
-    servers: Mapping[tuple[str, Any], list[str]], undo: ActionDone, reason: str, is_forced: bool
-) -> list[ServersPatch]:
-    """Return what does again what an undo took back, on every node where that was for all of them."""
-    patches = [_again(names, what, reason, is_forced) for what, names in servers.items()]
-    return [{**patch, "fleet": True} for patch in patches] if undo.get("fleet") else patches
-
-
-def _again(names: list[str], what: tuple[str, Any], reason: str, is_forced: bool) -> ServersPatch:
-    setting, value = what
-    patch: ServersPatch = {"servers": names, "reason": reason, "force": is_forced}
-    if setting == "weight":
-        patch["weight"] = value
-    else:
-        patch["state"] = "drain" if value == "hard_drain" else value
-        patch["hard"] = value == "hard_drain"
-    return patch

@@ -145,8 +145,8 @@ class EventsPane(TablePane):
 
     @property
     def pool_here(self) -> str:
-        """The pool of the event under the cursor."""
-        event, scene = self._event(self.events.selected or ""), self.desk.source.scene
+        """The pool of the event under the cursor; empty: it has none, or has only just slid there."""
+        event, scene = self._event(self.events.seen), self.desk.source.scene
         pool = scene.pool(event["subject"].partition("/")[0]) if event and scene else None
         return pool.name if pool else ""
 

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from lbapp.control import calls
 from lbapp.control.looking import CaptureStatus, SessionStatus
 from lbapp.model.errors import LbappError
+from lbapp.tui.actions.catalog import GONE
 from lbapp.tui.asking import Job
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.confirm import Confirm
@@ -281,7 +282,9 @@ class RequestsPane(TablePane):
 
     @property
     def pool_here(self) -> str:
-        """The pool of the row under the cursor."""
+        """The pool of the row under the cursor; empty: it has none, or has only just slid there."""
+        if not self.table.seen:
+            return ""
         row = self.looked_at.row(self.exchanges.selected or "") if self.view.is_log else None
         return row.pool if row else self._server_here().partition("/")[0]
 
@@ -290,9 +293,10 @@ class RequestsPane(TablePane):
 
     def action_close(self) -> None:
         """Ask, then close the connection under the cursor."""
-        session = self._session(self.sessions.selected or "")
+        session = self._session(self.sessions.seen)
         if session is None:
-            self.desk.tell(Outcome("there is no connection under the cursor"))
+            is_gone = self.sessions.hand.is_startled
+            self.desk.tell(Outcome(GONE if is_gone else "there is no connection under the cursor", is_refused=is_gone))
             return
         number = session["id"]
 

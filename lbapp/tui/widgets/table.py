@@ -111,7 +111,12 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
         marked = self.marked
         if marked:
             return [identity for item in self._items if (identity := self.kind.identity(item)) in marked]
-        return () if self.selected is None or self.hand.is_startled else (self.selected,)
+        return (self.seen,) if self.seen else ()
+
+    @property
+    def seen(self) -> str:
+        """The id of the item under the cursor; empty: there is none, or it has slid there and cannot have been seen yet."""
+        return "" if self.hand.is_startled else self.selected or ""
 
     def _identities(self) -> list[str]:
         return list(map(self.kind.identity, self._shown))

@@ -32,6 +32,18 @@ def test_what_is_so_already_and_what_is_found_by_name_is_not_possible() -> None:
     assert "one server at a time" in ACTIONS["server.remove"].why_not(Subject(shown, pool.servers, pool))
 
 
+def test_what_is_so_here_may_be_done_on_all_nodes() -> None:
+    shown = scene()
+    row, pool = shown.pools[0].servers[0], shown.pools[0]
+    row.admin = "maint"
+    assert ACTIONS["server.maint"].why_not(Subject(shown, [row], pool, is_fleet=True)) == ""
+    assert ACTIONS["pool.publish"].why_not(Subject(shown, (), pool, is_fleet=True)) == ""
+    pool.is_published = False
+    assert ACTIONS["pool.unpublish"].why_not(Subject(shown, (), pool, is_fleet=True)) == ""
+    assert ACTIONS["server.maint"].why_not(Subject(shown, is_fleet=True)) == NO_SERVER
+    assert ACTIONS["pool.unpublish"].why_not(Subject(shown, is_fleet=True)) == NO_POOL
+
+
 def test_node_and_configuration_offer_only_what_waits() -> None:
     shown = scene()
     assert shown.engine is not None

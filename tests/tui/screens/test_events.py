@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.feed import EVENTS_KEPT
 from lbapp.tui.place import Place
+from lbapp.tui.screens.events import EventsPane
 from tests.tui.console import SIZE, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering
 from tests.tui.happened import BOB, action, event
@@ -173,3 +174,16 @@ async def test_held_list_stands_still_and_follows_again(double: EngineDouble, so
         assert "it came later" not in screen_text(app)
         await pilot.press("f")
         await until_shown(pilot, "it came later")
+
+
+async def test_pool_of_an_event_that_has_only_just_slid_under_the_cursor_is_not_meant(
+    double: EngineDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = await at_events(pilot)
+        await pilot.press("down")
+        pane = app.shell.pane
+        assert isinstance(pane, EventsPane)
+        assert pane.pool_here == "app"
+        pane.events.hand.startle()
+        assert pane.pool_here == ""

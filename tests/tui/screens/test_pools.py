@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.tui.app import LbappConsole
+from lbapp.tui.dialogs.question import Question
 from tests.tui.console import SIZE, screen_text, until_shown
 from tests.tui.engine_double import ME, EngineDouble, answering, server
 
@@ -40,3 +41,18 @@ async def test_filter_and_problems_only_are_about_pools(tmp_path: Path) -> None:
             await until_shown(pilot, "1 of 1, 3 in all  ! problems only  sort status")
             await pilot.press("exclamation_mark", "slash", *"up", "equals_sign", "1", "enter")
             await until_shown(pilot, "1 of 2, 3 in all")
+
+
+async def test_pool_that_has_only_just_slid_under_the_cursor_is_not_unpublished(tmp_path: Path) -> None:
+    double = EngineDouble([server(pool, "s1") for pool in ("api", "web")])
+    with answering(double, tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("2")
+            await until_shown(pilot, "1 of 2")
+            double.servers.pop(0)
+            await until_shown(pilot, "1 of 1")
+            await pilot.press("U")
+            await until_shown(pilot, "! what was under the cursor has left the list")
+            assert not isinstance(app.screen, Question)

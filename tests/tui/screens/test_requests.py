@@ -133,6 +133,34 @@ async def test_in_flight_has_those_busy_for_longest_first_and_c_closes_one(looks
         await until_shown(pilot, "1 of 1")
 
 
+async def test_connection_that_has_only_just_slid_under_the_cursor_is_not_closed(
+    looks: LooksDouble, socket: Path
+) -> None:
+    looks.sessions = [session(7, 12.4), session(8, 0.5)]
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = await at_requests(pilot, looks)
+        await pilot.press("i")
+        await until_shown(pilot, "1 of 2")
+        looks.sessions = [session(8, 0.5)]
+        await until_shown(pilot, "1 of 1")
+        await pilot.press("C")
+        await until_shown(pilot, "! what was under the cursor has left the list")
+        assert not isinstance(app.screen, Confirm)
+
+
+async def test_pool_of_a_request_that_has_only_just_slid_under_the_cursor_is_not_meant(
+    looks: LooksDouble, socket: Path
+) -> None:
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = await at_requests(pilot, looks)
+        looks.lines += [log_line()]
+        await until_shown(pilot, "/api/v1")
+        pane = pane_of(app)
+        assert pane.pool_here == "app"
+        pane.table.hand.startle()
+        assert pane.pool_here == ""
+
+
 async def test_read_only_console_closes_nothing(looks: LooksDouble, socket: Path) -> None:
     looks.sessions = [session(7, 12.4)]
     async with LbappConsole(socket, read_only=True).run_test(size=SIZE) as pilot:

@@ -2,13 +2,14 @@
 
 Responsible for when that is done. Knows nothing of the form of the file.
 
-Invariants: one write at a time, off the event loop; what only figures changed in is written seldom; a disk that fails stops
-nothing.
+Invariants: one write at a time, off the event loop but for the last; what only figures changed in is written seldom; a disk that
+fails stops nothing.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +37,22 @@ class Keeper:
     node: Node
 
     async def run(self) -> None:
-        """Write whenever there is something to write, until cancelled."""
+        """Write whenever there is something to write, until cancelled, and then what has come since."""
         turns, was, written_at = self.picture.turns, None, 0.0
-        while True:
-            now = self._kept()
-            is_due = time.monotonic() - written_at > FLEET_KEEP_STATE_INTERVAL_S
-            if now.view.confirmed_at and (_matters(now) != was or is_due):
-                await self._write(now)
-                was, written_at = _matters(now), time.monotonic()
-                await anyio.sleep(FLEET_KEEP_INTERVAL_S)
-            turns = await self.picture.wait(turns)
+        try:
+            while True:
+                now = self._kept()
+                is_due = time.monotonic() - written_at > FLEET_KEEP_STATE_INTERVAL_S
+                if now.view.confirmed_at and (_matters(now) != was or is_due):
+                    await self._write(now)
+                    was, written_at = _matters(now), time.monotonic()
+                    await anyio.sleep(FLEET_KEEP_INTERVAL_S)
+                turns = await self.picture.wait(turns)
+        finally:
+            last = self._kept()
+            if last.view.confirmed_at and _matters(last) != was:
+                with suppress(OSError):  # it has been said, or nobody is there any more to be told
+                    kept.write(self.path, self.fleet, last)
 
     async def _write(self, now: Kept) -> None:
         try:

@@ -40,7 +40,7 @@ class Follower:
     async def _follow(self) -> None:
         while True:
             found = await self._read()
-            self.picture.take_whole(found, self.node.applied(), self.node.tell)
+            self.picture.take_whole(found, self.node.applied, self.node.tell)
             if not self.picture.began:
                 await self._begin()
             await self._watch()

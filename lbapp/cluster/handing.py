@@ -54,5 +54,5 @@ class Handing:
         if self._losses != self.picture.losses:
             self._losses = self.picture.losses
             self._handed = {}  # at revisions that say nothing now
-        newer = self.picture.since.newer(self.picture.view.intents, self.node.applied())
+        newer = self.picture.since.newer(self.picture.view.intents, self.node.applied(self.picture.view.began))
         return [intent for intent in newer if self._handed.get(intent.key) != intent.revision]

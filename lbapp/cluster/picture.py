@@ -24,6 +24,7 @@ from lbapp.model.fleet import FleetIntent, FleetView, IntentKey, Member, StoreSt
 from lbapp.model.limits import STORE_RETRY_MAX_S
 
 Tell = Callable[[str, str], None]
+Applied = Callable[[str], Mapping[IntentKey, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Picture:
         self._view = FleetView(StoreState.STARTING, "the store has not answered yet")
         self._complaints: dict[str, str] = {}
         self._has_answered = False
+        self._began = ""
         self.turns = 0  # grows with every change of what is known
         self.since = Since()
         self.losses = 0
@@ -76,7 +78,7 @@ class Picture:
 
     @property
     def began(self) -> str:
-        """The name of the store's data; empty: none is known."""
+        """The name of the store's data, as it is there; empty: it has none."""
         return self._fold.began
 
     @property
@@ -108,7 +110,7 @@ class Picture:
         self.since = Since(kept.floor, kept.former)
         now = time.time()
         self._confirmed = time.monotonic() - max(0.0, now - kept.view.confirmed_at) if kept.view.confirmed_at else None
-        self._view = replace(kept.view, state=self._view.state, problem=self._view.problem)
+        self._view = replace(kept.view, state=self._view.state, problem=self._view.problem, began=kept.began)
         self._count()
         self.touch()
 
@@ -116,14 +118,19 @@ class Picture:
         """Say whether the store has less than it had: it was emptied, or put back to an earlier time."""
         return found.revision < self._view.revision
 
-    def take_whole(self, found: Found, applied: Mapping[IntentKey, int], tell: Tell) -> None:
-        """Take a whole read in. `applied`: what the node has made, should the store have lost its data."""
+    def take_whole(self, found: Found, applied: Applied, tell: Tell) -> None:
+        """Take a whole read in. `applied`: what the node has made of data by its name, as the store may have lost some."""
         before, began, now = self._view, self._fold.began, time.time()
         problems = self._fold.read(found.pairs, now)
         is_other = bool(began) and self._fold.began != began
-        if is_other or self.has_lost(found):
-            self._lose(applied, 0 if is_other else found.revision)
-            tell("fleet_store_lost", _lost(before, found, len(before.intents.keys() - self._fold.intents.keys())))
+        made = applied(self._fold.began)
+        # What was made of this very data may be later than all that is known of it, where no view was kept.
+        known = before.revision or max(made.values(), default=0)
+        if is_other or found.revision < known:
+            self._lose(applied(began) if is_other else made, 0 if is_other else found.revision)
+            gone = len(before.intents.keys() - self._fold.intents.keys())
+            tell("fleet_store_lost", _lost(known, found, gone))
+        self._began = self._fold.began
         self._carried = {name: each for name, each in self._carried.items() if name not in self._fold.leases}
         self._confirm(found.revision, tell)
         self._say(problems, tell)
@@ -131,6 +138,8 @@ class Picture:
     def take(self, message: Message, tell: Tell) -> None:
         """Take in what a watch says. A part of a revision is not yet that revision: if it breaks off, all comes again."""
         problems = self._fold.apply(message.events, time.time())
+        # While a watch goes on it is the same data, whatever has become of its name.
+        self._began = self._fold.began or self._began
         for name in self._carried.keys() & self._fold.leases.keys():
             del self._carried[name]
         revision = self._view.revision
@@ -190,6 +199,7 @@ class Picture:
             problem=self._problem(),
             confirmed_at=time.time(),
             revision=revision,
+            began=self._began,
         )
         if is_new:
             self._rebuild()
@@ -221,9 +231,9 @@ class Picture:
             tell("fleet_nonsense", problem)
 
 
-def _lost(before: FleetView, found: Found, gone: int) -> str:
+def _lost(known: int, found: Found, gone: int) -> str:
     what = f"{gone} intents of the fleet are gone from it" if gone else "none of the fleet's intents is gone from it"
     return (
-        f"the store has lost its data or was put back: it is at revision {found.revision} and was at {before.revision}; {what}, "
+        f"the store has lost its data or was put back: it is at revision {found.revision} and was at {known}; {what}, "
         f"this node keeps what it made of them"
     )

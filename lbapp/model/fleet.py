@@ -129,7 +129,10 @@ class ConfigurationResult:
 
 @dataclass(frozen=True, slots=True)
 class FleetView:
-    """What a node knows of its fleet. `confirmed_at`: when the store last answered that this is so; 0: never."""
+    """What a node knows of its fleet. `confirmed_at`: when the store last answered that this is so; 0: never.
+
+    `began`: the name of the store's data, in which alone its revisions and numbers mean something; empty: none is known.
+    """
 
     state: StoreState = StoreState.OFF
     problem: str = ""  # why it is not synced, or what is wrong although it is, as one sentence
@@ -139,6 +142,7 @@ class FleetView:
     intents: Mapping[IntentKey, FleetIntent] = field(default_factory=dict)
     configuration: FleetConfiguration = field(default_factory=FleetConfiguration)
     results: Mapping[str, ConfigurationResult] = field(default_factory=dict)
+    began: str = ""
 
     @property
     def alive(self) -> list[Member]:
@@ -162,8 +166,8 @@ class Node(Protocol):
     def state(self) -> dict[str, Any]:
         """Return what this node carries, as JSON: a `control.fleet.MemberState`."""
 
-    def applied(self) -> Mapping[IntentKey, int]:
-        """Return the revision of the last intent of the fleet that was made here, of each setting."""
+    def applied(self, began: str) -> Mapping[IntentKey, int]:
+        """Return the revision of the last intent that was made here, of each setting, if it is one of the data of that name."""
 
     async def take_intents(self, intents: Sequence[FleetIntent]) -> None:
         """Make intents that are newer than what was made here, the first written first. What cannot be made is an event.

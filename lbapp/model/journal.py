@@ -72,7 +72,7 @@ class Action:
     `user`, `uid` and `pid` are those of the process that asked. `undoes`: the numbers of the actions that this one takes back.
     `fleet`: the store's revision, where the fleet asked for it; `user` is `alice@lb1` then, and `passed_over` what of that was
     not made here, as something later or the file has another wish. `seen`: of an action of this node alone, the store's revision
-    that it knew then; 0: it was not in sync.
+    that it knew then; 0: it was not in sync. `store`: the name of the data that either is a revision of; empty: it was not known.
     """
 
     number: int
@@ -87,6 +87,11 @@ class Action:
     fleet: int = 0
     passed_over: tuple[tuple[str, Setting], ...] = ()
     seen: int = 0
+    store: str = ""
+
+    def is_of(self, began: str) -> bool:
+        """Say whether its revision is one of the data of that name."""
+        return self.store in ("", began)
 
     @property
     def keys(self) -> tuple[tuple[str, Setting], ...]:

@@ -59,6 +59,7 @@ class NodeDouble:
     listeners: list[str] = field(default_factory=list)
     gates: dict[int, anyio.Event] = field(default_factory=dict)
     done: dict[IntentKey, int] = field(default_factory=dict)
+    done_of: dict[IntentKey, str] = field(default_factory=dict)  # of which data, where that is not any
 
     def card(self) -> dict[str, Any]:
         return {"version": "0.1", "started_at": 1.0, "host": f"host-of-{self.name}", "listeners": self.listeners}
@@ -66,8 +67,8 @@ class NodeDouble:
     def state(self) -> dict[str, Any]:
         return {**member_state(time.time()), **self.odd}
 
-    def applied(self) -> Mapping[IntentKey, int]:
-        return self.done
+    def applied(self, began: str) -> Mapping[IntentKey, int]:
+        return {key: revision for key, revision in self.done.items() if self.done_of.get(key, began) == began}
 
     async def take_intents(self, intents: Sequence[FleetIntent]) -> None:
         self.made_at += [time.monotonic()] * len(intents)

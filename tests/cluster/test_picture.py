@@ -42,14 +42,14 @@ class Told(NodeDouble):
         self.picture = Picture(KEYS, 10.0)
 
     def whole(self, revision: int, *pairs: Pair) -> None:
-        self.picture.take_whole(Found(revision, pairs), self.applied(), self.tell)
+        self.picture.take_whole(Found(revision, pairs), self.applied, self.tell)
 
     def alive(self) -> list[str]:
         return [each.name for each in self.picture.view.alive]
 
     def newer(self) -> list[str]:
         view = self.picture.view
-        return [each.on for each in self.picture.since.newer(view.intents, self.applied())]
+        return [each.on for each in self.picture.since.newer(view.intents, self.applied(view.began))]
 
 
 def test_silence_changes_how_sure_a_node_is_and_nothing_else() -> None:
@@ -177,6 +177,40 @@ def test_that_a_store_was_emptied_is_known_after_a_restart() -> None:
     assert after.newer() == ["app/s1"]
     after.whole(4, began("y"), written("app/s1", 3))
     assert after.picture.losses == 0
+
+
+def test_what_was_made_of_another_fleet_counts_for_nothing_where_no_view_of_this_one_was_kept() -> None:
+    told = Told()
+    told.done, told.done_of = {key("app/s1"): 800}, {key("app/s1"): "x"}
+    told.whole(9, began("y"), written("app/s1", 7))
+    assert told.newer() == ["app/s1"]
+    assert (told.picture.losses, told.picture.view.began) == (0, "y")
+
+
+def test_what_was_made_of_this_very_store_counts_where_no_view_of_it_was_kept() -> None:
+    told = Told()
+    told.done, told.done_of = {key("app/s1"): 7}, {key("app/s1"): "x"}
+    told.whole(9, began("x"), written("app/s1", 7))
+    assert told.newer() == []
+    assert told.picture.losses == 0
+
+
+def test_that_a_store_was_put_back_is_known_where_no_view_was_kept() -> None:
+    told = Told()
+    told.done, told.done_of = {key("app/s1"): 800}, {key("app/s1"): "x"}
+    told.whole(500, began("x"), written("app/s1", 400), written("app/s2", 450))
+    assert (told.picture.losses, told.newer()) == (1, [])
+    told.whole(501, began("x"), written("app/s1", 501))
+    assert told.newer() == ["app/s1"]
+    assert "at revision 500 and was at 800" in told.told("fleet_store_lost")[0]
+
+
+def test_a_name_of_the_data_that_somebody_deletes_is_still_its_name_while_the_watch_goes_on() -> None:
+    told = Told()
+    told.whole(9, began("x"), written("app/s1", 4))
+    told.done, told.done_of = {key("app/s1"): 4}, {key("app/s1"): "x"}
+    told.picture.take(Message(10, (Event(KEYS.began, None, 10),)), told.tell)
+    assert (told.picture.view.began, told.newer()) == ("x", [])
 
 
 def test_newer_intents_come_in_the_order_in_which_they_were_written() -> None:

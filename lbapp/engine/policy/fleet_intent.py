@@ -37,7 +37,8 @@ class Here:
     """A node that is asked. `in_file`, `now`: every setting that there is, under the names of intents.
 
     `discovered`: pools whose servers come and go; `made`: the revision of what was taken in last, of each setting. It may be
-    higher than that of an intent that is newer: a store that was emptied counts from 1 again.
+    higher than that of an intent that is newer: a store that was emptied counts from 1 again. `store`: the name of the data that
+    the intents are of.
     """
 
     node: str
@@ -46,6 +47,7 @@ class Here:
     discovered: Collection[str]
     made: Mapping[Key, int]
     actions: Sequence[Action]
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class PassedOver:
 class Batch:
     """What one writing to the store comes to here. `later`: changes of servers that may be found yet; `unknown`: of nothing here.
 
-    `undoes`: numbers of actions of this node.
+    `undoes`: numbers of actions of this node. `store`: as of Here.
     """
 
     revision: int
@@ -71,6 +73,7 @@ class Batch:
     passed_over: list[PassedOver] = field(default_factory=list)
     unknown: list[FleetIntent] = field(default_factory=list)
     undoes: tuple[int, ...] = ()
+    store: str = ""
 
 
 def intent_of(change: Change, asked: Asked) -> FleetIntent:
@@ -108,9 +111,9 @@ def change_of(intent: FleetIntent, before: Value) -> Change:
     )
 
 
-def made_of(actions: Iterable[Action]) -> dict[Key, int]:
-    """Return the revision of what was taken in last, of each setting."""
-    return {key: action.fleet for action in actions if action.fleet for key in action.keys}
+def made_of(actions: Iterable[Action]) -> dict[Key, Action]:
+    """Return what was taken in last, of each setting."""
+    return {key: action for action in actions if action.fleet for key in action.keys}
 
 
 def sort_out(intents: Iterable[FleetIntent], here: Here) -> list[Batch]:
@@ -123,7 +126,7 @@ def sort_out(intents: Iterable[FleetIntent], here: Here) -> list[Batch]:
     for intent in sorted(intents, key=lambda each: each.revision):
         if intent.revision == here.made.get(intent.key) or _is_of_another_node(intent, here):
             continue
-        batch = batches.setdefault(intent.revision, Batch(intent.revision, []))
+        batch = batches.setdefault(intent.revision, Batch(intent.revision, [], store=here.store))
         batch.intents.append(intent)
         _sort_in(intent, batch, here, local.get(intent.key))
     for batch in batches.values():
@@ -148,19 +151,20 @@ def _sort_in(intent: FleetIntent, batch: Batch, here: Here, local: Action | None
     elif in_file != intent.in_file:
         why = f"the file has {shown(in_file)} here, and had {shown(intent.in_file)} where it was asked for"
         batch.passed_over.append(PassedOver(intent, why, is_file=True))
-    elif local is not None and _is_later(local, intent):
+    elif local is not None and _is_later(local, intent, here.store):
         why = f"{local.user} has changed it on this node after that"
         batch.passed_over.append(PassedOver(intent, why, is_file=False))
     else:
         batch.make.append(change_of(intent, here.now[intent.key]))
 
 
-def _is_later(local: Action, intent: FleetIntent) -> bool:
+def _is_later(local: Action, intent: FleetIntent, store: str) -> bool:
     """Say whether an action of this node alone was later than an intent.
 
     Where the node was in sync a later revision of the store says it, whatever the clocks of two machines are.
     """
-    return not 0 < local.seen < intent.revision and intent.at < local.at
+    is_earlier = local.is_of(store) and 0 < local.seen < intent.revision
+    return not is_earlier and intent.at < local.at
 
 
 def own_name(change: Change, node: str) -> Change:

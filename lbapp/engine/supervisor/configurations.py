@@ -43,12 +43,15 @@ class NotKept(Exception):
 class Source:
     """Where a configuration came from that is not just what the file says. `of`: the digest of the file as it was then.
 
-    `fleet`: the number that it has in the fleet; 0: it is not the fleet's. `is_edit`: servers were added or removed.
+    `fleet`: the number that it has in the fleet; 0: it is not the fleet's. `is_edit`: servers were added or removed. `store`: the
+    name of the store's data in which it has that number; `text`: the digest that the fleet's text has.
     """
 
     of: str = ""
     fleet: int = 0
     is_edit: bool = False
+    store: str = ""
+    text: str = ""
 
 
 FROM_FILE: Final = Source()
@@ -59,7 +62,7 @@ class Kept:
     """One configuration that was applied. Times are Unix seconds; `confirm_by`: when it reverts, while it is unconfirmed.
 
     `of`: the digest of the file that it is, with servers added and removed since, or in whose place the fleet's was taken; empty:
-    the file had all of it. `fleet`: as of a Source.
+    the file had all of it. `fleet`, `store`, `text`: as of a Source.
     """
 
     number: int
@@ -71,11 +74,21 @@ class Kept:
     confirm_by: float | None = None
     of: str = ""
     fleet: int = 0
+    store: str = ""
+    text: str = ""
 
     @property
     def origin(self) -> str:
         """The digest of the file that it came from."""
         return self.of or self.digest
+
+    def is_fleets(self, number: int, store: str, text: str) -> bool:
+        """Say whether it is this configuration of a fleet; of one that an earlier version kept only the number is known."""
+        return (self.fleet, self.store or store, self.text or text) == (number, store, text)
+
+    def is_from(self, source: Source) -> bool:
+        """Say whether it is from there, as far as a fleet goes; what a fleet has may be from the file as well."""
+        return not source.fleet or self.is_fleets(source.fleet, source.store, source.text)
 
     def left_s(self, now: float) -> float:
         """Return for how long it can be confirmed yet; never longer than was given, whatever became of the clock."""
@@ -85,7 +98,7 @@ class Kept:
 def _kept_of(read: dict[str, Any]) -> Kept:
     """Return what stands in the list. Raises TypeError."""
     kept = Kept(**read)
-    texts = (kept.user, kept.reason, kept.digest, kept.state, kept.of)
+    texts = (kept.user, kept.reason, kept.digest, kept.state, kept.of, kept.store, kept.text)
     is_sound = (
         isinstance(kept.number, int)
         and isinstance(kept.fleet, int)
@@ -166,7 +179,9 @@ class Configurations:
         number = max((each.number for each in self.kept), default=0) + 1
         state = APPLIED if confirm_by is None else UNCONFIRMED
         digest, now = digest_of(text), time.time()
-        kept = Kept(number, now, actor["user"], reason, digest, state, confirm_by, source.of, source.fleet)
+        kept = Kept(
+            number, now, actor["user"], reason, digest, state, confirm_by, source.of, source.fleet, source.store, source.text
+        )  # fmt: skip
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._path(number), text.encode())
@@ -178,12 +193,13 @@ class Configurations:
 
     def base_of(self, kept: Kept) -> Kept:
         """Return the configuration of the fleet that one is, with servers added and removed since; or itself."""
-        return next((each for each in self.kept if each.fleet == kept.fleet), kept) if kept.fleet else kept
+        same = (each for each in self.kept if each.is_fleets(kept.fleet, kept.store, kept.text))
+        return next(same, kept) if kept.fleet else kept
 
     def source_of(self, kept: Kept) -> Source:
         """Return where a configuration came from."""
         is_edit = self.base_of(kept).number != kept.number if kept.fleet else bool(kept.of)
-        return Source(kept.of, kept.fleet, is_edit)
+        return Source(kept.of, kept.fleet, is_edit, kept.store, kept.text)
 
     def number(self, number: int) -> Kept | None:
         """Return the configuration of a number."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -48,11 +48,11 @@ class FleetChanges:
     """Actions of the fleet, of one engine. `generation`: returns the one that serves."""
 
     def __init__(self, link: FleetLink, events: Events, generation: Callable[[], Generation]) -> None:
-        self.made: dict[Key, int] = {}  # the last revision that was taken in, of each setting
-        self.revision = 0  # of the last writing that was taken in
         self._link = link
         self._events = events
         self._generation = generation
+        self._taken: dict[Key, Action] = {}  # what was taken in last, of each setting
+        self._last: Action | None = None  # that was taken in
         # When the node was in sync last (monotonic), and with which revision.
         self._synced_s, self._synced_with = -math.inf, 0
         self._said: set[tuple[Key, int]] = set()  # what is about nothing here, and was said to be
@@ -65,13 +65,23 @@ class FleetChanges:
     def know(self, actions: Sequence[Action]) -> None:
         """Take over what the journal says was taken in."""
         node = self._link.name
-        self.made = {fleet_key(key, node): revision for key, revision in made_of(actions).items()}
-        self.revision = next((action.fleet for action in reversed(actions) if action.fleet), 0)
+        self._taken = {fleet_key(key, node): action for key, action in made_of(actions).items()}
+        self._last = next((action for action in reversed(actions) if action.fleet), None)
 
-    def store_revision(self) -> int:
-        """Return the revision that this node knows the store to have; 0: it is not in sync."""
+    def applied(self, began: str) -> Mapping[Key, int]:
+        """Return the last revision that was taken in, of each setting, as far as it is one of the data of that name."""
+        return {key: action.fleet for key, action in self._taken.items() if action.is_of(began)}
+
+    @property
+    def revision(self) -> int:
+        """The revision of the last writing that was taken in; 0: there is none, or it was to another store than that of now."""
+        last = self._last
+        return last.fleet if last is not None and last.is_of(self._link.view.began) else 0
+
+    def store_revision(self) -> tuple[str, int]:
+        """Return the name of the store's data and the revision that this node knows it to have; 0: it is not in sync."""
         view = self._link.view
-        return view.revision if view.state is StoreState.SYNCED else 0
+        return view.began, view.revision if view.state is StoreState.SYNCED else 0
 
     def check_quorum(self, changes: Sequence[Change], *, is_self_ready: bool) -> None:
         """Refuse changes that drain this node where too few members would be ready. Raises RequestRefused 409 quorum."""
@@ -100,7 +110,8 @@ class FleetChanges:
         last_seq = self._events.last_seq
         await self.take(written)
         others = [member.name for member in self._link.view.alive if member.name != node]
-        is_here = any(self.made.get(each.key) == each.revision for each in written)
+        made = self.applied(self._link.view.began)
+        is_here = any(made.get(each.key) == each.revision for each in written)
         applied: Applied = {
             "revision": max((each.revision for each in written), default=0),
             "actor": {**actor, "user": f"{actor['user']}@{node}"},
@@ -119,12 +130,12 @@ class FleetChanges:
         are connected here have not been asked to leave before.
         """
         is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
-        synced_with = self._synced_with
+        synced_with, began = self._synced_with, self._link.view.began
         while True:
             generation = self._generation()
             try:
                 async with generation.intents.one_at_a_time():
-                    for batch in sort_out(intents, self._here(generation)):
+                    for batch in sort_out(intents, self._here(generation, began)):
                         is_fresh = is_new and batch.revision > synced_with
                         at = time.time() if is_fresh else batch.intents[0].at
                         await self._take_batch(batch, generation, at)
@@ -135,14 +146,14 @@ class FleetChanges:
 
     async def take_in_what_waited(self) -> None:
         """Make intents that are of servers that this node had none of until now, or had none of when it was asked."""
-        known = self._link.view.intents.items()
-        waiting = [each for key, each in known if key not in self.made or (key, each.revision) in self._said]
+        known, made = self._link.view.intents.items(), self.applied(self._link.view.began)
+        waiting = [each for key, each in known if key not in made or (key, each.revision) in self._said]
         await self.take(waiting, is_new=False)
 
-    def _here(self, generation: Generation) -> Here:
+    def _here(self, generation: Generation, began: str) -> Here:
         node, intents = self._link.name, generation.intents
         in_file = {fleet_key(key, node): value for key, value in intents.in_file().items()}
-        return Here(node, in_file, self.now(), intents.discovered, self.made, intents.actions)
+        return Here(node, in_file, self.now(), intents.discovered, self.applied(began), intents.actions, began)
 
     def now(self) -> dict[Key, Value]:
         """Return every setting of this node as it is now, under the names of intents."""
@@ -165,8 +176,8 @@ class FleetChanges:
             return
         make, later = ([_from_now(change, at, first.at) for change in each] for each in (make, batch.later))
         action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
-        self.made |= {fleet_key(key, node): batch.revision for key in action.keys}
-        self.revision = batch.revision
+        self._taken |= {fleet_key(key, node): action for key in action.keys}
+        self._last = action
         # One that was discovered may have gone meanwhile; another of its name is given what the journal has.
         there = generation.states.by_id
         gone = [each for each in make if each.setting in (Setting.STATE, Setting.WEIGHT) and "/" in each.on]
@@ -207,12 +218,12 @@ class FleetChanges:
 
     def differences(self) -> list[FleetDifference]:
         """Return where this node is other than the fleet, and why."""
-        here = self._here(self._generation())
+        here = self._here(self._generation(), self._link.view.began)
         return [self._difference(intent, here) for intent in self.differing()]
 
     def _difference(self, intent: FleetIntent, here: Here) -> FleetDifference:
         file = here.in_file[intent.key]
-        if self.made.get(intent.key) != intent.revision:
+        if here.made.get(intent.key) != intent.revision:
             why = "it was not taken in yet"
         elif file != intent.in_file:
             why = f"the file has {shown(file)} here, and had {shown(intent.in_file)} where it was asked for"

@@ -49,13 +49,17 @@ class FleetConfigurations:
     async def take(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
         """Serve by a configuration of the fleet, or say why not."""
         number, applied = configuration.number, self.reloads.applied
-        if applied is not None and applied.fleet == number:
+        store, digest = self.link.view.began, configuration.digest
+        if applied is not None and applied.is_fleets(number, store, digest):
             return self._result(number, "")  # before the store knew it
-        if number <= max((each.fleet for each in self.reloads.history()), default=0):
+        # Numbers of another fleet, or of a store that was emptied since, say nothing about these.
+        before = [each for each in self.reloads.history() if each.store in ("", store)]
+        is_old = number < max((each.fleet for each in before), default=0)
+        if is_old or any(each.is_fleets(number, store, digest) for each in before):
             return self._result(number, "it was taken here, and another was applied on this node after it")
         actor: Actor = {"uid": None, "user": f"{configuration.by}@{configuration.node}", "pid": None}
         try:
-            await self._apply(configuration, text, actor)
+            await self._apply(configuration, text, actor, store)
         except RequestRefused as error:
             if error.code in _LEAVING:
                 await anyio.sleep_forever()  # the engine is on its way out: the next one takes it
@@ -82,14 +86,15 @@ class FleetConfigurations:
             return self._result(number, f"{error.message}, and then the fleet had configuration {newest}")
         return await self.take(configuration, text)
 
-    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor) -> None:
+    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor, store: str) -> None:
         """Serve by a text of the fleet, with what is the node's own as it serves when its turn comes. Raises RequestRefused."""
         name, why = f"configuration {configuration.number} of the fleet", configuration.reason[:REASON_LETTERS_MAX]
         file = await self._file()
 
         def made(serving: str) -> tuple[str, Source]:
             own = as_of_node(text, serving)
-            return own, Source("" if file == digest_of(own) else file, configuration.number)
+            of = "" if file == digest_of(own) else file
+            return own, Source(of, configuration.number, store=store, text=configuration.digest)
 
         await self.reloads.apply_text(made, How(actor, f"{name}: {why}" if why else name), name)
 

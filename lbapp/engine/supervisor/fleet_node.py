@@ -45,9 +45,10 @@ class EngineNode:
 
     @property
     def fleet_configuration(self) -> int:
-        """The number of the fleet's configuration that serves here; 0: none of them does."""
-        applied = self._reloads.applied
-        return 0 if applied is None else applied.fleet
+        """The number of the fleet's configuration that serves here; 0: none does, or one of another fleet."""
+        applied, began = self._reloads.applied, self._link.view.began
+        is_of_another = applied is not None and bool(applied.store) and began not in ("", applied.store)
+        return 0 if applied is None or is_of_another else applied.fleet
 
     def card(self) -> dict[str, Any]:
         """Return who this node is, as JSON."""
@@ -107,9 +108,9 @@ class EngineNode:
             "dns": self.reports.dns(),
         }
 
-    def applied(self) -> Mapping[IntentKey, int]:
+    def applied(self, began: str) -> Mapping[IntentKey, int]:
         """See Node."""
-        return self.changes.made
+        return self.changes.applied(began)
 
     async def take_intents(self, intents: Sequence[FleetIntent]) -> None:
         """See Node."""

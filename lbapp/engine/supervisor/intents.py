@@ -67,7 +67,8 @@ class Intents:
         self._events = events
         self._journal = journal
         self.is_over = False  # another generation has taken its place
-        self.store_revision: Callable[[], int] = lambda: 0  # of the fleet's store, while the node is in sync with it
+        # Of the fleet's store, while the node is in sync with it, with the name of its data.
+        self.store_revision: Callable[[], tuple[str, int]] = lambda: ("", 0)
         self._waiting: dict[str, list[Intent]] = {}  # for servers that may be found yet, by id
 
     @property
@@ -88,9 +89,10 @@ class Intents:
 
     async def record(self, changes: Sequence[Change], actor: Actor, why: Why, undoes: tuple[int, ...] = ()) -> Action:
         """Write an action down. Raises RequestRefused 503 not_recorded. Call it with other changes kept waiting."""
+        store, seen = self.store_revision()
         action = Action(
             next_number(self.actions), time.time(), actor["user"], actor["uid"], actor["pid"], why.reason, why.group,
-            tuple(changes), undoes, seen=self.store_revision(),
+            tuple(changes), undoes, seen=seen, store=store,
         )  # fmt: skip
         return await self._write_down(action, actor, is_unrecorded=why.is_unrecorded)
 
@@ -100,7 +102,7 @@ class Intents:
         passed_over = tuple((each.intent.on, each.intent.setting) for each in batch.passed_over)
         action = Action(
             next_number(self.actions), at, actor["user"], None, None, first.reason, "", tuple(changes), batch.undoes,
-            fleet=batch.revision, passed_over=passed_over,
+            fleet=batch.revision, passed_over=passed_over, store=batch.store,
         )  # fmt: skip
         return await self._write_down(action, actor, is_unrecorded=True)
 

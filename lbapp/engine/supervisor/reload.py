@@ -159,7 +159,8 @@ class Reloads:
                 raise RequestRefused("unknown_server", message, "Look at it again, then repeat", 404) from error
             except ConfigurationError as error:
                 raise invalid_configuration(error) from error
-            source = Source(self._origin, 0 if before is None else before.fleet, is_edit=True)
+            source = Source() if before is None else self._configurations.source_of(before)
+            source = replace(source, of=self._origin, is_edit=True)
             done = await self._apply(text, configuration, replace(how, source=source))
             if done["applied"] and before is not None:
                 await self._mark(before, EDITED)
@@ -314,7 +315,7 @@ class Reloads:
     async def _keep_if_new(self, text: str, how: How) -> None:
         """Know a text again that serves already, such as one with another comment."""
         applied = self._lasting.applied
-        if applied is None or applied.digest != digest_of(text) or applied.fleet < how.source.fleet:
+        if applied is None or applied.digest != digest_of(text) or not applied.is_from(how.source):
             await self._keep(text, replace(how, confirm_s=None))
 
     async def _keep(self, text: str, how: How) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,10 @@ HERE = Here("lb2", {STATE: "ready", WEIGHT: 100}, {STATE: "ready", WEIGHT: 100},
 
 def action(number: int, change: Change, **more: Any) -> Action:
     return Action(number, more.pop("at", 50.0), "bob", 1, 2, "", "", (change,), **more)
+
+
+def revisions(actions: Sequence[Action]) -> dict[tuple[str, Setting], int]:
+    return {key: each.fleet for key, each in made_of(actions).items()}
 
 
 WEIGHED = Change("app/s1", Setting.WEIGHT, 100, 50, 100)
@@ -109,12 +114,21 @@ def test_an_undo_takes_back_what_the_same_revision_was_here() -> None:
 def test_what_was_taken_in_is_known_from_the_journal_also_what_was_passed_over() -> None:
     made = action(1, Change("app/s1", Setting.STATE, "ready", "drain", "ready"), fleet=7)
     passed = Action(2, 60.0, "bob", 1, 2, "", "", (), fleet=9, passed_over=(WEIGHT,))
-    assert made_of([made, action(3, WEIGHED), passed]) == {STATE: 7, WEIGHT: 9}
+    assert revisions([made, action(3, WEIGHED), passed]) == {STATE: 7, WEIGHT: 9}
     again = action(
         4, Change("app/s1", Setting.STATE, "drain", "ready", "ready"), fleet=2
     )  # of a store that was emptied
-    assert made_of([made, passed, again]) == {STATE: 2, WEIGHT: 9}
+    assert revisions([made, passed, again]) == {STATE: 2, WEIGHT: 9}
     assert len(sort_out([replace(DRAIN, revision=3)], replace(HERE, made={STATE: 7}))) == 1
+
+
+def test_what_was_seen_of_another_store_says_nothing_of_this_one() -> None:
+    seen = action(1, Change("app/s1", Setting.STATE, "drain", "ready", "ready"), at=150.0, seen=3, store="x")
+    (batch,) = sort_out([DRAIN], replace(HERE, actions=(seen,), store="y"))
+    assert (batch.make, [each.why for each in batch.passed_over], batch.store) == (
+        [], ["bob has changed it on this node after that"], "y",
+    )  # fmt: skip
+    assert sort_out([DRAIN], replace(HERE, actions=(seen,), store="x"))[0].make != []
 
 
 def test_a_journal_that_is_shortened_keeps_what_the_fleet_has_asked_for_last() -> None:
@@ -150,7 +164,7 @@ def test_a_node_has_the_last_decision_however_often_and_in_whichever_parts_it_he
         # This node hears of the fleet's last intent now, twice, or later.
         is_last = number == len(decisions)
         for _ in range(data.draw(st.integers(1 if is_last else 0, 2))):
-            here = Here("lb2", {WEIGHT: file}, {WEIGHT: now}, (), made_of(actions), actions)
+            here = Here("lb2", {WEIGHT: file}, {WEIGHT: now}, (), revisions(actions), actions)
             for batch in sort_out([written] if written else [], here):
                 passed = tuple((each.intent.on, each.intent.setting) for each in batch.passed_over)
                 actions.append(

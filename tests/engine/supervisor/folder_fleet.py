@@ -121,7 +121,7 @@ class FolderFleet:
                 self.view = replace(self.view, state=StoreState.STALE, problem=error.message)
                 await anyio.sleep(_LOOK_S)
                 continue
-            applied = node.applied()
+            applied = node.applied(self.view.began)
             newer = [each for key, each in self.view.intents.items() if each.revision > applied.get(key, 0)]
             if newer:
                 await node.take_intents(newer)

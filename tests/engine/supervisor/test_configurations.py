@@ -56,6 +56,24 @@ def test_what_was_applied_can_be_read_again_by_the_engines_own_user_alone(tmp_pa
     assert modes == [0o600, 0o600]
 
 
+def test_where_a_configuration_of_a_fleet_is_from_is_kept_and_others_of_its_number_are_others(tmp_path: Path) -> None:
+    configurations = opened(tmp_path)
+    source = Source("of", 3, store="x", text="one")
+    kept = configurations.add(text(1), ENGINE, "", None, source)
+    again = opened(tmp_path)
+    assert again.source_of(again.kept[0]) == source
+    assert kept.is_from(source)
+    assert kept.is_from(Source())
+    others = [
+        Source("", 3, store="y", text="one"),
+        Source("", 3, store="x", text="two"),
+        Source("", 4, store="x", text="one"),
+    ]
+    assert not any(kept.is_from(each) for each in others)
+    other = configurations.add(text(2), ENGINE, "", None, others[0])
+    assert configurations.base_of(other) == other
+
+
 def test_earlier_is_the_last_that_is_another_and_stays(tmp_path: Path) -> None:
     configurations = opened(tmp_path)
     assert configurations.earlier() is None

@@ -85,3 +85,17 @@ async def test_a_start_says_that_a_drain_that_is_made_again_stops_nothing() -> N
         status = node.own.drains.node.status()
         assert status is not None
         assert not status["then_stop"]
+
+
+async def test_revisions_of_another_fleet_say_nothing_of_the_intents_of_this_one() -> None:
+    with joined() as node:
+        node.store.view = replace(node.store.view, began="x")
+        await node.changes.take([drain(at=time.time(), revision=5)])
+        assert (node.changes.applied("x"), node.changes.revision) == ({("app/s1", Setting.STATE): 5}, 5)
+        node.store.view = replace(node.store.view, began="y")
+        node.changes.know(node.serving.intents.actions)  # as at a start
+        assert (node.changes.applied("y"), node.changes.revision) == ({}, 0)
+        # The same revision, by chance: it is another writing all the same.
+        await node.changes.take([replace(drain(at=time.time(), revision=5), value="maint", until=None)])
+        assert node.own.server("s1").word == "maint"
+        assert node.changes.applied("y") == {("app/s1", Setting.STATE): 5}

@@ -36,11 +36,12 @@ class ReloadsDouble:
     refusal: RequestRefused | None = None
     meanwhile: str = ""
     asked: int = 0
+    kept: list[Kept] = field(default_factory=list)
     taken: list[tuple[str, Source]] = field(default_factory=list)
     pending_changed: Signal = field(default_factory=Signal)
 
     def history(self) -> list[Kept]:
-        return []
+        return self.kept
 
     async def apply_text(self, made: Callable[[str], tuple[str, Source]], _how: How, _name: str) -> ReloadDone:
         self.asked += 1
@@ -68,6 +69,40 @@ async def test_what_is_the_nodes_own_is_that_of_what_serves_when_its_turn_comes(
         assert (await configurations.take(WANTED, "[engine]\nworkers = 1\n")).error == ""
         ((text, source),) = reloads.taken
         assert (text, source.fleet) == ("[engine]\nworkers = 5\n", 7)
+
+
+TAKEN = Kept(4, 1.0, "carol@lb2", "", "digest", fleet=7, store="x", text="one")
+
+
+@pytest.mark.parametrize(
+    ("store", "number", "digest", "is_taken"),
+    [
+        ("x", 7, "one", False),  # it serves already
+        ("x", 7, "two", True),  # the store was put back, and another was published by that number
+        ("x", 6, "two", False),
+        ("y", 7, "one", True),  # of another fleet, or of a store that was emptied
+        ("y", 1, "two", True),
+    ],
+)
+async def test_numbers_of_another_fleet_say_nothing_of_a_configuration(
+    tmp_path: Path, store: str, number: int, digest: str, is_taken: bool
+) -> None:
+    with taking(tmp_path) as (node, reloads, configurations):
+        node.store.view = replace(node.store.view, began=store)
+        reloads.applied, reloads.kept = TAKEN, [TAKEN]
+        await configurations.take(replace(WANTED, number=number, digest=digest), "[engine]\n")
+        assert len(reloads.taken) == int(is_taken)
+        if is_taken:
+            source = reloads.taken[0][1]
+            assert (source.fleet, source.store, source.text) == (number, store, digest)
+
+
+async def test_a_configuration_that_another_has_replaced_here_is_not_taken_again(tmp_path: Path) -> None:
+    with taking(tmp_path) as (node, reloads, configurations):
+        node.store.view = replace(node.store.view, began="x")
+        reloads.applied, reloads.kept = PENDING, [TAKEN, PENDING]
+        result = await configurations.take(replace(WANTED, digest="one"), "[engine]\n")
+        assert result.error == "it was taken here, and another was applied on this node after it"
 
 
 @pytest.mark.parametrize("code", ["stopping", "reloaded"])

@@ -31,7 +31,10 @@ OWN: Final = "what this node says of itself"
 
 @dataclass(slots=True)
 class Membership:
-    """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before."""
+    """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before.
+
+    `busy`: is set when what the others would take for a death, were it gone before, is over; None: there is nothing.
+    """
 
     etcd: Etcd
     keys: Keys
@@ -40,6 +43,7 @@ class Membership:
     lease_s: float
     former: int = 0
     lease: int = 0
+    busy: anyio.Event | None = None
     _granted: int = field(default=0, init=False)  # a lease that is to be ended
     _joined_at: int = field(default=0, init=False)  # the store's revision, when its key was written last
     _card: bytes = field(default=b"", init=False)  # as it was written
@@ -57,6 +61,11 @@ class Membership:
                 self.picture.complain(ABOUT, "", self.node.tell)
                 await self._stay()
                 return
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(STORE_LEAVE_TIMEOUT_S, shield=True):
+                if self.busy is not None:
+                    await self.busy.wait()
+            raise
         finally:
             await self._leave()
         self.picture.complain(ABOUT, self._taken(taken_by), self.node.tell)
@@ -75,7 +84,9 @@ class Membership:
             done = await self.etcd.txn(body)
             pair = next((pair for found in done.found for pair in found.pairs), None)
             if done.has_held or (pair is not None and pair.lease == lease):
-                self._joined_at, self.lease = done.revision, lease
+                # Where an answer was lost the key is its own already: it was written when the pair says.
+                self._joined_at = done.revision if done.has_held or pair is None else pair.revision
+                self.lease = lease
                 self.picture.touch()
                 return None
             if pair is None:
@@ -148,9 +159,13 @@ class Membership:
         if card == self._card:
             return
         steps = [gateway.to_put(key, card, self.lease)]
-        done = await self.etcd.txn(gateway.transaction([gateway.is_at(key, self._joined_at)], steps))
+        body = gateway.transaction([gateway.is_at(key, self._joined_at)], steps, [gateway.to_range(key)])
+        done = await self.etcd.txn(body)
+        pair = next((pair for found in done.found for pair in found.pairs), None)
         if done.has_held:
             self._card, self._joined_at = card, done.revision
+        elif pair is not None and pair.lease == self.lease:  # an answer that was lost on its way: the key is its own
+            self._card, self._joined_at = pair.value, pair.revision
 
     async def _until_other(self, losses: int) -> None:
         """Return when the node is not a member by its lease any more: that has ended, or another process has its name."""

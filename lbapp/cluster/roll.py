@@ -3,8 +3,8 @@
 Responsible for these decisions. Knows nothing of the store, of texts or of how a node serves by one.
 
 Invariants: in a roll a node that lives takes a configuration only after those before it that live have said that it serves; the
-first that says it does not ends the roll; who is dead at its turn is passed over, and takes it when it comes back unless the roll
-has been stopped.
+first that says it does not ends the roll, and so does who dies while it begins to; who is dead at its turn is passed over, and
+takes it when it comes back unless the roll has been stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ Results = Mapping[str, ConfigurationResult]
 def result_of(configuration: FleetConfiguration, results: Results, node: str) -> ConfigurationResult | None:
     """Return what came of a configuration on a node; None: nothing yet."""
     result = results.get(node)
-    return result if result is not None and result.number == configuration.number else None
+    is_it = result is not None and result.number == configuration.number and not result.has_only_begun
+    return result if is_it else None
+
+
+def has_begun(configuration: FleetConfiguration, results: Results, node: str) -> bool:
+    """Say whether a node has begun to serve by a configuration, and has not said what came of it."""
+    result = results.get(node)
+    return result is not None and result.number == configuration.number and result.has_only_begun
 
 
 def is_over(configuration: FleetConfiguration, results: Results, alive: Collection[str]) -> bool:
@@ -56,6 +63,8 @@ def moved_on(configuration: FleetConfiguration, results: Results, alive: Collect
         result = result_of(configuration, results, node)
         if result is not None and result.error:
             return replace(configuration, stopped=f"{node} does not serve by it: {result.error}")
+        if node not in alive and has_begun(configuration, results, node):
+            return replace(configuration, stopped=f"{node} is gone since it began to serve by it")
     while reached < len(order):
         node = order[reached - 1]
         if node in alive and result_of(configuration, results, node) is None:

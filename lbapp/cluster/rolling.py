@@ -2,23 +2,29 @@
 
 Responsible for doing what `roll` decides. Knows nothing of how a node serves by a configuration.
 
-Invariants: a node takes a configuration once, and only while the store says that it still may; what came of it is written,
-however long the store does not answer; two nodes that move a roll on at once move it once.
+Invariants: a node takes a configuration once, and only while the store says that it still may; in a roll it says so before, so
+that others know what it has died of; what came of it is written, however long the store does not answer; two nodes that move a
+roll on at once move it once.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import anyio
+
 from lbapp.cluster import gateway, values
-from lbapp.cluster.etcd import Etcd
+from lbapp.cluster.etcd import Etcd, StoreError
 from lbapp.cluster.keys import Keys
 from lbapp.cluster.membership import Membership
 from lbapp.cluster.picture import Picture
-from lbapp.cluster.roll import may_take, moved_on, mover
+from lbapp.cluster.roll import has_begun, may_take, moved_on, mover
 from lbapp.model.file_digest import file_digest
-from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, Node, StoreState
+from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, Node, RollMode, StoreState
+from lbapp.model.limits import STORE_LEAVE_TIMEOUT_S
 
 
 @dataclass(slots=True)
@@ -33,6 +39,7 @@ class Roller:
     _result: ConfigurationResult | None = field(default=None, init=False)  # of what was taken last
     _is_written: bool = field(default=True, init=False)
     _losses: int = field(default=0, init=False)
+    _begun: int = field(default=0, init=False)  # the number that this process has begun with; 0: none
 
     async def take(self) -> None:
         """Take each configuration when its turn comes. Raises StoreError."""
@@ -84,10 +91,36 @@ class Roller:
         if current is None or current.revision != configuration.revision:
             await self.picture.wait(turns)  # the watch is about to say what it is now
             return
-        self._result = await self._result_of(configuration, text.value if text is not None else None)
+        async with self._beginning(configuration) as has_ended:
+            data = text.value if text is not None else None
+            self._result = await self._result_of(configuration, data, has_ended=has_ended)
         self._is_written = False
 
-    async def _result_of(self, configuration: FleetConfiguration, data: bytes | None) -> ConfigurationResult:
+    @asynccontextmanager
+    async def _beginning(self, configuration: FleetConfiguration) -> AsyncIterator[bool]:
+        """Say in a roll that this node begins, as long as it does; return whether one before this process ended while it did."""
+        if configuration.mode is not RollMode.ROLLING:
+            yield False
+            return
+        number, name, done = configuration.number, self.node.name, anyio.Event()
+        has_ended = self._begun != number and has_begun(configuration, self.picture.view.results, name)
+        self._begun = number
+        begun = ConfigurationResult(number, name, time.time(), has_only_begun=True)
+        await self.etcd.put(self.keys.result(name), values.result(begun))
+        self.membership.busy = done
+        try:
+            yield has_ended
+        except anyio.get_cancelled_exc_class():
+            # It leaves in order, and the next one begins anew: nobody has died of it.
+            with anyio.move_on_after(STORE_LEAVE_TIMEOUT_S, shield=True), suppress(StoreError):
+                await self.etcd.delete(self.keys.result(name))
+            raise
+        finally:
+            done.set()
+
+    async def _result_of(
+        self, configuration: FleetConfiguration, data: bytes | None, *, has_ended: bool
+    ) -> ConfigurationResult:
         error = ""
         if data is None:
             error = f"the store has no text of configuration {configuration.number}"
@@ -95,4 +128,4 @@ class Roller:
             error = f"the text of configuration {configuration.number} is not the one that was published"
         if error or data is None:
             return ConfigurationResult(configuration.number, self.node.name, time.time(), error)
-        return await self.node.take_configuration(configuration, values.read_text(data))
+        return await self.node.take_configuration(configuration, values.read_text(data), has_ended=has_ended)

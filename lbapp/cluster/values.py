@@ -60,6 +60,7 @@ class _Result(TypedDict):
     number: int
     at: float
     error: str
+    has_only_begun: NotRequired[bool]
 
 
 class _Began(TypedDict):
@@ -114,7 +115,7 @@ def read_configuration(data: bytes, revision: int) -> FleetConfiguration:
 def read_result(node: str, data: bytes) -> ConfigurationResult:
     """Return what came of a configuration on a node. Raises ValueError."""
     read: _Result = _checked(data, _Result)
-    return ConfigurationResult(read["number"], node, read["at"], read["error"])
+    return ConfigurationResult(read["number"], node, read["at"], read["error"], read.get("has_only_begun", False))
 
 
 def read_card(data: bytes) -> dict[str, Any]:
@@ -219,6 +220,8 @@ def configuration(value: FleetConfiguration) -> bytes:
 def result(value: ConfigurationResult) -> bytes:
     """Return what came of a configuration as it is kept."""
     body: _Result = {"number": value.number, "at": value.at, "error": shown(value.error)}
+    if value.has_only_begun:
+        body["has_only_begun"] = True
     return _written(body)
 
 

@@ -119,12 +119,16 @@ class FleetConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationResult:
-    """What came of one configuration on one node. `error`: one sentence; empty: it serves."""
+    """What came of one configuration on one node. `error`: one sentence; empty: it serves.
+
+    `has_only_begun`: nothing has come of it yet, but the node has begun to serve by it; `error` is empty then.
+    """
 
     number: int
     node: str
     at: float
     error: str = ""
+    has_only_begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,10 @@ class Node(Protocol):
         is the revision of the last that was made, not the highest. One that was proposed here may come a second time.
         """
 
-    async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
-        """Serve by a configuration of the fleet, or say why not."""
+    async def take_configuration(
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+    ) -> ConfigurationResult:
+        """Serve by a configuration of the fleet, or say why not. `has_ended`: the node began to before, and ended meanwhile."""
 
     def take_members(self, names: Sequence[str]) -> None:
         """Be told who lives, by name, this node included: a total for the fleet is shared among them."""

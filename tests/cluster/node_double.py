@@ -75,7 +75,11 @@ class NodeDouble:
         self.made += intents
         self.done |= {each.key: each.revision for each in intents}
 
-    async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
+    async def take_configuration(
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+    ) -> ConfigurationResult:
+        if has_ended:
+            return ConfigurationResult(configuration.number, self.name, time.time(), "it ended meanwhile")
         self.configurations.append((configuration.number, text))
         if configuration.number in self.gates:
             await self.gates[configuration.number].wait()

@@ -61,6 +61,22 @@ def test_who_is_dead_is_passed_over_and_takes_it_when_it_comes_back() -> None:
     assert takers(third, results("a", "c"), ORDER) == ["b", "new"]
 
 
+def test_a_roll_stops_at_a_node_that_dies_while_it_begins_to_serve() -> None:
+    begun = {**results("a"), "b": ConfigurationResult(5, "b", 1.0, has_only_begun=True)}
+    second = FleetConfiguration(5, RollMode.ROLLING, order=ORDER, reached=2)
+    assert moved_on(second, begun, ORDER) is None
+    assert takers(second, begun, ORDER) == ["b"]
+    stopped = moved_on(second, begun, ["a", "c"])
+    assert stopped is not None
+    assert (stopped.stopped, stopped.reached) == ("b is gone since it began to serve by it", 2)
+    last = FleetConfiguration(5, RollMode.ROLLING, order=("a", "b"), reached=2)
+    assert moved_on(last, begun, ["a"]) is not None
+    earlier = {"b": ConfigurationResult(4, "b", 1.0, has_only_begun=True)}
+    assert moved_on(second, {**results("a"), **earlier}, ["a", "c"]) == FleetConfiguration(
+        5, RollMode.ROLLING, order=ORDER, reached=3
+    )
+
+
 def test_who_comes_back_and_does_not_serve_ends_it_for_others_that_are_still_away() -> None:
     last = FleetConfiguration(5, RollMode.ROLLING, order=ORDER, reached=3)
     after = moved_on(last, results("a", failed=["b"]), ["a", "b"])

@@ -9,12 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from lbapp.cluster import values
 from lbapp.cluster.fleet import StoreFleet
 from lbapp.model.errors import RequestRefused
 from lbapp.model.file_digest import file_digest
-from lbapp.model.fleet import FleetConfiguration, RollMode
+from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, RollMode
 from lbapp.model.limits import FLEET_TEXT_BYTES_MAX, FLEET_TEXTS_KEPT
-from tests.cluster.harness import Store, alive, needs_etcd, running_fleet, running_stores, settings_of, until
+from tests.cluster.harness import Store, alive, ask, needs_etcd, running_fleet, running_stores, settings_of, until
 from tests.cluster.node_double import NodeDouble
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, needs_etcd]
@@ -123,6 +124,53 @@ async def test_a_roll_goes_on_without_who_published_it_and_passes_over_who_is_go
             async with nodes(tmp_path, stores, "a") as (again,):
                 await until(lambda: again.numbers == [1])
                 await until(lambda: "a" in b.fleet.view.results)
+
+
+async def test_a_roll_stops_at_a_node_that_dies_of_it_and_that_node_does_not_take_it_again(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        async with nodes(tmp_path, stores, "a", "c") as (a, c):
+            # As b stands in the store while it begins; it is killed, so that its lease ends by itself.
+            lease = ask(stores[0], "lease/grant", {"TTL": "2"})["ID"]
+            stores[0].put("nodes/b", "{}", lease)
+            await until(lambda: "b" in alive(a.fleet))
+            await a.fleet.publish(ROLL, "text")
+            await until(lambda: c.fleet.view.configuration.reached == 2)
+            begun = values.result(ConfigurationResult(1, "b", 1.0, has_only_begun=True))
+            stores[0].put("configuration/result/b", begun.decode())
+            await until(lambda: c.fleet.view.configuration.stopped)
+            assert c.fleet.view.configuration.stopped == "b is gone since it began to serve by it"
+            assert c.numbers == []
+
+
+async def test_a_node_that_is_back_before_its_lease_has_ended_does_not_take_what_it_has_died_of(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        async with nodes(tmp_path, stores, "a") as (a,):
+            a.node.gates[1] = anyio.Event()
+            lease = ask(stores[0], "lease/grant", {"TTL": "60"})["ID"]
+            stores[0].put("nodes/b", "{}", lease)
+            await until(lambda: "b" in alive(a.fleet))
+            await a.fleet.publish(ROLL, "text")
+            await until(lambda: "a" in a.fleet.view.results)
+            assert a.fleet.view.results["a"].has_only_begun
+            begun = values.result(ConfigurationResult(1, "b", 1.0, has_only_begun=True))
+            stores[0].put("configuration/result/b", begun.decode())
+            ask(stores[0], "lease/revoke", {"ID": lease})
+            async with nodes(tmp_path, stores, "b") as (b,):
+                a.node.gates[1].set()
+                await until(lambda: a.fleet.view.configuration.stopped)
+                assert b.numbers == []
+
+
+async def test_a_node_that_leaves_in_order_while_it_begins_takes_it_when_it_is_back(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        async with nodes(tmp_path, stores, "a") as (a,):
+            a.node.gates[1] = anyio.Event()
+            await a.fleet.publish(ROLL, "text")
+            await until(lambda: a.numbers == [1] and stores[0].has("configuration/result/a"))
+            a.scope.cancel()
+            await until(lambda: not stores[0].has("configuration/result/a"))
+        async with nodes(tmp_path, stores, "a") as (again,):
+            await until(lambda: again.numbers == [1])
 
 
 async def test_two_that_publish_at_once_are_one_and_a_refusal_that_says_who(tmp_path: Path) -> None:

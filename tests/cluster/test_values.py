@@ -102,6 +102,8 @@ def test_what_nobody_could_read_is_not_written() -> None:
 
 
 def test_an_error_of_an_engine_can_be_shown_and_is_not_too_long() -> None:
+    begun = ConfigurationResult(1, "a", 1.0, has_only_begun=True)
+    assert values.read_result("a", values.result(begun)) == begun
     read = values.read_result("a", values.result(ConfigurationResult(1, "a", 1.0, "\x1b[2J\ud800é" + "x" * 100_000)))
     assert read.error.startswith("?[2J?é")
     assert len(read.error) < 5_000

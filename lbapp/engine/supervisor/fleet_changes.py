@@ -111,7 +111,7 @@ class FleetChanges:
         await self.take(written)
         others = [member.name for member in self._link.view.alive if member.name != node]
         made = self.applied(self._link.view.began)
-        is_here = any(made.get(each.key) == each.revision for each in written)
+        is_here = any(made.get(each.key) == each.revision or self._is_superseded(each) for each in written)
         applied: Applied = {
             "revision": max((each.revision for each in written), default=0),
             "actor": {**actor, "user": f"{actor['user']}@{node}"},
@@ -135,7 +135,8 @@ class FleetChanges:
             generation = self._generation()
             try:
                 async with generation.intents.one_at_a_time():
-                    for batch in sort_out(intents, self._here(generation, began)):
+                    latest = [each for each in intents if not self._is_superseded(each)]
+                    for batch in sort_out(latest, self._here(generation, began)):
                         is_fresh = is_new and batch.revision > synced_with
                         at = time.time() if is_fresh else batch.intents[0].at
                         await self._take_batch(batch, generation, at)
@@ -143,6 +144,14 @@ class FleetChanges:
             except RequestRefused:
                 if generation is self._generation():
                     return  # another engine has taken over: it is asked as well
+
+    def _is_superseded(self, intent: FleetIntent) -> bool:
+        """Say whether the view has a later intent of the same setting.
+
+        The answer to who asked may come behind what the watch has said since, and must not be made over it.
+        """
+        known = self._link.view.intents.get(intent.key)
+        return known is not None and known.revision > intent.revision
 
     async def take_in_what_waited(self) -> None:
         """Make intents that are of servers that this node had none of until now, or had none of when it was asked."""

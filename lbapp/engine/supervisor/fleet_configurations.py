@@ -46,8 +46,10 @@ class FleetConfigurations:
 
     # -- taking ------------------------------------------------------------------------------------------------------
 
-    async def take(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
-        """Serve by a configuration of the fleet, or say why not."""
+    async def take(
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+    ) -> ConfigurationResult:
+        """Serve by a configuration of the fleet, or say why not. `has_ended`: as of `Node.take_configuration`."""
         number, applied = configuration.number, self.reloads.applied
         store, digest = self.link.view.began, configuration.digest
         if applied is not None and applied.is_fleets(number, store, digest):
@@ -57,6 +59,8 @@ class FleetConfigurations:
         is_old = number < max((each.fleet for each in before), default=0)
         if is_old or any(each.is_fleets(number, store, digest) for each in before):
             return self._result(number, "it was taken here, and another was applied on this node after it")
+        if has_ended:
+            return self._result(number, "the engine ended while it began to serve by it")
         actor: Actor = {"uid": None, "user": f"{configuration.by}@{configuration.node}", "pid": None}
         try:
             await self._apply(configuration, text, actor, store)

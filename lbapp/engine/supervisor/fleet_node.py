@@ -116,9 +116,11 @@ class EngineNode:
         """See Node."""
         await self.changes.take(intents)
 
-    async def take_configuration(self, configuration: FleetConfiguration, text: str) -> ConfigurationResult:
+    async def take_configuration(
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+    ) -> ConfigurationResult:
         """See Node."""
-        return await self.configurations.take(configuration, text)
+        return await self.configurations.take(configuration, text, has_ended=has_ended)
 
     def take_members(self, names: Sequence[str]) -> None:
         """See Node."""

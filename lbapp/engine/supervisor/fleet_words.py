@@ -27,6 +27,8 @@ def configuration_status(
         "reached": configuration.reached,
         "stopped": configuration.stopped,
         "results": {
-            name: result.error for name, result in sorted(results.items()) if result.number == configuration.number
+            name: result.error
+            for name, result in sorted(results.items())
+            if result.number == configuration.number and not result.has_only_begun
         },
     }

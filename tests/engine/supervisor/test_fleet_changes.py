@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from lbapp.control.messages import Actor
+from lbapp.engine.supervisor.intents import Why
 from lbapp.model.fleet import FleetIntent
-from lbapp.model.journal import Setting
+from lbapp.model.journal import Change, Setting
 from tests.engine.supervisor.fleet_support import joined
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +87,29 @@ async def test_a_start_says_that_a_drain_that_is_made_again_stops_nothing() -> N
         status = node.own.drains.node.status()
         assert status is not None
         assert not status["then_stop"]
+
+
+async def test_an_answer_of_the_store_that_comes_behind_a_later_intent_is_not_made_over_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with joined() as node:
+        asked, later = (
+            drain(at=time.time(), revision=5),
+            replace(drain(at=time.time(), revision=6), value="maint", until=None),
+        )
+
+        async def propose(*_: object) -> list[FleetIntent]:
+            node.store.put(later)  # as the watch says, before the answer is here
+            await node.changes.take([later])
+            return [asked]
+
+        monkeypatch.setattr(node.store, "propose", propose)
+        change = Change("app/s1", Setting.STATE, "ready", "drain", "ready")
+        actor: Actor = {"uid": None, "user": "carol", "pid": None}
+        applied, _ = await node.changes.ask([change], actor, Why(), is_forced=False)
+        assert node.own.server("s1").word == "maint"
+        assert (applied["done"], applied["revision"]) == (["lb1"], 5)
+        assert node.changes.applied("") == {("app/s1", Setting.STATE): 6}
 
 
 async def test_revisions_of_another_fleet_say_nothing_of_the_intents_of_this_one() -> None:

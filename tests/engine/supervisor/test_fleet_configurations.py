@@ -97,6 +97,14 @@ async def test_numbers_of_another_fleet_say_nothing_of_a_configuration(
             assert (source.fleet, source.store, source.text) == (number, store, digest)
 
 
+async def test_a_configuration_that_an_engine_has_died_of_is_not_taken_by_the_next(tmp_path: Path) -> None:
+    with taking(tmp_path) as (_, reloads, configurations):
+        result = await configurations.take(WANTED, "[engine]\n", has_ended=True)
+        assert (result.error, reloads.taken) == ("the engine ended while it began to serve by it", [])
+        reloads.applied = replace(TAKEN, store="", text="")  # it serves, and had only not said so
+        assert (await configurations.take(WANTED, "[engine]\n", has_ended=True)).error == ""
+
+
 async def test_a_configuration_that_another_has_replaced_here_is_not_taken_again(tmp_path: Path) -> None:
     with taking(tmp_path) as (node, reloads, configurations):
         node.store.view = replace(node.store.view, began="x")

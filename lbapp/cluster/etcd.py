@@ -306,6 +306,10 @@ class Etcd:
             raise _unreachable(where, f"has broken off: {_why(error)}") from error
         except _TooLong as error:
             raise _unreachable(where, f"answers more than {limits.STORE_BODY_BYTES_MAX} bytes") from error
+        except RuntimeError as error:
+            if not self._http.is_closed:
+                raise
+            raise StoreUnreachable(f"the link to {where} was closed meanwhile", is_unknown=False) from error
 
     def _move_on(self, endpoint: int) -> None:
         if self._at == endpoint:  # nobody else has done so

@@ -50,6 +50,7 @@ class StoreFleet:
         self._picture = Picture(self._keys, settings.lease_s)
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
+        self._membership: Membership | None = None
 
     @property
     def view(self) -> FleetView:
@@ -73,6 +74,11 @@ class StoreFleet:
             finally:
                 self._writer = self._publisher = None
             await anyio.sleep(STORE_RETRY_MAX_S)
+
+    def give_way(self) -> None:
+        """Have the end of `run` not leave the fleet: what follows takes the place over by the lease that is kept."""
+        if self._membership is not None:
+            self._membership.is_followed = True
 
     async def propose(self, intents: Sequence[FleetIntent], seen: Mapping[IntentKey, int]) -> list[FleetIntent]:
         """Write intents, all or none."""
@@ -117,7 +123,7 @@ class StoreFleet:
 
     async def _run(self, etcd: Etcd, node: Node, former: Kept) -> None:
         keys, picture = self._keys, self._picture
-        membership = Membership(etcd, keys, picture, node, self._settings.lease_s, former.lease)
+        self._membership = membership = Membership(etcd, keys, picture, node, self._settings.lease_s, former.lease)
         handing = Handing(picture, node)
         roller = Roller(etcd, keys, picture, node, membership)
         self._writer = Writer(etcd, keys)

@@ -33,7 +33,8 @@ OWN: Final = "what this node says of itself"
 class Membership:
     """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before.
 
-    `busy`: is set when what the others would take for a death, were it gone before, is over; None: there is nothing.
+    `is_followed`: what comes after it in this process takes the place over by its lease. `busy`: is set when what others would
+    take for a death, were it gone before, is over; None: there is nothing.
     """
 
     etcd: Etcd
@@ -43,6 +44,7 @@ class Membership:
     lease_s: float
     former: int = 0
     lease: int = 0
+    is_followed: bool = False
     busy: anyio.Event | None = None
     _granted: int = field(default=0, init=False)  # a lease that is to be ended
     _joined_at: int = field(default=0, init=False)  # the store's revision, when its key was written last
@@ -181,7 +183,7 @@ class Membership:
         lease, self._granted = self._granted, 0
         if self.lease:
             self.former, self.lease = self.lease, 0
-        if lease:
+        if lease and not self.is_followed:
             with anyio.move_on_after(STORE_LEAVE_TIMEOUT_S, shield=True):
                 try:
                     await self.etcd.revoke(lease)

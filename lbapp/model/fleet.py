@@ -9,7 +9,7 @@ Invariants: all values are immutable; a view is whole, and says how old it is; t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,15 @@ class ClusterSettings:
     ca_file: str | None = None
     lease_s: float = 10.0
     ready_min: int | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What a node is one of, and its name there."""
+        return self.name, self.node
+
+    def is_same_link(self, other: ClusterSettings) -> bool:
+        """Say whether a store side that was made by the other serves these as well."""
+        return replace(self, ready_min=other.ready_min) == other
 
 
 class StoreState(str, Enum):
@@ -204,7 +213,10 @@ class Fleet(Protocol):
         """How old the view is (seconds), whatever was done to the clock since; None: there never was one."""
 
     async def run(self, node: Node) -> None:
-        """Keep in touch until cancelled. Never raises."""
+        """Keep in touch until cancelled, and leave the fleet then. Never raises."""
+
+    def give_way(self) -> None:
+        """Have the end of `run` not leave the fleet: another store side of this engine takes the node's place at once."""
 
     async def propose(self, intents: Sequence[FleetIntent], seen: Mapping[IntentKey, int]) -> list[FleetIntent]:
         """Write intents, all or none, unless one of them was changed since `seen` (0: there was none); return them as written.

@@ -107,6 +107,11 @@ class Store:
         pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
         return str(pairs[0].get("lease", "0")) if pairs else None
 
+    def created_at(self, key: str) -> str | None:
+        """Return the revision since which a key of the fleet has been there all the time; None: it is not there."""
+        pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
+        return str(pairs[0]["create_revision"]) if pairs else None
+
     def has(self, key: str) -> bool:
         return self.lease_of(key) is not None
 

@@ -392,3 +392,23 @@ async def test_leaving_a_watch_or_a_call_at_any_moment_leaves_nothing_behind() -
                 await all_of(etcd)
         gateway.behave = always(RANGE)
         assert (await etcd.range(b"a")).revision == 7
+
+
+async def test_a_call_that_the_end_of_the_link_comes_before_is_an_error_of_the_store() -> None:
+    async with running_gateway(hang) as gateway, anyio.create_task_group() as tasks:
+        etcd, found = client(gateway), list[StoreUnreachable]()
+
+        async def ask() -> None:
+            with pytest.raises(StoreUnreachable) as error:
+                await etcd.put(b"a", b"b")
+            found.append(error.value)
+
+        async with etcd:
+            tasks.start_soon(ask)
+            while not gateway.asked:
+                await anyio.sleep(0.01)
+        while not found:
+            await anyio.sleep(0.01)
+        await ask()
+    assert [each.is_unknown for each in found] == [True, False]
+    assert all("was closed meanwhile" in str(each) for each in found)

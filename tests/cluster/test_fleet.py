@@ -241,6 +241,22 @@ async def test_a_node_that_was_killed_has_its_name_again_at_once(tmp_path: Path)
                 assert not again.told("fleet_problem")
 
 
+async def test_a_node_whose_settings_change_is_a_member_all_the_time(tmp_path: Path) -> None:
+    with running_stores(tmp_path) as stores:
+        b = NodeDouble("b")
+        async with running_fleet(tmp_path, settings_of(stores, "b"), b) as (of_b, _):
+            async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=60), NodeDouble("a")) as (of_a, _):
+                await until(lambda: alive(of_b) == alive(of_a) == ["a", "b"])
+                lease = stores[0].lease_of("nodes/a")
+                await until(lambda: f'"lease":{lease}'.encode() in (tmp_path / "a.view").read_bytes())
+                of_a.give_way()
+            async with running_fleet(tmp_path, settings_of(stores, "a", lease_s=30), NodeDouble("a")) as (of_a, _):
+                await until(lambda: stores[0].lease_of("nodes/a") not in (None, lease))
+                await until(lambda: is_synced(of_a) and alive(of_a) == ["a", "b"])
+                assert b.members == [["b"], ["a", "b"]]
+            await until(lambda: alive(of_b) == ["b"])
+
+
 async def test_one_of_three_members_may_die_even_the_leader(tmp_path: Path) -> None:
     with running_stores(tmp_path, 3) as stores:
         leader = next(store for store in stores if store.is_leader())

@@ -19,7 +19,7 @@ MORE = '[[pool.server]]\nname = "s3"\naddress = "127.0.0.1:9"\n'
 
 
 def cluster(store: Store, name: str) -> str:
-    return f'[cluster]\nnode = "{name}"\nendpoints = ["{store.url}"]\nlease = "2s"\n'
+    return f'[cluster]\nname = "f"\nnode = "{name}"\nendpoints = ["{store.url}"]\nlease = "2s"\n'
 
 
 @contextmanager
@@ -65,6 +65,21 @@ def test_actions_of_the_fleet_hold_on_every_node_and_outlive_restarts_without_th
             assert state(again) in ("starting", "stale")
         finally:
             again.end()
+
+
+def test_a_node_is_a_member_all_the_time_while_its_settings_are_edited(tmp_path: Path) -> None:
+    with fleet(tmp_path, "lb1", "lb2") as (store, nodes):
+        lb1, key = nodes["lb1"], "nodes/lb1"
+        since, lease, text = store.created_at(key), store.lease_of(key), lb1.configuration.read_text()
+        lb1.configuration.write_text(text.replace('lease = "2s"', 'lease = "2s"\nready_min = 2'))
+        assert lb1.ask("POST", "/v1/reload", {}).status_code == 200
+        assert lb1.patch("/v1/node", {"state": "drain"}).json()["error"]["code"] == "quorum"
+        assert (lb1.get("/v1/fleet")["state"], store.lease_of(key)) == ("synced", lease)
+        lb1.configuration.write_text(text.replace('lease = "2s"', 'lease = "3s"'))
+        assert lb1.ask("POST", "/v1/reload", {}).status_code == 200
+        wait_for(lambda: store.lease_of(key) != lease)
+        assert store.created_at(key) == since
+        wait_for(lambda: alive(lb1) == ["lb1", "lb2"])
 
 
 def test_a_store_that_is_gone_changes_nothing_and_comes_back(tmp_path: Path) -> None:

@@ -54,9 +54,11 @@ class FleetLink:
 
     def take(self, settings: ClusterSettings | None) -> None:
         """Be part of the fleet that a configuration asks for, and of no other; None: of none."""
-        if settings == self.settings:
+        was, self.settings = self.settings, settings
+        if settings == was or (settings is not None and was is not None and settings.is_same_link(was)):
             return
-        self.settings = settings
+        if self.fleet is not None and settings is not None and was is not None and settings.place == was.place:
+            self.fleet.give_way()  # or the others would see this node go and come again
         self.fleet = None if settings is None else self._make(settings, self._kept)
         self._changed.fire()
         if self._scope is not None:

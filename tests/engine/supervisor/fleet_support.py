@@ -43,8 +43,14 @@ class StoreSide:
     view: FleetView = field(default_factory=lambda: FleetView(StoreState.SYNCED, revision=1))
     fails: BaseException | None = None
     age_s: float | None = 0.0
+    gave_way: int = 0
+    runs: int = 0
+
+    def give_way(self) -> None:
+        self.gave_way += 1
 
     async def run(self, node: Node) -> None:
+        self.runs += 1
         if self.fails is not None:
             raise self.fails
         await anyio.sleep_forever()

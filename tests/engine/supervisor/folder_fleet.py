@@ -112,6 +112,9 @@ class FolderFleet:
     def age_s(self) -> float | None:
         return max(0.0, time.time() - self.view.confirmed_at) if self.view.confirmed_at else None
 
+    def give_way(self) -> None:
+        """Leave nothing: who is a member is known by when it was here last."""
+
     async def run(self, node: Node) -> None:
         told: list[str] = []
         while True:

@@ -27,7 +27,7 @@ from lbapp.cli.fleetwide import tell_nodes
 from lbapp.cli.format import table
 from lbapp.control.changes import ActionDone, ChangeDone, Difference, Undone, UndoRequest
 from lbapp.control.fleet import FleetDifference
-from lbapp.model.journal import shown
+from lbapp.model.journal import is_of_node, shown
 
 _CHANGES: Final = ("NO", "WHEN", "WHO", "WHAT", "WHY")
 _DIFF: Final = ("WHAT", "SETTING", "IN FILE", "NOW", "SINCE")
@@ -153,7 +153,7 @@ def _what(action: ActionDone) -> str:
         told = f"redo of {', '.join(map(str, redoes))}: {told}"
     elif action["undoes"]:
         told = f"undo of {', '.join(map(str, action['undoes']))}: {told}"
-    if action.get("fleet"):
+    if action.get("fleet") and not is_of_node(action["changes"][0]["on"]):
         told = f"{told} (on all nodes)"
     return f"{told} (undone)" if action["is_undone"] else told
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 Value = str | int | bool
+NODE_PREFIX: Final = "node/"  # before the name of a node that a change of the fleet is about
 
 
 class Setting(str, Enum):
@@ -24,6 +26,11 @@ class Setting(str, Enum):
 def shown(value: Value) -> str:
     """Return a value as operators read it."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def is_of_node(on: str) -> bool:
+    """Say whether what an action of the fleet is about is one node: this one, which is `node` in its journal, or another."""
+    return f"{on}/".startswith(NODE_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ class Action:
     `user`, `uid` and `pid` are those of the process that asked. `undoes`: the numbers of the actions that this one takes back.
     `fleet`: the store's revision, where the fleet asked for it; `user` is `alice@lb1` then, and `passed_over` what of that was
     not made here, as something later or the file has another wish. `seen`: of an action of this node alone, the store's revision
-    that it knew then; 0: it was not in sync. `store`: the name of the data that either is a revision of; empty: it was not known.
+    that it knew then; 0: it was not in sync. An action of the fleet that is about another node is here where it was asked for, so
+    that it can be taken back there. `store`: the name of the data that either is a revision of; empty: it was not known.
     """
 
     number: int

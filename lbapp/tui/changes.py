@@ -295,7 +295,8 @@ class Changes:
         patch = node_patch_of(order, is_forced=is_forced)
         if order.node is not None and (why := order.node.why_other(await self._ask_fleet())):
             raise LbappError(f"{why}; nothing was done")
-        await self._feed.ask(calls.patch_node(patch))
+        of_fleet = (await self._feed.ask(calls.patch_node(patch))).get("fleet")
+        self.journal.know(of_fleet["actor"] if of_fleet else None)
         return node_done(order)
 
     async def _confirm(self, order: Order, _is_forced: bool) -> str:

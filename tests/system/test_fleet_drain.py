@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.supervisor.test_reports import ANNOUNCE
-from tests.system.fleet_nodes import FleetNode, fleet_of
+from tests.system.fleet_nodes import FleetNode, alive, fleet_of, start_node
 from tests.system.harness import wait_for
 
 pytestmark = pytest.mark.system
@@ -40,6 +40,7 @@ def test_an_undo_or_a_redo_drains_no_node_where_too_few_would_be_ready(tmp_path:
         assert lb2.patch(NODE, {"state": "drain"}).status_code == 200
         assert lb2.ask("POST", "/v1/undo", {}).status_code == 200
         number = lb2.get("/v1/changes")["actions"][-1]["number"]
+        wait_for(lambda: lb1.get("/v1/status")["engine"]["fleet"]["ready"] == 2)  # it may have seen the drain
         assert lb1.patch(NODE, {"state": "drain"}).status_code == 200
         wait_for(lambda: lb2.get("/v1/status")["engine"]["fleet"]["ready"] == 1)
         again = lb2.ask("POST", "/v1/undo", {"action": number})
@@ -77,6 +78,67 @@ def test_another_node_is_drained_and_made_ready_again_from_here(tmp_path: Path) 
         lb1.patch(NODE, {"state": "ready", "node": "lb2"})
         wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 200)
         assert refused(lb1, {"state": "drain", "node": "lb3"})[:2] == (404, "unknown_node")
+
+
+def test_the_drain_of_another_node_is_taken_back_where_it_was_asked_for_and_nothing_else(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2", cluster="ready_min = 0\n") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        lb1.patch("/v1/pools/app/servers/s1", {"weight": 7})
+        lb1.patch(NODE, {"state": "drain", "node": "lb2", "reason": "kernel"})
+        action = lb1.get("/v1/changes")["actions"][-1]
+        assert [(each["on"], each["before"], each["after"]) for each in action["changes"]] == [
+            ("node/lb2", "ready", "drain")
+        ]
+        assert (action["reason"], action["actor"]["user"].partition("@")[2]) == ("kernel", "lb1")
+        wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 503)
+        done = lb1.ask("POST", "/v1/undo", {}).json()
+        assert [(each["on"], each["after"]) for each in done["changes"]] == [("node/lb2", "ready")]
+        wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 200)
+        assert lb1.word("app/s1") == ("ready", 7)
+        assert [each["is_undone"] for each in lb1.get("/v1/changes")["actions"]] == [False, True, False]
+        assert lb2.get("/v1/changes")["actions"][0]["is_undone"] is True
+        # Once more it is the change before, and the undo itself is done again by its number.
+        assert (
+            lb1.ask("POST", "/v1/undo", {"action": lb1.get("/v1/changes")["actions"][-1]["number"]}).status_code == 200
+        )
+        wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 503)
+        lb2.patch(NODE, {"state": "ready"})
+        wait_for(lambda: lb1.get("/v1/status")["engine"]["fleet"]["ready"] == 2)
+        again = lb1.ask("POST", "/v1/undo", {"action": action["number"]}).json()
+        assert "node/lb2 has state ready now, not drain" in again["error"]["message"]
+
+
+def test_what_was_asked_of_another_node_outlives_the_engine_and_is_nothing_of_this_one(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2", cluster="ready_min = 0\n") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        lb1.patch(NODE, {"state": "drain", "node": "lb2"})
+        wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 503)
+        assert lb1.end() == 0
+        again = start_node(tmp_path, "lb1", "")
+        try:
+            assert again.ask("GET", "/v1/ready").status_code == 200
+            assert again.get("/v1/diff")["differences"] == []
+            wait_for(lambda: len(alive(again)) == 2 and again.get("/v1/fleet")["state"] == "synced")
+            assert again.ask("POST", "/v1/undo", {}).status_code == 200
+            wait_for(lambda: lb2.ask("GET", "/v1/ready").status_code == 200)
+        finally:
+            again.end()
+
+
+def test_a_node_that_has_no_such_server_has_heard_of_it_all_the_same(tmp_path: Path) -> None:
+    with fleet_of(tmp_path, "lb1", "lb2") as (_, nodes):
+        lb1, lb2 = nodes["lb1"], nodes["lb2"]
+        text = lb2.configuration.read_text()
+        lb2.configuration.write_text(text[: text.index("[[pool.server]]", text.index("[[pool.server]]") + 1)])
+        assert lb2.ask("POST", "/v1/reload", {}).status_code == 200
+        applied = lb1.patch("/v1/pools/app/servers/s2", {"weight": 5, "fleet": True}).json()["fleet"]
+        wait_for(lambda: lb2.messages("intent_unknown"))
+
+        def have() -> list[int]:
+            states = [each["state"] for each in lb1.get("/v1/fleet")["members"]]
+            return [each["fleet_revision"] for each in states if each]
+
+        wait_for(lambda: have() == [applied["revision"], applied["revision"]])
 
 
 def test_a_drained_node_stops_where_that_was_asked_for_and_stays_drained_when_it_starts(tmp_path: Path) -> None:

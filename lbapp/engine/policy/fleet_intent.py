@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from lbapp.model.fleet import FleetIntent
-from lbapp.model.journal import Action, Change, Setting, Value, shown
+from lbapp.model.journal import NODE_PREFIX, Action, Change, Setting, Value, shown
 
 Key = tuple[str, Setting]
-NODE_PREFIX: Final = "node/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +122,27 @@ def sort_out(intents: Iterable[FleetIntent], here: Here) -> list[Batch]:
     batches: dict[int, Batch] = {}
     local = {fleet_key(key, here.node): action for action in here.actions if not action.fleet for key in action.keys}
     for intent in sorted(intents, key=lambda each: each.revision):
-        if intent.revision == here.made.get(intent.key) or _is_of_another_node(intent, here):
+        if intent.revision == here.made.get(intent.key) or is_of_another_node(intent.on, here.node):
             continue
         batch = batches.setdefault(intent.revision, Batch(intent.revision, [], store=here.store))
         batch.intents.append(intent)
         _sort_in(intent, batch, here, local.get(intent.key))
     for batch in batches.values():
-        undone = {revision for intent in batch.intents for revision in intent.undoes}
-        last = {action.fleet: action.number for action in here.actions if action.fleet in undone}
-        batch.undoes = tuple(sorted(last.values(), reverse=True))
+        batch.undoes = undone_here(batch.intents, here.actions)
     return list(batches.values())
 
 
-def _is_of_another_node(intent: FleetIntent, here: Here) -> bool:
+def undone_here(intents: Iterable[FleetIntent], actions: Iterable[Action]) -> tuple[int, ...]:
+    """Return the numbers of the actions of this node that intents take back, the latest first."""
+    undone = {revision for intent in intents for revision in intent.undoes}
+    last = {action.fleet: action.number for action in actions if action.fleet in undone}
+    return tuple(sorted(last.values(), reverse=True))
+
+
+def is_of_another_node(on: str, node: str) -> bool:
+    """Say whether an intent is about a node, and not about this one."""
     # A pool may be called `node`, and its servers as nodes are: those who ask refuse it, so it is a node that is meant.
-    return intent.on.startswith(NODE_PREFIX) and intent.on != NODE_PREFIX + here.node
+    return on.startswith(NODE_PREFIX) and on != NODE_PREFIX + node
 
 
 def _sort_in(intent: FleetIntent, batch: Batch, here: Here, local: Action | None) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lbapp.model.journal import Action, Change, Setting, Value, shown
+from lbapp.model.journal import NODE_PREFIX, Action, Change, Setting, Value, shown
 
 Key = tuple[str, Setting]
 
@@ -39,8 +39,13 @@ class NothingToUndo(Exception):
 
 
 def last_wishes(actions: Sequence[Action]) -> dict[Key, Intent]:
-    """Return the last change of each setting."""
-    return {change.key: Intent(change, action) for action in actions for change in action.changes}
+    """Return the last change of each setting of this node; what was asked of another node is that one's."""
+    return {
+        change.key: Intent(change, action)
+        for action in actions
+        for change in action.changes
+        if not (action.fleet and change.on.startswith(NODE_PREFIX))
+    }
 
 
 def replay(actions: Sequence[Action], in_file: Mapping[Key, Value], now_s: float) -> Replayed:

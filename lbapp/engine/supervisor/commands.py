@@ -335,10 +335,10 @@ class Commands:
 
     def _reversal(self, number: int | None, *, is_of_fleet: bool) -> tuple[list[Action], list[Change]]:
         """Return the actions that are taken back, and the changes that do it. Raises RequestRefused 409 nothing_to_undo."""
-        known = [each for each in self._intents.actions if each.fleet or not is_of_fleet]
         try:
-            actions = to_undo(known, number)
-            return actions, reversal(actions, self._intents.now(), time.time())
+            actions = to_undo([each for each in self._intents.actions if each.fleet or not is_of_fleet], number)
+            now = self._intents.now() | ({} if self.fleet is None else self.fleet.nodes())
+            return actions, reversal(actions, now, time.time())
         except NothingToUndo as error:
             whose = " of the fleet" if is_of_fleet else ""
             raise RequestRefused("nothing_to_undo", f"{error}{whose}", "See: lbapp changes", 409) from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -24,18 +24,20 @@ from lbapp.engine.policy.fleet_intent import (
     PassedOver,
     fleet_key,
     intent_of,
+    is_of_another_node,
     made_of,
     own_name,
     sort_out,
+    undone_here,
 )
 from lbapp.engine.policy.intent import Intent
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
-from lbapp.engine.supervisor.intents import Key, Why
+from lbapp.engine.supervisor.intents import DRAIN, READY, Key, Why
 from lbapp.engine.supervisor.quorum_check import check_changes
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import FleetIntent, StoreState
-from lbapp.model.journal import Action, Change, Setting, Value, shown
+from lbapp.model.journal import NODE_PREFIX, Action, Change, Setting, Value, shown
 
 if TYPE_CHECKING:
     from lbapp.engine.supervisor.generation import Generation
@@ -52,7 +54,7 @@ class FleetChanges:
         self._events = events
         self._generation = generation
         self._taken: dict[Key, Action] = {}  # what was taken in last, of each setting
-        self._last: Action | None = None  # that was taken in
+        self._heard = "", 0  # the name of the store's data, and up to which revision its intents were heard
         # When the node was in sync last (monotonic), and with which revision.
         self._synced_s, self._synced_with = -math.inf, 0
         self._said: set[tuple[Key, int]] = set()  # what is about nothing here, and was said to be
@@ -66,7 +68,7 @@ class FleetChanges:
         """Take over what the journal says was taken in."""
         node = self._link.name
         self._taken = {fleet_key(key, node): action for key, action in made_of(actions).items()}
-        self._last = next((action for action in reversed(actions) if action.fleet), None)
+        self._heard = next(((action.store, action.fleet) for action in reversed(actions) if action.fleet), ("", 0))
 
     def applied(self, began: str) -> Mapping[Key, int]:
         """Return the last revision that was taken in, of each setting, as far as it is one of the data of that name."""
@@ -74,9 +76,9 @@ class FleetChanges:
 
     @property
     def revision(self) -> int:
-        """The revision of the last writing that was taken in; 0: there is none, or it was to another store than that of now."""
-        last = self._last
-        return last.fleet if last is not None and last.is_of(self._link.view.began) else 0
+        """The revision up to which intents were taken in; 0: there are none, or they were of another store than that of now."""
+        store, revision = self._heard
+        return revision if store in ("", self._link.view.began) else 0
 
     def store_revision(self) -> tuple[str, int]:
         """Return the name of the store's data and the revision that this node knows it to have; 0: it is not in sync."""
@@ -89,8 +91,11 @@ class FleetChanges:
 
     def note_sync(self) -> None:
         """Note whether this node is in sync: what is written after that is new to it, and not what it has missed."""
-        if self._link.view.state is StoreState.SYNCED:
-            self._synced_s, self._synced_with = time.monotonic(), self._link.view.revision
+        view = self._link.view
+        if view.state is StoreState.SYNCED:
+            if view.revision < self._synced_with:  # the store was put back
+                self._heard = view.began, 0
+            self._synced_s, self._synced_with = time.monotonic(), view.revision
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -109,6 +114,7 @@ class FleetChanges:
         written = await fleet.propose(intents, seen)
         last_seq = self._events.last_seq
         await self.take(written)
+        await self._note_asked(changes, written)
         others = [member.name for member in self._link.view.alive if member.name != node]
         made = self.applied(self._link.view.began)
         is_here = any(made.get(each.key) == each.revision or self._is_superseded(each) for each in written)
@@ -119,6 +125,40 @@ class FleetChanges:
             "waiting": others,
         }
         return applied, self._events.after(last_seq)
+
+    async def _note_asked(self, changes: Sequence[Change], written: Sequence[FleetIntent]) -> None:
+        """Write down what was asked of other nodes, so that it can be taken back here."""
+        node, began = self._link.name, self._link.view.began
+        pairs = [each for each in zip(changes, written, strict=True) if is_of_another_node(each[1].on, node)]
+        if not pairs:
+            return
+        intents = [intent for _, intent in pairs]
+        first = intents[0]
+        actor: Actor = {"uid": None, "user": f"{first.by}@{first.node}", "pid": None}
+
+        async def note(generation: Generation) -> None:
+            undoes = undone_here(intents, generation.intents.actions)
+            batch = Batch(first.revision, intents, undoes=undoes, store=began)
+            action = await generation.intents.record_of_fleet(batch, [change for change, _ in pairs], actor, first.at)
+            self._taken |= dict.fromkeys(action.keys, action)
+
+        await self._one_at_a_time(note)
+
+    def nodes(self) -> dict[Key, Value]:
+        """Return whether each other node drains, under the names of intents: as it was asked last, until it has heard of that."""
+        view, found = self._link.view, dict[Key, Value]()
+        for name, member in view.members.items():
+            if name == self._link.name:
+                continue
+            key = NODE_PREFIX + name, Setting.STATE
+            intent, noted = view.intents.get(key), self._taken.get(key)
+            asked = (0, "") if intent is None else (intent.revision, intent.value)
+            if noted is not None and noted.is_of(view.began) and noted.fleet > view.revision:
+                asked = max(asked, *((noted.fleet, each.after) for each in noted.changes if each.key == key))
+            heard = member.state.get("fleet_revision", 0) if member.is_alive else 0
+            is_draining = member.state.get("drain") is not None
+            found[key] = asked[1] if asked[0] > heard else DRAIN if is_draining else READY
+        return found
 
     # -- being asked -------------------------------------------------------------------------------------------------
 
@@ -131,15 +171,29 @@ class FleetChanges:
         """
         is_new = is_new and time.monotonic() - self._synced_s < _FRESH_S
         synced_with, began = self._synced_with, self._link.view.began
+
+        async def make(generation: Generation) -> None:
+            latest = [each for each in intents if not self._is_superseded(each)]
+            for batch in sort_out(latest, self._here(generation, began)):
+                is_fresh = is_new and batch.revision > synced_with
+                at = time.time() if is_fresh else batch.intents[0].at
+                await self._take_batch(batch, generation, at)
+            self._hear(began, intents)
+
+        await self._one_at_a_time(make)
+
+    def _hear(self, began: str, intents: Sequence[FleetIntent]) -> None:
+        """Know up to which revision intents were taken in: also those of which nothing is made here."""
+        known = self._heard[1] if self._heard[0] in ("", began) else 0
+        self._heard = began, max((known, *(each.revision for each in intents)))
+
+    async def _one_at_a_time(self, make: Callable[[Generation], Awaitable[None]]) -> None:
+        """Do something with other changes kept waiting, on the generation that serves when its turn comes."""
         while True:
             generation = self._generation()
             try:
                 async with generation.intents.one_at_a_time():
-                    latest = [each for each in intents if not self._is_superseded(each)]
-                    for batch in sort_out(latest, self._here(generation, began)):
-                        is_fresh = is_new and batch.revision > synced_with
-                        at = time.time() if is_fresh else batch.intents[0].at
-                        await self._take_batch(batch, generation, at)
+                    await make(generation)
                 return
             except RequestRefused:
                 if generation is self._generation():
@@ -186,7 +240,6 @@ class FleetChanges:
         make, later = ([_from_now(change, at, first.at) for change in each] for each in (make, batch.later))
         action = await generation.intents.record_of_fleet(batch, [*make, *later], actor, at)
         self._taken |= {fleet_key(key, node): action for key in action.keys}
-        self._last = action
         # One that was discovered may have gone meanwhile; another of its name is given what the journal has.
         there = generation.states.by_id
         gone = [each for each in make if each.setting in (Setting.STATE, Setting.WEIGHT) and "/" in each.on]

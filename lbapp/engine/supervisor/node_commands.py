@@ -9,11 +9,11 @@ Invariant: what is refused here has changed nothing, and says with which figure.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import cast
 
 from lbapp.control.changes import NodeChange
 from lbapp.control.messages import Actor, NodeDrainStatus
-from lbapp.engine.policy.fleet_intent import NODE_PREFIX
 from lbapp.engine.supervisor.bodies import force_of, invalid, near, object_of, seconds_of, shown_json, why_of
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
@@ -22,7 +22,7 @@ from lbapp.engine.supervisor.intents import DRAIN, READY, Why
 from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.engine.supervisor.quorum_check import check_quorum
 from lbapp.model.errors import RequestRefused
-from lbapp.model.journal import Change, Setting
+from lbapp.model.journal import NODE_PREFIX, Change, Setting
 from lbapp.model.limits import NODE_DRAIN_TIMEOUT_S
 
 _FIELDS = ("state", "node", "drain_timeout_s", "then_stop", "force", "reason", "unrecorded")
@@ -80,10 +80,11 @@ class NodeCommands:
     ) -> NodeChange:
         """Ask another node. It does so when it hears of it: what it says of itself is what it was before."""
         drain = cast(NodeDrainStatus | None, self._link.view.members[target].state.get("drain"))
-        applied, _ = await self._node.changes.ask([change], actor, why, is_forced=is_forced)
+        before = self._node.changes.nodes()[change.key]
+        applied, _ = await self._node.changes.ask([replace(change, before=before)], actor, why, is_forced=is_forced)
         waiting = [name for name in applied["waiting"] if name == target]
         return {
-            "before": READY if drain is None else DRAIN,
+            "before": str(before),
             "after": str(change.after),
             "drain": drain,
             "fleet": {**applied, "done": [], "waiting": waiting},

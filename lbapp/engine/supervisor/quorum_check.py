@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lbapp.engine.policy.fleet_intent import NODE_PREFIX
 from lbapp.engine.policy.quorum import too_few
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.intents import DRAIN
 from lbapp.engine.supervisor.node_drain import NODE
 from lbapp.model.errors import RequestRefused
 from lbapp.model.fleet import FleetView, Member, StoreState
-from lbapp.model.journal import Change, Setting
+from lbapp.model.journal import NODE_PREFIX, Change, Setting
 
 _HINT: Final = "Repeat it with --force if that is meant; nothing was changed"
 
@@ -40,9 +39,12 @@ def check_quorum(link: FleetLink, target: str, *, is_self_ready: bool) -> None:
 
 
 def check_changes(link: FleetLink, changes: Sequence[Change], *, is_self_ready: bool) -> None:
-    """Refuse changes of this node where one of them drains it, as `check_quorum` does."""
-    if any((each.key, each.after) == ((NODE, Setting.STATE), DRAIN) for each in changes):
-        check_quorum(link, link.name, is_self_ready=is_self_ready)
+    """Refuse changes of which one drains a node, this one or another, as `check_quorum` does."""
+    for each in changes:
+        name = link.name if each.on == NODE else each.on.removeprefix(NODE_PREFIX)
+        is_of_node = each.on == NODE or (each.on.startswith(NODE_PREFIX) and name in link.view.members)
+        if is_of_node and each.setting is Setting.STATE and each.after == DRAIN:
+            check_quorum(link, name, is_self_ready=is_self_ready)
 
 
 def _is_ready(member: Member, view: FleetView) -> bool:

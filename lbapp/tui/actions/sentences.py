@@ -63,8 +63,7 @@ def _fields(change: ServerChange) -> list[str]:
 
 def node_done(order: Order) -> str:
     """Return what became of a node; what was asked of another one, it does as it hears of it."""
-    name, is_here = ("the node", True) if order.node is None or order.node.is_self else (clean(order.node.name), False)
-    back = "   (z undoes)" if is_here else ""
+    name, back = "the node" if order.node is None or order.node.is_self else clean(order.node.name), "   (z undoes)"
     if order.action.id == "node.ready":
         return f"nobody is asked to leave {name} any more{back}"
     stop = ", and its engine ends then" if order.then_stop else ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lbapp.control.changes import ActionDone, ChangeDone
+from lbapp.model.journal import is_of_node
 from lbapp.tui.format import duration
 
 UNDO_S: Final = 1800.0
@@ -69,7 +70,7 @@ def told(action: ActionDone) -> str:
     """Return an action in a few words, such as `drain app/s1` or `weight 50 app/s1 and 2 more`, on all nodes where it was so."""
     first = action["changes"][0]
     others = len({change["on"] for change in action["changes"]}) - 1
-    where = " on all nodes" if action.get("fleet") else ""
+    where = " on all nodes" if action.get("fleet") and not is_of_node(first["on"]) else ""
     return f"{_what(first)} {first['on']}" + (f" and {others} more" if others else "") + where
 
 

@@ -136,6 +136,15 @@ def test_a_journal_that_is_shortened_keeps_what_the_fleet_has_asked_for_last() -
     assert [each.number for each in worth_keeping(weighed, 2)] == [2, 7, 8]
 
 
+def test_what_was_asked_of_another_node_is_no_wish_of_this_one_also_where_a_pool_has_such_a_name() -> None:
+    asked = action(1, Change("node/lb2", Setting.STATE, "ready", "drain", "ready"), fleet=7)
+    found = replay([asked], {("node/lb2", Setting.STATE): "ready"}, 200.0)
+    assert (found.intents, found.overruled, found.missing) == ([], [], [])
+    assert to_undo([asked]) == [asked]
+    local = action(2, Change("node/lb2", Setting.STATE, "ready", "drain", "ready"))
+    assert len(replay([local], {("node/lb2", Setting.STATE): "ready"}, 200.0).intents) == 1
+
+
 def test_an_action_of_the_fleet_of_which_nothing_was_made_is_nothing_to_undo() -> None:
     passed = Action(2, 60.0, "bob", 1, 2, "", "", (), fleet=9, passed_over=(WEIGHT,))
     assert [each.number for each in to_undo([action(1, WEIGHED), passed])] == [1]

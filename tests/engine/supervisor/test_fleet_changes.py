@@ -7,7 +7,7 @@ import pytest
 
 from lbapp.control.messages import Actor
 from lbapp.engine.supervisor.intents import Why
-from lbapp.model.fleet import FleetIntent
+from lbapp.model.fleet import FleetIntent, Member
 from lbapp.model.journal import Change, Setting
 from tests.engine.supervisor.fleet_support import joined
 
@@ -124,3 +124,48 @@ async def test_revisions_of_another_fleet_say_nothing_of_the_intents_of_this_one
         await node.changes.take([replace(drain(at=time.time(), revision=5), value="maint", until=None)])
         assert node.own.server("s1").word == "maint"
         assert node.changes.applied("y") == {("app/s1", Setting.STATE): 5}
+
+
+LB2 = ("node/lb2", Setting.STATE)
+
+
+def test_another_node_is_as_it_was_asked_until_it_has_heard_of_that() -> None:
+    with joined() as node:
+        node.store.know(Member("lb1", {}), Member("lb2", {}, {"drain": None, "fleet_revision": 4}))
+        assert node.changes.nodes() == {LB2: "ready"}
+        node.store.put(drain("node/lb2", at=1.0, revision=5))
+        assert node.changes.nodes() == {LB2: "drain"}
+        node.store.know(Member("lb2", {}, {"drain": None, "fleet_revision": 5}))
+        assert node.changes.nodes() == {LB2: "ready"}  # somebody has ended it there
+        node.store.know(Member("lb2", {}, {"drain": None, "fleet_revision": 5}, is_alive=False))
+        assert node.changes.nodes() == {LB2: "drain"}
+
+
+async def test_what_was_asked_of_another_node_is_known_before_the_watch_says_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with joined() as node:
+        node.store.know(Member("lb2", {}, {"drain": None, "fleet_revision": 1}))
+
+        async def propose(*_: object) -> list[FleetIntent]:
+            return [drain("node/lb2", at=time.time(), revision=5)]
+
+        monkeypatch.setattr(node.store, "propose", propose)
+        change = Change("node/lb2", Setting.STATE, "ready", "drain", "ready")
+        actor: Actor = {"uid": None, "user": "carol", "pid": None}
+        await node.changes.ask([change], actor, Why(), is_forced=False)
+        assert node.changes.nodes() == {LB2: "drain"}
+        assert node.own.drains.node.status() is None
+
+
+async def test_a_store_that_was_put_back_has_its_nodes_hear_anew() -> None:
+    with joined() as node:
+        node.store.view = replace(node.store.view, revision=900)
+        node.changes.note_sync()
+        await node.changes.take([drain(at=time.time(), revision=800)])
+        assert node.changes.revision == 800
+        node.store.view = replace(node.store.view, revision=500)
+        node.changes.note_sync()
+        await node.changes.take([drain(at=time.time(), revision=501)])
+        await node.changes.take([drain("app/s2", at=time.time(), revision=499)])
+        assert node.changes.revision == 501

@@ -63,3 +63,13 @@ async def test_an_undo_that_drains_the_node_is_refused_where_too_few_would_be_re
         assert not node.own.drains.node.is_on
         await node.commands.undo({"force": True}, EVE)
         assert node.own.drains.node.is_on
+
+
+async def test_changes_that_drain_another_node_are_held_to_the_quorum_as_well() -> None:
+    with joined() as node:
+        fleet_of_three(node)
+        drain = Change("node/lb2", Setting.STATE, "ready", "drain", "ready")
+        node.changes.check_quorum([drain], is_self_ready=True)
+        with pytest.raises(RequestRefused, match="1 of 3 members would be ready without lb2"):
+            node.changes.check_quorum([drain], is_self_ready=False)
+        node.changes.check_quorum([Change("node/s1", Setting.STATE, "ready", "drain", "ready")], is_self_ready=False)

@@ -77,5 +77,7 @@ def test_what_is_of_the_whole_fleet_is_mine_by_my_name_on_whichever_node() -> No
     assert to_undo([by_bob], ALICE, 200.0, "alice") is None
     assert to_undo([by_alice], ALICE, 200.0) is None  # whose name is not known
     assert told(by_alice) == "drain app/s1 on all nodes"
+    of_node = action(4, fleet=15, changes=[{"on": "node/lb2", "setting": "state", "before": "ready", "after": "drain"}])
+    assert told(of_node) == "drain node/lb2"
     undo = action(3, fleet=14, undoes=[1], actor={"uid": None, "user": "alice@lb1", "pid": None})
     assert to_redo([by_alice, undo], ALICE, 200.0, "alice") == undo

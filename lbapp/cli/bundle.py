@@ -24,6 +24,7 @@ import click
 from lbapp import __version__
 from lbapp.cli.context import Settings, reporting, say, socket_option, source_option
 from lbapp.cli.past import history_in
+from lbapp.control import calls
 from lbapp.control.bundle import CONFIGURATION, FOLDER, HISTORY, MANIFEST, METRICS, Manifest, too_large
 from lbapp.control.client import ControlClient
 from lbapp.control.looking import Sessions
@@ -101,6 +102,7 @@ def _questions(client: ControlClient) -> Iterator[tuple[str, Callable[[], bytes]
     yield "captures.json", lambda: _json(client.captures())
     yield "decisions.json", lambda: _json(client.decisions({"limit": str(DECISIONS_LISTED_MAX)}))
     yield "latency.json", lambda: _json({f"{each:g}": client.latency(each, None) for each in LATENCY_WINDOWS_S})
+    yield "fleet.json", lambda: _json(client.ask(calls.fleet()))
     yield METRICS, lambda: client.metrics().encode()
 
 

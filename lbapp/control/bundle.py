@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn, TypedDict
 from lbapp import __version__
 from lbapp.control.changes import ActionsDone, ConfigurationKept, Difference
 from lbapp.control.decisions import Decisions
+from lbapp.control.fleet import FleetStatus
 from lbapp.control.latency import LatencyReport
 from lbapp.control.looking import Captures, Sessions
 from lbapp.control.messages import Event, Status
@@ -68,6 +69,7 @@ class Bundle:
     metrics: str | None
     configuration: str | None
     past: Past | None
+    fleet: FleetStatus | None = None
 
 
 _MESSAGES: Final[dict[str, Any]] = {
@@ -80,6 +82,7 @@ _MESSAGES: Final[dict[str, Any]] = {
     "captures.json": Captures,
     "decisions.json": Decisions,
     "latency.json": dict[str, LatencyReport],
+    "fleet.json": FleetStatus,
 }
 
 
@@ -139,6 +142,7 @@ def _bundle(parts: dict[str, bytes]) -> Bundle:
         _text(METRICS, parts),
         _text(CONFIGURATION, parts),
         _past(parts),
+        found.get("fleet.json"),
     )
 
 

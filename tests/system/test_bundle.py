@@ -65,6 +65,8 @@ def test_bundle_has_what_the_engine_knows_and_no_secret(tmp_path: Path) -> None:
     assert found.sessions is not None
     assert found.captures is not None
     assert found.captures["captures"][0]["who"] == "client"
+    assert found.fleet is not None
+    assert (found.fleet["fleet"], found.fleet["state"]) == ("", "off")
     assert found.decisions is not None
     # One request may not be among those that are sampled.
     assert {each["server"] for each in found.decisions["decisions"]} <= {"app/s1"}

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
+def needed(known: int, ready_min: int | None) -> int:
+    """Return how many members have to be ready. `known`, `ready_min`: as of `too_few`."""
+    return -(-known // 2) if ready_min is None else ready_min
+
+
 def too_few(target: str, ready: Collection[str], known: int, ready_min: int | None) -> str:
     """Return why a node is not to be drained; empty: it may be.
 
@@ -16,7 +21,7 @@ def too_few(target: str, ready: Collection[str], known: int, ready_min: int | No
     """
     if target not in ready:
         return ""
-    wanted = -(-known // 2) if ready_min is None else ready_min
+    wanted = needed(known, ready_min)
     left = len(ready) - 1
     if left >= wanted:
         return ""

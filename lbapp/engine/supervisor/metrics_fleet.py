@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from lbapp.engine.policy.quorum import needed
 from lbapp.engine.supervisor.fleet_link import FleetLink
 from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.fleet_status import fleet_glance
@@ -27,6 +28,15 @@ def _own(node: EngineNode, reader: StatusReader) -> Iterator[Metric]:
     is_ready = not reader.reasons_against()
     yield _gauge("lbapp_ready", "1: the node should get new clients (merge: sum)", float(is_ready))
     yield _gauge("lbapp_node_draining", "1: the node drains (merge: sum)", float(reader.drains.node.is_on))
+    if ages_s := node.reports.ages_s():
+        age = GaugeMetricFamily(
+            "lbapp_report_age_seconds",
+            "Since lbapp announce or lbapp dns has told of itself (merge: max)",
+            labels=["reporter"],
+        )
+        for who, age_s in ages_s.items():
+            age.add_metric([who], age_s)
+        yield age
     announce, dns = node.reports.announce(), node.reports.dns()
     if announce is not None:
         announced = GaugeMetricFamily(
@@ -61,12 +71,16 @@ def _of_fleet(link: FleetLink, node: EngineNode, reader: StatusReader) -> Iterat
     members = "Members that live (merge: max)"
     yield _gauge("lbapp_fleet_members", members, glance["members"])
     yield _gauge("lbapp_fleet_members_ready", "Of those, that are ready (merge: max)", glance["ready"])
+    wanted = needed(glance["known"], link.settings.ready_min if link.settings else None)
+    yield _gauge("lbapp_fleet_members_needed", "Members that have to be ready (merge: max)", wanted)
     yield _gauge("lbapp_fleet_intents", "Intents of the fleet (merge: max)", len(link.view.intents))
     yield _gauge(
         "lbapp_fleet_differs", "Settings that are other here than the fleet wants (merge: sum)", glance["differs"]
     )
     number = "Number of the fleet's that serves; 0: none (merge: min)"
     yield _gauge("lbapp_fleet_configuration", number, node.fleet_configuration)
+    number = "Number of the configuration that the fleet wants; 0: none (merge: max)"
+    yield _gauge("lbapp_fleet_configuration_wanted", number, link.view.configuration.number)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -44,6 +44,11 @@ class Reports:
         """Take in a DnsReport. Raises RequestRefused 422 invalid_body."""
         self._dns = _Kept(_checked(body, DnsReport), time.monotonic())
 
+    def ages_s(self) -> dict[str, float]:
+        """Return how old the last report is of each process that has ever told one."""
+        kept = {"announce": self._announce, "dns": self._dns}
+        return {who: time.monotonic() - each.came_s for who, each in kept.items() if each is not None}
+
     def announce(self) -> AnnounceReport | None:
         """Return the last report of routes, with its age as its problem where it is too old; None: there never was one."""
         return cast(AnnounceReport | None, _shown(self._announce, "lbapp announce"))

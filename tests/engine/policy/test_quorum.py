@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lbapp.engine.policy.quorum import too_few
+from lbapp.engine.policy.quorum import needed, too_few
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,11 @@ def test_a_node_may_be_drained_where_enough_others_are_ready(
     ready: tuple[str, ...], known: int, ready_min: int | None, may: bool
 ) -> None:
     assert (too_few("a", ready, known, ready_min) == "") is may
+
+
+def test_half_of_all_have_to_be_ready_unless_the_file_says_how_many() -> None:
+    assert [needed(known, None) for known in (1, 2, 3, 4)] == [1, 1, 2, 2]
+    assert [needed(4, each) for each in (0, 3)] == [0, 3]
 
 
 def test_a_refusal_says_with_which_figures() -> None:

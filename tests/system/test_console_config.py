@@ -330,6 +330,52 @@ async def test_what_is_typed_while_the_file_is_read_is_typed_into_it(engine: Eng
         await until_shown(pilot, "# dmzq[engine]")
 
 
+async def test_key_that_is_written_as_the_file_comes_anew_is_not_lost(engine: Engine) -> None:
+    app, may_answer, asked = console(engine), anyio.Event(), anyio.Event()
+    ask = app.feed.ask
+
+    async def late(call: Call[Any]) -> Any:
+        answer = await ask(call)
+        if call.path == calls.configuration().path:
+            asked.set()
+            await may_answer.wait()
+        return answer
+
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "no draft")
+        app.feed.ask = late  # type: ignore[method-assign]  # an engine that is slow to read a file
+        await pilot.press("6", "i")
+        await asked.wait()
+        pane(app)._text.insert("# dmz\n")  # on a slow machine the answer is there before it is told of
+        may_answer.set()
+        await until_shown(pilot, "1 place changed")
+        assert pane(app)._text.text.startswith("# dmz\n")
+
+
+async def test_i_right_behind_a_reading_that_failed_waits_for_the_next(engine: Engine) -> None:
+    app, may_answer = console(engine), anyio.Event()
+    ask = app.feed.ask
+
+    async def never(call: Call[Any]) -> Any:
+        raise LbappError("the file is gone")
+
+    async def late(call: Call[Any]) -> Any:
+        await may_answer.wait()
+        return await ask(call)
+
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        app.feed.ask = never  # type: ignore[method-assign]
+        await pilot.press("6")
+        await until_shown(pilot, "the file is gone")
+        app.feed.ask = late  # type: ignore[method-assign]
+        await pilot.press("6", "i", *"# 1")
+        may_answer.set()
+        await until_shown(pilot, "# 1[engine]")
+
+
 async def test_text_that_cannot_be_read_gives_the_keys_back(engine: Engine) -> None:
     app, may_answer = console(engine), anyio.Event()
 

@@ -24,6 +24,7 @@ from lbapp.tui.dialogs.keep import Keep
 from lbapp.tui.drafts import Draft
 from lbapp.tui.screens.config import ConfigPane
 from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
+from tests.system.terminal import Terminal
 from tests.tui.console import screen_text, until, until_shown
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -244,6 +245,31 @@ async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine)
         await until(pilot, lambda: isinstance(second.screen, Confirm))
         await pilot.press("y")
         await until_shown(pilot, "no draft")
+
+
+def test_what_is_written_right_before_the_line_is_lost_or_the_screen_is_left_is_kept(
+    engine: Engine, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "tui"]
+    for way, text in enumerate(("# by line", "# by screen")):
+        home = tmp_path / f"home{way}"
+        with Terminal(command, size=SIZE, env={"XDG_STATE_HOME": str(home)}) as terminal:
+            terminal.wait_for("LIVE", timeout_s=30)
+            terminal.press("6")
+            terminal.wait_for("no draft")
+            terminal.press("i", text)
+            terminal.wait_for(text)
+            if way == 0:
+                terminal.process.send_signal(signal.SIGHUP)
+            else:
+                terminal.wait_for("Esc leaves the text")
+                terminal.press("escape")
+                terminal.wait_until_gone("Esc leaves the text")
+                terminal.press("1", "q")
+            terminal.wait_for_end()
+        kept = [path.read_text() for path in home.rglob("draft-*.toml")]
+        assert len(kept) == 1
+        assert f"\n{text}" in kept[0]
 
 
 async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engine) -> None:

@@ -243,6 +243,8 @@ class ConfigPane(Pane):
     def action_external(self) -> None:
         """Edit the draft with the operator's own editor."""
         if self.editing.file is not None:
+            if self._is_loaded:
+                self.editing.change(self._text.text)  # the newest, told of or not
             self._work(self._edited_elsewhere)
 
     async def _edited_elsewhere(self) -> None:

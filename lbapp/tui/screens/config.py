@@ -142,7 +142,8 @@ class ConfigPane(Pane):
                 self._text.put(self.editing.draft)
         if line:
             self._text.go_to(line)
-        self._show_draft()
+        if self.editing.is_changed:
+            self._show_draft()
         self._paint()
 
     def turn(self) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 from lbapp.control.changes import ConfigurationKept, PlannedChange, ReloadDone
 from lbapp.model.errors import Problem
+from lbapp.tui.editing import Editing
 from lbapp.tui.format import clean, clock_of_day
 from lbapp.tui.glyphs import Glyphs, Tone
 from lbapp.tui.listing import Column, Kind
@@ -56,6 +58,32 @@ def _where_other(running: str, draft: str) -> tuple[list[str], list[str], int]:
     same = next((at for at in range(shorter - first) if before[-1 - at] != after[-1 - at]), shorter - first)
     begin, end = max(0, first - _AROUND), max(0, same - _AROUND)
     return before[begin : len(before) - end], after[begin : len(after) - end], begin
+
+
+def head_words(editing: Editing, places: int, sections: str, *, is_of_now: bool) -> Line:
+    """Return what is edited, what serves, and what the draft is. `places`: other in it; `sections`: as they stand behind."""
+    file = editing.file
+    if file is None:
+        return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
+    if editing.is_changed and not is_of_now:
+        return [(" this is your draft; how the configuration was is not recorded", "warn")]
+    draft = f"draft: {places} place{'' if places == 1 else 's'} changed" if editing.is_changed else "no draft"
+    draft += " (of an earlier file)" if editing.is_of_earlier else ""
+    line: Line = [(f" {Path(file['path']).name}  {file['running_number']} serves  {draft}", "plain")]
+    if file["is_file_other_than_running"]:
+        line.append(("  the file is not what serves", "warn"))
+    return [*line, (f"  {sections}", "plain")]
+
+
+def checked_lines(editing: Editing, glyphs: Glyphs) -> list[Line]:
+    """Return what the engine has said of the draft as it is, or how to ask it."""
+    checked = editing.checked
+    if checked is None or checked.text != editing.draft:
+        return [[(" F5 checks this draft and says what applying it does", "plain")]]
+    if checked.plan is not None:
+        return [[(" sound. Applying it:", "good")], *plan_lines(checked.plan, glyphs)]
+    problems = problem_lines(checked.problems, glyphs) or [[(f" {checked.refusal}", "bad")]]
+    return [[(f" {problem_count(len(checked.problems) or 1)}; n goes to the next", "bad")], *problems]
 
 
 def plan_lines(plan: ReloadDone, glyphs: Glyphs) -> list[Line]:

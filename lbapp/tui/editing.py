@@ -75,14 +75,16 @@ class Editing:
         """Say whether the file is another than the one that the draft was begun from."""
         return self.is_changed and self.file is not None and self.begun_from != (self.file["digest"] or "")
 
-    async def load(self) -> None:
-        """Read the file and what serves; go on with a draft that was left."""
+    async def load(self, newest: Callable[[], str] | None = None) -> None:
+        """Read the file and what serves; go on with a draft that was left. `newest`: the text as it stands in the editor."""
         try:
             known, draft = self.file, self.draft
             found = await self.source().ask(calls.configuration())
         except LbappError as error:
             self.file, self.problem = None, clean(str(error))
             return
+        if newest is not None:  # a key may have been written that nobody was told of yet
+            self.change(newest())
         if known is not None and self.draft != draft:
             return  # written meanwhile: a draft goes on from the file that it was begun from
         self.file, self.problem, self.checked = found, clean(found["problem"]), None

@@ -66,6 +66,8 @@ class Feed:
         self._changed = changed
         self._is_connected = False
         self._is_resting = self._has_figures = False
+        self._may_rest = False  # nobody sees figures
+        self._waiting = 0  # for figures: it does not rest meanwhile, whoever sees them
         self._counted_at = 0.0  # by the engine's clock: the newest figures
         self._took = anyio.Event()  # a line; another one for each
         self._streams: Sequence[anyio.CancelScope] = ()
@@ -120,6 +122,11 @@ class Feed:
 
     def rest(self, *, is_resting: bool) -> None:
         """Follow states alone, for nobody sees figures; or figures, too."""
+        self._may_rest = is_resting
+        self._rest_if_possible()
+
+    def _rest_if_possible(self) -> None:
+        is_resting = self._may_rest and not self._waiting
         if is_resting is not self._is_resting:
             self._is_resting = is_resting
             if self._listen_anew is not None:
@@ -127,11 +134,17 @@ class Feed:
 
     async def have_figures(self) -> None:
         """Follow figures, too, and return when they are there. Raises EngineUnreachable when they do not come in time."""
+        self._waiting += 1
         self.rest(is_resting=False)
-        with anyio.move_on_after(FIGURES_WITHIN_S):
-            while not self._has_figures:
-                await self._took.wait()
-        if not self._has_figures:
+        try:
+            with anyio.move_on_after(FIGURES_WITHIN_S):
+                while not self._has_figures:
+                    await self._took.wait()
+            has_figures = self._has_figures
+        finally:
+            self._waiting -= 1
+            self._rest_if_possible()
+        if not has_figures:
             raise EngineUnreachable(f"no figures came from {self.name} in time", "Try again when they are LIVE")
 
     @property

@@ -24,6 +24,7 @@ from lbapp.tui.dialogs.keep import Keep
 from lbapp.tui.drafts import Draft
 from lbapp.tui.screens.config import ConfigPane
 from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
+from tests.system.terminal import Terminal
 from tests.tui.console import screen_text, until, until_shown
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -246,6 +247,31 @@ async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine)
         await until_shown(pilot, "no draft")
 
 
+def test_what_is_written_right_before_the_line_is_lost_or_the_screen_is_left_is_kept(
+    engine: Engine, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "tui"]
+    for way, text in enumerate(("# by line", "# by screen")):
+        home = tmp_path / f"home{way}"
+        with Terminal(command, size=SIZE, env={"XDG_STATE_HOME": str(home)}) as terminal:
+            terminal.wait_for("LIVE", timeout_s=30)
+            terminal.press("6")
+            terminal.wait_for("no draft")
+            terminal.press("i", text)
+            terminal.wait_for(text)
+            if way == 0:
+                terminal.process.send_signal(signal.SIGHUP)
+            else:
+                terminal.wait_for("Esc leaves the text")
+                terminal.press("escape")
+                terminal.wait_until_gone("Esc leaves the text")
+                terminal.press("1", "q")
+            terminal.wait_for_end()
+        kept = [path.read_text() for path in home.rglob("draft-*.toml")]
+        assert len(kept) == 1
+        assert f"\n{text}" in kept[0]
+
+
 async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engine) -> None:
     looking = console(engine)
     async with looking.run_test(size=SIZE) as pilot:
@@ -328,6 +354,52 @@ async def test_what_is_typed_while_the_file_is_read_is_typed_into_it(engine: Eng
         await until_shown(pilot, "# dmz[engine]")
         await pilot.press("q")
         await until_shown(pilot, "# dmzq[engine]")
+
+
+async def test_key_that_is_written_as_the_file_comes_anew_is_not_lost(engine: Engine) -> None:
+    app, may_answer, asked = console(engine), anyio.Event(), anyio.Event()
+    ask = app.feed.ask
+
+    async def late(call: Call[Any]) -> Any:
+        answer = await ask(call)
+        if call.path == calls.configuration().path:
+            asked.set()
+            await may_answer.wait()
+        return answer
+
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "no draft")
+        app.feed.ask = late  # type: ignore[method-assign]  # an engine that is slow to read a file
+        await pilot.press("6", "i")
+        await asked.wait()
+        pane(app)._text.insert("# dmz\n")  # on a slow machine the answer is there before it is told of
+        may_answer.set()
+        await until_shown(pilot, "1 place changed")
+        assert pane(app)._text.text.startswith("# dmz\n")
+
+
+async def test_i_right_behind_a_reading_that_failed_waits_for_the_next(engine: Engine) -> None:
+    app, may_answer = console(engine), anyio.Event()
+    ask = app.feed.ask
+
+    async def never(call: Call[Any]) -> Any:
+        raise LbappError("the file is gone")
+
+    async def late(call: Call[Any]) -> Any:
+        await may_answer.wait()
+        return await ask(call)
+
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        app.feed.ask = never  # type: ignore[method-assign]
+        await pilot.press("6")
+        await until_shown(pilot, "the file is gone")
+        app.feed.ask = late  # type: ignore[method-assign]
+        await pilot.press("6", "i", *"# 1")
+        may_answer.set()
+        await until_shown(pilot, "# 1[engine]")
 
 
 async def test_text_that_cannot_be_read_gives_the_keys_back(engine: Engine) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from lbapp.model.errors import EngineUnreachable
@@ -89,6 +90,24 @@ async def test_resting_feed_hears_of_states_at_once_and_of_figures_when_it_rests
             row = feed.scene.server("app/s1")
             assert row is not None
             assert (feed.has_figures, row.in_flight, row.health) == (True, 99, "down")
+            tasks.cancel_scope.cancel()
+
+
+async def test_figures_that_somebody_waits_for_come_also_when_nobody_sees_them_any_more(tmp_path: Path) -> None:
+    socket, double = tmp_path / "s", EngineDouble()
+    feed = Feed(socket, lambda: None)
+    with answering(double, socket):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.run)
+            await until(lambda: feed.is_live)
+            feed.rest(is_resting=True)
+            await until(lambda: not feed.has_figures)
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(feed.have_figures)
+                await anyio.lowlevel.checkpoint()  # it has begun to wait
+                assert not feed.has_figures
+                feed.rest(is_resting=True)  # the dialog is gone before they came
+            await until(lambda: not feed.has_figures)
             tasks.cancel_scope.cancel()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -24,7 +23,7 @@ from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
 from lbapp.model.errors import LbappError
 from lbapp.tui.asking import Question
 from lbapp.tui.changes import Outcome
-from lbapp.tui.config_words import count_changes, diff_lines, kept_kind, plan_lines, problem_count, problem_lines
+from lbapp.tui.config_words import checked_lines, count_changes, diff_lines, head_words, kept_kind, problem_count
 from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Answer, Keep
 from lbapp.tui.drafts import Drafts, state_folder
@@ -32,7 +31,6 @@ from lbapp.tui.editing import CONFIRM_S, OF_EARLIER, Editing
 from lbapp.tui.external import edit
 from lbapp.tui.format import clean
 from lbapp.tui.pane import Desk, Pane
-from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.editor import Editor
 from lbapp.tui.widgets.table import LineTable
@@ -73,6 +71,9 @@ class ConfigPane(Pane):
         self._confirm_s = confirm_s
         self.editing = Editing(lambda: desk.source, Drafts(state_folder(os.environ)), desk.tell, confirm_s)
         self._section = 0
+        self._places = (
+            0  # that are other in the draft, when the hand rested last: to count them takes longer than a key may
+        )
         self._problem = -1
         self._is_loaded = False
         self._head = Block(id="config-head")
@@ -126,11 +127,13 @@ class ConfigPane(Pane):
 
     def visit(self, subject: str) -> None:
         """Read the file; a number of a line: go there."""
+        if not self._is_loaded:
+            self.editing.problem = ""  # of the reading before: what is typed from now on waits for this one
         self.run_worker(self._load(int(subject) if subject.isdigit() else 0), group="load", exclusive=True)
 
     async def _load(self, line: int) -> None:
         if not self._is_loaded or not self.editing.is_changed:
-            await self.editing.load()
+            await self.editing.load((lambda: self._text.text) if self._is_loaded else None)
             self._is_loaded = self.editing.file is not None
             if not self._is_loaded and self._text.is_waiting:
                 self._text.wait(False)
@@ -139,6 +142,8 @@ class ConfigPane(Pane):
                 self._text.put(self.editing.draft)
         if line:
             self._text.go_to(line)
+        if self.editing.is_changed:
+            self._show_draft()
         self._paint()
 
     def turn(self) -> None:
@@ -167,48 +172,28 @@ class ConfigPane(Pane):
         self._check.display = is_wide or self.section == "check"
         self._diff.display = is_wide or self.section == "diff"
         self._text.read_only = not self.desk.may_change
-        self._head.say([self._words()])
-
-    def _words(self) -> Line:
-        editing = self.editing
-        if editing.file is None:
-            return [(f" {editing.problem or 'reading the configuration'}", "bad" if editing.problem else "plain")]
-        if editing.is_changed and not self.desk.source.is_of_now:
-            return [(" this is your draft; how the configuration was is not recorded", "warn")]
-        file = editing.file
-        number = count_changes(file["running_text"], editing.draft) if editing.is_changed else 0
-        draft = f"draft: {number} place{'' if number == 1 else 's'} changed" if editing.is_changed else "no draft"
-        draft += " (of an earlier file)" if editing.is_of_earlier else ""
         sections = "".join(f"[{name}]" if name == self.section else f" {name} " for name in SECTIONS)
-        name = Path(file["path"]).name
-        line: Line = [(f" {name}  {file['running_number']} serves  {draft}", "plain"), (f"  {sections}", "plain")]
-        if file["is_file_other_than_running"]:
-            line.insert(1, ("  the file is not what serves", "warn"))
-        return line
+        is_of_now = self.desk.source.is_of_now
+        self._head.say([head_words(self.editing, self._places, sections, is_of_now=is_of_now)])
 
     def _show_draft(self) -> None:
         editing = self.editing
         if editing.file is None:
             return
-        lines = diff_lines(editing.file["running_text"], editing.draft)
+        running = editing.file["running_text"]
+        self._places = count_changes(running, editing.draft) if editing.is_changed else 0
+        lines = diff_lines(running, editing.draft)
         self._diff.say([[(" against what serves", "plain")], *(lines or [[(" nothing is other", "plain")]])])
-        checked = editing.checked
-        glyphs = self.desk.glyphs
-        if checked is None or checked.text != editing.draft:
-            self._check.say([[(" F5 checks this draft and says what applying it does", "plain")]])
-        elif checked.plan is not None:
-            self._check.say([[(" sound. Applying it:", "good")], *plan_lines(checked.plan, glyphs)])
-        else:
-            problems = problem_lines(checked.problems, glyphs) or [[(f" {checked.refusal}", "bad")]]
-            self._check.say([[(f" {problem_count(len(checked.problems) or 1)}; n goes to the next", "bad")], *problems])
+        self._check.say(checked_lines(editing, self.desk.glyphs))
 
     # ---- editing
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Take the draft; keep it and tell of it when the hand rests."""
-        if event.text_area.text == self.editing.draft or not self._is_loaded:
+        text = event.text_area.text
+        if text == self.editing.draft or not self._is_loaded:
             return
-        self.editing.change(event.text_area.text)
+        self.editing.change(text)
         if self._settling is not None:
             self._settling.stop()
         self._settling = self.set_timer(_SETTLE_S, self._settle)
@@ -216,6 +201,7 @@ class ConfigPane(Pane):
     def on_unmount(self) -> None:
         """Keep the draft, however soon after the last key the console is left."""
         if self._is_loaded:
+            self.editing.change(self._text.text)
             self.editing.keep_draft()
 
     def _settle(self) -> None:
@@ -258,6 +244,8 @@ class ConfigPane(Pane):
     def action_external(self) -> None:
         """Edit the draft with the operator's own editor."""
         if self.editing.file is not None:
+            if self._is_loaded:
+                self.editing.change(self._text.text)  # the newest, told of or not
             self._work(self._edited_elsewhere)
 
     async def _edited_elsewhere(self) -> None:

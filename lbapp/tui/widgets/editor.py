@@ -1,17 +1,23 @@
 """The editor of a configuration: TOML in the colours of the theme.
 
 Responsible for how it looks, and for staying quick with long files. Knows nothing of what is done with the text.
-Invariant: beyond HIGHLIGHTED_LINES_MAX lines it is drawn plain, because colours would cost every key more than an eye
-waits.
+Invariants: what a key costs does not grow with the lines of the text; colours are found for what is drawn alone. Beyond
+HIGHLIGHTED_LINES_MAX lines it is drawn plain, because to read the text anew for them would cost more than an eye waits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from rich.style import Style
 from rich.text import Text
+from textual._tree_sitter import get_language
+from textual.document._document import Location
+from textual.document._document_navigator import DocumentNavigator
 from textual.events import Key
+from textual.strip import Strip
 from textual.theme import Theme
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
@@ -19,9 +25,12 @@ from textual.widgets.text_area import TextAreaTheme
 from lbapp.tui.format import clean
 from lbapp.tui.pane import TypedInto
 from lbapp.tui.themes import DARK, NAMES, STYLES
+from lbapp.tui.widgets.long_text import Coloured, Plain, Unwrapped
 
 HIGHLIGHTED_LINES_MAX: Final = 1_000
 EARLY_MAX: Final = 1_000  # keys that are kept until there is a text
+BRACKET_LETTERS_MAX: Final = 4_000  # from a bracket on that are looked through for the other one
+_BLOCK: Final = 64  # lines whose colours are found together
 
 
 def _theme(name: str) -> TextAreaTheme:
@@ -57,6 +66,7 @@ class Editor(TextArea, TypedInto):
     """
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
+        self._coloured: set[int] = set()  # blocks whose colours are known
         super().__init__(id=id, soft_wrap=False, show_line_numbers=True, tab_behavior="indent", compact=True)
         for name in NAMES:
             self.register_theme(_theme(name))
@@ -78,6 +88,48 @@ class Editor(TextArea, TypedInto):
         text = self.document.get_line(line_index)
         drawn = text if text.isprintable() else "\t".join(clean(part) for part in text.split("\t"))
         return Text(drawn, end="", no_wrap=True)
+
+    def _set_document(self, text: str, language: str | None) -> None:
+        """Have another text, as Textual has it (8.2), but of documents whose edits cost the same however long they are."""
+        known = get_language(language) if language else None
+        document = Plain(text) if known is None else Coloured(text, known)
+        query = None if known is None else document.prepare_query(self._get_builtin_highlight_query(language or ""))
+        self._highlight_query = query
+        self.document = document
+        self.wrapped_document = Unwrapped(document, tab_width=self.indent_width)
+        self.navigator = DocumentNavigator(self.wrapped_document)
+        self._build_highlight_map()
+        self.move_cursor((0, 0))
+        self._rewrap_and_refresh_virtual_size()
+
+    def _build_highlight_map(self) -> None:
+        """Forget all colours; they are found again for what is drawn."""
+        self._line_cache.clear()
+        self._highlights.clear()
+        self._coloured.clear()
+
+    def _render_line(self, y: int) -> Strip:
+        self._colour((y + self.scroll_offset.y) // _BLOCK)
+        return super()._render_line(y)
+
+    def _colour(self, block: int) -> None:
+        """Find the colours of some lines, if they are not known."""
+        if self._highlight_query is None or block in self._coloured:
+            return
+        self._coloured.add(block)
+        first, end = block * _BLOCK, (block + 1) * _BLOCK
+        for name, nodes in self.document.query_syntax_tree(self._highlight_query, (first, 0), (end, 0)).items():
+            for node in nodes:
+                (top, left), (bottom, right) = node.start_point, node.end_point
+                for row in range(max(top, first), min(bottom + 1, end)):
+                    from_byte, to_byte = left if row == top else 0, right if row == bottom else None
+                    self._highlights[row].append((from_byte, to_byte, name))
+
+    def _yield_character_locations(self, start: Location) -> Iterable[tuple[str, Location]]:
+        return islice(super()._yield_character_locations(start), BRACKET_LETTERS_MAX)
+
+    def _yield_character_locations_reverse(self, start: Location) -> Iterable[tuple[str, Location]]:
+        return islice(super()._yield_character_locations_reverse(start), BRACKET_LETTERS_MAX)
 
     def put(self, text: str) -> None:
         """Edit this text, as if it had never been another; what was typed while it was waited for is typed into it."""

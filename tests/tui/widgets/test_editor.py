@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from lbapp.tui.widgets.editor import HIGHLIGHTED_LINES_MAX, Editor
+from lbapp.tui.widgets.editor import BRACKET_LETTERS_MAX, HIGHLIGHTED_LINES_MAX, Editor
 
 pytestmark = pytest.mark.anyio
 
@@ -53,3 +53,37 @@ async def test_cursor_goes_to_a_line_of_the_text_and_no_further() -> None:
         for line, row in ((2, 1), (0, 0), (99, 2)):
             editor.go_to(line)
             assert editor.cursor_location == (row, 0)
+
+
+async def test_colours_found_for_what_is_drawn_are_those_of_the_whole_text_also_behind_an_edit() -> None:
+    app: App[None] = App()
+    async with app.run_test(size=(80, 24)) as pilot:
+        editor = Editor(id="text")
+        await app.mount(editor)
+        editor.put('text = """one\n' + "more\n" * 150 + '"""\n' + '[[pool]]\nname = "app"\nweight = 1 # so\n' * 60)
+        editor.insert("x = true\n", (151, 3))
+        await pilot.pause()
+        assert set(editor._coloured) == {0}, "only what is drawn"
+        assert editor._highlight_query is not None
+        whole = editor.document.query_syntax_tree(editor._highlight_query)
+        for row in (0, 63, 64, 127, 128, 200, 331):
+            editor.move_cursor((row, 0), center=True)
+            await pilot.pause()
+            wanted = {
+                (node.start_point[1] if node.start_point[0] == row else 0, name)
+                for name, nodes in whole.items()
+                for node in nodes
+                if node.start_point[0] <= row <= node.end_point[0]
+            }
+            assert {(first, name) for first, _, name in editor._highlights[row]} == wanted
+
+
+async def test_bracket_without_another_is_not_looked_for_in_all_of_a_long_text() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        editor = Editor(id="text")
+        await app.mount(editor)
+        editor.put("[\n" + "a = 1\n" * 10_000)
+        await pilot.pause()
+        assert len(list(editor._yield_character_locations((0, 0)))) == BRACKET_LETTERS_MAX
+        assert len(list(editor._yield_character_locations_reverse((10_000, 4)))) == BRACKET_LETTERS_MAX

@@ -28,6 +28,7 @@ _MODULES: Final = {
     "nodes": ("nodes",),
     "past": ("history",),
     "persistence": ("persistence",),
+    "schema": ("schema",),
     "probes": ("check-now", "probes"),
     "publish": ("publish", "unpublish"),
     "reload": ("configurations", "confirm", "reload", "rollback"),

@@ -17,6 +17,7 @@ _MODULES: Final = {
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
     "dns": ("dns",),
+    "init": ("init",),
     "is_ready": ("is-ready",),
     "fleet": ("fleet",),
     "handoff": ("handoff",),

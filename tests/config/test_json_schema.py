@@ -83,7 +83,7 @@ def test_every_default_is_valid_and_means_what_leaving_it_out_means() -> None:
         parsed = parse_configuration(f'{VALID}[limits]\n{key} = "{default}"\n', text)
         assert parsed.limits == parse_configuration(VALID, text).limits, key
     for name, table in SCHEMA["$defs"].items():
-        for key, shape in table.get("properties", {}).items():
+        for shape in table.get("properties", {}).values():
             if "default" in shape and name.endswith("Table"):
                 whole: dict[str, Any] = {"$defs": SCHEMA["$defs"], **shape}
                 jsonschema.Draft202012Validator(whole).validate(shape["default"])

@@ -148,6 +148,7 @@ def _option(name: str, read: Callable[[str], _Read], text: str) -> _Read:
 def _next(file: Path) -> str:
     steps = [
         (f"lbapp check {file}", "validate it, after every change"),
+        (f"lbapp doctor {file}", "whether this machine is fit for it"),
         (f"lbapp run -c {file}", "the engine, in the foreground"),
         ("lbapp", "the console, in another terminal"),
     ]

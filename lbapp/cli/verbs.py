@@ -17,6 +17,7 @@ _MODULES: Final = {
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
     "dns": ("dns",),
+    "doctor": ("doctor",),
     "importing": ("import",),
     "init": ("init",),
     "is_ready": ("is-ready",),

@@ -203,14 +203,12 @@ def _conditions(line: Line, lines: list[Line]) -> list[tuple[dict[str, str], lis
         for name in alternative.split():
             acls = [each for each in lines if each.key == "acl" and each.words[1:2] == (name,)]
             choices = [(match, each.number) for each in acls for match in _acl(each.words[2:])]
-            if not acls or any(not _acl(each.words[2:]) for each in acls):
+            is_twice = any(
+                set(had) & set(match) for had, _ in partial for match, _ in choices
+            )  # a route has one of each
+            if not acls or is_twice or any(not _acl(each.words[2:]) for each in acls):
                 return None
-            partial = [
-                ({**had, **match}, [*sources, number])
-                for had, sources in partial
-                for match, number in choices
-                if not set(had) & set(match)
-            ]
+            partial = [({**had, **match}, [*sources, number]) for had, sources in partial for match, number in choices]
         found += partial
     return found or None
 

@@ -113,5 +113,6 @@ def words_of(line: str) -> tuple[str, ...]:
 
 
 def _meaning(line: Line) -> tuple[str, ...]:
-    """Return by which words a line stands in place of another."""
-    return line.words[:2] if line.key in ("timeout", "option", "http-check") else line.words[:1]
+    """Return by which words a line stands in place of another: `no option httplog` in that of `option httplog`."""
+    words = line.words[1:] if line.key == "no" else line.words
+    return words[:2] if words[:1] in (("timeout",), ("option",), ("http-check",)) else words[:1]

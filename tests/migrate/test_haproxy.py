@@ -94,6 +94,17 @@ def test_rules_behind_one_that_cannot_be_said_are_not_taken() -> None:
     assert "lets in what this keeps out" in notes["15"]
 
 
+def test_two_conditions_on_one_thing_are_not_taken_for_one_of_them() -> None:
+    text = REAL.replace(
+        "use_backend api if is_api is_shop", "acl is_v1 path_beg /api/v1\n    use_backend api if is_api is_v1"
+    )
+    outcome = from_haproxy(text, "f.cfg")
+    assert parse_configuration(outcome.text, "made").listeners[0].routes == ()
+    assert "its conditions cannot be said in lbapp's words" in [
+        note.why for note in outcome.notes if note.number == "17"
+    ]
+
+
 def test_listener_whose_certificate_is_not_there_is_left_out_with_the_reason() -> None:
     text = REAL.replace("bind 127.0.0.1:18080,", "bind 127.0.0.1:18443 ssl crt /nowhere/a.pem\n    bind ")
     outcome = from_haproxy(text, "f.cfg")

@@ -19,6 +19,11 @@ def test_a_proxy_has_what_its_defaults_say_and_it_does_not() -> None:
     assert [line.number for line in sections[1].with_defaults()] == ["2", "4", "6"]
 
 
+def test_no_takes_away_what_the_defaults_say() -> None:
+    sections, _ = read("defaults\n option httpchk\n option httplog\nbackend b\n no option httpchk\n")
+    assert [line.number for line in sections[1].with_defaults()] == ["3", "5"]
+
+
 def test_every_line_is_kept_whatever_stands_in_it() -> None:
     sections, outside = read('stray\n# comment\n\n.if defined(X)\nglobal\n.endif\nglobal\n a "b\n')
     kept = [each.number for section in sections for each in (section.head, *section.lines)]

@@ -17,6 +17,9 @@ _MODULES: Final = {
     "change": ("drain", "maint", "ready"),
     "check": ("check",),
     "dns": ("dns",),
+    "doctor": ("doctor",),
+    "importing": ("import",),
+    "init": ("init",),
     "is_ready": ("is-ready",),
     "fleet": ("fleet",),
     "handoff": ("handoff",),
@@ -28,6 +31,7 @@ _MODULES: Final = {
     "nodes": ("nodes",),
     "past": ("history",),
     "persistence": ("persistence",),
+    "schema": ("schema",),
     "probes": ("check-now", "probes"),
     "publish": ("publish", "unpublish"),
     "reload": ("configurations", "confirm", "reload", "rollback"),
@@ -41,6 +45,7 @@ _MODULES: Final = {
     "why": ("why",),
 }
 VERBS: Final = {verb: module for module, verbs in _MODULES.items() for verb in verbs}
+_NAMES: Final = {"import": "importing"}  # of what Python keeps for itself
 
 
 class Verbs(click.Group):
@@ -54,6 +59,6 @@ class Verbs(click.Group):
         """Return a verb; None: there is no such."""
         if cmd_name not in VERBS:
             return None
-        found = getattr(import_module(f"lbapp.cli.{VERBS[cmd_name]}"), cmd_name.replace("-", "_"))
+        found = getattr(import_module(f"lbapp.cli.{VERBS[cmd_name]}"), _NAMES.get(cmd_name, cmd_name.replace("-", "_")))
         assert isinstance(found, click.Command)
         return found

@@ -54,6 +54,11 @@ class LineMap:
             path = path[:-1]
         return 0
 
+    def places(self) -> Iterator[tuple[Path, int]]:
+        """Yield every key path that stands in the text, with its line."""
+        for path in self._offsets:
+            yield path, self.line_of(path)
+
     def _header(self) -> None:
         start = self._at
         brackets = 2 if self._text.startswith("[[", start) else 1

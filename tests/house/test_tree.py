@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 # Shown by a test that stands elsewhere because it needs the real thing around it.
 TESTED_BY = {
     "lbapp/tui/sparing.py": "tests/tui/widgets/test_lines.py",
+    "lbapp/migrate/haproxy_pool.py": "tests/migrate/test_haproxy.py",
+    "lbapp/migrate/outcome.py": "tests/migrate/test_haproxy.py",
     "lbapp/__main__.py": "tests/cli/test_main.py",
     "lbapp/cli/demo/engine.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/keeper.py": "tests/system/test_demo.py",

@@ -1,0 +1,1 @@
+"""From the configurations of other load balancers to lbapp's."""

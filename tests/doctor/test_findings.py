@@ -1,0 +1,48 @@
+"""What is found, judged: each check at its border."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbapp.doctor import findings
+from lbapp.doctor.findings import Finding, Verdict
+
+OK, WARN, BAD = Verdict.OK, Verdict.WARN, Verdict.BAD
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        (findings.descriptors(2256, 2000, 2), OK),
+        (findings.descriptors(2255, 2000, 2), WARN),
+        (findings.somaxconn(4096), OK),
+        (findings.somaxconn(128), WARN),
+        (findings.somaxconn(None), WARN),
+        (findings.local_ports((32768, 60999), 28232, 1), OK),
+        (findings.local_ports((32768, 60999), 28233, 1), WARN),
+        (findings.local_ports((32768, 60999), 28233, 2), OK),
+        (findings.local_ports(None, 1, 1), WARN),
+        (findings.port("0.0.0.0:80", "", is_ours=False), OK),
+        (findings.port("0.0.0.0:80", "address already in use", is_ours=True), OK),
+        (findings.port("0.0.0.0:80", "address already in use", is_ours=False), BAD),
+        (findings.folder("state_dir", "/x", ""), OK),
+        (findings.folder("state_dir", "/x", "no folder"), BAD),
+        (findings.disk("/x", 1 << 30), OK),
+        (findings.disk("/x", 1 << 29), WARN),
+        (findings.certificate("f", 0), BAD),
+        (findings.certificate("f", 20 * 86400), WARN),
+        (findings.certificate("f", 21 * 86400), OK),
+        (findings.name("h", ""), OK),
+        (findings.name("h", "name or service not known"), BAD),
+        (findings.clock(is_synchronised=True), OK),
+        (findings.clock(is_synchronised=False), WARN),
+        (findings.clock(is_synchronised=None), WARN),
+        (findings.engine(None, "/f", ""), OK),
+        (findings.engine("/g", "/f", "x"), OK),
+        (findings.engine("/f", "/f", ""), OK),
+        (findings.engine("/f", "/f", "it was changed"), WARN),
+    ],
+)
+def test_each_check_has_its_border_and_says_what_to_do(finding: Finding, verdict: Verdict) -> None:
+    assert finding.verdict is verdict
+    assert bool(finding.command and finding.why) or verdict is OK

@@ -149,11 +149,9 @@ class Etcd:
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
-    async def range(
-        self, key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0, is_counted: bool = False
-    ) -> Found:
-        """Return what there is from `key` to before `end`, or of the key; `is_counted`: only how much."""
-        body = gateway.range_of(key, end, limit=limit, revision=revision, is_counted=is_counted)
+    async def range(self, key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0) -> Found:
+        """Return what there is from `key` to before `end`, or of the key."""
+        body = gateway.range_of(key, end, limit=limit, revision=revision)
         return await self._ask("kv/range", body, gateway.found)
 
     async def put(self, key: bytes, value: bytes, lease: int = 0) -> int:

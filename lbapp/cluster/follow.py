@@ -83,7 +83,7 @@ class Follower:
                 return
             except Silent:
                 self.picture.expire()
-                found = await self.etcd.range(self.keys.first, self.keys.end, is_counted=True)
+                found = await self.etcd.range(self.keys.began)
                 if self.picture.has_lost(found):
                     return
                 self.picture.confirm(self.node.tell)

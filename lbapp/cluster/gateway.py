@@ -90,7 +90,7 @@ def after(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
-def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0, is_counted: bool = False) -> Body:
+def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0) -> Body:
     """Return a request for a key, or for those from `key` to before `end`, as they were at a revision; 0: as they are."""
     body: Body = {"key": text_of(key)}
     if end:
@@ -99,8 +99,6 @@ def range_of(key: bytes, end: bytes = b"", *, limit: int = 0, revision: int = 0,
         body["limit"] = str(limit)
     if revision:
         body["revision"] = str(revision)
-    if is_counted:
-        body["count_only"] = True
     return body
 
 

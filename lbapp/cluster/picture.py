@@ -16,6 +16,7 @@ from typing import Final
 
 import anyio
 
+from lbapp.cluster import values
 from lbapp.cluster.gateway import Found, Message
 from lbapp.cluster.kept import Kept
 from lbapp.cluster.keys import Keys
@@ -115,8 +116,12 @@ class Picture:
         self.touch()
 
     def has_lost(self, found: Found) -> bool:
-        """Say whether the store has less than it had: it was emptied, or put back to an earlier time."""
-        return found.revision < self._view.revision
+        """Say whether the store has less than it had, or other data. `found`: what it has under the name of its data."""
+        try:
+            began = "".join(values.read_began(pair.value) for pair in found.pairs)
+        except ValueError:
+            return True  # what there is is to be read
+        return found.revision < self._view.revision or began != self._fold.began
 
     def take_whole(self, found: Found, applied: Applied, tell: Tell) -> None:
         """Take a whole read in. `applied`: what the node has made of data by its name, as the store may have lost some."""

@@ -164,6 +164,24 @@ def test_in_a_store_that_was_put_back_old_intents_stay_old_and_later_ones_are_ne
     assert told.newer() == ["app/s1", "app/s2"]
 
 
+@pytest.mark.parametrize(
+    ("revision", "pairs", "has_lost"),
+    [
+        (9, (began("x"),), False),
+        (8, (began("x"),), True),
+        (9000, (began("y"),), True),  # behind a gateway that hung meanwhile it may be further than it was
+        (9000, (), True),
+        (9, (Pair(KEYS.began, b"{", 9),), True),
+    ],
+)
+def test_after_a_silence_other_data_are_known_by_their_name(
+    revision: int, pairs: tuple[Pair, ...], has_lost: bool
+) -> None:
+    told = Told()
+    told.whole(9, began("x"))
+    assert told.picture.has_lost(Found(revision, pairs)) is has_lost
+
+
 def test_that_a_store_was_emptied_is_known_after_a_restart() -> None:
     told = Told()
     told.picture.recall(Kept(FleetView(revision=900), "x", 0))

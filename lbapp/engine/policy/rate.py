@@ -10,7 +10,6 @@ the burst, no more is let through than the rate.
 from __future__ import annotations
 
 from lbapp.model.admission import Rate
-from lbapp.model.limits import DESCRIPTORS_PER_CLIENT, DESCRIPTORS_PER_PIPE, DESCRIPTORS_SPARE, PIPES_MAX
 
 
 def share_of(limit: int, slot: int, workers: int) -> int:
@@ -19,16 +18,6 @@ def share_of(limit: int, slot: int, workers: int) -> int:
     Slots from `workers` on belong to another generation, whose workers have the same shares.
     """
     return max(1, limit // workers + (slot % workers < limit % workers))
-
-
-def pipes_max(descriptors: int) -> int:
-    """Return how many pipes a process may have that may have so many files open."""
-    return min(PIPES_MAX, descriptors // DESCRIPTORS_PER_PIPE)
-
-
-def room_for_clients(descriptors: int) -> int:
-    """Return how many clients a process may serve that may have so many files open."""
-    return max(1, (descriptors - DESCRIPTORS_SPARE - 2 * pipes_max(descriptors)) // DESCRIPTORS_PER_CLIENT)
 
 
 class TokenBuckets:

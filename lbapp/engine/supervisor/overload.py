@@ -14,11 +14,12 @@ from resource import RLIMIT_NOFILE, getrlimit
 import anyio
 
 from lbapp.engine.policy.overload import Began, Ended, Episodes
-from lbapp.engine.policy.rate import room_for_clients, share_of
+from lbapp.engine.policy.rate import share_of
 from lbapp.engine.scoreboard.totals import AdmissionTotals, admission_totals, log_lines_dropped, shortages
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.running import Running
 from lbapp.model.admission import TurnedAway
+from lbapp.model.descriptors import room_for_clients
 from lbapp.model.entities import Configuration, Listener
 from lbapp.model.limits import OVERLOAD_LOOK_INTERVAL_S, OVERLOAD_QUIET_S
 

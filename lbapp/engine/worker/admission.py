@@ -16,7 +16,7 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Final
 
 from lbapp.engine.policy.admission import Address, Gate, client_network
-from lbapp.engine.policy.rate import TokenBuckets, room_for_clients, share_of
+from lbapp.engine.policy.rate import TokenBuckets, share_of
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.wire.forwarding import client_address
 from lbapp.engine.wire.replies import build_reply
@@ -25,6 +25,7 @@ from lbapp.engine.worker.reactor import Aborted, DeadlinePassed, Endpoint, PeerG
 from lbapp.engine.worker.relay import SinkGone, SourceEnded, send_all
 from lbapp.engine.worker.steering import OwnAnswer
 from lbapp.model.admission import Admission, TurnedAway
+from lbapp.model.descriptors import room_for_clients
 from lbapp.model.entities import Configuration
 from lbapp.model.limits import (
     CLIENTS_KNOWN_MAX,

@@ -35,7 +35,6 @@ from lbapp.engine.channel import (
     SendAway,
     Serving,
 )
-from lbapp.engine.policy.rate import pipes_max
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.scoreboard.segment import Segment
 from lbapp.engine.scoreboard.totals import clear_gauges
@@ -59,6 +58,7 @@ from lbapp.engine.worker.record import Book
 from lbapp.engine.worker.relay import Pipes
 from lbapp.engine.worker.trail import Trail, look_after
 from lbapp.engine.worker.upstream import UpstreamServer
+from lbapp.model.descriptors import pipes_max
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbapp.engine.policy.rate import Stretch, TokenBuckets, pipes_max, room_for_clients, share_of
+from lbapp.engine.policy.rate import Stretch, TokenBuckets, share_of
 from lbapp.model.admission import Rate
-from lbapp.model.limits import DESCRIPTORS_PER_CLIENT, DESCRIPTORS_SPARE, PIPES_MAX
 
 # -- shares --------------------------------------------------------------------------------------------------------------
 
@@ -23,16 +22,6 @@ def test_shares_of_a_generation_add_up_to_the_limit_and_differ_by_one_at_most(li
 @given(st.integers(1, 100_000), st.integers(1, 64), st.integers(0, 200))
 def test_another_generations_slots_have_the_same_shares(limit: int, workers: int, slot: int) -> None:
     assert share_of(limit, slot, workers) == share_of(limit, slot % workers, workers)
-
-
-def test_room_is_what_the_descriptors_leave() -> None:
-    for descriptors in (256, 1024, 20_000, 1_000_000):
-        clients, pipes = room_for_clients(descriptors), pipes_max(descriptors)
-        used = clients * DESCRIPTORS_PER_CLIENT + 2 * pipes + DESCRIPTORS_SPARE
-        assert descriptors - DESCRIPTORS_PER_CLIENT < used <= descriptors
-        assert 2 * pipes <= descriptors // 16
-    assert pipes_max(1_000_000) == PIPES_MAX
-    assert room_for_clients(1) == 1
 
 
 # -- token buckets -------------------------------------------------------------------------------------------------------

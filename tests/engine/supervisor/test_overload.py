@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from lbapp.engine.policy.rate import room_for_clients
 from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.overload import OverloadWatch, warnings
 from lbapp.model.admission import TurnedAway
+from lbapp.model.descriptors import room_for_clients
 from lbapp.model.limits import OVERLOAD_QUIET_S, Limits
 from lbapp.model.outcomes import Outcome
 from tests.engine.supervisor.support import Parts, configured, parts

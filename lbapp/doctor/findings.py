@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from lbapp.model.descriptors import descriptors_for
+from lbapp.model.limits import LISTEN_BACKLOG
+
 _DAY_S: Final = 86_400.0
-_EXPIRES_SOON_DAYS: Final = 21
-_SPARE_DESCRIPTORS: Final = 256  # of a worker: listening sockets, channel, logs, probes
+_EXPIRES_SOON_DAYS: Final = 14  # as the alert rules have it: whoever renews by itself has done so by then
 _FREE_BYTES: Final = 1 << 30
-_BACKLOG: Final = 4096
 
 
 class Verdict(str, Enum):
@@ -39,12 +40,12 @@ class Finding:
 
 
 def descriptors(hard: int, connections_max: int, workers: int) -> Finding:
-    """Judge the hard limit of open files: two descriptors for each client of a worker's share."""
-    needed = 2 * -(-connections_max // workers) + _SPARE_DESCRIPTORS
+    """Judge the hard limit of open files by a worker's share of the clients."""
+    needed = descriptors_for(-(-connections_max // workers))
     check, found = "open files", str(hard)
     if hard >= needed:
         return Finding(check, Verdict.OK, found)
-    why = f"a worker's share of connections_max ({connections_max}) needs two for each client"
+    why = f"with fewer a worker serves less than its share of connections_max ({connections_max})"
     return Finding(
         check,
         Verdict.WARN,
@@ -57,12 +58,12 @@ def descriptors(hard: int, connections_max: int, workers: int) -> Finding:
 
 def somaxconn(value: int | None) -> Finding:
     """Judge how many clients may wait to be accepted; None: it could not be read."""
-    check, wanted = "net.core.somaxconn", f"at least {_BACKLOG}"
+    check, wanted = "net.core.somaxconn", f"at least {LISTEN_BACKLOG}"
     why = "beyond it new clients are dropped in bursts before lbapp sees them"
-    if value is not None and value >= _BACKLOG:
+    if value is not None and value >= LISTEN_BACKLOG:
         return Finding(check, Verdict.OK, str(value))
     found = "unknown" if value is None else str(value)
-    return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={_BACKLOG}")
+    return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={LISTEN_BACKLOG}")
 
 
 def local_ports(span: tuple[int, int] | None, connections_max: int, targets: int) -> Finding:

@@ -7,14 +7,19 @@ should be. Invariant: nothing is changed; a port that is tried is let go again, 
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
 import resource
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import dns.exception
+import dns.nameserver
+import dns.resolver
 
 from lbapp.config.certificates import read_certificate
 from lbapp.control.client import ControlClient
@@ -23,17 +28,28 @@ from lbapp.doctor import findings
 from lbapp.doctor.findings import Finding
 from lbapp.model.entities import Bind, Configuration
 from lbapp.model.errors import LbappError
+from lbapp.model.limits import RESOLVE_TIMEOUT_S
 
 _TIME_ERROR: Final = 5  # of adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES: Final = 512  # more than the structure has
 
 
+class Running(NamedTuple):
+    """An engine that answers: the file it serves by, why that is not what serves (empty: it is), and where it listens."""
+
+    file: str
+    why_other: str
+    binds: frozenset[str]
+
+
 def examine(configuration: Configuration, file: Path, control: Path) -> Iterator[Finding]:
     """Yield what is found, of a configuration that is valid."""
     limits, workers = configuration.limits, configuration.engine.workers
-    running, other = running_file(control)
-    is_ours = running == str(file.resolve()) or running == str(file)
-    yield findings.engine(str(file) if is_ours else running, str(file), other)
+    running = running_engine(control)
+    is_ours = running is not None and Path(running.file).resolve() == file.resolve()
+    serves_by = str(file) if is_ours else None if running is None else running.file
+    yield findings.engine(serves_by, str(file), "" if running is None else running.why_other)
+    own = running.binds if running is not None and is_ours else frozenset()
     yield findings.descriptors(hard_limit(), limits.connections_max, workers)
     yield findings.somaxconn(_number(Path("/proc/sys/net/core/somaxconn")))
     hosts = {(server.host, server.port) for server in configuration.servers if server.port}
@@ -42,7 +58,7 @@ def examine(configuration: Configuration, file: Path, control: Path) -> Iterator
     )
     for bind in (bind for listener in configuration.listeners for bind in listener.binds):
         if not bind.path and bind.port:
-            yield findings.port(str(bind), trial(bind), is_ours=is_ours)
+            yield findings.port(str(bind), trial(bind), is_ours=str(bind) in own)
     state = Path(configuration.engine.state_dir or default_state_dir())
     yield findings.folder("state_dir", str(state), unwritable(state))
     yield findings.folder("control socket", str(control.parent), unwritable(control.parent))
@@ -52,7 +68,7 @@ def examine(configuration: Configuration, file: Path, control: Path) -> Iterator
             yield findings.certificate(pair.file, read_certificate(pair).not_after - time.time())
     for host in sorted({host for host, _ in hosts}):
         if not _is_address(host):
-            yield findings.name(host, unresolved(host))
+            yield findings.name(host, unresolved(host, configuration.engine.nameservers))
     yield findings.clock(is_synchronised())
 
 
@@ -88,11 +104,16 @@ def unwritable(path: Path) -> str:
     return "may not be written to" if path.is_dir() else "is not there and may not be made"
 
 
-def unresolved(host: str) -> str:
-    """Return why a name has no address; empty: it has one."""
+def unresolved(host: str, nameservers: Sequence[tuple[str, int]] = ()) -> str:
+    """Return why a name has no address; empty: it has one. `nameservers`: who is asked in place of the system."""
     try:
-        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+        if nameservers:
+            resolver = dns.resolver.Resolver(configure=False)
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(address, port) for address, port in nameservers]
+            resolver.resolve_name(host, lifetime=RESOLVE_TIMEOUT_S)
+        else:
+            socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (socket.gaierror, dns.exception.DNSException, UnicodeError) as error:
         return str(error.strerror if isinstance(error, OSError) else error).lower()
     return ""
 
@@ -103,14 +124,16 @@ def is_synchronised() -> bool | None:
     return None if state < 0 else bool(state != _TIME_ERROR)
 
 
-def running_file(control: Path) -> tuple[str | None, str]:
-    """Return the file that an engine serves by, and why it is not what serves; None: no engine answers."""
+def running_engine(control: Path) -> Running | None:
+    """Return what an engine says of itself; None: none answers."""
     try:
         with ControlClient(control) as client:
-            engine = client.status()["engine"]
+            status = client.status()
     except LbappError:
-        return None, ""
-    return engine["configuration_path"], engine.get("file_is_other", "")
+        return None
+    engine, listeners = status["engine"], status["listeners"]
+    binds = frozenset(bind for each in listeners for bind in each["bind"])
+    return Running(engine["configuration_path"], engine.get("file_is_other", ""), binds)
 
 
 def _nearest(path: Path) -> Path:
@@ -118,7 +141,11 @@ def _nearest(path: Path) -> Path:
 
 
 def _is_address(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(path: Path) -> int | None:

@@ -72,5 +72,13 @@ def test_ports_of_the_engine_that_serves_by_the_file_are_fine_and_invalid_files_
         done = CliRunner().invoke(doctor, [str(file), "--socket", str(engine.control)], obj=Settings())
         assert done.exit_code == 0, done.stdout
         assert "taken by the engine that serves by this file" in done.stdout
+        # What somebody else has taken stays taken, also for a listener that is new in this file.
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            other = taken.getsockname()[1]
+            listener = f'[[listener]]\nname = "more"\nbind = "127.0.0.1:{other}"\npool = "p"\n'
+            file.write_text(file.read_text() + listener)
+            done = CliRunner().invoke(doctor, [str(file), "--socket", str(engine.control)], obj=Settings())
+        assert done.exit_code == 1
+        assert f"BAD  listen on 127.0.0.1:{other}: address already in use" in done.stdout
     file.write_text("x = 1\n")
     assert CliRunner().invoke(doctor, [str(file)], obj=Settings()).exit_code == 2

@@ -6,6 +6,7 @@ import pytest
 
 from lbapp.doctor import findings
 from lbapp.doctor.findings import Finding, Verdict
+from lbapp.model.descriptors import descriptors_for
 
 OK, WARN, BAD = Verdict.OK, Verdict.WARN, Verdict.BAD
 
@@ -13,8 +14,8 @@ OK, WARN, BAD = Verdict.OK, Verdict.WARN, Verdict.BAD
 @pytest.mark.parametrize(
     ("finding", "verdict"),
     [
-        (findings.descriptors(2256, 2000, 2), OK),
-        (findings.descriptors(2255, 2000, 2), WARN),
+        (findings.descriptors(descriptors_for(1000), 1999, 2), OK),
+        (findings.descriptors(descriptors_for(1000) - 1, 1999, 2), WARN),
         (findings.somaxconn(4096), OK),
         (findings.somaxconn(128), WARN),
         (findings.somaxconn(None), WARN),
@@ -30,8 +31,8 @@ OK, WARN, BAD = Verdict.OK, Verdict.WARN, Verdict.BAD
         (findings.disk("/x", 1 << 30), OK),
         (findings.disk("/x", 1 << 29), WARN),
         (findings.certificate("f", 0), BAD),
-        (findings.certificate("f", 20 * 86400), WARN),
-        (findings.certificate("f", 21 * 86400), OK),
+        (findings.certificate("f", 13 * 86400), WARN),
+        (findings.certificate("f", 14 * 86400), OK),
         (findings.name("h", ""), OK),
         (findings.name("h", "name or service not known"), BAD),
         (findings.clock(is_synchronised=True), OK),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from lbapp.config.load import parse_configuration
 from lbapp.doctor.findings import Verdict
-from lbapp.doctor.look import examine, running_file, trial, unresolved, unwritable
+from lbapp.doctor.look import examine, running_engine, trial, unresolved, unwritable
 from lbapp.model.entities import Bind
+from tests.dns_server import dns_server
 
 
 def test_taken_port_and_foreign_address_are_seen_and_a_free_port_is_let_go() -> None:
@@ -35,8 +36,17 @@ def test_name_that_there_is_not_is_told() -> None:
     assert unresolved("a" * 70 + ".invalid")
 
 
+def test_name_servers_of_the_file_are_asked_in_place_of_the_system() -> None:
+    with dns_server() as server:
+        server.say("only.here", "A", 60, "192.0.2.1")
+        asked = [("127.0.0.1", server.port)]
+        assert unresolved("only.here", asked) == ""
+        assert "does not exist" in unresolved("nowhere.here", asked)
+    assert unresolved("only.here")
+
+
 def test_no_engine_is_no_error(tmp_path: Path) -> None:
-    assert running_file(tmp_path / "none.sock") == (None, "")
+    assert running_engine(tmp_path / "none.sock") is None
 
 
 def test_limit_of_open_files_is_that_of_the_process(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 Responsible for reading and writing files, and for listing what is not taken. Knows nothing of any grammar.
 
-Invariant: exit status 0
-when a valid configuration was made, with whatever is listed on stderr; 1 when none could be made, and nothing is written then.
+Invariant: exit status 0 when a valid configuration was made, with whatever is listed on stderr; 1 when none could be made, and
+nothing is written then.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from lbapp.model.errors import LbappError
 
 @click.command(name="import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--as", "kind", type=click.Choice(("haproxy",)), default="haproxy", show_default=True, help="Whose it is."
-)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there; without it, it is printed.")
 @click.option("--force", is_flag=True, help="Even over a file that is there.")
-def importing(file: Path, kind: str, output: Path | None, force: bool) -> None:
+def importing(file: Path, output: Path | None, force: bool) -> None:
     """Say a haproxy.cfg in lbapp's words; every line that is not taken, or not as it was, is listed on stderr."""
     from lbapp.config.new_file import write_new
     from lbapp.migrate.haproxy import from_haproxy
@@ -34,7 +31,7 @@ def importing(file: Path, kind: str, output: Path | None, force: bool) -> None:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise LbappError(f"{file} cannot be read: {why}", "Name a file that can") from error
-        made = {"haproxy": from_haproxy}[kind](text, file.name)
+        made = from_haproxy(text, file.name)
         if output is None:
             say(made.text.rstrip("\n"))
         else:

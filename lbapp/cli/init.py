@@ -2,8 +2,8 @@
 
 Responsible for asking what no option says, and for saying what to do next. Knows nothing of what a configuration means.
 
-Invariants: nothing is written before the last answer, nor over a file that is there without --force;
-without a terminal nothing is asked.
+Invariants: nothing is written before the last answer, nor over a file that is there without --force; without a terminal nothing
+is asked.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 import click
 
 from lbapp.cli.context import reporting, say
+from lbapp.model.entities import AlgorithmName
 from lbapp.model.errors import LbappError
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 _DEFAULT = Path("lbapp.toml")
-_ALGORITHMS = (
-    "round_robin", "weighted_round_robin", "least_connections", "least_response_time", "two_choices", "prequal", "ip_hash",
-    "first",
-)  # fmt: skip
+_ALGORITHMS = tuple(
+    each.value
+    for each in AlgorithmName
+    if each not in (AlgorithmName.HASH, AlgorithmName.RENDEZVOUS)  # they need more keys
+)
 
 
 class _Asked(TypedDict):

@@ -163,8 +163,7 @@ def _describe(table: dict[str, Any], known: dict[str, Any], path: tuple[str, ...
         for name in re.findall(r"'\$ref': '#/\$defs/(\w+)'", str(shape)):
             inner = known[name]
             inner.pop("title", None)
-            if not inner.pop("_seen", False):
-                _describe(inner, known, here, words)
+            _describe(inner, known, here, words)
 
 
 def _descriptions() -> dict[tuple[str, ...], str]:

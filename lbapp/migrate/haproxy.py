@@ -3,8 +3,8 @@
 Responsible for what frontends, backends, listens and defaults say in lbapp's words, and for where that is not the same. Knows
 nothing of quotes or files.
 
-Invariants: a request never goes where HAProxy would not send it because half of a rule was taken; what
-is not taken is left to the ledger, which lists it.
+Invariants: a request never goes where HAProxy would not send it because half of a rule was taken; what is not taken is left to
+the ledger, which lists it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Final
 
 from lbapp.config.draft import Table
 from lbapp.migrate import haproxy_pool
-from lbapp.migrate.haproxy_words import Line, Section, read
-from lbapp.migrate.outcome import Ledger, Outcome, finish
+from lbapp.migrate.haproxy_words import Section, read
+from lbapp.migrate.outcome import Ledger, Line, Outcome, finish
 
 _LIMITS: Final = {
     "connect": ("connect_timeout",),

@@ -2,8 +2,8 @@
 
 Responsible for what these lines say in lbapp's words. Knows nothing of frontends.
 
-Invariant: a server with an option that lbapp has
-no word for is taken with that option named, and one whose address cannot be said is left whole.
+Invariant: a server with an option that lbapp has no word for is taken with that option named, and one whose address cannot be
+said is left whole.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import re
 from typing import Final
 
 from lbapp.config.draft import Table
-from lbapp.migrate.haproxy_words import Line, Section
-from lbapp.migrate.outcome import Ledger
+from lbapp.migrate.haproxy_words import Section
+from lbapp.migrate.outcome import Ledger, Line
 
 _MS: Final = {"us": 0.001, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6, "d": 8.64e7}
 _BALANCE: Final = {

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from lbapp.migrate.outcome import Line
+
 _SECTIONS: Final = frozenset(
     (
         "global", "defaults", "frontend", "backend", "listen", "userlist", "peers", "resolvers", "mailers", "cache", "program",
@@ -18,20 +20,6 @@ _SECTIONS: Final = frozenset(
 )  # fmt: skip
 _PROXIES: Final = ("frontend", "backend", "listen")
 _ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line. `number` counts from 1, as text; `words` is empty where quotes do not end."""
-
-    number: str
-    text: str
-    words: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        """The first word."""
-        return self.words[0] if self.words else ""
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 Responsible for settling a draft and for naming each line's fate. Knows nothing of any grammar.
 
-Invariant: each line is in the text
-by its number, or listed with a reason, or both.
+Invariant: each line is in the text by its number, or listed with a reason, or both.
 """
 
 from __future__ import annotations
@@ -12,10 +11,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lbapp.config.draft import Table, problems, settle, text_of
-from lbapp.migrate.haproxy_words import Line
 from lbapp.model.errors import LbappError
 
 _UNKNOWN = "lbapp has no word for it, or not in this form"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `number` counts from 1, as text; `words` is empty where quotes do not end."""
+
+    number: str
+    text: str
+    words: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """The first word."""
+        return self.words[0] if self.words else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from click.testing import CliRunner, Result
 from lbapp.cli.context import Settings
 from lbapp.cli.init import init
 from lbapp.config.load import load_configuration
+from tests.system.terminal import Terminal
 
 
 def done(*arguments: str) -> Result:
@@ -20,29 +18,15 @@ def done(*arguments: str) -> Result:
 
 
 def on_terminal(file: Path, *answers: str) -> tuple[int, str]:
-    """Answer each question when it has been asked; return the exit status and what was shown."""
-    ours, theirs = pty.openpty()
+    """Press each answer, and Enter behind it but for Ctrl-C, when it is waited for; return the exit status and what is shown."""
     # What runs in the background of a shell ignores SIGINT, and so would its children.
     start = "import signal; signal.signal(2, signal.default_int_handler); from lbapp.cli.main import main; main()"
-    command = [sys.executable, "-c", start, "init", str(file)]
-    shown, answered = b"", 0
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
-        os.close(theirs)
+    with Terminal([sys.executable, "-c", start, "init", str(file)]) as terminal:
         for answer in answers:
-            while not shown[answered:].rstrip().endswith(b":"):
-                shown += os.read(ours, 4096)
-            answered = len(shown)
-            if answer == "^C":
-                process.send_signal(2)
-            else:
-                os.write(ours, answer.encode() + b"\n")
-        try:
-            while more := os.read(ours, 4096):
-                shown += more
-        except OSError:  # the other end is closed
-            pass
-    os.close(ours)
-    return process.returncode, shown.decode()
+            terminal.until(lambda: terminal.text.rstrip().endswith(":"))
+            terminal.wait_until_idle()  # a signal right before it reads would be heard of only behind the next key
+            terminal.press(*([answer] if answer == "ctrl+c" else [answer, "enter"]))
+        return terminal.wait_for_end(), terminal.text
 
 
 def test_options_alone_write_a_valid_file_and_say_what_is_next(tmp_path: Path) -> None:
@@ -90,7 +74,7 @@ def test_bad_answer_is_asked_for_again_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_interrupt_writes_nothing(tmp_path: Path) -> None:
-    status, shown = on_terminal(tmp_path / "f", "http", "127.0.0.1:80", "^C")
+    status, shown = on_terminal(tmp_path / "f", "http", "127.0.0.1:80", "ctrl+c")
     assert status == 1
     assert "interrupted; nothing is written" in shown
     assert list(tmp_path.iterdir()) == []

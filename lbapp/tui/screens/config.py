@@ -71,9 +71,8 @@ class ConfigPane(Pane):
         self._confirm_s = confirm_s
         self.editing = Editing(lambda: desk.source, Drafts(state_folder(os.environ)), desk.tell, confirm_s)
         self._section = 0
-        self._places = (
-            0  # that are other in the draft, when the hand rested last: to count them takes longer than a key may
-        )
+        # That are other in the draft, as of when the hand rested last: to count them takes longer than a key may.
+        self._places = 0
         self._problem = -1
         self._is_loaded = False
         self._head = Block(id="config-head")

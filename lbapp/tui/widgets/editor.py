@@ -1,8 +1,8 @@
 """The editor of a configuration: TOML in the colours of the theme.
 
 Responsible for how it looks, and for staying quick with long files. Knows nothing of what is done with the text.
-Invariants: what a key costs does not grow with the lines of the text; colours are found for what is drawn alone. Beyond
-HIGHLIGHTED_LINES_MAX lines it is drawn plain, because to read the text anew for them would cost more than an eye waits.
+Invariants: of what a key costs only the copy of the text that is told of grows with it; colours are found for what is drawn only.
+Beyond HIGHLIGHTED_LINES_MAX lines it is drawn plain, because to read the text anew for them would cost more than an eye waits.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Unpack
 
 import click
 
+from lbapp.cli.complete import complete_either
 from lbapp.cli.context import (
     WAIT_INTERVAL_S,
     How,
@@ -141,7 +142,7 @@ def _check_wait(how: How, *, wait: bool) -> None:
 
 
 @click.command()
-@click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, metavar="POOL/SERVER...", shell_complete=complete_either)
 @node_option("A node: end its drain; without a name this one.")
 @wait_option
 @plan_options
@@ -160,7 +161,7 @@ def ready(settings: Settings, /, servers: tuple[str, ...], node: str | None, wai
 
 
 @click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_either)
 @wait_option
 @plan_options
 @json_option
@@ -181,7 +182,7 @@ class _HowToDrain(How):
 
 
 @click.command()
-@click.argument("servers", nargs=-1, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, metavar="POOL/SERVER...", shell_complete=complete_either)
 @node_option(
     "A node, without a name this one: records and routes leave, clients are asked to, and who comes is served."
 )

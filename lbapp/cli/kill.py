@@ -9,11 +9,12 @@ from __future__ import annotations
 import click
 
 from lbapp.cli.change import chosen
+from lbapp.cli.complete import complete_either
 from lbapp.cli.context import Settings, engine, json_option, reason_option, say, say_json, socket_option
 
 
 @click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_either)
 @reason_option
 @json_option
 @socket_option

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import click
 
+from lbapp.cli.complete import complete_pools
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import count, duration, milliseconds, share, table
 from lbapp.control.latency import LatencyOf, LatencyReport, PhaseLatency
@@ -21,7 +22,7 @@ _RIGHT: Final = frozenset(range(2, 7))
 
 
 @click.command()
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=complete_pools)
 @click.option(
     "--window", type=click.Choice(list(_WINDOWS)), default="1m", show_default=True, help="How far it goes back."
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from lbapp.cli.complete import complete_pools
 from lbapp.cli.context import (
     Settings,
     engine,
@@ -39,7 +40,7 @@ _NAMES_SHOWN = 2
 
 
 @click.command()
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=complete_pools)
 @click.option("--at", metavar="TIME", callback=time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
 @source_option
 @json_option

@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 import click
 
 from lbapp.cli.change import chosen
+from lbapp.cli.complete import complete_servers
 from lbapp.cli.context import Settings, engine, force_option, json_option, reason_options, say, say_json, socket_option
 from lbapp.control.changes import NewServer, ReloadDone
 from lbapp.model.errors import RequestRefused
@@ -51,7 +52,7 @@ def add(settings: Settings, /, server: str, address: str, reason: str, **more: U
 
 
 @click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_servers)
 @force_option
 @reason_options
 @json_option

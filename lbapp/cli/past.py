@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 import click
 
+from lbapp.cli.complete import complete_either
 from lbapp.cli.context import (
     Settings,
     complain,
@@ -64,7 +65,7 @@ def show_status_at(settings: Settings, pool: str | None, at: float, source: Path
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[POOL | POOL/SERVER]")
+@click.argument("name", required=False, metavar="[POOL | POOL/SERVER]", shell_complete=complete_either)
 @click.option("--listener", metavar="NAME", help="Of this listener.")
 @duration_option("--last", "How far to go back, such as 30m (the default) or 12h. Without a name: the node.")
 @click.option("--step", type=click.Choice(["1s", "1m"]), default="1m", show_default=True, help="A row for each.")

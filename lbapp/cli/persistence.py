@@ -10,6 +10,7 @@ import time
 
 import click
 
+from lbapp.cli.complete import complete_pools
 from lbapp.cli.context import Settings, engine, has_terminal, json_option, say, say_json, socket_option
 from lbapp.cli.format import duration, table
 from lbapp.model.limits import PERSISTENCE_LISTED_MAX
@@ -26,7 +27,7 @@ def persistence() -> None:
 
 
 @persistence.command("list")
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=complete_pools)
 @click.option("--key", help="One client: its address, or the value of its header.")
 @click.option(
     "-n", "--limit", default=1000, show_default=True, type=click.IntRange(1, PERSISTENCE_LISTED_MAX), help="How many."
@@ -52,7 +53,7 @@ def list_clients(settings: Settings, pool: str | None, key: str | None, limit: i
 
 
 @persistence.command()
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=complete_pools)
 @click.option("--key", help="One client: its address, or the value of its header.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option

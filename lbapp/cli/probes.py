@@ -15,6 +15,7 @@ from typing import Final
 import click
 
 from lbapp.cli.change import chosen
+from lbapp.cli.complete import complete_either
 from lbapp.cli.context import EXIT_FAILED, Settings, engine, json_option, say, say_json, socket_option
 from lbapp.cli.format import milliseconds, table
 from lbapp.control.client import ControlClient
@@ -28,7 +29,7 @@ Checked = tuple[str, ProbeStatus | None, RequestRefused | None]
 
 
 @click.command("check-now")
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_either)
 @json_option
 @socket_option
 @click.pass_obj
@@ -66,7 +67,7 @@ def _sentence(name: str, probe: ProbeStatus | None, refused: RequestRefused | No
 
 
 @click.command()
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_either)
 @json_option
 @socket_option
 @click.pass_obj

@@ -12,6 +12,7 @@ from uuid import uuid4
 import click
 
 from lbapp.cli.change import wait_option
+from lbapp.cli.complete import complete_pools
 from lbapp.cli.context import (
     Settings,
     engine,
@@ -35,7 +36,7 @@ class _How(TypedDict):
 
 def _verb(name: str, is_published: bool, help_text: str) -> click.Command:
     @click.command(name, help=help_text)
-    @click.argument("pools", nargs=-1, required=True, metavar="POOL...")
+    @click.argument("pools", nargs=-1, required=True, metavar="POOL...", shell_complete=complete_pools)
     @wait_option
     @fleet_option
     @reason_options

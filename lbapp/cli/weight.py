@@ -16,6 +16,7 @@ from typing import Unpack
 import click
 
 from lbapp.cli.change import all_servers, apply, planned
+from lbapp.cli.complete import complete_either
 from lbapp.cli.context import (
     WAIT_INTERVAL_S,
     How,
@@ -77,7 +78,7 @@ class _HowToWeigh(How):
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...")
+@click.argument("servers", nargs=-1, required=True, metavar="POOL/SERVER...", shell_complete=complete_either)
 @click.argument("weight", type=WeightType(), metavar="N|+N|-N|N%")
 @duration_option("--over", "Get there little by little, in this time.")
 @click.option("--abort-if-errors", metavar="SHARE", callback=_percent, help="Put it back if more fail, such as 2%.")

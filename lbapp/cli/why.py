@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import click
 
+from lbapp.cli.complete import complete_pools
 from lbapp.cli.context import Settings, engine, json_option, say, say_json, socket_option
 from lbapp.control.telling import describe
 from lbapp.model.limits import DECISIONS_LISTED_MAX
 
 
 @click.command()
-@click.argument("pool", required=False)
+@click.argument("pool", required=False, shell_complete=complete_pools)
 @click.option("--client", default="", metavar="ADDRESS", help="Decisions for this client.")
 @click.option(
     "-n", "--limit", default=5, show_default=True, type=click.IntRange(1, DECISIONS_LISTED_MAX), help="How many."

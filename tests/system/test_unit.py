@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.system
 
 UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
 UNIT = UNITS / "lbapp.service"
+EXPOSURE_MAX = {"lbapp": 2.0, "lbapp-dns": 2.0, "lbapp-announce": 2.0, "lbapp-handoff": 2.5}
 _OPEN_TWICE = """
 import sys
 from pathlib import Path
@@ -41,6 +43,37 @@ def test_no_unit_is_given_up_for_having_ended_often(name: str) -> None:
     assert read(UNITS / f"{name}.service")["Unit"]["StartLimitIntervalSec"] == "0"
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("name", EXPOSURE_MAX)
+def test_units_are_as_closed_as_their_work_allows(name: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / f"{name}.service")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert found, said
+    assert float(found[1]) <= EXPOSURE_MAX[name], said
+
+
+def test_every_unit_is_closed_to_the_same_and_the_handoffs_alone_sets_the_kernel() -> None:
+    files = sorted(UNITS.glob("*.service"))
+    assert {file.stem for file in files} == set(EXPOSURE_MAX)
+    for file in files:
+        service = read(file)["Service"]
+        for key in (
+            "NoNewPrivileges",
+            "ProtectHome",
+            "PrivateTmp",
+            "PrivateDevices",
+            "MemoryDenyWriteExecute",
+            "RestrictNamespaces",
+        ):
+            assert service[key] == "yes", f"{file.name}: {key}"
+        assert service["SystemCallErrorNumber"] == "EPERM"
+        assert (service.get("ProtectKernelTunables") == "yes") is (file.stem != "lbapp-handoff")
+    assert read(UNIT)["Service"]["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
+    assert read(UNIT)["Service"]["User"] == read(UNITS / "lbapp-dns.service")["Service"]["User"] == "lbapp"
+    assert "u lbapp - " in (UNITS.parent / "sysusers.d" / "lbapp.conf").read_text()
+
+
 def test_the_announcers_unit_withdraws_after_it_and_is_what_the_page_shows() -> None:
     unit, page = UNITS / "lbapp-announce.service", UNITS.parents[1] / "docs" / "operations.md"
     assert read(unit)["Service"]["ExecStopPost"] == read(unit)["Service"]["ExecStart"] + " --withdraw"
@@ -60,8 +93,10 @@ def test_what_keepalived_reads_is_in_a_folder_that_no_unit_removes() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
-def test_unit_may_give_the_file_of_a_socket_to_another_user_and_again_at_a_reload(tmp_path: Path) -> None:
-    wanted = read(UNIT)["Service"]["CapabilityBoundingSet"].lower().replace("cap_", "+").split()
+def test_the_drop_in_lets_the_engine_give_the_file_of_a_socket_away_and_again_at_a_reload(tmp_path: Path) -> None:
+    service = read(UNITS / "lbapp.service.d" / "unix-owners.conf.example")["Service"]
+    assert service["SystemCallFilter"] == "@chown"
+    wanted = service["CapabilityBoundingSet"].lower().replace("cap_", "+").split()
     limited = ["setpriv", "--inh-caps=-all", f"--bounding-set={','.join(['-all', *wanted])}"]
     done = subprocess.run(
         [*limited, sys.executable, "-c", _OPEN_TWICE, str(tmp_path / "web.sock")],

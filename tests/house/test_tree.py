@@ -144,7 +144,6 @@ TESTED_BY = {
     "lbapp/tui/screens/pool.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/pools.py": "tests/tui/test_app.py",
     "lbapp/tui/screens/servers.py": "tests/tui/test_app.py",
-    "lbapp/tui/dialogs/confirm.py": "tests/tui/test_app.py",
     "lbapp/tui/dialogs/page.py": "tests/tui/test_app.py",
     "lbapp/tui/widgets/status_line.py": "tests/tui/test_app.py",
 }

@@ -21,11 +21,11 @@ from textual.worker import Worker
 from lbapp.control import calls
 from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
 from lbapp.model.errors import LbappError
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.changes import Outcome
 from lbapp.tui.config_words import checked_lines, count_changes, diff_lines, head_words, kept_kind, problem_count
-from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Answer, Keep
+from lbapp.tui.dialogs.question import Asked, Question
 from lbapp.tui.drafts import Drafts, state_folder
 from lbapp.tui.editing import CONFIRM_S, OF_EARLIER, Editing
 from lbapp.tui.external import edit
@@ -81,7 +81,7 @@ class ConfigPane(Pane):
         self._check = Block(id="config-check")
         self._side = VerticalScroll(self._check, self._diff, id="config-side", can_focus=True)
         self._history: LineTable[ConfigurationKept] = LineTable(kept_kind(), id="config-history")
-        self._kept: Question[ConfigurationsKept] = Question(self, lambda: desk.source, _EVERY_S, self._show_history)
+        self._kept: Poll[ConfigurationsKept] = Poll(self, lambda: desk.source, _EVERY_S, self._show_history)
         self._kept.about(calls.configurations())
         self._settling: Any = None
         self._step: Worker[object] | None = None  # of checking, applying, keeping, going back
@@ -365,12 +365,9 @@ class ConfigPane(Pane):
         step = partial(self.editing.roll_back_to, int(chosen), self._number())
         self._ask(f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(step))
 
-    def _ask(self, title: str, effect: str, verb: str, then: Callable[[], object]) -> None:
-        def answered(is_yes: bool | None) -> None:
-            if is_yes:
-                then()
-
-        self.app.push_screen(Confirm(title, effect, verb), answered)
+    def _ask(self, title: str, effect: str, verb: str, then: Callable[[], None]) -> None:
+        asked = Asked(title, verb, lines=effect.split("\n"))
+        self.app.push_screen(Question(asked), lambda yes: then() if yes is not None else None)
 
     def _work(self, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Take a step, unless another is under way: that one decides what is to come next, and nothing breaks it off."""

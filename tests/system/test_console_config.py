@@ -272,6 +272,19 @@ def test_what_is_written_right_before_the_line_is_lost_or_the_screen_is_left_is_
         assert f"\n{text}" in kept[0]
 
 
+def test_what_is_applied_has_what_was_typed_a_moment_before(engine: Engine, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "tui"]
+    with Terminal(command, size=SIZE, env={"XDG_STATE_HOME": str(tmp_path / "home")}) as terminal:
+        terminal.wait_for("LIVE", timeout_s=30)
+        terminal.press("6")
+        terminal.wait_for("no draft")
+        terminal.send(b"i# one\r\x1b[19~")  # F8 at one stroke with it, as a slow link brings keys
+        terminal.wait_for("Apply this draft?")
+        terminal.press("y")
+        terminal.wait_for("nothing that is served has changed")
+        assert file_of(engine).read_text().startswith("# one\n")
+
+
 async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engine) -> None:
     looking = console(engine)
     async with looking.run_test(size=SIZE) as pilot:

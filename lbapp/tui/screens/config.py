@@ -200,8 +200,13 @@ class ConfigPane(Pane):
     def on_unmount(self) -> None:
         """Keep the draft, however soon after the last key the console is left."""
         if self._is_loaded:
-            self.editing.change(self._text.text)
+            self._take_in()
             self.editing.keep_draft()
+
+    def _take_in(self) -> None:
+        """Take the text for the draft: the newest, told of or not."""
+        if self._is_loaded:
+            self.editing.change(self._text.text)
 
     def _settle(self) -> None:
         self.editing.keep_draft()
@@ -230,10 +235,15 @@ class ConfigPane(Pane):
 
     def action_section_named(self, name: str) -> None:
         """Turn to a section."""
-        self._turn(name)
+        self._when_typed(partial(self._turn, name))
+
+    def _when_typed(self, step: Callable[[], object]) -> None:
+        """Take a step when the text has taken what was typed before it: a key of ours overtakes those on their way there."""
+        self._text.call_later(self._take_in)
+        self._text.call_later(step)
 
     def _turn(self, name: str) -> None:
-        self.editing.change(self._text.text if self._is_loaded else self.editing.draft)  # the newest, told of or not
+        self._take_in()
         self._section = SECTIONS.index(name)
         self._show_draft()
         self._paint()
@@ -242,12 +252,11 @@ class ConfigPane(Pane):
 
     def action_external(self) -> None:
         """Edit the draft with the operator's own editor."""
-        if self.editing.file is not None:
-            if self._is_loaded:
-                self.editing.change(self._text.text)  # the newest, told of or not
-            self._work(self._edited_elsewhere)
+        self._when_typed(lambda: self._work(self._edited_elsewhere))
 
     async def _edited_elsewhere(self) -> None:
+        if self.editing.file is None:
+            return
         try:
             self._text.load_text(await edit(self.app, self.editing.draft, ".toml"))
         except LbappError as error:
@@ -255,6 +264,9 @@ class ConfigPane(Pane):
 
     def action_throw_away(self) -> None:
         """Ask, then take the file again."""
+        self._when_typed(self._ask_to_throw_away)
+
+    def _ask_to_throw_away(self) -> None:
         if self.editing.is_changed:
             what = "What was written since is lost; the file is taken again."
             self._ask("Throw the draft away?", what, "Throw away", self._thrown_away)
@@ -268,6 +280,9 @@ class ConfigPane(Pane):
 
     def action_check(self) -> None:
         """Have the engine look at the draft."""
+        self._when_typed(self._check_it)
+
+    def _check_it(self) -> None:
         self._turn("check")
         self._work(self._checked)
 
@@ -287,8 +302,10 @@ class ConfigPane(Pane):
 
     def action_apply(self) -> None:
         """Ask, then apply the draft on trial; while one is on trial: whether it stays."""
-        if not self.desk.may_change:
-            return
+        if self.desk.may_change:
+            self._when_typed(self._apply_it)
+
+    def _apply_it(self) -> None:
         if self._left_s() is not None:
             self._ask_to_keep()
         elif not self.editing.is_changed and self.editing.file and not self.editing.file["is_file_other_than_running"]:

@@ -24,6 +24,7 @@ import anyio.to_thread
 from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
+from lbapp.control.notify import notify
 from lbapp.control.paths import default_state_dir
 from lbapp.engine.channel import ReopenLog
 from lbapp.engine.supervisor.access import Access
@@ -50,7 +51,6 @@ from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.metrics import collect
 from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
-from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads

@@ -18,12 +18,12 @@ import anyio.to_thread
 from lbapp import __version__
 from lbapp.control.changes import UpgradeDone
 from lbapp.control.messages import Actor
+from lbapp.control.notify import fall_silent, notify
 from lbapp.engine.supervisor.control_socket import ControlSocket
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, Successor, start_successor
 from lbapp.engine.supervisor.inherited import CONTROL
-from lbapp.engine.supervisor.notify import fall_silent, notify
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
 

@@ -263,6 +263,8 @@ class Engine:
         self.api.serve(generation)
         tasks.start_soon(self.link.guarded, "intents of servers that are new", self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
+        # Who came or left while the reload was under way has changed the parts of the generation before alone.
+        generation.shares.take(self.lasting.place())
 
     async def _start_workers(self, tasks: anyio.abc.TaskGroup, line: Line | None) -> StartError | HandoverFailed | None:
         try:

@@ -92,6 +92,7 @@ class Upgrades:
         await self._lasting.keeper.pause()
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
+        await anyio.to_thread.run_sync(self._lasting.kept_drain.pause)
         known = self._generation().known()
         await anyio.to_thread.run_sync(lambda: line.say("yours", **known))
         done = await anyio.to_thread.run_sync(line.hear, "serving")
@@ -110,6 +111,7 @@ class Upgrades:
         """Be again what this engine was before it began to give its place away."""
         self._event_log.go_on()
         self._lasting.keeper.go_on()
+        self._lasting.kept_drain.go_on()
         self._lasting.journal.close()
         await anyio.to_thread.run_sync(self._lasting.journal.open)
 

@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 # Shown by a test that stands elsewhere because it needs the real thing around it.
 TESTED_BY = {
     "lbapp/tui/sparing.py": "tests/tui/widgets/test_lines.py",
-    "lbapp/migrate/haproxy_pool.py": "tests/migrate/test_haproxy.py",
+    "lbapp/migrate/haproxy_check.py": "tests/migrate/test_haproxy_pool.py",
+    "lbapp/migrate/haproxy_conditions.py": "tests/migrate/test_haproxy_effects.py",
+    "lbapp/migrate/haproxy_found.py": "tests/migrate/test_haproxy_effects.py",
+    "lbapp/migrate/haproxy_known.py": "tests/migrate/test_haproxy.py",
+    "lbapp/migrate/haproxy_routes.py": "tests/migrate/test_haproxy_effects.py",
+    "lbapp/migrate/haproxy_values.py": "tests/migrate/test_haproxy_effects.py",
+    "lbapp/migrate/foreign.py": "tests/cli/test_importing.py",
     "lbapp/migrate/outcome.py": "tests/migrate/test_haproxy.py",
     "lbapp/__main__.py": "tests/cli/test_main.py",
     "lbapp/cli/demo/engine.py": "tests/system/test_demo.py",

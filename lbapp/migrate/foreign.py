@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lbapp.migrate.haproxy import from_haproxy
+from lbapp.migrate.nginx import from_nginx
 from lbapp.migrate.outcome import Outcome
 from lbapp.model.errors import LbappError
 
@@ -30,6 +31,8 @@ def translate(file: Path) -> tuple[str, Outcome]:
         is_haproxy, is_nginx = file.suffix == ".cfg", file.suffix == ".conf"
     if is_haproxy:
         return "a haproxy.cfg", from_haproxy(text, file.name)
+    if is_nginx:
+        return "an nginx.conf", from_nginx(text, file)
     raise LbappError(
         f"{file} is neither a haproxy.cfg nor an nginx.conf: it has no section and no block of either",
         "Name the file itself; one that is only a part of another is known by the name's end, .cfg or .conf",

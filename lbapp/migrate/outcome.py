@@ -21,7 +21,7 @@ _KEPT_OUT = "it kept clients out"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `number`: from 1 on, as text, or FILE:NUMBER of an included file; `words` is empty where a quote does not end."""
+    """One line. `number`: from 1 on, as text, FILE:NUMBER in an included file; `words` is empty where a quote does not end."""
 
     number: str
     text: str
@@ -52,7 +52,7 @@ class Note:
     opens: bool = False
 
     def __str__(self) -> str:
-        place = f"line {self.number}" if self.number.isdigit() else self.number
+        place = self.number if ":" in self.number else f"line {self.number}"
         opens = f", and {_KEPT_OUT.upper()}" if self.opens else ""
         return f"{place}: {self.fate.value}{opens}: {self.why}: {self.text}"
 

@@ -21,9 +21,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
 HEAD = """\
 # Reference of the configuration
 
-Every table and key. This page is made by `packaging/reference.py` of the schema (`lbapp schema`) and of `conf/lbapp.reference.toml`,
-where all of it stands as one file that loads; a test holds it against both. What the keys mean together,
-[configuration](configuration.md) explains.
+Every table and key. `packaging/reference.py` makes this page of the schema (`lbapp schema`) and of `conf/lbapp.reference.toml`,
+where all of it stands as one file that loads; a test holds it against both. What the keys mean together is explained by
+[configuration](configuration.md).
 
 A *duration* is a number and a unit (`"250ms"`, `"1.5s"`, `"5m"`, `"1h"`), a *size* a whole number and a unit of 1024 (`"512B"`,
 `"64KiB"`, `"10MiB"`, `"1GiB"`). Where no default stands, the key is left out by default, and its text says what holds then.

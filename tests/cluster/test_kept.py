@@ -55,7 +55,7 @@ def test_a_full_disk_keeps_what_was_there_and_no_part_of_what_is_new(
         with Path("/dev/full").open("wb", buffering=0) as device:
             device.write(b"x")
 
-    monkeypatch.setattr("lbapp.cluster.kept.os.fsync", full)
+    monkeypatch.setattr("lbapp.control.state_file.os.fsync", full)
     with pytest.raises(OSError, match="No space left on device"):
         kept.write(path, "f", replace(WHOLE, lease=78))
     assert list(tmp_path.iterdir()) == [path]

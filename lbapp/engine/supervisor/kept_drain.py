@@ -10,12 +10,12 @@ older than what is true; whatever the file is, the engine starts.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
 from lbapp.control.shapes import check
+from lbapp.control.state_file import replace_file
 
 _BYTES_MAX: Final = 1024 * 1024
 
@@ -90,7 +90,7 @@ class KeptDrain:
                 if standing["drain"] is None:
                     self.path.unlink(missing_ok=True)
                 else:
-                    self._replace(self.path, json.dumps(standing, separators=(",", ":")).encode())
+                    replace_file(self.path, json.dumps(standing, separators=(",", ":")).encode())
             except OSError:
                 self._forget(self.path)
                 raise
@@ -104,18 +104,6 @@ class KeptDrain:
     def go_on(self) -> None:
         """Write again, whatever another engine has written."""
         self._is_paused = self._has_looked = False
-
-    @staticmethod
-    def _replace(path: Path, data: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        beside.unlink(missing_ok=True)
-        with beside.open("xb") as file:
-            beside.chmod(0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
 
     @staticmethod
     def _forget(path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_full_disk_leaves_nothing_older_behind(tmp_path: Path, monkeypatch: py
             device.write(b"x")
 
     with monkeypatch.context() as patched:
-        patched.setattr("lbapp.engine.supervisor.kept_drain.os.fsync", full)
+        patched.setattr("lbapp.control.state_file.os.fsync", full)
         for step in ("routes", "serving"):
             with pytest.raises(OSError, match="No space left on device"):
                 kept.write({"drain": {**DRAIN, "step": step}, "reports": {}})

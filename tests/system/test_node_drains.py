@@ -6,9 +6,10 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,27 +35,53 @@ pytestmark = pytest.mark.system
 TTL_S = 600.0
 
 
+class Node(Engine):
+    """An engine that is told about its records again and again, as `lbapp dns` does: a report counts for 15 seconds."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.process, engine.control, engine.log)
+        self._report: dict[str, object] = {**DNS, "ttl_s": TTL_S}
+        self._has_ended = threading.Event()
+        self._telling = threading.Thread(target=self._tell_on, daemon=True)
+        self._telling.start()
+
+    def tell(self, **more: object) -> None:
+        self._report = {**self._report, **more}
+        self._tell()
+
+    def _tell(self) -> None:
+        with self.client() as client:
+            client.ask(calls.report_records(self._report))  # type: ignore[arg-type]
+
+    def _tell_on(self) -> None:
+        while not self._has_ended.wait(1.0):
+            with suppress(EngineUnreachable):
+                self._tell()
+
+    def end(self) -> None:
+        """End the telling, and whoever answers; then those that this test has started are gone as well."""
+        self._has_ended.set()
+        self._telling.join(20)
+        while pid := pid_of(self):
+            os.kill(pid, signal.SIGTERM)
+            wait_for(lambda pid=pid: pid_of(self) != pid)  # type: ignore[misc]
+        self.process.wait(20)
+
+
 @contextmanager
-def node(folder: Path) -> Iterator[Engine]:
+def node(folder: Path) -> Iterator[Node]:
     """Run an engine that has been told that its records are in DNS; whoever comes after it ends with it."""
     with servers("s1") as ports, running_engine(folder, toml(ports)) as engine:
-        tell(engine)
+        own = Node(engine)
         try:
-            yield engine
+            own.tell()
+            yield own
         finally:
-            while pid := pid_of(engine):
-                os.kill(pid, signal.SIGTERM)
-                wait_for(lambda pid=pid: pid_of(engine) != pid)  # type: ignore[misc]
-            engine.process.wait(20)
+            own.end()
 
 
 def toml(ports: dict[str, int]) -> str:
     return listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK)
-
-
-def tell(engine: Engine, **more: object) -> None:
-    with engine.client() as client:
-        client.ask(calls.report_records({**DNS, "ttl_s": TTL_S, **more}))  # type: ignore[typeddict-item]
 
 
 def pid_of(engine: Engine) -> int:
@@ -71,17 +98,17 @@ def drain_of(engine: Engine) -> NodeDrainStatus:
     return found
 
 
-def begin(engine: Engine, *options: str) -> NodeDrainStatus:
+def begin(engine: Node, *options: str) -> NodeDrainStatus:
     """Drain the node, which waits for its records to be forgotten."""
     left_at = time.time()
     lbapp_says(engine, "drain", "--node", "--timeout", "20m", *options)
     assert drain_of(engine)["step"] == "dns"
-    tell(engine, state="withdrawn", left_at=left_at, gone_at=left_at + TTL_S)
+    engine.tell(state="withdrawn", left_at=left_at, gone_at=left_at + TTL_S)
     wait_for(lambda: drain_of(engine)["step_why"] == "resolvers still know this node's records")
     return drain_of(engine)
 
 
-def start_again(folder: Path, engine: Engine) -> subprocess.Popen[bytes]:
+def start_again(folder: Path, engine: Node) -> subprocess.Popen[bytes]:
     """Start another engine in the place of one that has ended, or is about to; return when it serves."""
     engine.process.wait(20)
     said = engine.log.read_text().count("serving:")
@@ -94,7 +121,7 @@ def start_again(folder: Path, engine: Engine) -> subprocess.Popen[bytes]:
     return process
 
 
-def kill(engine: Engine) -> None:
+def kill(engine: Node) -> None:
     pid = pid_of(engine)
     os.kill(pid, signal.SIGKILL)
     engine.process.wait(20)
@@ -118,7 +145,7 @@ def test_an_upgrade_leaves_a_drain_at_the_step_that_it_was_at(tmp_path: Path) ->
             assert abs((after["step_until"] or 0) - (before["step_until"] or 0)) < 1
             assert "node_drain_step_given_up" not in engine.events()
         last = pid_of(engine)
-        tell(engine, state="withdrawn", left_at=1.0, gone_at=2.0)
+        engine.tell(state="withdrawn", left_at=1.0, gone_at=2.0)
         wait_for(lambda: not Path(f"/proc/{last}").exists() or not pid_of(engine), 30)
         assert engine.log.read_text().count("the engine stops now, as was asked for") == 1
 
@@ -138,7 +165,7 @@ def test_a_drain_goes_on_where_it_was_when_its_engine_was_killed_and_stops_it_th
         process = start_again(tmp_path, engine)
         assert same(before, drain_of(engine))
         assert "; this engine stops when it has drained" in engine.log.read_text()
-        tell(engine, state="withdrawn", left_at=1.0, gone_at=2.0)
+        engine.tell(state="withdrawn", left_at=1.0, gone_at=2.0)
         assert process.wait(30) == 0
         assert not drain_has_to_stop(tmp_path)
         later = start_again(tmp_path, engine)

@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import anyio
 
-from lbapp.cluster.announce.backend import BackendFailed, Found
+from lbapp.cluster.announce.backend import BackendFailed, Found, Will
 from lbapp.cluster.announce.decision import RouteState
 from lbapp.cluster.announce.keepalived_text import INSTANCE, TRACKED, session_in
 from lbapp.control.fleet import SessionReport
@@ -50,6 +50,11 @@ class Keepalived:
         self._rest = b""
         self._is_there = False  # keepalived: it has the FIFO open
         self._row = _NOT_THERE
+
+    @property
+    def will(self) -> Will:
+        """Write what takes the node out of the election."""
+        return Will(str(self._track), text=_text(RouteState.WITHDRAWN))
 
     async def __aenter__(self) -> Self:
         self._open()
@@ -96,7 +101,7 @@ class Keepalived:
 
     async def settle(self, state: RouteState) -> Found:
         """Write the number of this state, where another stands, and take in what keepalived has said."""
-        wanted = f"{TRACKED[state]}\n"
+        wanted = _text(state)
         try:
             if not self._track.exists() or self._track.read_bytes() != wanted.encode():
                 self._write(wanted)
@@ -138,3 +143,7 @@ class Keepalived:
             self._row, self._rest = _NOT_THERE, b""
         elif self._row is _NOT_THERE:
             self._row = _NOT_HEARD
+
+
+def _text(state: RouteState) -> str:
+    return f"{TRACKED[state]}\n"

@@ -1,11 +1,11 @@
 """`lbapp announce`: the process that tells routers whether clients may come to this node.
 
-Responsible for its loop: ask the engine, decide, have the backend make it so, report, wait; and for telling the service manager
-at each turn that it still turns. Knows nothing of any daemon's language.
+Responsible for its loop: ask the engine, decide, have the backend make it so, report, wait; and for telling its warden and the
+service manager at each turn that it still turns. Knows nothing of any daemon's language.
 
 Invariants: what the backend is told is what was decided last; every change is a line of the log and of the report; however it
-ends, but by SIGKILL, the addresses are withdrawn first, or it is said that they are not. Then, as after SIGKILL, the unit's
-ExecStopPost withdraws them. One that hangs says nothing to the watchdog of its unit, which kills it.
+ends, but by SIGKILL, the addresses are withdrawn first, or it is said that they are not. Where it has ended otherwise, or hangs,
+the warden withdraws them, and the unit's watchdog and ExecStopPost where the warden is gone as well.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from lbapp.cluster.announce.asking import ask, follow
 from lbapp.cluster.announce.backend import SETTLE_TIMEOUT_S, Backend, BackendEnded, BackendFailed, Found
 from lbapp.cluster.announce.decision import Decision, RouteState
 from lbapp.cluster.announce.report import SEND_TIMEOUT_S, Reporter, report_of
+from lbapp.cluster.announce.watched import watched
 from lbapp.control.client import AsyncControlClient
 from lbapp.control.notify import notify, watchdog_s
 from lbapp.control.paths import default_socket
@@ -32,6 +34,7 @@ from lbapp.model.announce import AnnounceSettings
 
 _log: Final = logging.getLogger("lbapp.announce")
 _WAKE_GAP_S: Final = 0.05  # events may come by the hundred; so often is enough
+_PATIENCE: Final = 1.5  # so many times as long as a turn may take, the warden waits for the next one
 _WATCHDOG_PARTS: Final = 3  # so many times as often as has to be, it is said that the loop turns
 
 
@@ -45,7 +48,8 @@ async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None)
         engine = AsyncControlClient(path)
         stack.push_async_callback(engine.close)
         await stack.enter_async_context(backend)
-        announcer = Announcer(settings, backend, engine)
+        beat = await stack.enter_async_context(watched(backend.will, _PATIENCE * turn_s(settings)))
+        announcer = Announcer(settings, backend, engine, beat)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_on_signal, tasks)
@@ -82,8 +86,12 @@ async def _end_on_signal(tasks: TaskGroup) -> None:
 class Announcer:
     """The loop, and what it knows. `ended`: why the backend has ended, once it has, or has not withdrawn at the end."""
 
-    def __init__(self, settings: AnnounceSettings, backend: Backend, engine: AsyncControlClient) -> None:
+    def __init__(
+        self, settings: AnnounceSettings, backend: Backend, engine: AsyncControlClient, beat: Callable[[], None]
+    ) -> None:
+        """`beat`: to be called at each turn of the loop."""
         self._settings = settings
+        self._beat = beat
         self._backend = backend
         self._engine = engine
         self._decision = Decision(settings)
@@ -116,6 +124,7 @@ class Announcer:
         await self._settle()
         await anyio.to_thread.run_sync(notify, "READY=1")
         while True:
+            self._beat()
             await self._feed_watchdog()
             self._awake = anyio.Event()
             self._looked_s = anyio.current_time()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Self
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
 
 from lbapp.cluster.announce.asking import look_of
@@ -224,18 +226,49 @@ def test_an_engine_that_takes_no_report_holds_nothing_up(
         assert announcer.log.count("does not take the report") == 1
 
 
-def test_without_an_announcer_the_addresses_are_withdrawn_by_the_unit(
+def test_the_addresses_of_one_that_was_killed_are_withdrawn_by_its_warden(
     tmp_path: Path, bird: BirdDouble, engine: EngineDouble
 ) -> None:
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])
         announcer.process.kill()
         announcer.process.wait(15)
+        wait_for(lambda: not any(bird.up.values()))
+        wait_for(lambda: "WARNING lbapp announce has ended: its addresses are withdrawn" in announcer.log)
+
+
+def test_one_that_hangs_is_withdrawn_by_its_warden_and_announces_again_when_it_goes_on(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        announcer.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: not any(bird.up.values()), 30)
+        announcer.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: bird.up[GOOD])
+        assert "WARNING lbapp announce says nothing for 9.3 s: its addresses are withdrawn" in announcer.log
+
+
+def test_without_an_announcer_and_its_warden_the_addresses_are_withdrawn_by_the_unit(
+    tmp_path: Path, bird: BirdDouble, engine: EngineDouble
+) -> None:
+    with announcing(tmp_path) as announcer:
+        wait_for(lambda: bird.up[GOOD])
+        kill_with_warden(announcer.process)
     assert bird.up[GOOD], "BIRD goes on announcing what it was told"
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(tmp_path / "announce.toml"), "--withdraw"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"withdrawn: {VIP4}\n")
     assert not any(bird.up.values())
+
+
+def kill_with_warden(process: subprocess.Popen[bytes]) -> None:
+    """Kill an announcer, and its warden before it can do anything."""
+    process.send_signal(signal.SIGSTOP)
+    for each in psutil.Process(process.pid).children():
+        each.kill()
+    process.kill()
+    process.wait(15)
 
 
 class Watchdog:
@@ -259,8 +292,7 @@ class Watchdog:
         """Watch over the process until it hangs; then end it, and withdraw."""
         while self.hear(self._patience_s) == "WATCHDOG=1":
             pass
-        process.kill()
-        process.wait(15)
+        kill_with_warden(process)
         command = [sys.executable, "-m", "lbapp", "announce", "-c", str(self._folder / "announce.toml"), "--withdraw"]
         subprocess.run(command, capture_output=True, check=True)
 
@@ -315,6 +347,10 @@ class Hanging:
         self.may_go_on.set()
         self.is_waiting = threading.Event()
 
+    @property
+    def will(self) -> None:
+        pass
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -335,23 +371,26 @@ class Hanging:
 async def test_the_watchdog_is_fed_by_the_loop_that_decides_and_by_nothing_else(
     tmp_path: Path, engine: EngineDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = Hanging()
+    backend, turns = Hanging(), list[float]()
     with Watchdog(tmp_path, 0.3) as unit:
         for name, value in unit.environment.items():
             monkeypatch.setenv(name, value)
         told = settings(interval_s=0.05, socket=str(engine.path))
         client = AsyncControlClient(engine.path)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Loop(told, backend, client).run, tasks)
+            tasks.start_soon(Loop(told, backend, client, lambda: turns.append(time.monotonic())).run, tasks)
             try:
                 said = [await anyio.to_thread.run_sync(unit.hear, 20.0) for _ in range(4)]
                 assert said == ["READY=1", *["WATCHDOG=1"] * 3]
                 backend.may_go_on.clear()
                 await anyio.to_thread.run_sync(backend.is_waiting.wait, 20)
+                count = len(turns)
                 while await anyio.to_thread.run_sync(unit.hear, 1.0):
                     pass  # what was said before that
+                assert len(turns) == count, "the warden is told by the same loop"
                 backend.may_go_on.set()
                 assert await anyio.to_thread.run_sync(unit.hear, 20.0) == "WATCHDOG=1"
+                assert len(turns) > count
             finally:
                 backend.may_go_on.set()
                 await client.close()

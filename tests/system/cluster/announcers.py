@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from lbapp.cluster.announce.bird_text import bird_text
 from lbapp.config.announce import load_announce
 from lbapp.control import calls
@@ -149,6 +151,14 @@ class Nodes:
         process.kill()
         process.wait()
         return at
+
+    def kill_with_warden(self, node: str) -> None:
+        """Kill the announcer of a node, and its warden before it can do anything."""
+        process = self.announcers[node]
+        process.send_signal(signal.SIGSTOP)
+        for each in psutil.Process(process.pid).children():
+            each.kill()
+        self.kill(process)
 
     def go_dark(self, node: str) -> float:
         """Have a node fall silent; return when."""

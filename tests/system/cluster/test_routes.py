@@ -72,8 +72,17 @@ def test_the_route_of_a_killed_engine_is_gone_within_a_second_and_only_its_flows
     assert "announced -> withdrawn: no engine answers" in nodes.log("n2")
 
 
-def test_bird_goes_on_announcing_for_a_killed_announcer_until_its_unit_withdraws(nodes: Nodes) -> None:
-    nodes.kill(nodes.announcers["n2"])
+def test_the_routes_of_a_killed_announcer_are_gone_within_a_second_by_its_warden(nodes: Nodes) -> None:
+    at = nodes.kill(nodes.announcers["n2"])
+    assert nodes.watch.gone_after_s("n2", at) < 1.0
+    wait_for(lambda: "n2" not in nodes.lab.ways(VIP6))
+    assert "WARNING lbapp announce has ended: its addresses are withdrawn" in nodes.log("n2")
+
+
+def test_bird_goes_on_announcing_for_an_announcer_that_was_killed_with_its_warden_until_its_unit_withdraws(
+    nodes: Nodes,
+) -> None:
+    nodes.kill_with_warden("n2")
     nodes.kill(nodes.engines["n2"].process)
     assert "up" in nodes.lab.birdc("n2", 'show protocols "lbapp_vip_*"').split("Static", 1)[1]
     assert "n2" in nodes.lab.ways(), "nobody is left to withdraw it: this is why the unit is to have an ExecStopPost"

@@ -87,9 +87,13 @@ class Pair:
         self.announcers[node] = self.lab.start(node, *self._announce(node), log=f"{node}.announce")
 
     def kill_announcer(self, node: str) -> None:
-        """Kill it, and leave behind what keepalived reads."""
-        os.kill(self.announcers[node].pid, signal.SIGKILL)
-        self.announcers[node].wait()
+        """Kill it, and its warden before it can do anything: what keepalived reads is left behind."""
+        process = self.announcers[node]
+        process.send_signal(signal.SIGSTOP)
+        for each in psutil.Process(process.pid).children():
+            each.kill()
+        process.kill()
+        process.wait()
 
     def track(self, node: str) -> Path:
         return self.lab.folder / f"{node}.track"
@@ -170,7 +174,15 @@ def test_a_drained_node_gives_the_address_away_without_a_failure_and_the_last_on
     assert [what for _, what in probe.failed] == []
 
 
-def test_without_its_announcer_a_node_is_taken_out_by_the_unit(pair: Pair) -> None:
+def test_without_its_announcer_a_node_is_taken_out_by_the_warden(pair: Pair) -> None:
+    first = pair.master()
+    os.kill(pair.announcers[first].pid, signal.SIGKILL)
+    pair.announcers[first].wait()
+    wait_for(lambda: pair.masters() == [other(first)])
+    assert pair.track(first).read_text() == "-254\n"
+
+
+def test_without_its_announcer_and_warden_a_node_is_taken_out_by_the_unit(pair: Pair) -> None:
     first = pair.master()
     second = other(first)
     pair.kill_announcer(first)

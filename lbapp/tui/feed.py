@@ -10,9 +10,11 @@ the connection is gone, `is_live` is false until the next one arrives. While it 
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from contextvars import copy_context
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
@@ -76,6 +78,7 @@ class Feed:
         self._clock = EngineClock()
         self._trends_at = 0.0  # by the engine's clock
         self._problem = ""
+        self._context = copy_context()
 
     @property
     def title(self) -> str:
@@ -157,7 +160,14 @@ class Feed:
         return LocalFile(Path(path)) if self._link is None else self._link.file(path)
 
     async def ask(self, call: Call[Answer]) -> Answer:
-        """Carry a call out. Raises RequestRefused, EngineUnreachable."""
+        """Carry a call out. Raises RequestRefused, EngineUnreachable.
+
+        Not in the context of who asks: a timeout stays with the event loop until its time would have come, and would keep alive
+        whatever dialog it was asked for.
+        """
+        return await asyncio.get_running_loop().create_task(self._carry_out(call), context=self._context)
+
+    async def _carry_out(self, call: Call[Answer]) -> Answer:
         client = self._client()
         try:
             return await client.ask(call)

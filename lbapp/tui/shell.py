@@ -37,6 +37,7 @@ from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
 TICK_S: Final = 0.5
+ANOTHER_S: Final = 0.1  # between two panes that are made, for what is painted and for keys
 WHOLE: Final = (80, 24)  # the smallest screen that shows everything
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
@@ -71,9 +72,8 @@ class Shell(Commanding, Travelling):
         self._make = panes
         self._panes: dict[str, Pane] = {}
         self._way = Way()
-        self._is_paused = self._is_still = (
-            False  # wanted, and what is painted: after a pause, figures have to come first
-        )
+        self._is_paused = self._is_still = False  # wanted, and what is painted: behind a pause, figures come first
+        self._has_shown = False  # figures
         self._pace = Pace()
         self._told_s = 0.0  # on the monotonic clock: when the lines around the pane were shown
         self._problem = ""
@@ -101,19 +101,16 @@ class Shell(Commanding, Travelling):
         yield self._keys
 
     def on_mount(self) -> None:
-        """Begin to repaint, and make the panes that are not in sight."""
+        """Begin to repaint."""
         self._arrive()
         self.set_interval(TICK_S, self._tick)
-        self.call_after_refresh(self._make_the_rest)
 
-    def _make_the_rest(self) -> None:
-        for name in self._make:
-            if name not in self._panes:
-                self._content.mount(self._pane(name))
-                self.call_after_refresh(
-                    self._make_the_rest
-                )  # one at a time: the first figures are not to wait for them
-                return
+    def _make_another(self) -> None:
+        """Make one of the panes that are not in sight."""
+        name = next((name for name in self._make if name not in self._panes), "")
+        if name:
+            self._content.mount(self._pane(name))
+            self.set_timer(ANOTHER_S, self._make_another)
 
     def _pane(self, name: str) -> Pane:
         if name not in self._panes:
@@ -209,6 +206,9 @@ class Shell(Commanding, Travelling):
         elif self.source.scene is not None and self.pane.is_attached and (is_elsewhere or not are_old):
             self.pane.show()
             self._is_still = are_old
+            if not self._has_shown:
+                self._has_shown = True
+                self.set_timer(ANOTHER_S, self._make_another)  # the first figures are not to wait for them
         self._tell_of_the_source()
         self._show_lines()
 

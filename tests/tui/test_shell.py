@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -290,3 +292,27 @@ async def test_filter_that_was_taken_back_is_opened_empty_and_the_keys_say_at_on
             await pilot.pause()
             assert app.shell._filter.value == ""
             assert "d drain" not in app.shell._keys.text
+
+
+async def test_panes_out_of_sight_are_made_behind_the_first_figures(tmp_path: Path) -> None:
+    app = LbappConsole(tmp_path / "s")
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "no engine answers")
+        assert list(app.shell._panes) == ["overview"]
+        await pilot.press("3", "1")  # whoever goes somewhere has it at once
+        with answering(EngineDouble(), tmp_path / "s"):
+            await until_shown(pilot, "LIVE")
+            await until(pilot, lambda: set(app.shell._panes) == set(app.shell.screens))
+
+
+async def test_dialog_that_asked_the_engine_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The timeouts of what it asked are the event loop's for some seconds more."""
+    with answering(EngineDouble(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await at_servers(pilot)
+            await pilot.press("d")
+            await until(pilot, lambda: "[[ Cancel ]]" in (text := screen_text(app)) and "asking" not in text)
+            dialog = weakref.ref(app.screen)
+            await pilot.press("escape")
+            await until(pilot, lambda: gc.collect() >= 0 and dialog() is None, deadline_s=3)

@@ -9,7 +9,7 @@ drawn at the next repaint; a line that says what one said before, there or elsew
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,8 +19,6 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from lbapp.tui.widgets.paper import Line, changes
-
-_STRIPS_MAX: Final = 200  # a few screens of them: each is some kilobytes
 
 
 class Lines(ScrollView):
@@ -55,7 +53,7 @@ class Lines(ScrollView):
         if self._lines is None or self._is_restyled or self._drawn_size != size or size.region in regions:
             self._lines = None
             return super().refresh()
-        before, self._lines = self._lines, list(self.lines())
+        before, self._lines = self._lines, self._write()
         others = [Region(x, y, cells, 1) for y, x, cells in changes(before, self._lines, size.width)]
         return super().refresh(*regions, *others) if regions or others else self
 
@@ -89,13 +87,17 @@ class Lines(ScrollView):
             self._lines, self._drawn_size = None, self.size
             self._strips.clear()
         if self._lines is None:
-            self._lines, self._is_restyled = list(self.lines()), False
+            self._lines, self._is_restyled = self._write(), False
         return self._lines
+
+    def _write(self) -> list[Line]:
+        lines = list(self.lines())
+        # A strip is some kilobytes: of those that are in sight no more, none is kept.
+        self._strips = {line: self._strips[line] for line in lines if line in self._strips}
+        return lines
 
     def _strip(self, line: Line) -> Strip:
         if line not in self._strips:
-            if len(self._strips) > _STRIPS_MAX:
-                self._strips.clear()
             self._strips[line] = self._put_together(line)
         return self._strips[line]
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from textual import work
-from textual.screen import Screen
 
 from lbapp.control import calls
 from lbapp.control.fleet import FleetStatus
@@ -30,10 +29,11 @@ from lbapp.tui.format import clean
 from lbapp.tui.pane import Pane
 from lbapp.tui.scoping import Scope
 from lbapp.tui.source import Source
+from lbapp.tui.sparing import SparingScreen
 from lbapp.tui.staging import clean_value
 
 
-class FleetActing(Screen[None]):
+class FleetActing(SparingScreen[None]):
     """The actions of the shell, as far as they are about nodes."""
 
     source: Source

@@ -15,7 +15,6 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lbapp.control.fleet import FleetStatus
 from lbapp.control.fleet_words import nodes_ready, totals
@@ -27,6 +26,7 @@ from lbapp.tui.hosts_watch import HostsWatch, HostWatch
 from lbapp.tui.node_columns import NodeRow, node_kind
 from lbapp.tui.node_words import node_lines_of
 from lbapp.tui.settling import STARTED_S, settle
+from lbapp.tui.sparing import SparingScreen
 from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.status_line import TextLine
@@ -50,7 +50,7 @@ def hosts_lines(answers: Sequence[HostAnswer], found: FleetStatus, now: float) -
     return lines
 
 
-class HostsScreen(Screen[None]):
+class HostsScreen(SparingScreen[None]):
     """The list of nodes, and the one under the cursor below it."""
 
     DEFAULT_CSS = """

@@ -158,7 +158,7 @@ class Shell(Commanding, Travelling):
         """Take back the filter or marks; without any, go back."""
         if self._filter.has_focus or self._filter.display or not self.pane.clear():
             if self._filter.display:
-                self._filter.display = False
+                self._filter.display, self._filter.value = False, ""  # what it said does not hold any more
                 self.pane.clear()
             elif self._way.leave():
                 self._arrive()
@@ -312,6 +312,7 @@ class Shell(Commanding, Travelling):
         """Open the filter; every key behind this one is text."""
         self._filter.display = True
         self.set_focus(self._filter)
+        self._show_lines()  # most keys are letters from now on
 
     def filter_by(self, text: str) -> None:
         """Filter the list in sight as if it had been typed."""

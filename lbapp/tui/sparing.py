@@ -1,8 +1,8 @@
-"""An application that sends its terminal no more of a line than what is to be drawn of it.
+"""An application and a screen that have their terminal draw no more than what is other.
 
-Responsible for the bytes of a partial update. Knows nothing of what is shown. Textual (8.2) sends each line from where its widget
-begins up to the end of the change; here it is sent from where the change begins. What it gives beside partial updates is
-sent as it is.
+Responsible for the bytes of a partial update, and for what a move of the focus has drawn. Knows nothing of what is shown. Textual
+(8.2) sends each line from where its widget begins up to the end of the change; here it is sent from where the change begins. What
+it gives beside partial updates is sent as it is.
 
 Invariant: each cell that is to be drawn is sent, with the same codes that Textual gives it.
 """
@@ -13,7 +13,9 @@ from rich.console import Console, RenderableType
 from rich.control import Control
 from textual._compositor import ChopsUpdate
 from textual.app import App
-from textual.screen import Screen
+from textual.reactive import Reactive
+from textual.screen import Screen, ScreenResultType
+from textual.widget import Widget
 
 
 class Sparing(App[None]):
@@ -21,6 +23,12 @@ class Sparing(App[None]):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         super()._display(screen, _Changes.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
+
+
+class SparingScreen(Screen[ScreenResultType]):
+    """Is not drawn anew, all of it, when the focus moves: those that lose and get it draw themselves."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
 
 class _Changes(ChopsUpdate):

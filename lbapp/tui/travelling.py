@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lbapp.tui.dialogs.time import AskTime
+from lbapp.tui.sparing import SparingScreen
 from lbapp.tui.travel import Start, Travel
 
 TEN: Final = 10
 
 
-class Travelling(Screen[None]):
+class Travelling(SparingScreen[None]):
     """Steps, a time that is asked for, and the way back."""
 
     travel: Travel

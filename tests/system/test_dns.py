@@ -36,9 +36,9 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    def stop(self) -> int:
-        """End it as a service manager does; return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """End it as a service manager does, or a terminal that is closed; return its exit status."""
+        self.process.send_signal(by)
         return self.process.wait(30)
 
     def kill(self) -> None:
@@ -144,7 +144,7 @@ def test_stopped_publisher_takes_its_own_out_and_the_last_one_leaves_its_own(
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path) as second:
         wait_for(lambda: server.has("AAAA") == ["2001:db8::1", "2001:db8::2"])
-        assert first.stop() == 0
+        assert first.stop(signal.SIGHUP) == 0
         assert (server.has(), server.has("AAAA")) == (["192.0.2.2"], ["2001:db8::2"])
         wait_for(lambda: one.says("state") == "withdrawn")
         assert second.stop() == 0

@@ -270,3 +270,23 @@ def without_a_node(current: Callable[[EngineDouble], Status]) -> Callable[[Engin
         return status
 
     return found
+
+
+async def test_filter_that_was_taken_back_is_opened_empty_and_the_keys_say_at_once_that_letters_are_text(
+    tmp_path: Path,
+) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            app = pilot.app
+            assert isinstance(app, LbappConsole)
+            await at_servers(pilot)
+            await pilot.press("slash", *"s2")
+            await until_shown(pilot, "1 of 1, 3 in all")
+            await pilot.press("escape")
+            await until_shown(pilot, "d drain")
+            await pilot.press("p")  # from now on no news has anything shown
+            await until_shown(pilot, "PAUSED")
+            await pilot.press("slash")
+            await pilot.pause()
+            assert app.shell._filter.value == ""
+            assert "d drain" not in app.shell._keys.text

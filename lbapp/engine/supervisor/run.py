@@ -24,6 +24,7 @@ import anyio.to_thread
 from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
+from lbapp.control.notify import notify
 from lbapp.control.paths import default_state_dir
 from lbapp.engine.channel import ReopenLog
 from lbapp.engine.supervisor.access import Access
@@ -45,12 +46,12 @@ from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
+from lbapp.engine.supervisor.kept_drain import KeptDrain
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
 from lbapp.engine.supervisor.metrics import collect
 from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
-from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
@@ -153,7 +154,8 @@ class Engine:
         keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
         self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
         changes = FleetChanges(self.link, events, lambda: self.generation)
-        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes)
+        kept_drain = KeptDrain(path_in(state_dir, "drain", running.path))
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes, kept_drain=kept_drain)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -220,6 +222,7 @@ class Engine:
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
             self.link.take(generation.running.configuration.cluster)
+            generation.drains.node.know(known.get("node"))
             generation.intents.restore()
             self.lasting.fleet.know(self.lasting.journal.actions)
             generation.know(known)
@@ -260,6 +263,8 @@ class Engine:
         self.link.take(generation.running.configuration.cluster)
         if self.link.settings is None:
             self.node.take_members(())
+        # Who came or left while the reload was under way has changed the parts of the generation before alone.
+        generation.shares.take(self.lasting.place())
         self.api.serve(generation)
         tasks.start_soon(self.link.guarded, "intents of servers that are new", self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
@@ -297,6 +302,7 @@ class Engine:
             await anyio.to_thread.run_sync(self.lasting.fd_store.let_go)  # or clients would wait where nobody accepts
             # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
             self.lasting.listening.close()
+            await self.generation.drains.node.end()
         await self.workers.stop(timeout_s)
         events.add("node_stopped", "node", "all workers have left")
         self.api.close()

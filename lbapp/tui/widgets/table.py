@@ -8,23 +8,24 @@ is visible is formatted; text is drawn as it is, never read as markup, and what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Final, Generic, TypeVar
 
 from rich.cells import set_cell_size
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseScrollDown, MouseScrollUp
-from textual.geometry import Size
 from textual.message import Message
 
 from lbapp.tui.dialogs.sort import AskSort
+from lbapp.tui.glyphs import Tone
 from lbapp.tui.hand import Hand
 from lbapp.tui.listing import Kind, View, arrange, filter_of, margin_of, shown_columns, sort_choices
 from lbapp.tui.marks import Marks
 from lbapp.tui.widgets.cells import head_text, row_cells
 from lbapp.tui.widgets.lines import Lines
-from lbapp.tui.widgets.paper import Line
+from lbapp.tui.widgets.paper import Line, Written
 
 Item = TypeVar("Item")
 
@@ -90,7 +91,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
         self._cursor = 0
         self.hand = Hand()
         self._clicked: str | None = None
-        self._drawn_with: tuple[frozenset[str], list[tuple[int, int]]] = (frozenset(), [])
+        self._texts = Written()
 
     # ---- what is selected
 
@@ -170,6 +171,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
 
     def _arrange(self, items: Sequence[Item], held: Sequence[str]) -> None:
         self._items, self.total = items, len(items)
+        self._texts.forget()
         identity = self.kind.identity
         if not self.marks.is_empty:
             self.marks.keep(set(map(identity, items)))
@@ -180,13 +182,14 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
         if chosen is not None and (not self._shown or identity(self._shown[self._cursor]) != chosen):
             found = (row for row, item in enumerate(self._shown) if identity(item) == chosen)
             self._cursor = next(found, self._cursor)
-        self.virtual_size = Size(self.size.width, len(self._shown) + HEADER_ROWS)
+        self.reach(len(self._shown) + HEADER_ROWS)
         self._follow_cursor()
-        self.repaint()
+        self.refresh()
 
     def forget(self) -> None:
         """Be about other items from now on: without marks, the cursor on the first."""
         self.marks, self._items, self._shown, self._cursor, self.total = Marks(), (), [], 0, 0
+        self._texts.forget()
         self.hand = Hand()
 
     def look(self, view: View) -> None:
@@ -211,7 +214,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
     def action_columns(self, step: int) -> None:
         """Show the next set of columns, or the one before."""
         self.view = replace(self.view, columns=(self.view.columns + step) % len(self.kind.sets))
-        self.repaint()
+        self.refresh()
         self.post_message(self.Looked())
 
     # ---- sorting
@@ -279,7 +282,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
     def clear_marks(self) -> bool:
         """Take back a range, else all marks; say whether there was anything to take back."""
         had_any = self.marks.clear()
-        self.repaint()
+        self.refresh()
         return had_any
 
     # ---- the cursor
@@ -305,7 +308,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
         self._cursor = max(0, min(row, len(self._shown) - 1))
         self.hand.move()
         self._follow_cursor()
-        self.repaint()
+        self.refresh()
 
     @property
     def _height(self) -> int:
@@ -327,7 +330,7 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self.virtual_size = Size(self.size.width, len(self._shown) + HEADER_ROWS)
+        self.reach(len(self._shown) + HEADER_ROWS)
         self._follow_cursor()
 
     # ---- the mouse
@@ -376,18 +379,21 @@ class LineTable(Lines, Generic[Item], can_focus=True, inherit_bindings=False):
     def _columns(self) -> list[tuple[int, int]]:
         return shown_columns(self.kind, self.view, self.size.width)
 
-    def begin(self) -> None:
-        """Know what is the same for all lines."""
-        self._drawn_with = self.marked, self._columns()
+    def lines(self) -> Iterator[Line]:
+        """Return what stands on the lines: the head first, then the visible rows."""
+        width, marked, columns = self.size.width, self.marked, self._columns()
+        self._texts.write_as((marked, tuple(columns)))
+        yield Line(((set_cell_size(head_text(self.kind, self.view, columns), width), "head"),))
+        top = int(self.scroll_offset.y)
+        for row in range(top, top + self._height):
+            if row < len(self._shown):
+                cells = self._texts.row(row, partial(self._cells, self._shown[row], columns, marked))
+                yield Line(cells, row == self._cursor and self.has_focus)
+            else:
+                yield Line(((" " * width, "plain"),))
 
-    def line(self, y: int) -> Line:
-        """Return what stands on a line: the head first, then the visible rows."""
-        width, (marked, columns) = self.size.width, self._drawn_with
-        if y == 0:
-            return Line(((set_cell_size(head_text(self.kind, self.view, columns), width), "head"),))
-        row = y - HEADER_ROWS + int(self.scroll_offset.y)
-        if row >= len(self._shown):
-            return Line(((" " * width, "plain"),))
-        item = self._shown[row]
+    def _cells(
+        self, item: Item, columns: Sequence[tuple[int, int]], marked: frozenset[str]
+    ) -> Iterator[tuple[str, Tone]]:
         mark = self._mark if self.kind.has_marks and self.kind.identity(item) in marked else ""
-        return Line(tuple(row_cells(item, self.kind, columns, mark)), row == self._cursor and self.has_focus)
+        return row_cells(item, self.kind, columns, mark)

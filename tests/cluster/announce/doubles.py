@@ -77,6 +77,7 @@ class EngineDouble:
         self.reasons: list[str] = []
         self.drain: dict[str, Any] | None = None
         self.refuses_reports = False
+        self.nonsense: tuple[int, bytes] | None = None  # what it answers to everything instead
         self.reports: list[dict[str, Any]] = []
         self.asked = 0
         self.event = threading.Event()  # one event, to whoever follows
@@ -113,7 +114,9 @@ class _EngineHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         engine = self._engine
-        if self.path.startswith("/v1/ready"):
+        if engine.nonsense is not None:
+            self._send(*engine.nonsense)
+        elif self.path.startswith("/v1/ready"):
             engine.asked += 1
             answer: dict[str, Any] = {
                 "ready": not engine.reasons,
@@ -141,7 +144,9 @@ class _EngineHandler(BaseHTTPRequestHandler):
         self._answer(200, {"accepted": True})
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode())
+
+    def _send(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

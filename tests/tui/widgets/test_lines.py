@@ -9,11 +9,15 @@ import pyte
 import pytest
 from textual._compositor import ChopsUpdate
 from textual.app import ComposeResult
-from textual.screen import ModalScreen
+from textual.pilot import Pilot
+from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
 from textual.widgets import Static
 
 from lbapp.tui.listing import Column, Kind
-from lbapp.tui.sparing import Sparing, _Changes
+from lbapp.tui.sparing import Sparing, SparingScreen, _Changes
+from lbapp.tui.widgets.lines import Lines
+from lbapp.tui.widgets.paper import Line
 from lbapp.tui.widgets.table import LineTable
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +50,11 @@ def kind() -> Kind[Item]:
 class Painting(Sparing):
     """An application whose terminal is an emulator: it has what was written, and nothing else."""
 
-    CSS = "LineTable { height: 1fr; } .table--head { text-style: bold; }"
+    CSS = """
+    LineTable { height: 1fr; }
+    .table--head { text-style: bold; }
+    LineTable.-other > .table--plain { text-style: underline; }
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +63,9 @@ class Painting(Sparing):
         self.terminal = pyte.Screen(*SIZE)
         self.stream = pyte.Stream(self.terminal)
         self.written = 0
+
+    def get_default_screen(self) -> Screen[None]:
+        return SparingScreen()
 
     def compose(self) -> ComposeResult:
         yield self.table
@@ -74,6 +85,15 @@ class Painting(Sparing):
 
     def painted(self) -> list[str]:
         return [line.rstrip() for line in self.terminal.display]
+
+
+async def still(app: Painting, pilot: Pilot[None]) -> None:
+    """Wait until all is painted that is to be painted."""
+    written = -1
+    while written != app.written:
+        written = app.written
+        for _ in range(5):
+            await pilot.pause()
 
 
 KEYS = (
@@ -127,11 +147,8 @@ async def test_figure_that_changes_costs_a_few_bytes_and_not_a_line() -> None:
     app = Painting()
     async with app.run_test(size=SIZE) as pilot:
         app.table.show(app.items)
-        written = -1
-        while written != app.written:  # until all is painted that a start has painted
-            written = app.written
-            for _ in range(5):
-                await pilot.pause()
+        await still(app, pilot)
+        written = app.written
         app.table.show(app.items)
         await pilot.pause()
         assert app.written == written
@@ -139,3 +156,50 @@ async def test_figure_that_changes_costs_a_few_bytes_and_not_a_line() -> None:
         app.table.show(app.items)
         await pilot.pause()
         assert written < app.written < written + 60
+
+
+async def test_line_that_is_scrolled_to_another_place_is_not_put_together_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app, made = Painting(), list[str]()
+    put_together = Lines._put_together
+
+    def noting(self: Lines, line: Line) -> Strip:
+        made.append(line.cells[1][0].strip())
+        return put_together(self, line)
+
+    async with app.run_test(size=SIZE) as pilot:
+        app.table.focus()
+        app.table.show(app.items)
+        await pilot.press("down", "pagedown")
+        await pilot.pause()
+        monkeypatch.setattr(Lines, "_put_together", noting)
+        await pilot.press("down")
+        await pilot.pause()
+        assert made == ["漢name11", "漢name12"], "the one that the cursor has left, and the one that it has come to"
+        assert app.painted() == app.truth()
+
+
+async def test_focus_that_comes_or_goes_costs_the_line_of_the_cursor() -> None:
+    app = Painting()
+    async with app.run_test(size=SIZE) as pilot:
+        app.table.focus()
+        app.table.show(app.items)
+        await still(app, pilot)
+        written = app.written
+        app.set_focus(None)
+        await still(app, pilot)
+        assert written < app.written < written + 2 * SIZE[0]
+        assert not app.terminal.buffer[1][5].reverse
+
+
+async def test_other_styles_are_drawn_at_once() -> None:
+    app = Painting()
+    async with app.run_test(size=SIZE) as pilot:
+        app.table.show(app.items)
+        await pilot.pause()
+        assert not app.terminal.buffer[3][3].underscore
+        app.table.add_class("-other")
+        await pilot.pause()
+        await pilot.pause()
+        assert app.terminal.buffer[3][3].underscore

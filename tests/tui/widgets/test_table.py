@@ -315,3 +315,49 @@ async def test_what_slides_under_the_cursor_is_not_chosen_before_it_can_have_bee
         app.table.show([("a", 1)])
         await pilot.press("down")
         assert list(app.table.chosen) == ["a"], "whoever moves has seen where he is"
+
+
+def counting(written: list[str]) -> Kind[Pair]:
+    """Return a kind that notes whose row is written."""
+
+    def name(pair: Pair) -> str:
+        written.append(pair[0])
+        return pair[0]
+
+    return replace(KIND, columns=[Column("name", 0, name, name, is_right=False), *KIND.columns[1:]])
+
+
+async def test_key_that_moves_the_cursor_writes_no_row_again_and_news_writes_each_in_sight_once() -> None:
+    written: list[str] = []
+    app = OneTable(counting(written))
+    async with app.run_test(size=(40, 6)) as pilot:
+        rows: list[Pair] = [(f"n{number}", number) for number in range(100)]
+        app.table.show(rows)
+        await pilot.pause()
+        written.clear()
+        await pilot.press("down", "down", "up")
+        await pilot.pause()
+        assert written == []
+        await pilot.press(*["down"] * 4)  # one of them scrolls
+        await pilot.pause()
+        assert written == ["n5"]
+        written.clear()
+        app.table.show(rows)
+        await pilot.pause()
+        assert written == ["n1", "n2", "n3", "n4", "n5"]
+
+
+async def test_list_that_gets_shorter_or_longer_has_nothing_laid_out_anew() -> None:
+    app = OneTable()
+    async with app.run_test(size=(40, 6)) as pilot:
+        app.table.show([(f"n{number}", number) for number in range(100)])
+        await pilot.press("end")
+        await pilot.pause()
+        laid_out: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(app.table, laid_out.append, immediate=True)
+        for rows in (3, 1000):
+            app.table.show([(f"n{number}", number) for number in range(rows)])
+            await pilot.press("end")
+            await pilot.pause()
+            assert app.table.render_line(min(rows, 5)).text.startswith(f"n{rows - 1}")
+        assert laid_out == []

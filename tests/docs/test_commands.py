@@ -11,6 +11,7 @@ import pytest
 
 from lbapp.cli.context import Settings
 from lbapp.cli.main import cli
+from lbapp.cli.verbs import VERBS
 from tests.docs.test_links import PAGES, ROOT
 
 _BLOCK = re.compile(r"^```(\w*).*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -63,6 +64,11 @@ def test_pages_have_command_lines_and_what_is_not_there_is_found() -> None:
     assert unknown("lbapp drian app/s1")
     assert unknown("lbapp drain app/s1 --patiently")
     assert unknown("lbapp fleet go-on")
+
+
+def test_every_verb_stands_on_the_page_of_commands() -> None:
+    calls = "\n".join(re.findall(r"^\| (.*?) \|", (ROOT / "docs/commands.md").read_text(), re.MULTILINE))
+    assert [verb for verb in VERBS if not re.search(rf"(?<![\w-]){verb}(?![\w-])", calls)] == []
 
 
 def test_every_alert_says_where_to_go_on_and_no_other_is_named() -> None:

@@ -11,7 +11,7 @@ from tests.docs.pages import CONSOLE, has_lines_of, says_the_same, steps
 from tests.docs.shells import ROOT, Machine, difference
 from tests.system.cluster.lab import missing
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]  # a page is many steps, each with a time limit of its own
 
 README, TUTORIAL = ROOT / "README.md", ROOT / "docs/tutorial.md"
 # What cannot be done in a test, each with the reason.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.watchdog"]
+
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.model.errors import RequestRefused
+from tests.children import child
 from tests.engine.worker.harness import read_head
 from tests.system.harness import (
     NO_CHECK,
@@ -154,7 +155,7 @@ def test_drain_that_waits_says_that_somebody_took_the_server_away(tmp_path: Path
             wait_for(lambda: sum(engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
             held = "app/s1" if engine.server("app/s1")["in_flight"] else "app/s2"
             command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "drain", held, "--wait"]
-            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+            with child(command, stderr=subprocess.PIPE, text=True) as waiting:
                 wait_for(lambda: engine.server(held)["admin"] == "drain")
                 assert lbapp(engine, "remove", held).returncode == 0
                 _, said = waiting.communicate(timeout=20)

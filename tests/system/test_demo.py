@@ -23,6 +23,7 @@ from lbapp.cli.demo.configuration import configuration
 from lbapp.cli.demo.servers import ECHOES, SPEEDS_S
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import Status
+from tests.children import child
 from tests.system.harness import request, wait_for
 
 pytestmark = pytest.mark.system
@@ -170,7 +171,7 @@ def test_engine_of_the_demo_leaves_in_order_and_is_not_aborted() -> None:
         ports = dict.fromkeys((*SPEEDS_S, *ECHOES), 1)  # nobody answers there
         Path(folder, "lbapp.toml").write_text(configuration(ports, folder))
         command = [sys.executable, "-m", "lbapp.cli.demo.engine", folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
+        with child(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
             assert engine.stderr is not None
             while "serving:" not in (line := engine.stderr.readline()):
                 assert line, "the engine has ended"

@@ -18,6 +18,7 @@ import pytest
 
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
+from tests.children import child
 from tests.engine.worker.harness import TcpServer, answering
 from tests.system.harness import (
     Engine,
@@ -215,7 +216,7 @@ def test_first_process_of_a_container_is_not_upgraded(tmp_path: Path) -> None:
     with servers() as ports:
         arguments, control, log = arguments_of(tmp_path, ports, free_port()), tmp_path / "c.sock", tmp_path / "log"
         command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, *arguments]
-        with log.open("wb") as output, subprocess.Popen(command, stderr=output) as container:
+        with log.open("wb") as output, child(command, stderr=output) as container:
             wait_for(lambda: "serving:" in log.read_text())
             done = lbapp(control, "upgrade")
             assert done.returncode == 1
@@ -360,7 +361,7 @@ def test_engine_that_is_told_to_stop_while_the_next_one_starts_stops_and_leaves_
     ):
         broken.write_text(waits)
         command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+        with child(command, stderr=subprocess.PIPE, text=True) as asking:
             wait_for(lambda: engine.log.read_text().count("worker_started") >= 4)
             engine.process.send_signal(signal.SIGTERM)
             wait_for(lambda: "SIGTERM: stopping" in engine.log.read_text())
@@ -535,7 +536,7 @@ def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_socket
 def test_next_engine_goes_on_when_the_one_before_is_killed_while_it_starts(tmp_path: Path) -> None:
     with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
         port = engine.port()
-        with subprocess.Popen(
+        with child(
             [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"], stderr=subprocess.DEVNULL
         ) as asking:
             # Its workers serve, and it is about to say so: their events stand in the log that both write to.

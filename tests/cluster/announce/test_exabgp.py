@@ -19,6 +19,7 @@ from lbapp.cluster.announce.decision import RouteState
 from lbapp.cluster.announce.exabgp import Exabgp, exabgp_command, helper_command
 from lbapp.cluster.announce.exabgp_text import Sessions, commands, exabgp_text
 from lbapp.model.announce import AnnounceSettings, BgpSettings, Neighbor, RouteBackend
+from tests.children import child
 from tests.cluster.announce.doubles import NEIGHBOR, VIP4, VIP6, exabgp_double, settings
 
 EXABGP = shutil.which("exabgp", path=str(Path(sys.executable).parent))
@@ -151,7 +152,7 @@ def test_an_exabgp_whose_announcer_is_killed_is_ended_by_its_helper(tmp_path: Pa
         "    await anyio.sleep_forever()\n"
         "anyio.run(main)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as announcer:
+    with child([sys.executable, "-c", program], stdout=subprocess.PIPE) as announcer:
         assert announcer.stdout
         assert announcer.stdout.readline() == b"announced\n"
         helper = psutil.Process(helpers(tmp_path)[0])

@@ -15,6 +15,7 @@ from lbapp.cluster.announce.asking import look_of
 from lbapp.cluster.announce.bird_text import vip_word
 from lbapp.cluster.announce.decision import Sight
 from lbapp.control.fleet import Readiness
+from tests.children import child
 from tests.cluster.announce.doubles import VIP4, BirdDouble, EngineDouble
 from tests.system.harness import wait_for
 
@@ -45,7 +46,7 @@ def announcing(folder: Path, more: str = 'hold_down = "0s"\n') -> Iterator[Annou
     file, log = folder / "announce.toml", folder / "log"
     file.write_text(f'{FILE}{more}socket = "{folder}/c.sock"\n[bird]\nsocket = "{folder}/b"\n')
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+    with log.open("wb") as output, child(command, stdout=output, stderr=output) as process:
         try:
             yield Announcer(process, log)
         finally:
@@ -124,7 +125,7 @@ def test_an_event_of_the_engine_is_looked_into_at_once(tmp_path: Path, bird: Bir
         announcer.process.wait(15)
     file.write_text(file.read_text().replace("100ms", "60s"))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+    with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
         wait_for(lambda: bird.up[GOOD])
         engine.begin_drain()
         engine.event.set()  # long before the next question is due
@@ -141,7 +142,7 @@ def test_a_bird_that_is_configured_anew_is_set_again_at_once(
         announcer.process.wait(15)
     file.write_text(file.read_text().replace('interval = "100ms"\nfast', 'interval = "60s"\nfast'))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+    with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
         wait_for(lambda: bird.up[GOOD] and bird.listeners)
         bird.configure()  # long before the next look is due
         wait_for(lambda: bird.up[GOOD])

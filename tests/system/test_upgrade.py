@@ -257,7 +257,7 @@ def with_code_to_break(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 IN_A_NEXT_ENGINE = "import os, signal, sys\nif 'LBAPP_HANDOVER_FD' in os.environ:\n"
-IN_A_WORKER = "import sys\nif 'lbapp.engine.worker.run' in sys.orig_argv:\n"
+IN_A_WORKER = "import sys\nif 'lbapp.engine.worker' in sys.orig_argv:\n"
 ON_THE_LINE = (
     IN_A_NEXT_ENGINE + "    import lbapp.engine.supervisor.handover as handover\n    say = handover.Line.say\n"
 )

@@ -102,7 +102,7 @@ def test_what_cannot_be_taken_back_yet_is_taken_back_later(tmp_path: Path) -> No
     with servers() as ports:
         first, second = listener(port) + app(ports, "s1"), listener(other) + app(ports, "s2")
         with running_engine(tmp_path, first) as engine:
-            done = reload(engine, second, confirm_s=2)
+            done = reload(engine, second, confirm_s=5)  # long enough to take the port before
             with socket.create_server(("127.0.0.1", port)):
                 wait_for(lambda: "configuration_not_reverted" in engine.events())
                 assert request(other).endswith(b"s2")

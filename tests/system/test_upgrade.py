@@ -328,11 +328,22 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
     noted = tmp_path / "pid"
     hangs = (
         IN_A_NEXT_ENGINE + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        f"    open({str(noted)!r}, 'w').write(str(os.getpid()))\n"
+        f"    with open({str(noted) + '.new'!r}, 'w') as file: file.write(str(os.getpid()))\n"
+        f"    os.rename({str(noted) + '.new'!r}, {str(noted)!r})\n"
         "    while True: signal.pause()"
     )
     with with_code_to_break(tmp_path, monkeypatch) as broken, servers("s1", "s2") as ports:
-        broken.write_text("import lbapp.model.limits as limits\nlimits.UPGRADE_STEP_TIMEOUT_S = 2.0\n")
+        # It waits for 2 s from when the next one hangs: that has to start first, however long this takes.
+        broken.write_text(
+            "import os, sys\nif 'run' in sys.orig_argv and 'LBAPP_HANDOVER_FD' not in os.environ:\n"
+            "    import time\n    from pathlib import Path\n    import lbapp.engine.supervisor.handover as handover\n"
+            "    hear = handover.Line.hear\n"
+            "    def patient(line, kind):\n"
+            f"        while not Path({str(noted)!r}).exists(): time.sleep(0.01)\n"
+            "        line._timeout_s = 2.0\n"
+            "        return hear(line, kind)\n"
+            "    handover.Line.hear = patient\n"
+        )
         with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
             broken.write_text(hangs)
             with engine.client() as client, pytest.raises(RequestRefused, match="does not answer in time"):

@@ -131,7 +131,7 @@ def test_engine_that_is_about_to_leave_takes_nothing_back_and_the_next_one_does(
             assert "configuration_not_reverted" not in engine.events()
             may_answer.set()
             assert read_head(asking)[1] == b"slow"
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
         with running_engine(tmp_path, second) as engine:
             assert served(engine) == {"app/s1"}
 
@@ -158,7 +158,7 @@ def test_drain_that_waits_says_that_somebody_took_the_server_away(tmp_path: Path
             with child(command, stderr=subprocess.PIPE, text=True) as waiting:
                 wait_for(lambda: engine.server(held)["admin"] == "drain")
                 assert lbapp(engine, "remove", held).returncode == 0
-                _, said = waiting.communicate(timeout=20)
+                _, said = waiting.communicate(timeout=25)
             assert waiting.returncode == 1
             assert f"{held} is not there any more" in said
             may_answer.set()

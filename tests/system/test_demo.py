@@ -106,12 +106,12 @@ def test_demo_carries_traffic_over_http_and_tcp() -> None:
         assert [server["name"] for server in pools["app"]["servers"]] == ["fast", "medium", "slow", "moody"]
         assert all(server["requests_total"] for server in pools["app"]["servers"])
         demo.process.send_signal(signal.SIGINT)
-        assert demo.process.wait(15) == 0
+        assert demo.process.wait(25) == 0
 
 
 def test_demo_ends_by_itself_after_its_duration() -> None:
     with running_demo("--duration", "3") as demo:
-        assert demo.process.wait(20) == 0
+        assert demo.process.wait(25) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -159,7 +159,7 @@ def test_demo_on_a_terminal_draws_the_console_and_gives_the_terminal_back(end: s
             os.write(terminal, end.encode())
         else:
             process.send_signal(end)
-        assert process.wait(15) == 0
+        assert process.wait(25) == 0
         wait_for(lambda: not any(child.is_running() for child in children) and not list(Path(folder).iterdir()))
     reader.join(5)
     os.close(terminal)
@@ -176,4 +176,4 @@ def test_engine_of_the_demo_leaves_in_order_and_is_not_aborted() -> None:
             while "serving:" not in (line := engine.stderr.readline()):
                 assert line, "the engine has ended"
             engine.terminate()
-            assert engine.wait(15) == 0
+            assert engine.wait(25) == 0

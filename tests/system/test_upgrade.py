@@ -134,7 +134,7 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
             assert (engine.server("app/s1")["admin"], engine.server("app/s2")["weight"]) == ("drain", 7)
             assert engine.events().count("node_took_over") == 3
             wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids[1:3]))
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
     raw.close()
 
 
@@ -316,7 +316,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
             wait_for(lambda: engine.server("app/s3")["health"] == "down")
             assert lbapp(engine, "upgrade").returncode == 0
             pid = engine.status()["engine"]["pid"]
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
             assert engine.server("app/s1")["weight"] == len(BROKEN)
             os.kill(pid, signal.SIGTERM)
             wait_for(lambda: not _answers(engine))
@@ -531,7 +531,7 @@ def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_socket
         answers: list[bytes] = []
         asking = threading.Thread(target=lambda: answers.append(request(port)))
         asking.start()
-        assert began.wait(20)
+        assert began.wait(25)
         os.kill(manager.main_pid, signal.SIGTERM)
         wait_for(lambda: is_refused(port))
         wait_for(lambda: manager.kept == [])

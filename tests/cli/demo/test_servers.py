@@ -33,4 +33,4 @@ def test_servers_answer_until_their_input_ends() -> None:
         assert b"fast answers /one" in answer
         assert b"fast answers /two" in answer
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(25) == 0

@@ -50,13 +50,13 @@ def helpers(folder: Path) -> list[int]:
 
 async def until(what: object) -> None:
     assert callable(what)
-    with anyio.fail_after(15):
+    with anyio.fail_after(25):
         while not what():
             await anyio.sleep(0.02)
 
 
 async def settle_for_long(backend: Exabgp) -> None:
-    with anyio.fail_after(15):
+    with anyio.fail_after(25):
         while True:
             await backend.settle(RouteState.ANNOUNCED)
             await anyio.sleep(0.02)
@@ -93,7 +93,7 @@ async def test_a_helper_that_was_killed_is_told_again_what_holds(tmp_path: Path)
             await backend.settle(RouteState.ANNOUNCED)
             return said(tmp_path) == ANNOUNCED * 2
 
-        with anyio.fail_after(15):
+        with anyio.fail_after(25):
             while not await is_told():
                 await anyio.sleep(0.02)
 
@@ -104,7 +104,7 @@ async def test_the_end_of_exabgp_is_the_end_of_the_backend(tmp_path: Path) -> No
         await backend.settle(RouteState.ANNOUNCED)
         woken = anyio.Event()
         (tmp_path / "end").touch()
-        with anyio.fail_after(15):
+        with anyio.fail_after(25):
             await backend.watch(woken.set)
         assert woken.is_set()
         with pytest.raises(BackendEnded, match="ExaBGP has ended with status 3"):

@@ -122,7 +122,7 @@ def test_an_event_of_the_engine_is_looked_into_at_once(tmp_path: Path, bird: Bir
         file = tmp_path / "announce.toml"
         wait_for(lambda: bird.up[GOOD])
         announcer.process.terminate()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
     file.write_text(file.read_text().replace("100ms", "60s"))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
     with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
@@ -139,7 +139,7 @@ def test_a_bird_that_is_configured_anew_is_set_again_at_once(
     with announcing(tmp_path, 'hold_down = "0s"\n') as announcer:
         file = tmp_path / "announce.toml"
         announcer.process.terminate()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
     file.write_text(file.read_text().replace('interval = "100ms"\nfast', 'interval = "60s"\nfast'))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
     with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
@@ -154,7 +154,7 @@ def test_a_stop_withdraws_first(tmp_path: Path, bird: BirdDouble, engine: Engine
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])
         announcer.process.send_signal(number)
-        assert announcer.process.wait(15) == 0
+        assert announcer.process.wait(25) == 0
     assert not bird.up[GOOD]
     assert engine.reports[-1]["state"] == "withdrawn"
 
@@ -181,7 +181,7 @@ def test_a_stop_that_could_not_withdraw_says_so_and_fails(tmp_path: Path, engine
         with BirdDouble(tmp_path / "b", [GOOD, WORSE]).running() as bird:
             wait_for(lambda: bird.up[GOOD])
         announcer.process.terminate()
-        assert announcer.process.wait(15) == 1
+        assert announcer.process.wait(25) == 1
     assert "ERROR not withdrawn: BIRD does not answer on" in announcer.log
     assert "INFO withdrawn\n" not in announcer.log
 
@@ -204,7 +204,7 @@ def test_without_an_announcer_the_addresses_are_withdrawn_by_the_unit(
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])
         announcer.process.kill()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
     assert bird.up[GOOD], "BIRD goes on announcing what it was told"
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(tmp_path / "announce.toml"), "--withdraw"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

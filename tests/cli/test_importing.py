@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from lbapp.cli.context import Settings
 from lbapp.cli.importing import importing
 from lbapp.config.load import load_configuration
+from tests.children import child
 from tests.system.harness import free_port, running_engine, servers, wait_for
 
 SMALL = """frontend web
@@ -112,7 +113,7 @@ backend api
     server s3 127.0.0.1:{at["s3"]}
 """
         )
-        with subprocess.Popen(["haproxy", "-db", "-f", str(source)], stderr=subprocess.DEVNULL) as process:
+        with child(["haproxy", "-db", "-f", str(source)], stderr=subprocess.DEVNULL) as process:
             try:
                 wait_for(lambda: is_serving(ports[0]))
                 theirs = behaviour(ports[0])

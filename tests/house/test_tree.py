@@ -27,6 +27,7 @@ TESTED_BY = {
     "lbapp/migrate/foreign.py": "tests/cli/test_importing.py",
     "lbapp/migrate/outcome.py": "tests/migrate/test_haproxy.py",
     "lbapp/__main__.py": "tests/cli/test_main.py",
+    "lbapp/engine/worker/__main__.py": "tests/engine/supervisor/test_workers.py",
     "lbapp/cli/demo/engine.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/keeper.py": "tests/system/test_demo.py",
     "lbapp/cli/demo/parent.py": "tests/system/test_demo.py",

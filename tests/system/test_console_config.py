@@ -23,6 +23,7 @@ from lbapp.tui.dialogs.keep import Keep
 from lbapp.tui.dialogs.question import Question
 from lbapp.tui.drafts import Draft
 from lbapp.tui.screens.config import ConfigPane
+from tests.children import child
 from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
 from tests.system.terminal import Terminal
 from tests.tui.console import screen_text, until, until_shown
@@ -207,7 +208,7 @@ def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed
     )
     command = [sys.executable, str(driver), str(engine.control)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with child(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"applied\n"
         assert weight(engine) == 50

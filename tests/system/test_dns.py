@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.harness import run
 from tests.cluster.dns.support import StandInEngine
+from tests.lateness import lateness
 from tests.name_servers import NAME, NOTES, PROGRAMS, SECRET, ZONE, NameServer, missing, name_server
 from tests.system import harness
 
@@ -124,16 +125,16 @@ def test_clients_follow_the_health_of_a_node_within_the_ttl_and_a_second(
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     resolver = Resolver(server)
     late_s = 1.0 if server.kind == "knot" else 0.0  # it takes an update that late, about once in 200 times
-    with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
+    with lateness() as machine, lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
         one.is_ready, one.reasons = False, ["pool app has no server"]
-        began = time.monotonic()
+        began = time.time()
         wait_for(lambda: resolver.addresses() == ["192.0.2.2"])
-        assert time.monotonic() - began <= 2 + 1 + late_s
+        assert time.time() - began <= 2 + 1 + late_s + machine.since(began)
         one.is_ready = True
-        began = time.monotonic()
+        began = time.time()
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
-        assert time.monotonic() - began <= 2 + 1 + late_s
+        assert time.time() - began <= 2 + 1 + late_s + machine.since(began)
         wait_for(lambda: first.log.count(f"{NAME}: 2001:db8::1 in (TTL 2 s)") == 2)
         assert f"{NAME}: 192.0.2.1 out (pool app has no server)" in first.log
 

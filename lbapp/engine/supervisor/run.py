@@ -17,11 +17,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
 from lbapp.control.notify import notify
@@ -49,8 +48,6 @@ from lbapp.engine.supervisor.journal import Journal, path_in
 from lbapp.engine.supervisor.kept_drain import KeptDrain
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
-from lbapp.engine.supervisor.metrics import collect
-from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
@@ -62,6 +59,9 @@ from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import RequestRefused, StartError
 from lbapp.model.fleet import FleetMaker
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 _LAST_ANSWERS_S = 2.0
 
@@ -253,6 +253,9 @@ class Engine:
         return True
 
     def _collect(self) -> list[Metric]:
+        from lbapp.engine.supervisor.metrics import collect
+        from lbapp.engine.supervisor.metrics_fleet import collect_fleet
+
         reader = self.generation.reader
         return [*collect(reader, self.generation.states), *collect_fleet(self.link, self.node, reader)]
 

@@ -28,6 +28,7 @@ from lbapp.cluster.announce.run import turn_s
 from lbapp.control.client import AsyncControlClient
 from lbapp.control.fleet import Readiness
 from lbapp.model.announce import AnnounceSettings, RouteBackend
+from tests.children import child
 from tests.cluster.announce.doubles import VIP4, BirdDouble, EngineDouble, settings
 from tests.system.harness import wait_for
 
@@ -61,7 +62,7 @@ def announcing(
     file.write_text(f'{FILE}{more}socket = "{folder}/c.sock"\n[bird]\nsocket = "{folder}/b"\n')
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
     variables = {**os.environ, **(environment or {})}
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, env=variables) as process:
+    with log.open("wb") as output, child(command, stdout=output, stderr=output, env=variables) as process:
         try:
             yield Announcer(process, log)
         finally:
@@ -137,10 +138,10 @@ def test_an_event_of_the_engine_is_looked_into_at_once(tmp_path: Path, bird: Bir
         file = tmp_path / "announce.toml"
         wait_for(lambda: bird.up[GOOD])
         announcer.process.terminate()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
     file.write_text(file.read_text().replace("100ms", "60s"))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+    with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
         wait_for(lambda: bird.up[GOOD])
         engine.begin_drain()
         engine.event.set()  # long before the next question is due
@@ -154,10 +155,10 @@ def test_a_bird_that_is_configured_anew_is_set_again_at_once(
     with announcing(tmp_path, 'hold_down = "0s"\n') as announcer:
         file = tmp_path / "announce.toml"
         announcer.process.terminate()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
     file.write_text(file.read_text().replace('interval = "100ms"\nfast', 'interval = "60s"\nfast'))
     command = [sys.executable, "-m", "lbapp", "announce", "-c", str(file)]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
+    with (tmp_path / "log").open("wb") as log, child(command, stderr=log) as process:
         wait_for(lambda: bird.up[GOOD] and bird.listeners)
         bird.configure()  # long before the next look is due
         wait_for(lambda: bird.up[GOOD])
@@ -169,7 +170,7 @@ def test_a_stop_withdraws_first(tmp_path: Path, bird: BirdDouble, engine: Engine
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])
         announcer.process.send_signal(number)
-        assert announcer.process.wait(15) == 0
+        assert announcer.process.wait(25) == 0
     assert not bird.up[GOOD]
     assert engine.reports[-1]["state"] == "withdrawn"
 
@@ -196,7 +197,7 @@ def test_a_stop_that_could_not_withdraw_says_so_and_fails(tmp_path: Path, engine
         with BirdDouble(tmp_path / "b", [GOOD, WORSE]).running() as bird:
             wait_for(lambda: bird.up[GOOD])
         announcer.process.terminate()
-        assert announcer.process.wait(15) == 1
+        assert announcer.process.wait(25) == 1
     assert "ERROR not withdrawn: BIRD does not answer on" in announcer.log
     assert "INFO withdrawn\n" not in announcer.log
 
@@ -232,7 +233,7 @@ def test_the_addresses_of_one_that_was_killed_are_withdrawn_by_its_warden(
     with announcing(tmp_path) as announcer:
         wait_for(lambda: bird.up[GOOD])
         announcer.process.kill()
-        announcer.process.wait(15)
+        announcer.process.wait(25)
         wait_for(lambda: not any(bird.up.values()))
         wait_for(lambda: "WARNING lbapp announce has ended: its addresses are withdrawn" in announcer.log)
 

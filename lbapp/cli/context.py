@@ -3,9 +3,8 @@
 Responsible for `--socket`, `--host` and `--json` (accepted before and after the verb), for turning errors into one sentence
 and an exit status, and for keeping control bytes out of the terminal. Knows nothing of any verb.
 
-Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers, 4 something that was
-to be taken over is left out;
-every error is one sentence on stderr, never a traceback.
+Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers, 4 left out
+something that was to be taken over; every error is one sentence on stderr, never a traceback.
 """
 
 from __future__ import annotations

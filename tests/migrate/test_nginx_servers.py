@@ -132,6 +132,15 @@ def test_what_lbapp_cannot_serve_takes_its_requests_all_the_same() -> None:
     assert made.left == 3
 
 
+def test_what_files_come_before_goes_on_to_the_location_with_a_name() -> None:
+    made = outcome_of(
+        f"server {{ location / {{ try_files $uri @app; }} location @app {{ {PASS} }} location @none {{ root /x; }} }}"
+    )
+    assert parse_configuration(made.text, "made").listeners[0].pool == "p-1"
+    left = [note.text for note in made.notes if note.fate is Fate.LEFT]
+    assert left == ["try_files $uri @app;"]
+
+
 def test_location_that_keeps_everybody_out_does_so_and_says_what_gets_past() -> None:
     made = outcome_of(
         f"server {{ location ^~ /a {{ deny all; }} location = /i {{ internal; {PASS} }} location / {{ {PASS} }} }}"

@@ -41,7 +41,7 @@ def test_routes_stand_in_the_order_in_which_nginx_asks() -> None:
     places = ("/", "/a", "^~ /a/b", "/a/b/c", r"~ \.x$", "= /e", "~* ^/I")
     routes = routes_of("".join(f"location {place} {{ {PASS} }} " for place in places))
     assert [(route.path, route.path_regex) for route in routes] == [
-        (None, "/e"),
+        ("/e", "/e"),
         ("/a/b/c", r".*\.x"),
         ("/a/b/c", "(?i)/I.*"),
         ("/a/b/c", None),

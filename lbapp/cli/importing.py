@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from lbapp.cli.context import printable, reporting, say
+from lbapp.cli.context import EXIT_LEFT_OUT, printable, reporting, say
 
 if TYPE_CHECKING:
     from lbapp.migrate.outcome import Outcome
-
-EXIT_LEFT_OUT: Final = 4
 
 
 @click.command(name="import")

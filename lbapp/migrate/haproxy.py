@@ -32,6 +32,7 @@ _OLD_TIMEOUTS: Final = {"contimeout": "connect", "clitimeout": "client", "srvtim
 _BASES: Final = ("crt-base", "ca-base", "ssl-server-verify")
 _RATES: Final = re.compile(r"http_req_rate\(([0-9]+(?:us|ms|s|m|h|d)?)\)").findall
 _LOGS: Final = {"stdout": "stdout", "stderr": "stdout", "fd@1": "stdout", "fd@2": "stdout"}
+_PAGES: Final = "lbapp answers errors with pages of its own"
 _PLACE_OF_DNS: Final = re.compile(r"(?:udp@|tcp@)?([0-9.]+|\[[0-9A-Fa-f:]+\])(?::([0-9]+))?").fullmatch
 
 
@@ -84,8 +85,16 @@ def _say_what_is_not_needed(draft: Table, ledger: Ledger, sections: list[Section
         for line in section.lines:
             if line.number not in said:
                 say_what_is_not_needed(ledger, line, section.kind)
+            if (
+                line.key == "acl"
+                and line.number not in said
+                and not any(note.number == line.number for note in ledger.notes)
+            ):
+                ledger.left(line, "no rule that asks it is taken")
             if section.kind == "defaults" and line.number not in inherited and line.number not in said and line.words:
                 ledger.not_needed(line, "no proxy has it from here")
+    for line in (line for each in sections if each.kind == "http-errors" for line in (each.head, *each.lines)):
+        ledger.differs(line, _PAGES)
     for section in serving:
         if section.head.number not in said:
             ledger.not_needed(section.head, "it has no part of its own in what is served")
@@ -96,12 +105,12 @@ def _say_what_differs(ledger: Ledger, section: Section) -> None:
     for line in section.with_defaults():
         if line.words[:2] == ("option", "forwardfor"):
             _forwarded(ledger, line)
-        elif line.key in ("errorfile", "errorfiles"):
-            ledger.differs(line, "lbapp answers errors with pages of its own")
+        elif line.key in ("errorfile", "errorfiles", "http-error"):
+            ledger.differs(line, _PAGES)
 
 
 def _forwarded(ledger: Ledger, line: Line) -> None:
-    others = [word for word in line.words[2:] if word != "if-none"]
+    others = [word for word in line.words[2:] if word not in ("if-none", "header", "X-Forwarded-For")]
     if others:
         ledger.differs(
             line, f"lbapp says X-Forwarded-For to every server, of every client; not taken: {' '.join(others)}"

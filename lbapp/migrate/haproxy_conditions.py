@@ -19,10 +19,11 @@ from lbapp.migrate.matches import Match
 from lbapp.migrate.outcome import Line
 
 _FETCH: Final = re.compile(
-    r"(?:req\.|req_)?(f?hdr|cook|path|url|method|src|ssl_fc|ssl_fc_sni|ssl_sni|ssl_hello_type|dst_port|always_true|always_false)"
+    r"(?:req\.|req_)?(f?hdr|cook|path|url|method|src|ssl_fc|ssl_fc_sni|ssl_sni|dst_port|always_true|always_false)"
     r"(?:_(beg|end|sub|dir|dom|reg|cnt|found))?(?:\(([A-Za-z0-9_-]+)\))?((?:,[a-z_]+(?:\(1,:\))?)*)"
 ).fullmatch
 _CONVERTERS: Final = re.compile(r"(?:,lower|,field\(1,:\)|,host_only)*").fullmatch  # lbapp asks for no more of Host
+_HELLOS: Final = ("req.ssl_hello_type", "req_ssl_hello_type", "req.ssl_ver", "req_ssl_ver")
 _PREDEFINED: Final = {
     "TRUE": ("always_true",), "FALSE": ("always_false",), "METH_GET": ("method", "GET", "HEAD"),
     "LOCALHOST": ("src", "127.0.0.0/8", "::1"), "HTTP_URL_SLASH": ("path_beg", "/"),
@@ -123,7 +124,7 @@ def _terms(words: Sequence[str]) -> list[list[tuple[bool, tuple[str, ...]]]] | N
         word = words[at]
         while word.startswith("!"):
             is_not, word = not is_not, word[1:]
-        if word in ("or", "||"):
+        if word in ("or", "OR", "||"):
             found.append([])
         elif word == "{":
             end = next((each for each in range(at, len(words)) if words[each] == "}"), None)
@@ -141,7 +142,11 @@ def _terms(words: Sequence[str]) -> list[list[tuple[bool, tuple[str, ...]]]] | N
 def _all_of(scene: Scene, terms: list[tuple[bool, tuple[str, ...]]]) -> Choices | None:
     found: Choices = [Choice({})]
     unsaid = False
+    names = [_term(scene, words) for is_not, words in terms if not is_not]
+    asks_for_name = any(some and all("sni" in each.match for each in some) for some in names)
     for is_not, words in terms:
+        if asks_for_name and not is_not and _is_hello(scene, words):
+            continue  # only a TLS hello has a name
         some = _term(scene, words)
         some = _negated(some) if is_not and some is not None else some
         if some == []:
@@ -155,6 +160,13 @@ def _all_of(scene: Scene, terms: list[tuple[bool, tuple[str, ...]]]) -> Choices 
             continue
         found = [each for pair in pairs if pair is not None for each in pair]
     return None if unsaid else found
+
+
+def _is_hello(scene: Scene, words: tuple[str, ...]) -> bool:
+    if words[0] == "{":
+        return len(words) > 1 and words[1] in _HELLOS
+    lines = scene.acls.get(words[0], [])
+    return bool(lines) and all(line.words[2] in _HELLOS for line in lines)
 
 
 def _and(one: Choice, other: Choice) -> Choices | None:
@@ -207,7 +219,7 @@ def _criterion(scene: Scene, words: Sequence[str], sources: tuple[str, ...]) -> 
         return None
     fetch, name = parsed[1], (parsed[3] or "").lower()
     way = flags.get("-m", parsed[2] or "str")
-    if fetch in ("always_true", "always_false", "ssl_fc", "dst_port", "ssl_hello_type"):
+    if fetch in ("always_true", "always_false", "ssl_fc", "dst_port"):
         holds = _static(scene, fetch, values)
         return None if holds is None else [Choice({}, sources)] if holds else []
     if fetch == "src":
@@ -262,8 +274,6 @@ def _static(scene: Scene, fetch: str, values: list[str]) -> bool | None:
         if not scene.ports or not all(value.isdigit() for value in wanted):
             return None
         return True if scene.ports <= wanted else False if not scene.ports & wanted else None
-    if fetch == "ssl_hello_type":
-        return True if values == ["1"] and not scene.is_http and not scene.is_tls else None
     if fetch == "ssl_fc":
         return scene.is_tls if not values else None
     return fetch == "always_true"

@@ -47,7 +47,7 @@ def listeners(draft: Table, file: File, section: Section) -> None:
     if mode not in ("http", "tcp"):
         file.ledger.left(section.head, f"lbapp has no mode {mode}")
         return
-    found = haproxy_binds.groups(file.ledger, lines, file.crt_base)
+    found = haproxy_binds.groups(file.ledger, [*_binds_of_old(section), *lines], file.crt_base)
     made: list[Table] = []
     for group in found:
         listener = Table()
@@ -65,6 +65,12 @@ def listeners(draft: Table, file: File, section: Section) -> None:
         draft.values.setdefault("listener", []).extend(made)
     elif found or not any(line.key == "bind" for line in lines):
         _say_that_it_leads_nowhere(file.ledger, section, lines)
+
+
+def _binds_of_old(section: Section) -> list[Line]:
+    """Return the address that stands behind the name of a proxy, as it did until HAProxy 1.6, as a bind line."""
+    head = section.head
+    return [Line(head.number, head.text, ("bind", *head.words[2:]))] if ":" in "".join(head.words[2:3]) else []
 
 
 def _say_that_it_leads_nowhere(ledger: Ledger, section: Section, lines: list[Line]) -> None:

@@ -55,8 +55,11 @@ def prefix(path: str, *, any_case: bool = False) -> Match | None:
 
 
 def exactly(path: str, *, any_case: bool = False) -> Match | None:
-    """Return what takes one path."""
-    return whole(either_case(path) if any_case else re.escape(path)) if path.startswith("/") else None
+    """Return what takes one path. Its prefix is asked for first, so that no other has to be short enough for an expression."""
+    if any_case or not path.startswith("/"):
+        return whole(either_case(path)) if path.startswith("/") else None
+    begin, found = prefix(path), whole(re.escape(path))
+    return None if begin is None or found is None else {**begin, **found}
 
 
 def whole(pattern: str) -> Match | None:

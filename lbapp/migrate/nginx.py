@@ -105,11 +105,12 @@ def _logs(draft: Table, ledger: Ledger, scope: Scope, servers: list[Server]) -> 
     place = places[0].words[0]
     if place.startswith("syslog:"):
         to = "syslog"
-    elif place.startswith("/") and "$" not in place:
+    elif place.startswith("/") and "$" not in place and not place.startswith("/dev/"):
         to = f"file:{place}"
     else:
         to = "stdout"
-        ledger.differs(places[0].line, "lbapp logs to its standard output")
+        if place != "/dev/stdout":
+            ledger.differs(places[0].line, "lbapp logs to its standard output")
     table = draft.table("access_log")
     table.put("to", to, places[0].line.number)
     table.put("format", "combined", places[0].line.number)

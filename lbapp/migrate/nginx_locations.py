@@ -127,8 +127,7 @@ class Locations:
         for each in block.of("location"):
             place = self._read(scope, each, above)
             if place is None:
-                self.ledger.left(each.line, "lbapp has no such location")
-                continue
+                continue  # one with a name is taken where others lead to it
             yield place
             yield from self._places(place.scope, each, {"path": place.prefix} if place.kind in ("", "^~") else above)
 
@@ -156,6 +155,7 @@ class Locations:
             return
         if self._keeps_out(bases, place):
             return
+        place = self._named(place)
         passed = next(place.directive.of("proxy_pass"), None)
         target = None if passed is None else self._target(passed, place)
         unserved = next(place.directive.of(*_NOT_SERVED), None)
@@ -172,6 +172,17 @@ class Locations:
                     self.ledger.not_needed(each.line, "it is a page for errors, for which lbapp has its own")
             elif not any(place.directive.of("location")):
                 self._say_left(place, "lbapp serves no files; what is asked for here is answered with 404")
+
+    def _named(self, place: Place) -> Place:
+        """Return the location that try_files goes on to when there is no file, as there is none here."""
+        tried = next(place.directive.of("try_files"), None)
+        name = tried.words[-1] if tried is not None and tried.words else ""
+        server = place.scope.blocks[1]  # that of http stands before it
+        found = next((each for each in server if each.name == "location" and each.words == (name,)), None)
+        if tried is None or found is None or not name.startswith("@"):
+            return place
+        self.ledger.left(tried.line, f"lbapp serves no files; all that is asked for here goes on as to {name}")
+        return Place(place.kind, place.prefix, place.found, found, place.scope.inner(found.block or ()))
 
     def _say_left(self, place: Place, why: str) -> None:
         is_status = any(place.directive.of("stub_status"))

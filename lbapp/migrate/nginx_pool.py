@@ -158,6 +158,9 @@ class _Upstream:
         for each in servers:
             self._server(each, options[id(each)], is_weighted=is_weighted)
         self._rest(options)
+        if len(servers) == 1 and not _is_place(servers[0].words[0]):
+            why = "nginx sends to all addresses of a name, lbapp to one of them, unless [pool.discover] has the name"
+            self.ledger.differs(servers[0].line, why)
         for each in self.upstream.block or ():
             if each.name in _KEPT:
                 self.ledger.not_needed(each.line, "lbapp keeps connections to servers open, by [limits]")
@@ -268,6 +271,11 @@ class _Upstream:
                 self.made.table("queue").put("length_max", int(each.words[0]), each.line.number)
                 wait = nginx_seconds(_options(each.words[1:]).get("timeout", "60s"))
                 self.made.table("queue").put("timeout", duration(wait or 60.0), each.line.number)
+
+
+def _is_place(text: str) -> bool:
+    """Say whether a server is told by its address, or is this machine."""
+    return text.startswith(("unix:", "[", "localhost")) or re.fullmatch(r"[0-9.]+(?::[0-9]+)?", text) is not None
 
 
 def _options(words: tuple[str, ...]) -> dict[str, str]:

@@ -35,6 +35,11 @@ def test_every_ipv6_address_takes_ipv4_too_unless_the_line_says_not() -> None:
     assert [each.transport.ipv6_only for each in (first, second)] == [False, True]
 
 
+def test_address_behind_the_name_of_a_proxy_is_one_to_listen_on() -> None:
+    made = from_haproxy("listen l 127.0.0.1:25\n mode tcp\n server s 127.0.0.1:1\n", "f.cfg")
+    assert [str(bind) for bind in parse_configuration(made.text, "made").listeners[0].binds] == ["127.0.0.1:25"]
+
+
 def test_unix_sockets_keep_their_mode() -> None:
     (listener,) = listeners_of("/run/x.sock mode 666 user root")
     assert (listener.binds[0].path, listener.transport.unix_mode, listener.transport.unix_user) == (

@@ -217,3 +217,16 @@ def test_names_of_a_tls_hello_are_routes_by_sni() -> None:
     (listener,) = parse_configuration(outcome.text, "made").listeners
     assert [(route.sni, route.pool) for route in listener.routes] == [("a.example", "b")]
     assert listener.pool == "t"
+
+
+def test_what_is_no_tls_is_not_led_by_a_route_for_tls() -> None:
+    text = (
+        "listen t\n mode tcp\n bind 127.0.0.1:443\n use_backend b if { req.ssl_hello_type 1 }\n server s 127.0.0.1:1\n"
+    )
+    text += "backend b\n mode tcp\n server s 127.0.0.1:2\n"
+    outcome = from_haproxy(text, "f.cfg")
+    assert [note.text for note in outcome.notes if note.fate is Fate.LEFT] == [
+        "use_backend b if { req.ssl_hello_type 1 }"
+    ]
+    outcome = from_haproxy(text.replace("1 }", "1 } { req.ssl_sni a.example }"), "f.cfg")
+    assert parse_configuration(outcome.text, "made").listeners[0].routes[0].sni == "a.example"

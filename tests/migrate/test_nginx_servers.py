@@ -41,7 +41,7 @@ def test_routes_stand_in_the_order_in_which_nginx_asks() -> None:
     places = ("/", "/a", "^~ /a/b", "/a/b/c", r"~ \.x$", "= /e", "~* ^/I")
     routes = routes_of("".join(f"location {place} {{ {PASS} }} " for place in places))
     assert [(route.path, route.path_regex) for route in routes] == [
-        (None, "/e"),
+        ("/e", "/e"),
         ("/a/b/c", r".*\.x"),
         ("/a/b/c", "(?i)/I.*"),
         ("/a/b/c", None),
@@ -130,6 +130,15 @@ def test_what_lbapp_cannot_serve_takes_its_requests_all_the_same() -> None:
     routes = parse_configuration(made.text, "made").listeners[0].routes
     assert [(route.path, route.respond and route.respond.status) for route in routes] == [("/f", 404), ("/g", 503)]
     assert made.left == 3
+
+
+def test_what_files_come_before_goes_on_to_the_location_with_a_name() -> None:
+    made = outcome_of(
+        f"server {{ location / {{ try_files $uri @app; }} location @app {{ {PASS} }} location @none {{ root /x; }} }}"
+    )
+    assert parse_configuration(made.text, "made").listeners[0].pool == "p-1"
+    left = [note.text for note in made.notes if note.fate is Fate.LEFT]
+    assert left == ["try_files $uri @app;"]
 
 
 def test_location_that_keeps_everybody_out_does_so_and_says_what_gets_past() -> None:

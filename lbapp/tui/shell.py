@@ -367,7 +367,7 @@ class Shell(Commanding, Travelling):
             return False
         if action == "scope" and (self.why_not_change or not (self.fleet or self.scope.is_fleet)):
             return False
-        if action == "now" and not self.source.is_away:
+        if action == "now" and not self.travel.is_away:
             return False
         if action == "tab" and parameters and parameters[0] not in self._make:
             return False

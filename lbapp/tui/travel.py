@@ -45,12 +45,13 @@ class Travel:
         self._steps = 0
         self._is_walking = False
         self._is_exact = False
+        self._going = 0  # to so many moments that were asked for by their time
         self._elsewhere = 0  # how often another moment was wanted than the one that steps lead to
 
     @property
     def is_away(self) -> bool:
-        """Say whether it is another moment than the newest."""
-        return self._switch.is_away
+        """Say whether it is another moment than the newest, or is about to be: a slow link takes its time."""
+        return self._switch.is_away or self._is_walking or self._steps != 0 or self._going > 0
 
     def now(self) -> float:
         """Return the newest time that there is (Unix seconds)."""
@@ -65,9 +66,12 @@ class Travel:
             self._turned()
             self._told(Outcome(""))
 
-    async def walk(self, steps: int) -> None:
-        """Go so many steps: back where it is below 0. A walk under way goes on with them."""
+    def step(self, steps: int) -> None:
+        """Have `walk` go so many steps: back where it is below 0."""
         self._steps += steps
+
+    async def walk(self) -> None:
+        """Go as many steps as are wanted. A walk under way goes on with those that come."""
         if self._is_walking:
             return
         self._is_walking = True
@@ -85,8 +89,12 @@ class Travel:
             return
         self._elsewhere += 1
         before, self._is_exact = self._is_exact, start.is_exact
-        if not await self._show(start.at):
-            self._is_exact = before
+        self._going += 1
+        try:
+            if not await self._show(start.at):
+                self._is_exact = before
+        finally:
+            self._going -= 1
 
     async def _step(self, steps: int) -> None:
         here = self._switch.seen

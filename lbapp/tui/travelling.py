@@ -33,7 +33,8 @@ class Travelling(SparingScreen[None]):
 
     def action_step(self, steps: int) -> None:
         """Go so many steps in time; back where it is below 0."""
-        self.run_worker(self.travel.walk(steps), group="time")
+        self.travel.step(steps)
+        self.run_worker(self.travel.walk(), group="time")
 
     def action_ask_time(self) -> None:
         """Ask for a time and show it."""

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from textual.pilot import Pilot
 
+from lbapp.control.calls import Answer, Call
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.switch import Switch
 from lbapp.tui.travel import Travel
@@ -122,13 +123,38 @@ async def test_answer_that_comes_after_the_way_home_does_not_lead_away_again(tmp
         switch = Switch(feed)
         travel = Travel(switch, lambda _outcome: None, lambda: None)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(travel.walk, -1)
+            travel.step(-1)
+            tasks.start_soon(travel.walk)
             await anyio.wait_all_tasks_blocked()
             travel.come_home()
             feed.may_answer.set()
         assert not travel.is_away
-        await travel.walk(-1)
+        travel.step(-1)
+        await travel.walk()
         assert travel.is_away
+
+
+async def test_key_that_leads_home_exists_from_the_step_on_not_from_its_answer(tmp_path: Path) -> None:
+    async with travelling(tmp_path) as (app, pilot):
+        assert not app.shell.check_action("now", ())
+        feed = app.shell.travel._switch.home
+        ask, may_answer = feed.ask, anyio.Event()
+
+        async def late(call: Call[Answer]) -> Answer:
+            answer = await ask(call)
+            await may_answer.wait()
+            return answer
+
+        feed.ask = late  # type: ignore[method-assign]
+        for away in (["left_square_bracket"], ["t", *"-4m", "enter"]):
+            await pilot.press(*away)
+            assert app.shell.check_action("now", ())
+            assert not app.shell.source.is_away
+            await pilot.press("0")
+            may_answer.set()
+            await until(pilot, lambda: not app.shell.travel.is_away)
+            assert not app.shell.source.is_away
+            may_answer = anyio.Event()
 
 
 async def test_lists_of_a_moment_have_the_sparklines_of_the_seconds_before_it(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ class ConfigPane(Pane):
 
     def action_section_named(self, name: str) -> None:
         """Turn to a section."""
-        self._when_typed(partial(self._turn, name))
+        self._turn(name)
 
     def _when_typed(self, step: Callable[[], object]) -> None:
         """Take a step when the text has taken what was typed before it: a key of ours overtakes those on their way there."""
@@ -280,11 +280,8 @@ class ConfigPane(Pane):
 
     def action_check(self) -> None:
         """Have the engine look at the draft."""
-        self._when_typed(self._check_it)
-
-    def _check_it(self) -> None:
         self._turn("check")
-        self._work(self._checked)
+        self._when_typed(lambda: self._work(self._checked))
 
     async def _checked(self) -> None:
         await self.editing.check()

@@ -63,6 +63,8 @@ class Machine:
         assert self._holder.stdout
         assert self._holder.stdout.readline() == b"ready\n"
         self._network = self._network_of(self._holder.pid)
+        # What is in it will be ended, so it has to be its own.
+        assert self._network not in ("", self._network_of("self"))
         return self
 
     def __exit__(

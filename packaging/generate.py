@@ -10,7 +10,6 @@ said here that is not said there, so nothing has to be kept up to date.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import textwrap
 import time
@@ -24,8 +23,8 @@ from click.shell_completion import FishComplete, ZshComplete
 from lbapp import __version__
 from lbapp.cli.context import Settings
 from lbapp.cli.main import cli
+from lbapp.config.reference import reference_tables, reference_text
 
-REFERENCE = Path(__file__).parents[1] / "conf" / "lbapp.reference.toml"
 _VARIABLE = "_LBAPP_COMPLETE"
 # As click's own, which asks for the version of the bash at hand: that of another machine counts.
 _BASH = """\
@@ -43,9 +42,6 @@ _lbapp_completion() {
 }
 complete -o nosort -F _lbapp_completion lbapp
 """
-_HEADER = re.compile(r"^\[\[?([\w.]+)\]\]?\s*(?:# (.*))?$")
-_KEY = re.compile(r"^([\w]+) = (.*)$")
-_MORE = re.compile(r"^\s+# (.*)$")
 
 
 def escaped(text: str) -> str:
@@ -123,27 +119,6 @@ def paragraphs(text: str) -> str:
     return "\n.PP\n".join(filled(part) for part in text.split("\n\n") if part.strip()) + "\n"
 
 
-def tables(reference: str) -> dict[str, dict[str, list[str]]]:
-    """Return what the reference says: table, key ("" is the table itself) and [value, what is said of it]. The first time counts.
-
-    Tables and keys that stand there as comments, because they need files, are taken as well.
-    """
-    found: dict[str, dict[str, list[str]]] = {}
-    table, last = "", [""]
-    for raw in reference.splitlines():
-        line = re.sub(r"^# (?=\[|\w+ = )", "", raw)
-        if header := _HEADER.match(line):
-            table, last = header[1], ["", header[2] or ""]
-            found.setdefault(table, {}).setdefault("", last)
-        elif key := _KEY.match(line):
-            value, _, comment = key[2].partition("  # ") if "  # " in key[2] else key[2].partition(" # ")
-            last = [value.strip(), comment.strip()]
-            found[table].setdefault(key[1], last)
-        elif more := _MORE.match(line):
-            last[1] += f" {more[1]}"
-    return found
-
-
 def configuration_page() -> str:
     """Return lbapp.toml(5)."""
     text = (
@@ -156,13 +131,12 @@ def configuration_page() -> str:
         'Durations are strings such as "250ms", "5s", "5m", "1h", sizes such as "512B", "64KiB", "10MiB", "1GiB".'
     )
     text += "\nEach key stands with its default or, where its text says so, with an example.\n.SH TABLES\n"
-    for table, keys in tables(REFERENCE.read_text()).items():
-        text += f".SS [{escaped(table)}]\n"
-        if keys[""][1]:
-            text += f"{filled(keys[''][1])}\n"
-        for key, (value, said) in keys.items():
-            if key:
-                text += f'.TP\n.BR {escaped(key)} " = {escaped(value)}"\n{filled(said)}\n'
+    for name, table in reference_tables(reference_text()).items():
+        text += f".SS [{escaped(name)}]\n"
+        if table.words:
+            text += f"{filled(table.words)}\n"
+        for key, said in table.keys.items():
+            text += f'.TP\n.BR {escaped(key)} " = {escaped(said.value)}"\n{filled(said.words)}\n'
     return text + ".SH SEE ALSO\n.BR lbapp (1),\n.I /usr/share/doc/lbapp/configuration.md\n"
 
 

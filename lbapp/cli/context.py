@@ -3,8 +3,8 @@
 Responsible for `--socket`, `--host` and `--json` (accepted before and after the verb), for turning errors into one sentence
 and an exit status, and for keeping control bytes out of the terminal. Knows nothing of any verb.
 
-Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers;
-every error is one sentence on stderr, never a traceback.
+Invariant: exit status 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers, 4 left out
+something that was to be taken over; every error is one sentence on stderr, never a traceback.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
+EXIT_LEFT_OUT: Final = 4
 WAIT_INTERVAL_S: Final = 0.25  # between two looks at what is waited for
 Command = TypeVar("Command", bound=Callable[..., Any])
 _Pool = TypeVar("_Pool", PoolStatus, PastPool)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("/etc/lbapp/lbapp.toml"))
+@click.option("--servers", is_flag=True, help="Connect to every server, too.")
 @json_option
 @socket_option
 @click.pass_obj
-def doctor(settings: Settings, file: Path) -> None:
-    """Say whether limits, ports, folders, names, certificates and clock of this machine are fit for FILE."""
+def doctor(settings: Settings, file: Path, servers: bool) -> None:
+    """Say whether limits, ports, folders, names, certificates, clock and store of this machine are fit for FILE."""
     import os
 
     from lbapp.config.load import load_configuration
@@ -38,7 +39,7 @@ def doctor(settings: Settings, file: Path) -> None:
         named = settings.socket is not None or ENVIRONMENT in os.environ
         of_file = configuration.engine.control_socket
         control = Path(of_file) if of_file and not named else settings.socket_path
-        found = list(examine(configuration, file, control))
+        found = list(examine(configuration, file, control, with_servers=servers))
         if settings.as_json:
             say_json([asdict(each) for each in found])
         else:

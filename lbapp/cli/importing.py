@@ -1,19 +1,23 @@
 """`lbapp import`: another load balancer's configuration, in lbapp's words.
 
-Responsible for reading and writing files, and for listing what is not taken. Knows nothing of any grammar.
+Responsible for reading and writing files, for the exit status, and for listing what is not taken. Knows nothing of any grammar.
 
-Invariant: exit status 0 when a valid configuration was made, with whatever is listed on stderr; 1 when none could be made, and
-nothing is written then.
+Invariants: exit status 0 when everything that clients or servers could notice is taken; 4 when a valid configuration was made and
+something is left out, which may let in whom the file kept out; 1 when none could be made, and nothing is written then.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from lbapp.cli.context import printable, reporting, say
-from lbapp.model.errors import LbappError
+from lbapp.cli.context import EXIT_LEFT_OUT, printable, reporting, say
+
+if TYPE_CHECKING:
+    from lbapp.migrate.outcome import Outcome
 
 
 @click.command(name="import")
@@ -21,24 +25,24 @@ from lbapp.model.errors import LbappError
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write it there; without it, it is printed.")
 @click.option("--force", is_flag=True, help="Even over a file that is there.")
 def importing(file: Path, output: Path | None, force: bool) -> None:
-    """Say a haproxy.cfg in lbapp's words; every line that is not taken, or not as it was, is listed on stderr."""
+    """Say a haproxy.cfg or nginx.conf in lbapp's words; what is not taken, or not as it was, is listed on stderr."""
     from lbapp.config.new_file import write_new
-    from lbapp.migrate.haproxy import from_haproxy
+    from lbapp.migrate.foreign import translate
 
     with reporting():
-        try:
-            text = file.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise LbappError(f"{file} cannot be read: {why}", "Name a file that can") from error
-        made = from_haproxy(text, file.name)
+        kind, made = translate(file)
         if output is None:
             say(made.text.rstrip("\n"))
         else:
             write_new(output, made.text, may_replace=force)
         for note in made.notes:
             click.echo(printable(str(note)), err=True)
-        but = sum(note.is_taken for note in made.notes)
-        where = f"{output} is written" if output else "done"
-        counted = f"{made.left} lines not taken, {but} differences in lines that are"
-        click.echo(f"{where}: {counted}; look at each before you use it", err=True)
+        click.echo(printable(_summary(kind, made, output)), err=True)
+        sys.exit(EXIT_LEFT_OUT if made.left else 0)
+
+
+def _summary(kind: str, made: Outcome, output: Path | None) -> str:
+    where = f"{output} is written" if output else "done"
+    opened = f", of which {made.opened} kept clients out" if made.opened else ""
+    counted = f"{made.left} lines not taken{opened}, {made.differing} differences in lines that are"
+    return f"{where}, from what is taken for {kind}: {counted}; look at each before you use it"

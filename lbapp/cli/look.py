@@ -25,7 +25,6 @@ from lbapp.cli.context import (
     source_option,
 )
 from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
-from lbapp.cli.past import show_status_at, time_asked
 from lbapp.control.messages import Event, ListenerStatus, PoolStatus, Status, Traffic
 from lbapp.control.wording import node_state
 from lbapp.model.limits import EVENTS_MAX
@@ -39,9 +38,17 @@ _CERTIFICATES_RIGHT = frozenset((1,))
 _NAMES_SHOWN = 2
 
 
+def _time_asked(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    from lbapp.cli.past import time_asked  # all of the past, which hardly anybody asks for
+
+    return time_asked(context, parameter, value)
+
+
 @click.command()
 @click.argument("pool", required=False, shell_complete=complete_pools)
-@click.option("--at", metavar="TIME", callback=time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
+@click.option("--at", metavar="TIME", callback=_time_asked, help="As it was then: 14:05, 14:05:30, -10m.")
 @source_option
 @json_option
 @host_option
@@ -52,6 +59,8 @@ def status(settings: Settings, pool: str | None, at: float | None, source: Path 
     if at is None and source is not None:
         raise click.UsageError("--from goes with --at: what is now, only the engine knows")
     if at is not None:
+        from lbapp.cli.past import show_status_at
+
         show_status_at(settings, pool, at, source)
         return
     with engine(settings) as client:

@@ -152,7 +152,8 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _status(found: PastStatus, *, with_listeners: bool) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["at"]))
-    parts = [f"as it was at {at}, over {found['seconds']:.0f} s: {_node(found['node'])}"]
+    # At most 80 columns, with three digits of CPU and four of memory.
+    parts = [f"as at {at}, over {found['seconds']:.0f} s: {_node(found['node'])}"]
     if with_listeners:
         rows = [(each["name"], *_figures(each)) for each in found["listeners"]]
         parts.append(table(("LISTENER", *_FIGURES), rows, frozenset(range(1, 6))))

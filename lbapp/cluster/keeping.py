@@ -44,8 +44,8 @@ class Keeper:
                 now = self._kept()
                 is_due = time.monotonic() - written_at > FLEET_KEEP_STATE_INTERVAL_S
                 if now.view.confirmed_at and (_matters(now) != was or is_due):
-                    await self._write(now)
-                    was, written_at = _matters(now), time.monotonic()
+                    if await self._write(now):
+                        was, written_at = _matters(now), time.monotonic()
                     await anyio.sleep(FLEET_KEEP_INTERVAL_S)
                 turns = await self.picture.wait(turns)
         finally:
@@ -54,14 +54,16 @@ class Keeper:
                 with suppress(OSError):  # it has been said, or nobody is there any more to be told
                     kept.write(self.path, self.fleet, last)
 
-    async def _write(self, now: Kept) -> None:
+    async def _write(self, now: Kept) -> bool:
+        """Write it; say whether that was done."""
         try:
             await anyio.to_thread.run_sync(kept.write, self.path, self.fleet, now)
         except OSError as error:
             message = f"the view of the fleet cannot be kept in {self.path}: {error.strerror}"
             self.picture.complain(_ABOUT, message, self.node.tell)
-        else:
-            self.picture.complain(_ABOUT, "", self.node.tell)
+            return False
+        self.picture.complain(_ABOUT, "", self.node.tell)
+        return True
 
     def _kept(self) -> Kept:
         picture = self.picture

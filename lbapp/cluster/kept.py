@@ -8,7 +8,6 @@ Invariants: what is read is what was written whole; a file that is damaged is sa
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from zlib import crc32
 from lbapp.cluster import values
 from lbapp.cluster.keys import Keys, Kind
 from lbapp.control.shapes import check
+from lbapp.control.state_file import replace_file
 from lbapp.model.fleet import FleetConfiguration, FleetView, IntentKey, Member
 from lbapp.model.limits import FLEET_KEPT_BYTES_MAX
 
@@ -71,21 +71,7 @@ class _Body(TypedDict):
 
 def write(path: Path, fleet: str, kept: Kept) -> None:
     """Put it on the disk in the place of what was there. Raises OSError. It may take as long as the disk does."""
-    data = _data(fleet, kept)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    with beside.open("xb") as file:
-        beside.chmod(0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(path, _data(fleet, kept))
 
 
 def read(path: Path, fleet: str) -> Kept | None:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import values
+from lbapp.config.addresses import (
+    distant,
+    host,
+    host_of_no_link,
+    interface,
+    interface_of,
+    ip,
+    is_of_link,
+    several,
+    version_of,
+)
 from lbapp.config.document import parse_document, read_text
 from lbapp.config.lines import Path as KeyPath
 from lbapp.config.lines import tables_in
@@ -31,37 +42,23 @@ from lbapp.model.announce import (
 )
 
 _ADDRESSES_MAX: Final = 16
+_PEERS_MAX: Final = 254
 _DEFAULT: Final = AnnounceSettings(RouteBackend.BIRD, ())
 _VRRP: Final = KeepalivedSettings()
-_INTERFACE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}").fullmatch
+_LENGTH: Final = re.compile(r"[0-9]{1,3}").fullmatch
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9_./-]+").fullmatch  # it stands in a daemon's own file
 _BGP_BACKENDS: Final = {RouteBackend.BIRD.value, RouteBackend.EXABGP.value}
 
 
-def _ip(value: object) -> IPv4Address | IPv6Address:
-    try:
-        found = ip_address(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ValueError(f"{values.shown(value)} is not an address; names and ports have no place here") from error
-    scope = getattr(found, "scope_id", None)  # Python takes anything for one
-    if scope is not None and not _INTERFACE(scope):
-        raise ValueError(f"{values.shown(value)} is not an address; after % the name of an interface is allowed")
-    return found
-
-
-def _address(value: object) -> str:
-    return str(_ip(value))
-
-
 def _router_id(value: object) -> str:
-    found = _ip(value)
+    found = ip(value)
     if found.version != 4:
         raise ValueError(f"{values.shown(value)} is not an address of IPv4")
     return str(found)
 
 
 def _next_hop(value: object) -> str:
-    found = _ip(value)
+    found = ip(value)
     if not isinstance(found, IPv6Address) or found.scope_id is not None:
         raise ValueError(f"{values.shown(value)} is not accepted; allowed: an address of IPv6 without an interface")
     return str(found)
@@ -75,43 +72,15 @@ def _plain_path(value: object) -> str:
 
 
 def _vip(value: object) -> str:
-    text = value if isinstance(value, str) else ""
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        example = 'write such as "198.51.100.10" or "2001:db8::10"'
-        raise ValueError(f"{values.shown(value)} is not an address; {example}") from error
-    if network.num_addresses > 1:
+    address, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    found = distant(address if slash else value)
+    if slash and ip_network(found).prefixlen != _length(length):
         raise ValueError(f"{values.shown(value)} is more than one address; allowed: single ones, /32 and /128")
-    found = network.network_address
-    if found.is_unspecified or found.is_multicast or found.is_loopback or getattr(found, "scope_id", None):
-        raise ValueError(f"{values.shown(value)} is no address that clients can be sent to")
-    return str(found)
+    return found
 
 
-def _vips(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= _ADDRESSES_MAX:
-        raise ValueError(
-            f"{values.shown(value)} is not accepted; allowed: a list of 1 to {_ADDRESSES_MAX} addresses, "
-            'such as ["198.51.100.10", "2001:db8::10"]'
-        )
-    found = [_vip(each) for each in value]
-    for each in found:
-        if found.count(each) > 1:
-            raise ValueError(f"{each} stands here twice; remove one")
-    return tuple(found)
-
-
-def _peers(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise ValueError(f"{values.shown(value)} is not accepted; allowed: the addresses of the other nodes, as a list")
-    return tuple(_address(each) for each in value)
-
-
-def _interface(value: object) -> str:
-    if not isinstance(value, str) or not _INTERFACE(value):
-        raise ValueError(f'{values.shown(value)} is not the name of an interface; write such as "eth0"')
-    return value
+def _length(text: str) -> int:
+    return int(text) if _LENGTH(text) else -1
 
 
 def _seconds(least_s: float, most_s: float, allowed: str) -> Any:
@@ -140,7 +109,11 @@ def _ecmp(value: object) -> Ecmp:
 
 _Answers = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
 _Asn = Annotated[int, BeforeValidator(values.whole_number(1, 2**32 - 1))]
-_Ip = Annotated[str, BeforeValidator(_address)]
+_Ip = Annotated[str, BeforeValidator(host)]
+_Interface = Annotated[str, BeforeValidator(interface)]
+_Vips = Annotated[tuple[str, ...], BeforeValidator(several(_vip, _ADDRESSES_MAX))]
+_VrrpIp = Annotated[str, BeforeValidator(host_of_no_link)]
+_Peers = Annotated[tuple[str, ...], BeforeValidator(several(host_of_no_link, _PEERS_MAX))]
 _RouterId = Annotated[str, BeforeValidator(_router_id)]
 _NextHop = Annotated[str, BeforeValidator(_next_hop)]
 _File = Annotated[str, BeforeValidator(values.file_path)]
@@ -190,9 +163,9 @@ class ExabgpTable(Table):
 class KeepalivedTable(Table):
     """`[keepalived]`."""
 
-    interface: Annotated[str, BeforeValidator(_interface)]
-    source: _Ip
-    peers: Annotated[tuple[str, ...], BeforeValidator(_peers)]
+    interface: _Interface
+    source: _VrrpIp
+    peers: _Peers
     virtual_router_id: Annotated[int, BeforeValidator(values.whole_number(1, 255))] = _VRRP.virtual_router_id
     priority: Annotated[int, BeforeValidator(values.whole_number(52, 253))] = _VRRP.priority
     advert_interval: Annotated[float, BeforeValidator(_seconds(0.01, 40, '"10ms" to "40s"'))] = _VRRP.advert_interval_s
@@ -217,7 +190,7 @@ class AnnounceDocument(Table):
     """The whole file."""
 
     backend: Annotated[RouteBackend, BeforeValidator(values.word_of(RouteBackend))]
-    addresses: Annotated[tuple[str, ...], BeforeValidator(_vips)]
+    addresses: _Vips
     rise: _Answers = _DEFAULT.rise
     fall: _Answers = _DEFAULT.fall
     interval: _Interval = _DEFAULT.interval_s
@@ -283,11 +256,13 @@ def _keepalived_rules(data: dict[str, Any]) -> Iterator[Found]:
     table = data.get("keepalived")
     if not isinstance(table, dict):
         return
-    version = _version(table.get("source"))
+    version = version_of(table.get("source"))
     peers, addresses = table.get("peers"), data.get("addresses")
-    if version and isinstance(peers, list) and {_version(each) for each in peers} - {version, None}:
+    if version and isinstance(peers, list) and {version_of(each) for each in peers} - {version, None}:
         yield ("keepalived", "peers"), "the nodes speak one family to each other; give peers of the source's own"
-    if version and isinstance(addresses, list) and version not in {_version(each) for each in addresses}:
+    if isinstance(peers, list) and table.get("source") in peers:
+        yield ("keepalived", "peers"), "this node is no peer of its own; remove its source from them"
+    if version and isinstance(addresses, list) and version not in {version_of(each) for each in addresses}:
         yield (
             ("keepalived", "source"),
             f"VRRP over IPv{version} carries an IPv{version} address at the least; there is none",
@@ -309,8 +284,9 @@ def _bgp_rules(data: dict[str, Any], backend: str) -> Iterator[Found]:
         yield ("bgp",), "there is no neighbor; allowed: one or more, each under [[bgp.neighbor]]"
     for path, neighbor in neighbors:
         yield from _neighbor_rules(path, neighbor)
+        yield from _link_rules(path, neighbor, backend)
     addresses = data.get("addresses")
-    wanted = {_version(each) for each in addresses} if isinstance(addresses, list) else set()
+    wanted = {version_of(each) for each in addresses} if isinstance(addresses, list) else set()
     lacking = wanted - {version for _, neighbor in neighbors for version in _carried(neighbor)}
     if neighbors and 6 in lacking:
         sentence = (
@@ -322,19 +298,27 @@ def _bgp_rules(data: dict[str, Any], backend: str) -> Iterator[Found]:
 
 
 def _neighbor_rules(path: KeyPath, neighbor: dict[str, Any]) -> Iterator[Found]:
-    version, own = _version(neighbor.get("address")), _version(neighbor.get("local_address"))
+    version, own = version_of(neighbor.get("address")), version_of(neighbor.get("local_address"))
     if version and own and version != own:
         yield (*path, "local_address"), "this is of another family than the neighbor's address; give one of the same"
     if version == 6 and "next_hop_ipv6" in neighbor:
         yield (*path, "next_hop_ipv6"), "a session over IPv6 has its own; remove this"
 
 
+def _link_rules(path: KeyPath, neighbor: dict[str, Any], backend: str) -> Iterator[Found]:
+    """Yield what does not hold of addresses that are of one link alone."""
+    address = neighbor.get("address")
+    links = {interface_of(neighbor.get(key)) for key in ("address", "local_address")} - {""}
+    if backend == RouteBackend.EXABGP.value and (links or is_of_link(address)):
+        yield (
+            (*path, "address"),
+            "ExaBGP reaches no neighbor by an address of a link; give one of its others, or take bird",
+        )
+    elif len(links) > 1:
+        yield (*path, "local_address"), "this is of another interface than the neighbor's address; name the same one"
+    elif not links and is_of_link(address):
+        yield (*path, "address"), 'this is of no interface yet, and may be at each; write such as "fe80::9%eth0"'
+
+
 def _carried(neighbor: dict[str, Any]) -> set[int | None]:
-    return {_version(neighbor.get("address")), *((6,) if "next_hop_ipv6" in neighbor else ())}
-
-
-def _version(value: object) -> int | None:
-    try:
-        return ip_network(value).version if isinstance(value, str) else None
-    except ValueError:
-        return None
+    return {version_of(neighbor.get("address")), *((6,) if "next_hop_ipv6" in neighbor else ())}

@@ -10,13 +10,13 @@ import base64
 import binascii
 import os
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import values
+from lbapp.config.addresses import destination, several
 from lbapp.config.discovery import dns_name, name_servers
 from lbapp.config.document import parse_document, read_text
 from lbapp.config.secrets import SECRET_BYTES_MIN, is_open_to_all
@@ -39,29 +39,6 @@ def _server(value: object) -> tuple[str, int]:
     except ValueError as error:
         wrong = f"{values.shown(value)} is not the address of a name server"
         raise ValueError(f'{wrong}; write such as "192.0.2.53" or "[2001:db8::53]:5353"') from error
-
-
-def _addresses(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= _ADDRESSES_MAX:
-        raise ValueError(
-            f"{values.shown(value)} is not accepted; allowed: a list of 1 to {_ADDRESSES_MAX} addresses, "
-            'such as ["192.0.2.11", "2001:db8::11"]'
-        )
-    found = [_address(each) for each in value]
-    for each in found:
-        if found.count(each) > 1:
-            raise ValueError(f"{each} stands here twice; remove one")
-    return tuple(found)
-
-
-def _address(value: object) -> str:
-    try:
-        found = ip_address(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ValueError(f"{values.shown(value)} is not an address; names and ports have no place here") from error
-    if found.is_unspecified or found.is_multicast or getattr(found, "scope_id", None):
-        raise ValueError(f"{values.shown(value)} is no address that clients can be sent to")
-    return str(found)
 
 
 def _ttl_s(value: object) -> int:
@@ -108,6 +85,7 @@ def _secret(value: object) -> bytes:
 
 
 DnsName = Annotated[str, BeforeValidator(_name)]
+_Addresses = Annotated[tuple[str, ...], BeforeValidator(several(destination, _ADDRESSES_MAX))]
 _Answers = Annotated[int, BeforeValidator(values.whole_number(1, 100))]
 
 
@@ -126,7 +104,7 @@ class DnsDocument(Table):
     server: Annotated[tuple[str, int], BeforeValidator(_server)]
     zone: DnsName
     name: DnsName
-    addresses: Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+    addresses: _Addresses
     ttl: Annotated[int, BeforeValidator(_ttl_s)] = _DEFAULT.ttl_s
     records_min: Annotated[int, BeforeValidator(values.whole_number(1, 1000))] | None = _DEFAULT.records_min
     interval: Annotated[float, BeforeValidator(_interval_s)] = _DEFAULT.interval_s

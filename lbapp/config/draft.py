@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -69,9 +69,17 @@ def text_of(draft: Table) -> str:
     return "\n".join(_lines(draft, ())).strip("\n") + "\n"
 
 
-def settle(draft: Table) -> list[tuple[set[str], str]]:
-    """Take back what lbapp refuses, until it refuses nothing; return what it came from, and why."""
-    taken_back: list[tuple[set[str], str]] = []
+class TakenBack(NamedTuple):
+    """What a key or table that is taken back came from, with all that stands in it; its own sources; and why."""
+
+    sources: set[str]
+    own: set[str]
+    why: str
+
+
+def settle(draft: Table) -> list[TakenBack]:
+    """Take back what lbapp refuses, until it refuses nothing; return what was taken back."""
+    taken_back: list[TakenBack] = []
     while draft.values:
         found = next(_refused(draft), None)
         if found is None:
@@ -80,7 +88,8 @@ def settle(draft: Table) -> list[tuple[set[str], str]]:
         at = _cut(draft, path)
         if at is None:  # a rule of the whole file, such as that there is a listener
             break
-        taken_back.append((_remove(draft, at), f"{dotted(path)}: {why}"))
+        sources, own = _remove(draft, at)
+        taken_back.append(TakenBack(sources, own, f"{dotted(path)}: {why}"))
     return taken_back
 
 
@@ -124,21 +133,23 @@ def _has(draft: Table, path: Path) -> bool:
     return True
 
 
-def _remove(draft: Table, path: Path) -> set[str]:
+def _remove(draft: Table, path: Path) -> tuple[set[str], set[str]]:
     above: Any = draft
     for part in path[:-1]:
         above = above.values[str(part)] if isinstance(above, Table) else above[part]
     last: Any = path[-1]
-    sources: set[str] = set()
+    own: set[str] = set()
     if isinstance(above, Table):
         gone = above.values.pop(last)
-        sources |= set(above.sources.pop(last, []))
+        own |= set(above.sources.pop(last, []))
     else:
         gone = above.pop(last)
+    sources = set(own)
     for each in gone if isinstance(gone, list) else [gone]:
         if isinstance(each, Table):
             sources |= each.all_sources()
-    return sources
+            own |= set(each.sources.get("", []))
+    return sources, own
 
 
 def _plain(value: Any) -> Any:

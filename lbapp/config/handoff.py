@@ -7,13 +7,13 @@ all problems are found in one run, each with its line.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
 from lbapp.config import values
+from lbapp.config.addresses import distant, several
 from lbapp.config.document import parse_document, read_text
 from lbapp.config.lines import tables_in
 from lbapp.config.sentences import Found
@@ -26,40 +26,23 @@ _VNI_MAX: Final = 2**24 - _NODES_MAX
 _ADDRESSES_MAX: Final = 64
 _DEFAULT: Final = HandoffSettings("", (), ())
 
-
-def _address(value: object) -> str:
-    try:
-        found = ip_address(value if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ValueError(
-            f"{values.shown(value)} is not an address; write such as 198.51.100.10 or 2001:db8::10"
-        ) from error
-    if found.is_unspecified or found.is_multicast or found.is_loopback or getattr(found, "scope_id", None):
-        raise ValueError(f"{values.shown(value)} is no address that packets can be sent to")
-    return str(found)
-
-
-def _addresses(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= _ADDRESSES_MAX:
-        raise ValueError(f"{values.shown(value)} is not accepted; allowed: a list of 1 to {_ADDRESSES_MAX} addresses")
-    return tuple(dict.fromkeys(map(_address, value)))
-
-
 Name = Annotated[str, BeforeValidator(values.name)]
+_Address = Annotated[str, BeforeValidator(distant)]
+_Addresses = Annotated[tuple[str, ...], BeforeValidator(several(distant, _ADDRESSES_MAX))]
 
 
 class NodeTable(Table):
     """`[[member]]`: one node of the ring."""
 
     name: Name
-    address: Annotated[str, BeforeValidator(_address)]
+    address: _Address
 
 
 class HandoffDocument(Table):
     """The whole file."""
 
     node: Name
-    addresses: Annotated[tuple[str, ...], BeforeValidator(_addresses)]
+    addresses: _Addresses
     member: list[NodeTable] = Field(default_factory=list)
     vni: Annotated[int, BeforeValidator(values.whole_number(1, _VNI_MAX))] = _DEFAULT.vni
     port: Annotated[int, BeforeValidator(values.whole_number(1, 65535))] = _DEFAULT.port

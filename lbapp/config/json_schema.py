@@ -12,7 +12,6 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum
-from importlib.resources import files
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -31,14 +30,14 @@ from lbapp.config import (
     values,
 )
 from lbapp.config.access_log import AccessLogTable
-from lbapp.config.lines import LineMap
+from lbapp.config.reference import reference_tables, reference_text
 from lbapp.config.schema import Document
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: Final[JsonSchemaValue] = {"type": "string"}
 _TEXTS: Final[JsonSchemaValue] = {"type": "array", "items": _TEXT}
-_DURATION: Final[JsonSchemaValue] = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,12})?(ms|s|m|h)$"}
-_SIZE: Final[JsonSchemaValue] = {
+DURATION: Final[JsonSchemaValue] = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,12})?(ms|s|m|h)$"}
+SIZE: Final[JsonSchemaValue] = {
     "anyOf": [{"type": "string", "pattern": "^(0|[0-9]{1,12}(B|KiB|MiB|GiB))$"}, {"const": 0}]
 }
 _PATH: Final[JsonSchemaValue] = {"type": "string", "pattern": "^/"}
@@ -54,11 +53,11 @@ _KEYS: Final[JsonSchemaValue] = {
     "items": {"type": "object", "required": ["id", "secret"], "properties": {"id": _TEXT, "secret": _TEXT}},
 }
 _ACCEPTED: Final[Mapping[Callable[..., Any], JsonSchemaValue]] = {
-    values.duration_s: _DURATION,
-    values.positive_duration_s: _DURATION,
-    values.size_bytes: _SIZE,
-    values.head_size_bytes: _SIZE,
-    values.persistence_size_bytes: _SIZE,
+    values.duration_s: DURATION,
+    values.positive_duration_s: DURATION,
+    values.size_bytes: SIZE,
+    values.head_size_bytes: SIZE,
+    values.persistence_size_bytes: SIZE,
     values.server_address: _TEXT,
     values.binds: _ONE_OR_MORE,
     values.file_path: _PATH,
@@ -79,10 +78,10 @@ _BY_NAME: Final[Mapping[tuple[str, str], JsonSchemaValue]] = {
     (admission.__name__, "_networks"): _TEXTS,
     (admission.__name__, "_rate"): _TEXT,
     (cluster.__name__, "_endpoints"): {**_TEXTS, "minItems": 1},
-    (cluster.__name__, "_lease_s"): _DURATION,
+    (cluster.__name__, "_lease_s"): DURATION,
     (metrics.__name__, "_address"): _TEXT,
     (persistence.__name__, "_same_site"): {"enum": ["Lax", "Strict", "None"]},
-    (transport.__name__, "_keepalive_s"): _DURATION,
+    (transport.__name__, "_keepalive_s"): DURATION,
     (transport.__name__, "_networks"): _TEXTS,
     (transport.__name__, "_unix_mode"): {"type": "string", "pattern": "^0?[0-7]{3}$"},
     (transport.__name__, "_upgrade"): {"anyOf": [{"enum": ["all", "none"]}, _TEXTS]},
@@ -135,9 +134,9 @@ def json_schema() -> dict[str, Any]:
 def _written(default: Any, accepted: JsonSchemaValue) -> Any:
     if isinstance(default, Enum):
         return default.value
-    if accepted == _DURATION:
+    if accepted == DURATION:
         return _with_unit(default, _SECOND_UNITS) if default >= 1 or not default else f"{default * 1000:g}ms"
-    if accepted == _SIZE:
+    if accepted == SIZE:
         return _with_unit(default, _BYTE_UNITS)
     if "^0?[0-7]{3}$" in str(accepted):
         return f"0{default:o}"
@@ -167,14 +166,10 @@ def _describe(table: dict[str, Any], known: dict[str, Any], path: tuple[str, ...
 
 
 def _descriptions() -> dict[tuple[str, ...], str]:
-    """Return what the reference configuration says behind each key, by the names on the way to it."""
-    text = files("lbapp.config").joinpath("reference.toml").read_text()
-    commented = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
-    lines = commented.split("\n")
+    """Return what the reference configuration says of each table and key, by the names on the way to it."""
     found: dict[tuple[str, ...], str] = {}
-    for path, number in LineMap(commented).places():
-        words = lines[number - 1].rpartition("  # ")[2] if "  # " in lines[number - 1] else ""
-        names = tuple(part for part in path if isinstance(part, str))
-        if words:
-            found.setdefault(names, words)
-    return found
+    for name, table in reference_tables(reference_text()).items():
+        path = tuple(name.split("."))
+        found[path] = table.words
+        found |= {(*path, key): said.words for key, said in table.keys.items()}
+    return {path: words for path, words in found.items() if words}

@@ -45,7 +45,7 @@ def message(status: int, content: bytes, also: Sequence[int] = ()) -> Any:
 
     `also`: statuses that come with an answer, unless an error stands there.
     """
-    if status in also and (found := json.loads(content)).keys() - {"error"}:
+    if status in also and (not isinstance(found := json.loads(content), dict) or found.keys() - {"error"}):
         return found
     check(status, content)
     return json.loads(content)

@@ -7,6 +7,7 @@ Invariant: a finding that is not OK has a command or says what to do; what could
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -17,6 +18,10 @@ from lbapp.model.limits import LISTEN_BACKLOG
 _DAY_S: Final = 86_400.0
 _EXPIRES_SOON_DAYS: Final = 14  # as the alert rules have it: whoever renews by itself has done so by then
 _FREE_BYTES: Final = 1 << 30
+_FULL: Final = 0.8  # of a table that should have room
+_OF_LEASE: Final = 0.1  # for one answer of the store: there is time for some more, and for another address
+_OPENSSL_MIN: Final = (3,)
+SYN_BACKLOG_MIN: Final = 1024
 
 
 class Verdict(str, Enum):
@@ -39,10 +44,19 @@ class Finding:
     command: str = ""
 
 
-def descriptors(hard: int, connections_max: int, workers: int) -> Finding:
-    """Judge the hard limit of open files by a worker's share of the clients."""
+def versions(python: str, openssl: str, kernel: str) -> Finding:
+    """Judge what lbapp runs on."""
+    found = f"Python {python}, OpenSSL {openssl}, kernel {kernel}"
+    if tuple(map(int, re.findall(r"[0-9]+", openssl)[:1])) >= _OPENSSL_MIN:
+        return Finding("versions", Verdict.OK, found)
+    why = "older ones get no corrections any more, and TLS is as safe as what speaks it"
+    return Finding("versions", Verdict.WARN, found, "OpenSSL 3 or newer", why, "a Python that is built with it")
+
+
+def descriptors(hard: int, connections_max: int, workers: int, of: str = "") -> Finding:
+    """Judge the hard limit of open files by a worker's share of the clients. `of`: whose limit it is; empty: this process's."""
     needed = descriptors_for(-(-connections_max // workers))
-    check, found = "open files", str(hard)
+    check, found = f"open files of {of}" if of else "open files", str(hard)
     if hard >= needed:
         return Finding(check, Verdict.OK, found)
     why = f"with fewer a worker serves less than its share of connections_max ({connections_max})"
@@ -64,6 +78,31 @@ def somaxconn(value: int | None) -> Finding:
         return Finding(check, Verdict.OK, str(value))
     found = "unknown" if value is None else str(value)
     return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={LISTEN_BACKLOG}")
+
+
+def syn_backlog(value: int | None) -> Finding:
+    """Judge how many clients may be half connected; None: it could not be read."""
+    check, wanted = "net.ipv4.tcp_max_syn_backlog", f"at least {SYN_BACKLOG_MIN}"
+    if value is not None and value >= SYN_BACKLOG_MIN:
+        return Finding(check, Verdict.OK, str(value))
+    why = "beyond it bursts of new clients are dropped, or get by with SYN cookies and without TCP options"
+    found = "unknown" if value is None else str(value)
+    return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={LISTEN_BACKLOG}")
+
+
+def conntrack(most: int | None, count: int | None, connections_max: int) -> Finding:
+    """Judge the kernel's table of connections, which is there where a firewall looks at states. Each client needs two entries."""
+    check, needed = "net.netfilter.nf_conntrack_max", 2 * connections_max
+    command = f"sysctl -w {check}={needed}, or leave these ports out of it: nft, notrack"
+    why = f"connections_max is {connections_max}, each with one to a server; when the table is full packets are dropped"
+    if most is None or count is None:
+        return Finding(check, Verdict.WARN, "unknown", f"at least {needed}", "it cannot be read", f"sysctl {check}")
+    found = f"{most}, of which {count} are used"
+    if most < needed:
+        return Finding(check, Verdict.WARN, found, f"at least {needed}", why, command)
+    if count > most * _FULL:
+        return Finding(check, Verdict.WARN, found, f"fewer than {_FULL:.0%} of it used", why, command)
+    return Finding(check, Verdict.OK, found)
 
 
 def local_ports(span: tuple[int, int] | None, connections_max: int, targets: int) -> Finding:
@@ -105,13 +144,65 @@ def folder(check: str, path: str, problem: str) -> Finding:
     )
 
 
-def disk(path: str, free_bytes: int) -> Finding:
-    """Judge the room where state is kept."""
-    found = f"{free_bytes >> 20} MiB free"
+def disk(path: str, free_bytes: int, of: str = "") -> Finding:
+    """Judge the room where state is kept, or what else `of` names."""
+    check, found = f"disk of {of}" if of else "disk", f"{free_bytes >> 20} MiB free"
     if free_bytes >= _FREE_BYTES:
-        return Finding("disk", Verdict.OK, found)
+        return Finding(check, Verdict.OK, found)
     why = "a full disk keeps changes from being recorded, and they are refused then"
-    return Finding("disk", Verdict.WARN, found, f"{_FREE_BYTES >> 20} MiB", why, f"make room at {path}")
+    if of:
+        why = "on a full disk lines are lost"
+    return Finding(check, Verdict.WARN, found, f"{_FREE_BYTES >> 20} MiB", why, f"make room at {path}")
+
+
+def syslog(path: str, *, is_there: bool) -> Finding:
+    """Judge the socket that requests are logged to."""
+    if is_there:
+        return Finding("access log", Verdict.OK, path)
+    why = "lines are dropped until somebody listens there"
+    return Finding(
+        "access log",
+        Verdict.WARN,
+        f"{path}: no socket",
+        "a socket of syslog",
+        why,
+        "systemctl status systemd-journald rsyslog",
+    )
+
+
+def store(endpoint: str, why_not: str, after_s: float, lease_s: float, *, others: int) -> Finding:
+    """Judge one address of the fleet's store. `others`: how many of its addresses answer as they should."""
+    check = f"store {endpoint}"
+    if why_not:
+        verdict = Verdict.WARN if others else Verdict.BAD
+        why = (
+            "the next address is asked instead"
+            if others
+            else "this node is alone: it goes on by what it knew, and changes nothing of the fleet"
+        )
+        return Finding(check, verdict, why_not, "healthy", why, f"etcdctl --endpoints {endpoint} endpoint health")
+    found, wanted = f"healthy, answers after {after_s * 1000:.0f} ms", f"within {lease_s * _OF_LEASE * 1000:.0f} ms"
+    if after_s > lease_s * _OF_LEASE:
+        why = f"this node keeps its place in the fleet by an answer in good time within its lease ({lease_s:g} s)"
+        return Finding(
+            check, Verdict.WARN, found, wanted, why, f"etcdctl --endpoints {endpoint} check perf; see docs/store.md"
+        )
+    return Finding(check, Verdict.OK, found)
+
+
+def server(server_id: str, address: str, why_not: str, after_s: float) -> Finding:
+    """Judge whether a server can be connected to from here; it may well be down on purpose."""
+    check = f"server {server_id}"
+    if not why_not:
+        return Finding(check, Verdict.OK, f"{address} connects after {after_s * 1000:.0f} ms")
+    why = "it gets no clients while it does not connect"
+    host, _, port = address.rpartition(":")
+    command = (
+        f"ss -lx, on this machine, for {port}"
+        if host == "unix"
+        else f"ss -ltn 'sport = :{port}' there, and the firewalls between"
+    )
+    return Finding(check, Verdict.WARN, f"{address}: {why_not}", "reachable", why, command)
 
 
 def certificate(file: str, seconds_left: float) -> Finding:

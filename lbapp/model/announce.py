@@ -60,7 +60,7 @@ class KeepalivedSettings:
     """VRRP between the nodes. `peers`: addresses of the others; `source`: this node's own.
 
     `track_file`: what keepalived reads how this node stands from; `fifo`: what it says its own state on. Both outlive the engine,
-    whose own folder does not: keepalived takes a node whose track file is gone for ready.
+    whose own folder does not: where even the folder of the track file is gone, keepalived does not look at it at all.
     """
 
     interface: str = ""

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from lbapp.model.access_log import NO_LOG, AccessLog
 from lbapp.model.actions import NO_RULES, FixedResponse, Forwarding, HeaderRules, Hsts, PrefixChange, Redirect, Share
 from lbapp.model.admission import Admission
 from lbapp.model.capacity import UNLIMITED, Capacity
 from lbapp.model.discovery import Discover
-from lbapp.model.fleet import ClusterSettings
 from lbapp.model.hashing import BY_ADDRESS, Hash
 from lbapp.model.health import CheckType as CheckType
 from lbapp.model.health import HealthCheck as HealthCheck
@@ -26,6 +26,9 @@ from lbapp.model.readiness import LENIENT, ReadinessSettings
 from lbapp.model.tls import ListenerTls, PoolTls
 from lbapp.model.tracing import NO_TRACING, Tracing
 from lbapp.model.transport import UNIX_PREFIX, ListenerTransport, PoolTransport
+
+if TYPE_CHECKING:
+    from lbapp.model.fleet import ClusterSettings
 
 
 class Protocol(str, Enum):

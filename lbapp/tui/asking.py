@@ -31,7 +31,7 @@ class Job(Awaitable[None]):
         return self._work(*self._arguments).__await__()
 
 
-class Question(Generic[Answer]):
+class Poll(Generic[Answer]):
     """What is asked, and its newest answer. `answered` is called after each answer and each failure."""
 
     def __init__(

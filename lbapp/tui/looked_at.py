@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from lbapp.control import calls
 from lbapp.control.looking import Captures, CaptureStatus, Sessions, SessionStatus
-from lbapp.tui.asking import Job, Question
+from lbapp.tui.asking import Job, Poll
 from lbapp.tui.exchanges import SLOW_MS, ExchangeRow, Shown
 from lbapp.tui.log_stream import LogStream
 from lbapp.tui.requests_head import Ages, Head, ages_of
@@ -41,8 +41,8 @@ class LookedAt:
         self.sample = Sample()
         self.shown = Shown()
         self.grouping = "route"
-        self._sessions: Question[Sessions] = Question(owner, source, _EVERY_S, _nothing)
-        self._captures: Question[Captures] = Question(owner, source, _EVERY_S, _nothing)
+        self._sessions: Poll[Sessions] = Poll(owner, source, _EVERY_S, _nothing)
+        self._captures: Poll[Captures] = Poll(owner, source, _EVERY_S, _nothing)
         self._sessions.about(calls.sessions(SESSIONS_MAX))
         self._captures.about(calls.captures())
         self._query: dict[str, str] | None = None

@@ -33,6 +33,7 @@ from tests.bench.process import BenchError, Program, free_port
 from tests.bench.table import format_table, machine_facts, show_facts, write_json
 from tests.cluster.dns.support import StandInEngine, settings
 from tests.cluster.harness import Store, running_stores
+from tests.lateness import Lateness
 from tests.name_servers import PROGRAMS, NameServer, missing, name_server
 from tests.system.cluster import lab
 from tests.system.cluster.announcers import Nodes
@@ -271,7 +272,7 @@ def _routes(folder: Path, asked: Asked) -> object:
         return None
     left, came = [], []
     with lab.routed(folder) as network:
-        nodes = Nodes(network)
+        nodes = Nodes(network, Lateness())
         nodes.start()
         for _ in range(asked.changes):
             began = time.time()

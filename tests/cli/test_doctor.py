@@ -46,6 +46,16 @@ def test_fit_machine_is_status_0_and_json_has_every_check(tmp_path: Path) -> Non
     assert set(found["clock"]) == {"check", "verdict", "found", "wanted", "why", "command"}
 
 
+def test_servers_are_connected_to_when_asked_for(tmp_path: Path) -> None:
+    file, closed = configuration(tmp_path, free_port()), free_port()
+    file.write_text(file.read_text() + f'[[pool.server]]\nname = "s"\naddress = "127.0.0.1:{closed}"\n')
+    command = [str(file), "--socket", str(tmp_path / "c")]
+    assert "server p/s" not in CliRunner().invoke(doctor, command, obj=Settings()).stdout
+    done = CliRunner().invoke(doctor, [*command, "--servers"], obj=Settings())
+    assert f"WARN server p/s: 127.0.0.1:{closed}: connection refused; it should be reachable" in done.stdout
+    assert done.exit_code == 0
+
+
 def test_expired_certificate_is_bad(tmp_path: Path) -> None:
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old.example.com")])
@@ -72,6 +82,7 @@ def test_ports_of_the_engine_that_serves_by_the_file_are_fine_and_invalid_files_
         done = CliRunner().invoke(doctor, [str(file), "--socket", str(engine.control)], obj=Settings())
         assert done.exit_code == 0, done.stdout
         assert "taken by the engine that serves by this file" in done.stdout
+        assert "open files of the engine: " in done.stdout
         # What somebody else has taken stays taken, also for a listener that is new in this file.
         with socket.create_server(("127.0.0.1", 0)) as taken:
             other = taken.getsockname()[1]

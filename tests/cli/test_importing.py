@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from lbapp.cli.context import Settings
 from lbapp.cli.importing import importing
 from lbapp.config.load import load_configuration
+from tests.children import child
 from tests.system.harness import free_port, running_engine, servers, wait_for
 
 SMALL = """frontend web
@@ -24,7 +25,7 @@ SMALL = """frontend web
 backend app
  mode http
  server s 127.0.0.1:1
- stats enable
+ compression algo gzip
 """
 
 
@@ -32,13 +33,25 @@ def test_file_is_written_and_what_is_not_taken_is_listed(tmp_path: Path) -> None
     source, target = tmp_path / "haproxy.cfg", tmp_path / "lbapp.toml"
     source.write_text(SMALL)
     done = CliRunner().invoke(importing, [str(source), "-o", str(target)], obj=Settings())
-    assert (done.exit_code, done.stdout) == (0, "")
+    assert (done.exit_code, done.stdout) == (4, "")
     assert "line 8: not taken" in done.stderr
-    assert f"{target} is written: 1 lines not taken" in done.stderr
+    assert f"{target} is written, from what is taken for a haproxy.cfg: 1 lines not taken, 0 differences" in done.stderr
     assert load_configuration(target).pools[0].name == "app"
     again = CliRunner().invoke(importing, [str(source), "-o", str(target)], obj=Settings())
     assert again.exit_code == 1
     assert "is there already" in again.stderr
+
+
+def test_file_that_is_taken_as_a_whole_is_status_0_and_one_whose_denial_is_not_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "haproxy.cfg"
+    source.write_text(SMALL.replace(" compression algo gzip", " stats enable"))
+    done = CliRunner().invoke(importing, [str(source)], obj=Settings())
+    assert done.exit_code == 0, done.stderr
+    source.write_text(SMALL.replace(" default", " http-request deny if { path /x } { src 10.0.0.0/8 }\n default"))
+    done = CliRunner().invoke(importing, [str(source)], obj=Settings())
+    assert done.exit_code == 4
+    assert "line 4: not taken, and IT KEPT CLIENTS OUT" in done.stderr
+    assert "2 lines not taken, of which 1 kept clients out" in done.stderr
 
 
 def test_nothing_made_is_status_1_and_nothing_is_written(tmp_path: Path) -> None:
@@ -100,7 +113,7 @@ backend api
     server s3 127.0.0.1:{at["s3"]}
 """
         )
-        with subprocess.Popen(["haproxy", "-db", "-f", str(source)], stderr=subprocess.DEVNULL) as process:
+        with child(["haproxy", "-db", "-f", str(source)], stderr=subprocess.DEVNULL) as process:
             try:
                 wait_for(lambda: is_serving(ports[0]))
                 theirs = behaviour(ports[0])

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.children import child
 from tests.cli.harness import Bench
 
 pytestmark = pytest.mark.system
@@ -45,7 +46,7 @@ def test_events_say_what_and_who(bench: Bench) -> None:
 
 def test_followed_events_arrive_as_they_happen(bench: Bench) -> None:
     command = [sys.executable, "-m", "lbapp", "--socket", str(bench.engine.control), "events", "-f", "-n", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+    with child(command, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         following.stdout.readline()
         bench.lbapp("weight", "app/s2", "17")

@@ -157,7 +157,7 @@ def settings_of(stores: Sequence[Store], node: str, *, lease_s: float = 2.0) -> 
     return ClusterSettings("f", node, tuple(store.url for store in stores), lease_s=lease_s)
 
 
-async def until(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
+async def until(what: Callable[[], _Value], timeout_s: float = 25.0) -> _Value:
     """Return the first true value of `what`; fail when none comes in time."""
     deadline = time.monotonic() + timeout_s
     while True:

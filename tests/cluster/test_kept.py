@@ -44,6 +44,24 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["view"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_keeps_what_was_there_and_no_part_of_what_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "view"
+    kept.write(path, "f", WHOLE)
+
+    def full(_: int) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as device:
+            device.write(b"x")
+
+    monkeypatch.setattr("lbapp.control.state_file.os.fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        kept.write(path, "f", replace(WHOLE, lease=78))
+    assert list(tmp_path.iterdir()) == [path]
+    assert (kept.read(path, "f") or WHOLE).lease == 77
+
+
 def test_where_nothing_was_written_nothing_is_read(tmp_path: Path) -> None:
     assert kept.read(tmp_path / "view", "f") is None
 

@@ -115,10 +115,12 @@ def test_what_cannot_be_is_named_with_its_line(text: str, expected: list[str]) -
         ('"198.51.100.10"', "allowed: a list of 1 to 16 addresses"),
         ('["lb.example.com"]', "is not an address"),
         ('["198.51.100.0/24"]', "is more than one address"),
-        ('["198.51.100.10/24"]', "is not an address"),
+        ('["198.51.100.10/24"]', "is more than one address"),
+        ('["2001:db8::10/64"]', "is more than one address"),
+        ('["198.51.100.10/x"]', "is more than one address"),
         ('["198.51.100.10", "198.51.100.10/32"]', "stands here twice"),
-        ('["127.0.0.1"]', "no address that clients can be sent to"),
-        ('["::"]', "no address that clients can be sent to"),
+        ('["127.0.0.1"]', "no address that others can send to"),
+        ('["::"]', "no address that others can send to"),
         ("[1]", "is not an address"),
     ],
 )
@@ -135,6 +137,24 @@ def test_an_address_of_a_link_names_its_interface() -> None:
     found = read(HEAD + BGP + NEIGHBOR + OVER_IPV6).bgp
     assert found is not None
     assert found.neighbors[1] == Neighbor("fe80::9%eth0.7", 64500, "fe80::1%eth0.7")
+
+
+@pytest.mark.parametrize(
+    ("own", "its", "key", "sentence"),
+    [
+        ("fe80::1", "fe80::9", "address", "this is of no interface yet"),
+        ("fe80::1%eth1", "fe80::9%eth0", "local_address", "of another interface than the neighbor's"),
+    ],
+)
+def test_an_address_of_a_link_is_of_one_interface(own: str, its: str, key: str, sentence: str) -> None:
+    (problem,) = problems(HEAD + BGP + NEIGHBOR + NEIGHBOR.replace("10.0.0.9", its).replace("10.0.0.1", own))
+    assert problem.split(": ")[1] == f"bgp.neighbor[1].{key}"
+    assert sentence in problem
+    by_exabgp = problems(HEAD.replace('"bird"', '"exabgp"') + BGP + NEIGHBOR + OVER_IPV6)
+    assert [problem.split(": ")[1] for problem in by_exabgp] == ["bgp.neighbor[1].address"]
+    assert "ExaBGP reaches no neighbor by an address of a link" in by_exabgp[0]
+    one_is_enough = NEIGHBOR.replace("10.0.0.9", "fe80::9").replace("10.0.0.1", "fe80::1%eth0")
+    assert read(HEAD + BGP + NEIGHBOR + one_is_enough).bgp is not None
 
 
 @pytest.mark.parametrize("scope", ["eth0 as 1", "eth0; }", "a\\nb", "{", "e" * 16, "lo#", "ä"])
@@ -166,6 +186,9 @@ def test_keepalived_speaks_one_family_and_no_bgp() -> None:
     assert [problem.split(": ")[1] for problem in problems(text)] == ["med", "keepalived.peers"]
     (problem,) = problems(HEAD.replace('"bird"', '"keepalived"').replace("198.51.100.10", "2001:db8::1") + VRRP)
     assert "VRRP over IPv4 carries an IPv4 address at the least" in problem
+    own = VRRP.replace('["10.0.0.2"]', '["10.0.0.2", "10.0.0.1"]')
+    (problem,) = problems(HEAD.replace('"bird"', '"keepalived"') + own)
+    assert "this node is no peer of its own" in problem
 
 
 def test_all_problems_are_found_in_one_run() -> None:

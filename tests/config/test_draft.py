@@ -37,7 +37,7 @@ def test_text_is_valid_and_says_where_each_key_comes_from() -> None:
 def test_server_that_is_refused_is_taken_back_whole_with_the_reason() -> None:
     draft = small()
     draft.values["pool"][0].values["server"][0].put("weight", 999, "8")
-    ((sources, why),) = settle(draft)
+    ((sources, _, why),) = settle(draft)
     assert sources == {"7", "8"}
     assert "999 is too large" in why
     assert problems(draft) == []
@@ -57,7 +57,7 @@ def test_route_is_taken_back_whole_and_never_made_wider() -> None:
     route = draft.values["listener"][0].add("route", "9")
     route.put("host", "not a host", "9")
     route.put("pool", "app", "9")
-    ((sources, _),) = settle(draft)
+    ((sources, _, _),) = settle(draft)
     assert sources == {"9"}
     assert draft.values["listener"][0].values["route"] == []
 

@@ -20,6 +20,7 @@ import pytest
 from lbapp.control import config_file
 from lbapp.control.config_file import FileChanged, LocalFile
 from lbapp.model.errors import LbappError
+from tests.children import child
 
 OLD, NEW = "# old \u00fc\r\na = 1\r\n", "# new \u20ac\na = 2\n"
 NOBODY = 65534
@@ -133,7 +134,7 @@ def test_file_that_grows_beyond_what_may_be_stays_as_it_was(path: Path) -> None:
 
 def test_writer_that_is_killed_leaves_one_whole_text(path: Path) -> None:
     for _ in range(5):
-        with subprocess.Popen([sys.executable, "-c", WRITE_ON, str(path)], stdout=subprocess.PIPE) as writer:
+        with child([sys.executable, "-c", WRITE_ON, str(path)], stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline() == b"here\n"
             touched = path.stat().st_ino

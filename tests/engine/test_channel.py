@@ -21,10 +21,10 @@ async def test_messages_arrive_whole_in_order_and_with_their_descriptors() -> No
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ours.send, Drain(5.0))
-            with anyio.fail_after(10):
+            with anyio.fail_after(25):
                 assert await theirs.receive() == (Drain(5.0), [])
             tasks.start_soon(ours.send, large, [write_end])
-            with anyio.fail_after(10):
+            with anyio.fail_after(25):
                 message, fds = await theirs.receive()
         assert message == large
         os.write(fds[0], b"through the copy")
@@ -40,7 +40,7 @@ async def test_messages_arrive_whole_in_order_and_with_their_descriptors() -> No
 async def test_end_of_the_other_process_is_told() -> None:
     ours, end = channel_pair()
     end.close()
-    with anyio.fail_after(10):
+    with anyio.fail_after(25):
         with pytest.raises(ChannelClosed):
             await ours.receive()
         with pytest.raises(ChannelClosed):

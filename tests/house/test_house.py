@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from lbapp.config.load import load_configuration, parse_configuration
 from lbapp.config.schema import Document
 from lbapp.model.limits import Limits
@@ -84,13 +86,33 @@ def test_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_worker_loads_neither_configuration_nor_control_nor_their_libraries() -> None:
-    code = "import sys, lbapp.engine.worker.run; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pydantic", "rich", "textual", "starlette", "uvicorn", "click", "httpcore", "cryptography"} & set(
-        loaded
-    )
-    assert not [name for name in loaded if name.startswith(("lbapp.config", "lbapp.control"))]
+# What is loaded before a process does what it is started for, and what of it is not to be: each of these is for a feature that
+# most do not have, or is needed later. A name stands for all that lies below it.
+LEAN = {
+    "a worker": (
+        "import lbapp.engine.worker.run",
+        "click cryptography dns httpcore lbapp.config lbapp.control lbapp.model.fleet lbapp.model.journal prometheus_client "
+        "pydantic rich starlette textual uvicorn",
+    ),
+    "an engine that is alone, without TLS, whose servers have addresses": (
+        "import lbapp.cli.main, lbapp.cli.start, lbapp.cli.fleet_maker, lbapp.engine.main; from pathlib import Path; "
+        "lbapp.engine.main.read_configuration(Path('conf/lbapp.toml'))",
+        "cryptography dns httpcore httpx lbapp.cluster lbapp.engine.worker prometheus_client rich textual tree_sitter",
+    ),
+    "lbapp status": (
+        "import lbapp.cli.main, lbapp.cli.look",
+        "anyio asyncio dns httpcore lbapp.cli.past lbapp.cluster lbapp.config lbapp.engine pydantic rich starlette textual",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", LEAN)
+def test_start_loads_nothing_that_is_not_needed_for_it(who: str) -> None:
+    code, unwanted = LEAN[who]
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    below = tuple(f"{name}." for name in unwanted.split())
+    assert [name for name in loaded if f"{name}.".startswith(below)] == []
 
 
 def test_sample_configurations_load() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lbapp.config.load import parse_configuration
 from lbapp.migrate.haproxy import from_haproxy
+from lbapp.migrate.outcome import Fate
 from lbapp.model.errors import LbappError
 
 REAL = """global
@@ -71,9 +72,11 @@ def test_what_it_says_is_said_in_lbapps_words() -> None:
     made = parse_configuration(from_haproxy(REAL, "f.cfg").text, "made")
     web, db = made.listeners
     assert [str(bind) for bind in web.binds] == ["127.0.0.1:18080", "[::1]:18080"]
-    assert [(route.host, route.path, route.pool) for route in web.routes] == [
+    assert [(route.host, route.path, route.pool) for route in web.routes if route.pool] == [
         ("shop.example.com", "/api/", "api"),
         ("shop.example.com", "/v2/", "api"),
+        (None, None, "api"),
+        ("shop.example.com", None, "api"),
     ]
     assert (web.pool, db.protocol.value, db.pool) == ("app", "tcp", "db")
     app, api, _ = made.pools
@@ -88,18 +91,18 @@ def test_what_it_says_is_said_in_lbapps_words() -> None:
 
 
 def test_rules_behind_one_that_cannot_be_said_are_not_taken() -> None:
-    notes = {note.number: note.why for note in from_haproxy(REAL, "f.cfg").notes if not note.is_taken}
-    assert notes["17"] == "its conditions cannot be said in lbapp's words"
-    assert notes["18"] == "a rule before it is not taken"
-    assert "lets in what this keeps out" in notes["15"]
+    text = REAL.replace("use_backend api if METH_TRACE", "use_backend api if { src 10.0.0.0/8 }")
+    notes = {note.number: note.why for note in from_haproxy(text, "f.cfg").notes if note.fate is Fate.LEFT}
+    assert notes == {"17": "its conditions cannot be said in lbapp's words", "18": "a rule before it is not taken"}
 
 
 def test_two_conditions_on_one_thing_are_not_taken_for_one_of_them() -> None:
     text = REAL.replace(
-        "use_backend api if is_api is_shop", "acl is_v1 path_beg /api/v1\n    use_backend api if is_api is_v1"
+        "use_backend api if is_api is_shop",
+        "acl is_v1 path_reg ^/v1 ^/v2\n    use_backend api if is_v1 { path_end .x }",
     )
     outcome = from_haproxy(text, "f.cfg")
-    assert parse_configuration(outcome.text, "made").listeners[0].routes == ()
+    assert [route.pool for route in parse_configuration(outcome.text, "made").listeners[0].routes] == [None]
     assert "its conditions cannot be said in lbapp's words" in [
         note.why for note in outcome.notes if note.number == "17"
     ]
@@ -109,21 +112,23 @@ def test_listener_whose_certificate_is_not_there_is_left_out_with_the_reason() -
     text = REAL.replace("bind 127.0.0.1:18080,", "bind 127.0.0.1:18443 ssl crt /nowhere/a.pem\n    bind ")
     outcome = from_haproxy(text, "f.cfg")
     assert "18443" not in outcome.text.partition("# What is not as it was")[0]
-    assert any("cannot be read" in note.why and not note.is_taken for note in outcome.notes)
+    assert any("cannot be read" in note.why and note.fate is Fate.LEFT for note in outcome.notes)
 
 
 def test_nothing_that_serves_is_an_error_that_lists_the_lines() -> None:
     with pytest.raises(LbappError, match=r"nothing could be made of f\.cfg: listener: there is no listener") as caught:
         from_haproxy("global\n    daemon\nbackend b\n    server s 127.0.0.1:1\n", "f.cfg")
-    assert "line 2: taken, but" in str(caught.value)
+    assert "line 2: not needed" in str(caught.value)
 
 
 _STRAY = st.sampled_from(
-    """acl x src 10.0.0.0/8;server bad host;server s9 127.0.0.1:9 weight 999;bind *:80-90;cookie;balance;stats enable;log "x
+    r"""acl x src 10.0.0.0/8;server bad host;server s9 127.0.0.1:9 weight 999;bind *:80-90;cookie;balance;stats enable;log "x
 use_backend;timeout client;mode;option httpchk;default_backend none;backend b;listen;frontend f;.if 1;defaults;backend we/ird
-server a/b ::1:80 check;compression algo gzip;option httpchk a b c d;http-check expect status x""".replace(
-        "\n", ";"
-    ).split(";")
+server a/b ::1:80 check;compression algo gzip;option httpchk a b c d;http-check expect status x
+http-request deny if { path /a } or { src 10.0.0.0/8 };http-request deny unless { hdr(host) a };redirect scheme https
+http-request set-header x y;no option httpchk;stick on src;tcp-check expect string x;errorfile 503 /x;server-template a 3 b:80;
+use_backend api if { path_end .x };server t 127.0.0.1:5 ssl verify none;default-server ssl;monitor-uri /x;reqadd X:\ y
+balance hdr(x);bind :::443 ssl crt /x accept-proxy""".replace("\n", ";").split(";")
 )
 _ANY = st.text(st.characters(codec="ascii", exclude_characters="\n"))
 

@@ -64,10 +64,12 @@ def cluster_toml(name: str, more: str = "") -> str:
     return f'[cluster]\nnode = "{name}"\nendpoints = ["http://127.0.0.1:1"]\n{more}'
 
 
-def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_store: bool = False) -> FleetNode:
+def start_node(
+    folder: Path, name: str, toml: str, *, cluster: str = "", has_store: bool = False, first: str = ""
+) -> FleetNode:
     """Start the engine of a node, on the file that it had before if `toml` is empty; return when it serves.
 
-    `has_store`: as operators do, so that it looks for a real store.
+    `has_store`: as operators do, so that it looks for a real store; else `first` is run in it before anything else.
     """
     own = folder / name
     own.mkdir(exist_ok=True)
@@ -77,7 +79,7 @@ def start_node(folder: Path, name: str, toml: str, *, cluster: str = "", has_sto
         file.write_text(f'[engine]\nworkers = 1\nstate_dir = "{own}"\n{table}{toml}')
     with log.open("ab") as output:
         process = subprocess.Popen(
-            engine_command(file, control) if has_store else [sys.executable, "-c", _CODE, str(file), str(control)],
+            engine_command(file, control) if has_store else [sys.executable, "-c", first + _CODE, str(file), str(control)],
             stderr=output, stdout=output, env=os.environ | {ENVIRONMENT: str(folder)},
         )  # fmt: skip
     node = FleetNode(process, control, log, name, file)

@@ -22,7 +22,7 @@ WEIGHT: Final = "Weight of"  # stands in the dialog that asks for one
 _COMMAND: Final = "Tab completes"
 _PRINTABLE: Final = string.printable[:95]
 _SERVER: Final = re.compile(r"app/s\d+")
-_LIMIT_S: Final = 10.0
+_LIMIT_S: Final = 25.0
 _SERVERS: Final = ("s1", "s2", "s3")
 # Each state that a server can be in before, as a patch, with the keys that lead out of it.
 _BEFORE: Final[tuple[tuple[dict[str, Any], tuple[str, ...]], ...]] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -26,11 +27,15 @@ from tests.engine.worker.harness import TcpServer, answering, read_head
 
 _Value = TypeVar("_Value")
 
-START_TIMEOUT_S = 60.0  # of an engine, on a machine that many share
+# A wait costs nothing when what is waited for holds, and a machine that many share may be slow. Shorter than the 30 s after which
+# an engine gives up by itself what hangs: else a test that waits for something to end would take that for it.
+DEADLINE_S = 25.0
+START_TIMEOUT_S = 60.0  # of an engine
+_PORT_RANGES, _PORTS_OF_A_RANGE = 10, 2_000
 NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 
-def wait_for(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
+def wait_for(what: Callable[[], _Value], timeout_s: float = DEADLINE_S) -> _Value:
     """Return the first true value of `what`; fail when none comes in time."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -42,9 +47,13 @@ def wait_for(what: Callable[[], _Value], timeout_s: float = 15.0) -> _Value:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, below those that the kernel gives to connections (ip_local_port_range)."""
+    """Return a port that nobody listens on, below those that the kernel gives to connections (ip_local_port_range).
+
+    Tests that run at the same time have ranges of their own: a port is free until the engine listens on it.
+    """
+    range_of_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PORT_RANGES
     while True:
-        port = random.randrange(12_000, 32_000)
+        port = 12_000 + range_of_worker * _PORTS_OF_A_RANGE + random.randrange(_PORTS_OF_A_RANGE)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

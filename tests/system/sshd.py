@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -73,6 +74,7 @@ class SshServer:
 
     def stop(self) -> None:
         """End the server and every connection."""
+        self.process.send_signal(signal.SIGSTOP)  # it has no more children from now on than those that are found
         links = self.links()
         self.process.kill()
         self.process.wait()

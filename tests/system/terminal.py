@@ -31,7 +31,7 @@ from pyte.screens import Char
 
 _Value = TypeVar("_Value")
 
-DEADLINE_S: Final = 15.0
+DEADLINE_S: Final = 25.0  # a wait costs nothing when what is waited for is there
 _CHUNK_BYTES: Final = 65_536
 _CALM_TIMES: Final = 3  # looks in a row
 _STOP_TIMEOUT_S: Final = 5.0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lbapp.model.errors import RequestRefused
+from tests.children import child
 from tests.engine.worker.harness import read_head
 from tests.system.harness import (
     NO_CHECK,
@@ -101,7 +102,7 @@ def test_what_cannot_be_taken_back_yet_is_taken_back_later(tmp_path: Path) -> No
     with servers() as ports:
         first, second = listener(port) + app(ports, "s1"), listener(other) + app(ports, "s2")
         with running_engine(tmp_path, first) as engine:
-            done = reload(engine, second, confirm_s=2)
+            done = reload(engine, second, confirm_s=5)  # long enough to take the port before
             with socket.create_server(("127.0.0.1", port)):
                 wait_for(lambda: "configuration_not_reverted" in engine.events())
                 assert request(other).endswith(b"s2")
@@ -130,7 +131,7 @@ def test_engine_that_is_about_to_leave_takes_nothing_back_and_the_next_one_does(
             assert "configuration_not_reverted" not in engine.events()
             may_answer.set()
             assert read_head(asking)[1] == b"slow"
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
         with running_engine(tmp_path, second) as engine:
             assert served(engine) == {"app/s1"}
 
@@ -154,10 +155,10 @@ def test_drain_that_waits_says_that_somebody_took_the_server_away(tmp_path: Path
             wait_for(lambda: sum(engine.server(f"app/{name}")["in_flight"] for name in ("s1", "s2")) == 1)
             held = "app/s1" if engine.server("app/s1")["in_flight"] else "app/s2"
             command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "drain", held, "--wait"]
-            with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+            with child(command, stderr=subprocess.PIPE, text=True) as waiting:
                 wait_for(lambda: engine.server(held)["admin"] == "drain")
                 assert lbapp(engine, "remove", held).returncode == 0
-                _, said = waiting.communicate(timeout=20)
+                _, said = waiting.communicate(timeout=25)
             assert waiting.returncode == 1
             assert f"{held} is not there any more" in said
             may_answer.set()

@@ -19,10 +19,11 @@ from lbapp.control import calls
 from lbapp.control.calls import Call
 from lbapp.model.errors import LbappError, RequestRefused
 from lbapp.tui.app import PANES, LbappConsole
-from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Keep
+from lbapp.tui.dialogs.question import Question
 from lbapp.tui.drafts import Draft
 from lbapp.tui.screens.config import ConfigPane
+from tests.children import child
 from tests.system.harness import NO_CHECK, Engine, running_engine, servers, wait_for
 from tests.system.terminal import Terminal
 from tests.tui.console import screen_text, until, until_shown
@@ -80,7 +81,7 @@ async def write(pilot: Pilot[None], app: LbappConsole, before: str, after: str) 
 
 async def apply(pilot: Pilot[None], app: LbappConsole) -> None:
     await pilot.press("f8")
-    await until(pilot, lambda: isinstance(app.screen, Confirm))
+    await until(pilot, lambda: isinstance(app.screen, Question))
     await pilot.press("y")
     await until(pilot, lambda: isinstance(app.screen, Keep))
 
@@ -116,9 +117,9 @@ async def test_enter_right_behind_a_question_throws_nothing_away_applies_nothing
         await write(pilot, app, "weight = 100", "weight = 50")
         for key in ("f7", "f8"):
             await pilot.press(key)
-            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            await until(pilot, lambda: isinstance(app.screen, Question))
             await pilot.press("enter")
-            await until(pilot, lambda: not isinstance(app.screen, Confirm))
+            await until(pilot, lambda: not isinstance(app.screen, Question))
         assert pane(app).editing.is_changed
         assert (file.read_text(), weight(engine)) == (before, 100)
         await apply(pilot, app)
@@ -162,7 +163,7 @@ async def test_key_of_the_screen_does_not_break_off_what_is_being_applied(engine
     async with app.run_test(size=SIZE) as pilot:
         await write(pilot, app, "weight = 100", "weight = 50")
         await pilot.press("f8")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("escape")
         await until(pilot, lambda: len(app.screen_stack) == 2)
         pane(app)._work(pane(app)._applied)  # as `y` does
@@ -179,7 +180,7 @@ async def test_apply_that_is_asked_for_twice_at_once_is_asked_about_and_taken_ba
         await write(pilot, app, "weight = 100", "weight = 50")
         for _ in range(2):  # both there before the first is carried out, as a slow link brings them
             pane(app).action_apply()
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Keep))
         await pilot.press("n")
@@ -207,7 +208,7 @@ def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed
     )
     command = [sys.executable, str(driver), str(engine.control)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    with child(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"applied\n"
         assert weight(engine) == 50
@@ -224,7 +225,7 @@ async def test_file_that_somebody_else_changed_is_not_written_over(engine: Engin
         await write(pilot, app, "weight = 100", "weight = 50")
         file.write_text(file.read_text() + "# by bob\n")
         await pilot.press("f8")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("y")
         await until_shown(pilot, "somebody")
     assert file.read_text().endswith("# by bob\n")
@@ -242,7 +243,7 @@ async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine)
         await until_shown(pilot, "this is a draft that was left")
         assert "weight = 50" in screen_text(second)
         await pilot.press("f7")
-        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await until(pilot, lambda: isinstance(second.screen, Question))
         await pilot.press("y")
         await until_shown(pilot, "no draft")
 
@@ -272,6 +273,19 @@ def test_what_is_written_right_before_the_line_is_lost_or_the_screen_is_left_is_
         assert f"\n{text}" in kept[0]
 
 
+def test_what_is_applied_has_what_was_typed_a_moment_before(engine: Engine, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "tui"]
+    with Terminal(command, size=SIZE, env={"XDG_STATE_HOME": str(tmp_path / "home")}) as terminal:
+        terminal.wait_for("LIVE", timeout_s=30)
+        terminal.press("6")
+        terminal.wait_for("no draft")
+        terminal.send(b"i# one\r\x1b[19~")  # F8 at one stroke with it, as a slow link brings keys
+        terminal.wait_for("Apply this draft?")
+        terminal.press("y")
+        terminal.wait_for("nothing that is served has changed")
+        assert file_of(engine).read_text().startswith("# one\n")
+
+
 async def test_console_without_a_draft_leaves_what_another_has_left(engine: Engine) -> None:
     looking = console(engine)
     async with looking.run_test(size=SIZE) as pilot:
@@ -296,13 +310,13 @@ async def test_draft_of_an_earlier_file_says_so_before_it_writes_over_what_was_w
         await until_shown(pilot, "! this draft was begun from the file as it was before somebody wrote it")
         await until_shown(pilot, "(of an earlier file)")
         await pilot.press("f8")
-        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await until(pilot, lambda: isinstance(second.screen, Question))
         await until_shown(pilot, "what was written there since is lost")
         await pilot.press("enter")
         assert file.read_text().endswith("# by bob\n")
-        await until(pilot, lambda: not isinstance(second.screen, Confirm))
+        await until(pilot, lambda: not isinstance(second.screen, Question))
         await pilot.press("f7")
-        await until(pilot, lambda: isinstance(second.screen, Confirm))
+        await until(pilot, lambda: isinstance(second.screen, Question))
         await pilot.press("y")
         await until_shown(pilot, "no draft")
         await pilot.press("i", "#")
@@ -431,12 +445,12 @@ async def test_earlier_configuration_is_rolled_back_to_and_the_file_stays(engine
         await pilot.press("f9")
         await until_shown(pilot, "edited in the console")
         await pilot.press("end", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("enter")
-        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        await until(pilot, lambda: not isinstance(app.screen, Question))
         assert weight(engine) == 50, "Enter right behind it changes nothing"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("y")
         await until(pilot, lambda: weight(engine) == 100)
         await until_shown(pilot, "the file is as it was")

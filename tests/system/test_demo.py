@@ -23,6 +23,7 @@ from lbapp.cli.demo.configuration import configuration
 from lbapp.cli.demo.servers import ECHOES, SPEEDS_S
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import Status
+from tests.children import child
 from tests.system.harness import request, wait_for
 
 pytestmark = pytest.mark.system
@@ -105,12 +106,12 @@ def test_demo_carries_traffic_over_http_and_tcp() -> None:
         assert [server["name"] for server in pools["app"]["servers"]] == ["fast", "medium", "slow", "moody"]
         assert all(server["requests_total"] for server in pools["app"]["servers"])
         demo.process.send_signal(signal.SIGINT)
-        assert demo.process.wait(15) == 0
+        assert demo.process.wait(25) == 0
 
 
 def test_demo_ends_by_itself_after_its_duration() -> None:
     with running_demo("--duration", "3") as demo:
-        assert demo.process.wait(20) == 0
+        assert demo.process.wait(25) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -158,7 +159,7 @@ def test_demo_on_a_terminal_draws_the_console_and_gives_the_terminal_back(end: s
             os.write(terminal, end.encode())
         else:
             process.send_signal(end)
-        assert process.wait(15) == 0
+        assert process.wait(25) == 0
         wait_for(lambda: not any(child.is_running() for child in children) and not list(Path(folder).iterdir()))
     reader.join(5)
     os.close(terminal)
@@ -170,9 +171,9 @@ def test_engine_of_the_demo_leaves_in_order_and_is_not_aborted() -> None:
         ports = dict.fromkeys((*SPEEDS_S, *ECHOES), 1)  # nobody answers there
         Path(folder, "lbapp.toml").write_text(configuration(ports, folder))
         command = [sys.executable, "-m", "lbapp.cli.demo.engine", folder]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
+        with child(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as engine:
             assert engine.stderr is not None
             while "serving:" not in (line := engine.stderr.readline()):
                 assert line, "the engine has ended"
             engine.terminate()
-            assert engine.wait(15) == 0
+            assert engine.wait(25) == 0

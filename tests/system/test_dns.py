@@ -17,6 +17,7 @@ import pytest
 
 from tests.cli.harness import run
 from tests.cluster.dns.support import StandInEngine
+from tests.lateness import lateness
 from tests.name_servers import NAME, NOTES, PROGRAMS, SECRET, ZONE, NameServer, missing, name_server
 from tests.system import harness
 
@@ -36,9 +37,9 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    def stop(self) -> int:
-        """End it as a service manager does; return its exit status."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
+        """End it as a service manager does, or a terminal that is closed; return its exit status."""
+        self.process.send_signal(by)
         return self.process.wait(30)
 
     def kill(self) -> None:
@@ -124,16 +125,16 @@ def test_clients_follow_the_health_of_a_node_within_the_ttl_and_a_second(
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     resolver = Resolver(server)
     late_s = 1.0 if server.kind == "knot" else 0.0  # it takes an update that late, about once in 200 times
-    with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
+    with lateness() as machine, lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path):
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
         one.is_ready, one.reasons = False, ["pool app has no server"]
-        began = time.monotonic()
+        began = time.time()
         wait_for(lambda: resolver.addresses() == ["192.0.2.2"])
-        assert time.monotonic() - began <= 2 + 1 + late_s
+        assert time.time() - began <= 2 + 1 + late_s + machine.since(began)
         one.is_ready = True
-        began = time.monotonic()
+        began = time.time()
         wait_for(lambda: resolver.addresses() == ["192.0.2.1", "192.0.2.2"])
-        assert time.monotonic() - began <= 2 + 1 + late_s
+        assert time.time() - began <= 2 + 1 + late_s + machine.since(began)
         wait_for(lambda: first.log.count(f"{NAME}: 2001:db8::1 in (TTL 2 s)") == 2)
         assert f"{NAME}: 192.0.2.1 out (pool app has no server)" in first.log
 
@@ -144,7 +145,7 @@ def test_stopped_publisher_takes_its_own_out_and_the_last_one_leaves_its_own(
     files = [write_file(tmp_path, number, server.port) for number in (1, 2)]
     with lbapp_dns(files[0], one.path) as first, lbapp_dns(files[1], two.path) as second:
         wait_for(lambda: server.has("AAAA") == ["2001:db8::1", "2001:db8::2"])
-        assert first.stop() == 0
+        assert first.stop(signal.SIGHUP) == 0
         assert (server.has(), server.has("AAAA")) == (["192.0.2.2"], ["2001:db8::2"])
         wait_for(lambda: one.says("state") == "withdrawn")
         assert second.stop() == 0

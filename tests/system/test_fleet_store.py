@@ -134,6 +134,29 @@ def test_a_configuration_is_rolled_node_by_node_and_stops_at_the_first_that_cann
         assert [each["name"] for each in lb3.get("/v1/pools/app")["servers"]] == ["s1", "s2", "s3"]
 
 
+def test_a_roll_stops_at_the_node_whose_engine_is_killed_while_it_begins_to_serve(tmp_path: Path) -> None:
+    with fleet(tmp_path, "lb1", "lb2", "lb3") as (store, nodes):
+        lb1, lb2, lb3 = nodes["lb1"], nodes["lb2"], nodes["lb3"]
+        text = lb1.configuration.read_text()
+        with Load(lb1.port()) as load:
+            assert lb1.ask("POST", CONFIGURATION, {"mode": "rolling", "text": text + MORE}).status_code == 200
+            wait_for(lambda: store.has("configuration/result/lb2"))  # it begins; new workers take longer than that
+            lb2.process.kill()
+            lb2.process.wait()
+            stopped = "lb2 is gone since it began to serve by it"
+            wait_for(lambda: lb3.get("/v1/fleet")["configuration"]["stopped"] == stopped, 30)
+            assert [each["name"] for each in lb3.get("/v1/pools/app")["servers"]] == ["s1", "s2"]
+            assert [each["name"] for each in lb1.get("/v1/pools/app")["servers"]] == ["s1", "s2", "s3"]
+            again = start_node(tmp_path, "lb2", "", has_store=True)
+            try:
+                wait_for(lambda: alive(lb1) == ["lb1", "lb2", "lb3"], 30)
+                assert again.get("/v1/fleet")["configuration"]["stopped"] == stopped
+                assert [each["name"] for each in again.get("/v1/pools/app")["servers"]] == ["s1", "s2"]
+            finally:
+                again.end()
+        assert load.failures == []
+
+
 def test_an_engine_that_takes_the_place_of_another_is_the_same_member(tmp_path: Path) -> None:
     with fleet(tmp_path, "lb1", "lb2") as (_, nodes):
         lb1, lb2 = nodes["lb1"], nodes["lb2"]

@@ -225,7 +225,7 @@ def test_upgrade_keeps_the_address_answered_and_a_second_engine_cannot_have_it(t
         with upgradable(tmp_path, toml) as engine, Load(engine.port()) as load:
             began = _started_at(port)
             assert lbapp(engine, "upgrade").returncode == 0
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
             assert _started_at(port) > began
             other = tmp_path / "other"
             other.mkdir()

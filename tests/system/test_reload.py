@@ -15,6 +15,7 @@ import pytest
 
 from lbapp.control.changes import ReloadDone, ReloadRequest
 from lbapp.model.errors import RequestRefused
+from tests.effort import times
 from tests.engine.worker.harness import TcpServer, read_exactly, read_head
 from tests.system.harness import (
     NO_CHECK,
@@ -346,7 +347,7 @@ def test_engine_that_is_about_to_stop_is_not_reloaded_and_still_obeys(tmp_path: 
         assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
         may_answer.set()
         assert read_head(asking)[1] == b"slow"
-        assert engine.process.wait(20) == 0
+        assert engine.process.wait(25) == 0
     server.close()
 
 
@@ -437,7 +438,7 @@ def _generations(engine: Engine) -> set[int]:
 def test_worker_that_is_killed_while_files_change_serves_the_latest(tmp_path: Path) -> None:
     port = free_port()
     with servers("s1", "s2", "s3") as ports, running_engine(tmp_path, listener(port) + pool(ports, "s1")) as engine:
-        for number in range(8):
+        for number in range(times(4, 8)):
             name = ("s2", "s3", "s1")[number % 3]
             for pid in engine.worker_pids()[:1]:
                 subprocess.run(["kill", "-9", str(pid)], check=True)

@@ -91,7 +91,7 @@ async def test_every_answer_of_an_engine_has_the_shape_of_its_type(tmp_path: Pat
                 ]
             refused += [problem for call in looking() if (problem := await problem_of(client_of_tui, call))]
             assert refused == []
-            with anyio.fail_after(15):
+            with anyio.fail_after(25):
                 async for line in client_of_tui.follow_events(0):
                     assert line["seq"] == 1
                     break

@@ -18,6 +18,7 @@ import pytest
 
 from lbapp.control.ssh import Host, Link
 from lbapp.tui.app import LbappConsole
+from tests.children import child
 from tests.system.harness import (
     NO_CHECK,
     Engine,
@@ -126,7 +127,7 @@ def test_host_that_is_asked_for_its_socket_gets_nothing_of_the_environment_here(
 
 def test_ssh_ends_with_whoever_started_it_even_by_kill_9(sshd: SshServer, session: Path) -> None:
     command = [sys.executable, "-m", "lbapp", "--host", sshd.url, "events", "-f"]
-    with subprocess.Popen(command, env=sshd.environment(), stdout=subprocess.PIPE) as process:
+    with child(command, env=sshd.environment(), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()  # an event has come the whole way
         assert sshd.links()

@@ -88,4 +88,4 @@ def test_what_never_comes_is_told_with_the_screen() -> None:
 def test_line_that_is_hung_up_ends_the_program() -> None:
     with python("import signal; print('ready'); signal.pause()") as terminal:
         terminal.hang_up()
-        assert terminal.process.wait(15) != 0
+        assert terminal.process.wait(25) != 0

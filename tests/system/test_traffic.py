@@ -259,7 +259,7 @@ def test_sigterm_finishes_what_is_in_flight_and_leaves_nothing(tmp_path: Path) -
         wait_for(lambda: "node_draining" in engine.log.read_text())
         is_to_answer.set()
         thread.join(20)
-        assert engine.process.wait(20) == 0
+        assert engine.process.wait(25) == 0
         assert held[0].endswith(b"one")
         assert not engine.control.exists()
         for pid in pids:

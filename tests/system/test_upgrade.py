@@ -18,6 +18,7 @@ import pytest
 
 from lbapp.control.client import ControlClient
 from lbapp.model.errors import EngineUnreachable, RequestRefused
+from tests.children import child
 from tests.engine.worker.harness import TcpServer, answering
 from tests.system.harness import (
     Engine,
@@ -133,7 +134,7 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
             assert (engine.server("app/s1")["admin"], engine.server("app/s2")["weight"]) == ("drain", 7)
             assert engine.events().count("node_took_over") == 3
             wait_for(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in pids[1:3]))
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
     raw.close()
 
 
@@ -215,7 +216,7 @@ def test_first_process_of_a_container_is_not_upgraded(tmp_path: Path) -> None:
     with servers() as ports:
         arguments, control, log = arguments_of(tmp_path, ports, free_port()), tmp_path / "c.sock", tmp_path / "log"
         command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, *arguments]
-        with log.open("wb") as output, subprocess.Popen(command, stderr=output) as container:
+        with log.open("wb") as output, child(command, stderr=output) as container:
             wait_for(lambda: "serving:" in log.read_text())
             done = lbapp(control, "upgrade")
             assert done.returncode == 1
@@ -256,7 +257,7 @@ def with_code_to_break(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 IN_A_NEXT_ENGINE = "import os, signal, sys\nif 'LBAPP_HANDOVER_FD' in os.environ:\n"
-IN_A_WORKER = "import sys\nif 'lbapp.engine.worker.run' in sys.orig_argv:\n"
+IN_A_WORKER = "import sys\nif 'lbapp.engine.worker' in sys.orig_argv:\n"
 ON_THE_LINE = (
     IN_A_NEXT_ENGINE + "    import lbapp.engine.supervisor.handover as handover\n    say = handover.Line.say\n"
 )
@@ -315,7 +316,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
             wait_for(lambda: engine.server("app/s3")["health"] == "down")
             assert lbapp(engine, "upgrade").returncode == 0
             pid = engine.status()["engine"]["pid"]
-            assert engine.process.wait(20) == 0
+            assert engine.process.wait(25) == 0
             assert engine.server("app/s1")["weight"] == len(BROKEN)
             os.kill(pid, signal.SIGTERM)
             wait_for(lambda: not _answers(engine))
@@ -327,11 +328,22 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
     noted = tmp_path / "pid"
     hangs = (
         IN_A_NEXT_ENGINE + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        f"    open({str(noted)!r}, 'w').write(str(os.getpid()))\n"
+        f"    with open({str(noted) + '.new'!r}, 'w') as file: file.write(str(os.getpid()))\n"
+        f"    os.rename({str(noted) + '.new'!r}, {str(noted)!r})\n"
         "    while True: signal.pause()"
     )
     with with_code_to_break(tmp_path, monkeypatch) as broken, servers("s1", "s2") as ports:
-        broken.write_text("import lbapp.model.limits as limits\nlimits.UPGRADE_STEP_TIMEOUT_S = 2.0\n")
+        # It waits for 2 s from when the next one hangs: that has to start first, however long this takes.
+        broken.write_text(
+            "import os, sys\nif 'run' in sys.orig_argv and 'LBAPP_HANDOVER_FD' not in os.environ:\n"
+            "    import time\n    from pathlib import Path\n    import lbapp.engine.supervisor.handover as handover\n"
+            "    hear = handover.Line.hear\n"
+            "    def patient(line, kind):\n"
+            f"        while not Path({str(noted)!r}).exists(): time.sleep(0.01)\n"
+            "        line._timeout_s = 2.0\n"
+            "        return hear(line, kind)\n"
+            "    handover.Line.hear = patient\n"
+        )
         with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
             broken.write_text(hangs)
             with engine.client() as client, pytest.raises(RequestRefused, match="does not answer in time"):
@@ -360,7 +372,7 @@ def test_engine_that_is_told_to_stop_while_the_next_one_starts_stops_and_leaves_
     ):
         broken.write_text(waits)
         command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+        with child(command, stderr=subprocess.PIPE, text=True) as asking:
             wait_for(lambda: engine.log.read_text().count("worker_started") >= 4)
             engine.process.send_signal(signal.SIGTERM)
             wait_for(lambda: "SIGTERM: stopping" in engine.log.read_text())
@@ -519,7 +531,7 @@ def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_socket
         answers: list[bytes] = []
         asking = threading.Thread(target=lambda: answers.append(request(port)))
         asking.start()
-        assert began.wait(20)
+        assert began.wait(25)
         os.kill(manager.main_pid, signal.SIGTERM)
         wait_for(lambda: is_refused(port))
         wait_for(lambda: manager.kept == [])
@@ -535,7 +547,7 @@ def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_socket
 def test_next_engine_goes_on_when_the_one_before_is_killed_while_it_starts(tmp_path: Path) -> None:
     with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
         port = engine.port()
-        with subprocess.Popen(
+        with child(
             [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"], stderr=subprocess.DEVNULL
         ) as asking:
             # Its workers serve, and it is about to say so: their events stand in the log that both write to.

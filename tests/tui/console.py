@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from lbapp.tui.app import LbappConsole
 
 SIZE = (80, 24)
-DEADLINE_S = 15.0
+DEADLINE_S = 25.0
 
 
 def screen_text(app: LbappConsole) -> str:

@@ -22,6 +22,7 @@ from textual.pilot import Pilot
 from lbapp.tui.app import LbappConsole
 from lbapp.tui.dressed import Look
 from lbapp.tui.glyphs import FULL
+from tests.children import child
 from tests.tui.console import until, until_shown
 
 FOLDER: Final = Path("docs/images")
@@ -44,7 +45,7 @@ _FONT_FACE: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 def demo() -> Iterator[Path]:
     """Run the demo without a console; yield its control socket."""
     command = [sys.executable, "-u", "-m", "lbapp", "demo", "--headless"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with child(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             for line in process.stdout:

@@ -21,7 +21,7 @@ from tests.tui.console import forgive_late_connects
 
 FOLDER: Final = Path(__file__).parent / "pictures"
 IS_WRITING: Final = os.environ.get("LBAPP_SNAPSHOTS") == "write"
-_DEADLINE_S: Final = 20.0
+_DEADLINE_S: Final = 25.0
 _STILL_S: Final = 4.0  # longer than a list holds its order behind a key
 _RULE: Final = "-" * 40 + "\n"
 _COLOURS: Final = {1: "r", 2: "g", 3: "y", 4: "u", 5: "m", 6: "c"}

@@ -12,7 +12,7 @@ from lbapp.control import calls
 from lbapp.control.calls import Answer, Call
 from lbapp.control.messages import ServerStatus
 from lbapp.model.errors import RequestRefused
-from lbapp.tui.asking import Job, Question
+from lbapp.tui.asking import Job, Poll
 from lbapp.tui.feed import Feed
 from tests.tui.engine_double import server
 
@@ -42,7 +42,7 @@ async def test_one_question_at_a_time_and_its_answer_is_printable() -> None:
     async with app.run_test() as pilot:
         owner, engine, answers = Static(), Slow(), []
         await app.mount(owner)
-        question: Question[ServerStatus] = Question(owner, lambda: engine, 0.0, lambda: answers.append(question.answer))
+        question: Poll[ServerStatus] = Poll(owner, lambda: engine, 0.0, lambda: answers.append(question.answer))
         question.ask()
         assert engine.asked == []
         question.about(calls.server("app/s1"))
@@ -63,7 +63,7 @@ async def test_answer_to_what_is_no_longer_asked_is_dropped() -> None:
     async with app.run_test() as pilot:
         owner, engine = Static(), Slow()
         await app.mount(owner)
-        question: Question[ServerStatus] = Question(owner, lambda: engine, 0.0, lambda: None)
+        question: Poll[ServerStatus] = Poll(owner, lambda: engine, 0.0, lambda: None)
         question.about(calls.server("app/s1"))
         question.ask()
         await pilot.pause()
@@ -85,7 +85,7 @@ async def test_refusal_is_a_sentence_and_the_next_question_is_asked_all_the_same
         await app.mount(owner)
         engine.may_answer.set()
         engine.is_refusing = True
-        question: Question[ServerStatus] = Question(owner, lambda: engine, 0.0, lambda: None)
+        question: Poll[ServerStatus] = Poll(owner, lambda: engine, 0.0, lambda: None)
         question.about(calls.server("app/s1"))
         question.ask()
         await pilot.pause()

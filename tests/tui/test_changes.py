@@ -55,7 +55,7 @@ class Desk:
     async def follow(self) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.feed.run)
-            with anyio.fail_after(10):
+            with anyio.fail_after(25):
                 await self.ready.wait()
             tasks.cancel_scope.cancel()
 
@@ -321,7 +321,7 @@ async def test_journal_is_asked_again_only_after_an_operator_did_something(desk:
     assert journal.offer == "undo z: drain app/s1 (0s)"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(desk.feed.run)
-        with anyio.fail_after(10):
+        with anyio.fail_after(25):
             while not journal.has_news():
                 await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()

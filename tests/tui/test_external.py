@@ -92,3 +92,15 @@ def test_editor_that_fails_leaves_the_draft_as_it_was(socket: Path, editor: str,
         terminal.wait_for("could not edit" if editor == "rm $0" else said)
         terminal.press("1")
         terminal.wait_for("[1 Overview]")
+
+
+def test_editor_is_given_what_was_typed_a_moment_before(socket: Path) -> None:
+    given = socket.parent / "given"
+    with started(socket, f'cp "$1" {given}; echo "# edited" >> "$1"') as terminal:
+        terminal.wait_for("LIVE")
+        terminal.press("6")
+        terminal.wait_for("no draft")
+        terminal.send(f"i# typed {F4}".encode())  # at one stroke: F4 is there before any of it is counted or painted
+        terminal.wait_for("# edited")
+        terminal.wait_for("# typed")
+    assert given.read_text() == '# typed one = "1"\n'

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 25
     while not condition():
         assert time.monotonic() < deadline
         await anyio.sleep(0.02)

@@ -35,7 +35,7 @@ class Lines:
 
 async def followed(source: Lines, query: dict[str, str], times: int = 1) -> LogStream:
     stream = LogStream(source.follow)
-    with anyio.fail_after(10):
+    with anyio.fail_after(25):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.run, query)
             while len(source.asked) < times or source.lines:
@@ -62,7 +62,7 @@ async def test_engine_that_was_away_is_asked_again() -> None:
 async def test_refusal_is_said_and_not_asked_again() -> None:
     source = Lines([], RequestRefused("no_log", "a past has no log\x1b", "Look at the present", 404))
     stream = LogStream(source.follow)
-    with anyio.fail_after(10):
+    with anyio.fail_after(25):
         await stream.run({})
     assert stream.problem == "a past has no log·. Look at the present"
     assert source.asked == [{}]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import anyio
 
 from lbapp.cluster.announce.decision import Look, Sight
 from lbapp.control import calls
 from lbapp.control.client import AsyncControlClient
-from lbapp.control.fleet import Readiness
 from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 _FOLLOW_PAUSE_S = 1.0  # between the end of one feed of events and the next attempt
@@ -34,13 +34,19 @@ async def ask(engine: AsyncControlClient, timeout_s: float) -> Look:
         return Look(Sight.NOT_READY, error.message)
 
 
-def look_of(answer: Readiness) -> Look:
-    """Return what an answer comes to. A drain is a reason against the node by itself; with another it cannot serve either."""
-    drain = answer["drain"]
+def look_of(answer: Any) -> Look:
+    """Return what an answer comes to. A drain is a reason against the node by itself; with another it cannot serve either.
+
+    `answer`: a Readiness, or whatever comes where something else listens.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("ready"), bool):
+        return Look(Sight.NOT_READY, "what answers on the engine's socket says nothing that can be read")
     if answer["ready"]:
         return Look(Sight.READY, "the node is ready")
-    why = "; ".join(answer["reasons"]) or "the engine gives no reason"
-    if drain is None or len(answer["reasons"]) > 1:
+    found, drain = answer.get("reasons"), answer.get("drain")
+    reasons = list(map(str, found)) if isinstance(found, list) else []
+    why = "; ".join(reasons) or "the engine gives no reason"
+    if not isinstance(drain, dict) or len(reasons) > 1:
         return Look(Sight.NOT_READY, why)
     is_before = drain.get("step") in _STEPS_BEFORE_ROUTES
     return Look(Sight.LEAVING if is_before else Sight.DRAINING, why)
@@ -50,10 +56,18 @@ async def follow(engine: AsyncControlClient, wake: Callable[[], None]) -> None:
     """Call `wake` at every event of the engine and at its end, until cancelled. It spares nobody the regular questions."""
     while True:
         try:
-            newest = (await engine.ask(calls.events(limit=1)))["events"]
-            async with aclosing(engine.follow_events(newest[-1]["seq"] if newest else 0)) as events:
+            newest = _newest(await engine.ask(calls.events(limit=1)))
+            async with aclosing(engine.follow_events(newest)) as events:
                 async for _ in events:
                     wake()
         except (EngineUnreachable, RequestRefused):
             wake()
         await anyio.sleep(_FOLLOW_PAUSE_S)
+
+
+def _newest(answer: Any) -> int:
+    """Return the number of the last event; 0 where there is none."""
+    events = answer.get("events") if isinstance(answer, dict) else None
+    last = events[-1] if isinstance(events, list) and events else None
+    number = last.get("seq") if isinstance(last, dict) else None
+    return number if isinstance(number, int) else 0

@@ -34,8 +34,21 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What withdraws the addresses without this process: commands to a BIRD at the socket `path`, or the text of that file."""
+
+    path: str
+    commands: tuple[str, ...] = ()
+    text: str = ""
+
+
 class Backend(Protocol):
     """A backend that is running. Leaving it ends what it has begun; withdrawing comes before that, by `settle`."""
+
+    @property
+    def will(self) -> Will | None:
+        """What is to be done where this process is gone; None: the daemon is gone with it."""
 
     async def __aenter__(self) -> Self: ...
 

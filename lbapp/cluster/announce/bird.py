@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import anyio
 
-from lbapp.cluster.announce.backend import BackendFailed, Found
+from lbapp.cluster.announce.backend import BackendFailed, Found, Will
 from lbapp.cluster.announce.bird_socket import BirdSocket, ProtocolRow
 from lbapp.cluster.announce.bird_text import GOOD, WORSE, vip_word
 from lbapp.cluster.announce.decision import RouteState
@@ -36,6 +36,11 @@ class Bird:
         self._path = Path(settings.bird_socket)
         self._socket = BirdSocket(self._path)
         self._told: RouteState | None = None
+
+    @property
+    def will(self) -> Will:
+        """Disable all protocols of ours, also those of other files."""
+        return Will(str(self._path), tuple(f'disable "{prefix}*"' for prefix in (GOOD, WORSE)))
 
     async def __aenter__(self) -> Self:
         return self

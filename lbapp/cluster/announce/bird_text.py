@@ -60,14 +60,17 @@ def _static(address: str) -> str:
 
 
 def _session(bgp: BgpSettings, neighbor: Neighbor, name: str, versions: set[int]) -> str:
+    (local, _, own), (address, _, its) = (each.partition("%") for each in (neighbor.local_address, neighbor.address))
     lines = [
         f"protocol bgp {name} {{",
-        f"  local {neighbor.local_address} as {bgp.asn};",
-        f"  neighbor {neighbor.address} as {neighbor.asn};",
+        f"  local {local} as {bgp.asn};",
+        f"  neighbor {address} as {neighbor.asn};",
         f"  hold time {bgp.hold_time_s}; keepalive time {bgp.hold_time_s // 3};",
         # BIRD's own times are a minute and more: a router that was away for a second would stay without routes for that long.
         "  connect delay time 1; connect retry time 5; error wait time 2, 10; error forget time 30; graceful restart off;",
     ]
+    # Not as a part of the address: a name with a dot or a dash, or one of BIRD's words, would be a mistake there.
+    lines += [f'  interface "{its or own}";'] if its or own else []
     lines += ["  bfd on;"] if bgp.bfd else []
     is_over_ipv6 = ":" in neighbor.address
     if 4 in versions and not is_over_ipv6:

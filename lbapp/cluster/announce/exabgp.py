@@ -75,6 +75,10 @@ class Exabgp:
         self._process: Process | None = None
         self._stack = AsyncExitStack()
 
+    @property
+    def will(self) -> None:
+        """ExaBGP does not outlive this process: relay.py."""
+
     async def __aenter__(self) -> Self:
         command = exabgp_command(self._settings)
         async with AsyncExitStack() as stack:

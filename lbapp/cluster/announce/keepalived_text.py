@@ -3,8 +3,9 @@
 Responsible for its configuration, for the numbers of the track file and for the lines of its notify FIFO (keepalived.conf(5),
 version 2.2). Knows nothing of files.
 
-Invariants: a node that is not ready is out of the election (FAULT); one that drains stays in it, behind all others, so that the
-last one keeps the address; a node that comes back takes the address from nobody who is as good.
+Invariants: a node that is not ready, or whose track file is not there, is out of the election (FAULT); one that drains stays
+in it, behind all others, so that the last one keeps the address; a node that comes back takes the address from nobody who is as
+good.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from lbapp.cluster.announce.decision import RouteState
 from lbapp.control.fleet import SessionReport
 from lbapp.model.announce import AnnounceSettings
 
-# Added to the priority; -254 and less is a fault.
-TRACKED: Final = {RouteState.ANNOUNCED: 0, RouteState.DRAINED: -50, RouteState.WITHDRAWN: -254}
+# Added to the priority; -254 and less is a fault. keepalived takes a file that is not there, is empty or has no number for a 0,
+# which is why 0 is none of them: it is a fault by the second look at the file, `lbapp_there`.
+TRACKED: Final = {RouteState.ANNOUNCED: 1, RouteState.DRAINED: -50, RouteState.WITHDRAWN: -254}
 INSTANCE: Final = "lbapp"
 _IN_ELECTION: Final = ("MASTER", "BACKUP")
 _match_notice: Final = re.compile(r'INSTANCE "([^"]{1,64})" ([A-Z_]{1,32})(?: \d+)?').fullmatch
@@ -31,6 +33,10 @@ track_file lbapp {{
   file {track_file}
   weight 1
   init_file {fault}
+}}
+track_file lbapp_there {{
+  file {track_file}
+  weight 0 reverse
 }}
 """
 _INSTANCE: Final = """
@@ -55,6 +61,7 @@ _EXCLUDED: Final = """  virtual_ipaddress_excluded {{
 """
 _TAIL: Final = """  track_file {
     lbapp
+    lbapp_there
   }
 }
 """

@@ -23,7 +23,7 @@ from lbapp.model.errors import EngineUnreachable, RequestRefused
 
 _log: Final = logging.getLogger("lbapp.announce")
 _INTERVAL_S: Final = 2.0
-_SEND_TIMEOUT_S: Final = 1.0
+SEND_TIMEOUT_S: Final = 1.0
 _StateWord = Literal["starting", "withdrawn", "announced", "drained", "failed"]
 _STATES: Final[dict[RouteState, _StateWord]] = {
     RouteState.WITHDRAWN: "withdrawn",
@@ -85,7 +85,7 @@ class Reporter:
         self._sent_s, self._sent = time.monotonic(), said
         refusal = ""
         try:
-            with anyio.move_on_after(_SEND_TIMEOUT_S):
+            with anyio.move_on_after(SEND_TIMEOUT_S):
                 await self._engine.ask(calls.report_routes(report))
         except EngineUnreachable:
             pass  # the looks say so

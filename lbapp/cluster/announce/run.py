@@ -1,11 +1,11 @@
 """`lbapp announce`: the process that tells routers whether clients may come to this node.
 
-Responsible for its loop: ask the engine, decide, have the backend make it so, report, wait. Knows nothing of any daemon's
-language.
+Responsible for its loop: ask the engine, decide, have the backend make it so, report, wait; and for telling its warden and the
+service manager at each turn that it still turns. Knows nothing of any daemon's language.
 
 Invariants: what the backend is told is what was decided last; every change is a line of the log and of the report; however it
-ends, but by SIGKILL, the addresses are withdrawn first, or it is said that they are not. Then, as after SIGKILL, the unit's
-ExecStopPost withdraws them.
+ends, but by SIGKILL, the addresses are withdrawn first, or it is said that they are not. Where it has ended otherwise, or hangs,
+the warden withdraws them, and the unit's watchdog and ExecStopPost where the warden is gone as well.
 """
 
 from __future__ import annotations
@@ -13,23 +13,29 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from lbapp.cluster.announce.asking import ask, follow
 from lbapp.cluster.announce.backend import SETTLE_TIMEOUT_S, Backend, BackendEnded, BackendFailed, Found
 from lbapp.cluster.announce.decision import Decision, RouteState
-from lbapp.cluster.announce.report import Reporter, report_of
+from lbapp.cluster.announce.report import SEND_TIMEOUT_S, Reporter, report_of
+from lbapp.cluster.announce.watched import watched
 from lbapp.control.client import AsyncControlClient
+from lbapp.control.notify import notify, watchdog_s
 from lbapp.control.paths import default_socket
 from lbapp.model.announce import AnnounceSettings
 
 _log: Final = logging.getLogger("lbapp.announce")
 _WAKE_GAP_S: Final = 0.05  # events may come by the hundred; so often is enough
+_PATIENCE: Final = 1.5  # so many times as long as a turn may take, the warden waits for the next one
+_WATCHDOG_PARTS: Final = 3  # so many times as often as has to be, it is said that the loop turns
 
 
 async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None) -> None:
@@ -42,7 +48,8 @@ async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None)
         engine = AsyncControlClient(path)
         stack.push_async_callback(engine.close)
         await stack.enter_async_context(backend)
-        announcer = Announcer(settings, backend, engine)
+        beat = await stack.enter_async_context(watched(backend.will, _PATIENCE * turn_s(settings)))
+        announcer = Announcer(settings, backend, engine, beat)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_on_signal, tasks)
@@ -51,6 +58,7 @@ async def run(settings: AnnounceSettings, backend: Backend, socket: Path | None)
                 tasks.start_soon(announcer.run, tasks)
         finally:
             with anyio.move_on_after(2 * SETTLE_TIMEOUT_S, shield=True):
+                await anyio.to_thread.run_sync(notify, "STOPPING=1")
                 await announcer.withdraw()
         if announcer.ended is not None:
             raise announcer.ended
@@ -60,6 +68,11 @@ async def withdraw(backend: Backend) -> None:
     """Withdraw what another process has announced, without an engine. Raises BackendFailed."""
     async with backend:
         await backend.settle(RouteState.WITHDRAWN)
+
+
+def turn_s(settings: AnnounceSettings) -> float:
+    """Return how long one turn of the loop may take, where both the engine and the backend are silent."""
+    return 2 * settings.interval_s + SETTLE_TIMEOUT_S + SEND_TIMEOUT_S
 
 
 async def _end_on_signal(tasks: TaskGroup) -> None:
@@ -73,8 +86,12 @@ async def _end_on_signal(tasks: TaskGroup) -> None:
 class Announcer:
     """The loop, and what it knows. `ended`: why the backend has ended, once it has, or has not withdrawn at the end."""
 
-    def __init__(self, settings: AnnounceSettings, backend: Backend, engine: AsyncControlClient) -> None:
+    def __init__(
+        self, settings: AnnounceSettings, backend: Backend, engine: AsyncControlClient, beat: Callable[[], None]
+    ) -> None:
+        """`beat`: to be called at each turn of the loop."""
         self._settings = settings
+        self._beat = beat
         self._backend = backend
         self._engine = engine
         self._decision = Decision(settings)
@@ -86,6 +103,8 @@ class Announcer:
         self._since = time.time()
         self._problem = ""
         self._reporter = Reporter(engine)
+        self._watchdog_s = watchdog_s()
+        self._fed_s = float("-inf")
 
     def wake(self) -> None:
         """Have the next look come at once."""
@@ -101,8 +120,12 @@ class Announcer:
 
     async def _go_on(self) -> None:
         _log.info("announcing %s by %s: withdrawn", ", ".join(self._settings.addresses), self._settings.backend.value)
+        self._check_watchdog()
         await self._settle()
+        await anyio.to_thread.run_sync(notify, "READY=1")
         while True:
+            self._beat()
+            await self._feed_watchdog()
             self._awake = anyio.Event()
             self._looked_s = anyio.current_time()
             look = await ask(self._engine, self._settings.interval_s)
@@ -115,6 +138,19 @@ class Announcer:
             await self._settle()
             await self._report()
             await self._pause()
+
+    def _check_watchdog(self) -> None:
+        """Say so where the unit would kill what is well, but has a silent engine and a silent backend."""
+        most_s = turn_s(self._settings)
+        if self._watchdog_s is not None and self._watchdog_s <= most_s:
+            message = "WatchdogSec of the unit is %g s, and a look may take %g s: make it longer, or interval shorter"
+            _log.warning(message, self._watchdog_s, most_s)
+
+    async def _feed_watchdog(self) -> None:
+        now_s = anyio.current_time()
+        if self._watchdog_s is not None and now_s - self._fed_s >= self._watchdog_s / _WATCHDOG_PARTS:
+            self._fed_s = now_s
+            await anyio.to_thread.run_sync(notify, "WATCHDOG=1")
 
     async def withdraw(self) -> None:
         """Withdraw the addresses, and say so, or why they are not."""

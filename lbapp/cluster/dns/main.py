@@ -21,7 +21,7 @@ from lbapp.model.dns import DnsSettings
 
 
 def run_dns(settings: DnsSettings, socket: Path | None) -> int:
-    """Keep a node's records until SIGTERM; return the exit status. `socket` goes before what the file says."""
+    """Keep a node's records until SIGTERM, SIGINT or SIGHUP; return the exit status. `socket` goes before what the file says."""
     logging.basicConfig(
         stream=sys.stderr,
         format="lbapp[%(process)d] %(levelname)s %(message)s",
@@ -38,7 +38,7 @@ async def _run(settings: DnsSettings, socket: Path) -> bool:
         publisher = Publisher(settings, engine, Pauses(), Random())
 
         async def end_on_signal() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 async for _ in signals:
                     publisher.stopping.set()
 

@@ -148,3 +148,28 @@ def reversal(actions: Sequence[Action], now: Mapping[Key, Value], now_s: float) 
                 ramp_left=None,
             )
     return [change for change in wanted.values() if change.before != change.after or change.until is not None]
+
+
+def with_times(
+    changes: Sequence[Change], undone: Sequence[Action], actions: Sequence[Action], now_s: float
+) -> list[Change]:
+    """Return the changes of a reversal; a drain that comes back with it has all of the time again that was asked for it.
+
+    `undone`: the actions that are taken back; `actions`: all. A drain that nobody gave a time has its usual one.
+    """
+    first = {key: action.number for action in sorted(undone, key=lambda each: -each.number) for key in action.keys}
+    begun = {
+        change.key: Intent(change, action)
+        for action in actions
+        for change in action.changes
+        if action.number < first.get(change.key, 0)
+    }
+    found = []
+    for change in changes:
+        known = begun.get(change.key)
+        until = None if known is None else known.change.until
+        if known is None or until is None or change.setting is not Setting.STATE or known.change.after != change.after:
+            found.append(change)
+        else:
+            found.append(replace(change, until=now_s + round(until - known.action.at, 1)))
+    return found

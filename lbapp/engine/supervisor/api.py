@@ -42,8 +42,6 @@ from lbapp.engine.supervisor.fleet_node import EngineNode
 from lbapp.engine.supervisor.generation import Generation
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.live import LiveFeed
-from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
-from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.node_commands import NodeCommands
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.upgrade import Upgrades
@@ -258,6 +256,9 @@ class Api:
         return JSONResponse({"accepted": True})
 
     async def _metrics(self, _request: Request) -> Response:
+        from lbapp.engine.supervisor.metrics import CONTENT_TYPE, collect, render
+        from lbapp.engine.supervisor.metrics_fleet import collect_fleet
+
         generation = self.generation
         families = collect(generation.reader, generation.states)
         families += collect_fleet(self.link, self.node, generation.reader)

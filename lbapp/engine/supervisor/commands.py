@@ -16,7 +16,7 @@ from lbapp.config.edit import add_server, remove_server
 from lbapp.control.changes import PoolChange, ServerChange, ServersChange, Undone
 from lbapp.control.fleet import Applied
 from lbapp.control.messages import Actor, Event
-from lbapp.engine.policy.intent import NothingToUndo, redone, reversal, to_undo
+from lbapp.engine.policy.intent import NothingToUndo, redone, reversal, to_undo, with_times
 from lbapp.engine.supervisor.bodies import (
     Wish,
     fleet_of,
@@ -319,7 +319,7 @@ class Commands:
                 self._guard.check(becoming(changes, self._states.by_id))
                 if self.fleet is not None:
                     self.fleet.check_quorum(changes, is_self_ready=not self._reader.reasons_against())
-            changes = [self._from_here(change) for change in changes]
+            changes = list(map(self._from_here, with_times(changes, actions, self._intents.actions, time.time())))
             if not any(each.fleet for each in actions):
                 undoes = tuple(each.number for each in actions)
                 action = await self._intents.record(changes, actor, why, undoes=undoes)

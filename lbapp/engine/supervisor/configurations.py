@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 import tomllib
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 from lbapp.config.load import parse_configuration
 from lbapp.control.messages import Actor
+from lbapp.control.state_file import replace_file
 from lbapp.engine.policy.reload import Version
 from lbapp.engine.supervisor.events import ENGINE
 from lbapp.model.entities import Configuration
@@ -183,8 +183,7 @@ class Configurations:
             number, now, actor["user"], reason, digest, state, confirm_by, source.of, source.fleet, source.store, source.text
         )  # fmt: skip
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(self._path(number), text.encode())
+            replace_file(self._path(number), text.encode())
             self._set([*self.kept, kept][-CONFIGURATIONS_KEPT:])
         except OSError as error:
             raise NotKept(f"the configuration cannot be kept in {self.folder}: {error.strerror or error}") from error
@@ -214,7 +213,7 @@ class Configurations:
             raise NotKept(f"{self.folder / _LIST} cannot be written: {error.strerror or error}") from error
 
     def _set(self, kept: list[Kept]) -> None:
-        _write(self.folder / _LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
+        replace_file(self.folder / _LIST, json.dumps([asdict(each) for each in kept], indent=1).encode())
         self.kept = kept
 
     def _forget(self) -> None:
@@ -318,22 +317,6 @@ def version_of(text: str, configuration: Configuration) -> Version:
 def digest_of(text: str) -> str:
     """Return what tells one configuration from another."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all, to the disk."""
-    beside = path.with_name(path.name + ".new")
-    fd = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def as_message(kept: Kept) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Questions to DNS servers, with how long the answers hold.
 
 Responsible for asking for addresses and SRV records without holding up the event loop, and for one sentence when there is no
-answer. Knows nothing of servers or of what an answer is for. Invariants: an answer is not empty; it holds for RESOLVE_TTL_MIN_S
+answer. Knows nothing of servers or of what an answer is for. Its library is imported with the first question, so that an engine
+whose servers have addresses pays nothing for it. Invariants: an answer is not empty; it holds for RESOLVE_TTL_MIN_S
 at least, so that no zone has us ask all the time, and for RESOLVE_TTL_MAX_S at most; addresses of a family that cannot be asked
 for now are those of its last answer.
 """
@@ -10,20 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
-
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.rdatatype
-import dns.resolver
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from lbapp.engine.policy.discovery import SrvRecord
 from lbapp.model.limits import RESOLVE_TIMEOUT_S, RESOLVE_TTL_MAX_S, RESOLVE_TTL_MIN_S
 
+if TYPE_CHECKING:
+    import dns.asyncresolver
+    import dns.resolver
+
 _Value = TypeVar("_Value")
 _TRY_S: Final = 1.0  # for one server, before the next is asked
-_FAMILIES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
+_FAMILIES: Final = ("A", "AAAA")
+_ROOT: Final = "."
 _NAMES_KEPT: Final = 10_000
 
 
@@ -48,12 +48,12 @@ class Dns:
 
     def __init__(self, nameservers: Sequence[tuple[str, int]] = ()) -> None:
         self._nameservers = nameservers
-        self._last: dict[tuple[str, dns.rdatatype.RdataType], tuple[str, ...]] = {}
+        self._last: dict[tuple[str, str], tuple[str, ...]] = {}
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def addresses(self, name: str) -> Answered[str]:
         """Return the IPv4 and IPv6 addresses of a name, in no particular order. Raises DnsFailed."""
-        found: dict[dns.rdatatype.RdataType, tuple[str, ...]] = {}
+        found: dict[str, tuple[str, ...]] = {}
         ttls: list[float] = []
         failed: DnsFailed | None = None
         for kind in _FAMILIES:
@@ -71,30 +71,33 @@ class Dns:
         self._keep(name, found)
         return Answered(tuple(address for every in found.values() for address in every), min(ttls))
 
-    def _keep(self, name: str, found: dict[dns.rdatatype.RdataType, tuple[str, ...]]) -> None:
+    def _keep(self, name: str, found: dict[str, tuple[str, ...]]) -> None:
         if len(self._last) >= _NAMES_KEPT:
             self._last.clear()  # names of SRV targets may be others every day
         self._last.update({(name, kind): addresses for kind, addresses in found.items()})
 
     async def srv(self, name: str) -> Answered[SrvRecord]:
         """Return the SRV records of a name. Raises DnsFailed."""
-        answer = await self._ask(name, dns.rdatatype.SRV)
+        answer = await self._ask(name, "SRV")
         records = tuple(
             SrvRecord(record.priority, record.weight, record.port, record.target.to_text(omit_final_dot=True))
             for record in answer
-            if record.target != dns.name.root  # the service is decidedly not there (RFC 2782)
+            if record.target.to_text() != _ROOT  # the service is decidedly not there (RFC 2782)
         )
         if not records:
             raise DnsFailed("the service is not offered there")
         return Answered(records, _ttl_of(answer))
 
-    async def _ask(self, name: str, kind: dns.rdatatype.RdataType) -> dns.resolver.Answer:
+    async def _ask(self, name: str, kind: str) -> dns.resolver.Answer:
+        import dns.exception
+        import dns.resolver
+
         try:
             return await self._asked().resolve(name, kind, search=True, lifetime=RESOLVE_TIMEOUT_S)
         except dns.resolver.NXDOMAIN as error:
             raise NoRecords("there is no such name") from error
         except dns.resolver.NoAnswer as error:
-            raise NoRecords(f"it has no {kind.name} records") from error
+            raise NoRecords(f"it has no {kind} records") from error
         except dns.resolver.NoNameservers as error:
             raise DnsFailed("no name server answers it (SERVFAIL or refused)") from error
         except dns.exception.Timeout as error:
@@ -103,6 +106,9 @@ class Dns:
             raise DnsFailed(str(error) or type(error).__name__) from error
 
     def _asked(self) -> dns.asyncresolver.Resolver:
+        import dns.asyncresolver
+        import dns.nameserver
+
         if self._resolver is None:
             self._resolver = dns.asyncresolver.Resolver(configure=not self._nameservers)
             self._resolver.timeout = _TRY_S

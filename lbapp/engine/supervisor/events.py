@@ -46,6 +46,7 @@ _LEVELS: Final = {
     "configuration_of_fleet_waits": logging.WARNING,
     "intent_passed_over": logging.WARNING,
     "intent_unknown": logging.WARNING,
+    "node_drain_not_kept": logging.WARNING,
     "node_drain_step_given_up": logging.WARNING,
     "configuration_not_reverted": logging.ERROR,
     "configuration_reverted": logging.WARNING,

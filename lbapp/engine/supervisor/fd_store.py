@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from lbapp.engine.supervisor.notify import notify, wait_until_taken_in
+from lbapp.control.notify import notify, wait_until_taken_in
 
 
 class FdStore:

@@ -34,6 +34,7 @@ from lbapp.engine.supervisor.history import History
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.intents import Intents
 from lbapp.engine.supervisor.journal import Journal
+from lbapp.engine.supervisor.kept_drain import KeptDrain
 from lbapp.engine.supervisor.kills import Kills
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.making import Making
@@ -73,6 +74,7 @@ class Lasting:
     why_file_is_other: Callable[[], str] = lambda: ""  # than what serves; empty: it is not
     is_given_away: bool = False  # to another engine
     reports: Reports = field(default_factory=Reports)
+    kept_drain: KeptDrain = field(default_factory=lambda: KeptDrain(None))
     members: tuple[str, ...] = ()  # of the fleet, that live, as far as is known
     glance: Callable[[bool], FleetGlance | None] = lambda _: None  # of the fleet; given whether this node is ready
 
@@ -114,6 +116,7 @@ class Generation:
         self.discovery = Discovery(running, self.states, events, self.resolver)
         self.drains = Drains(running.segment, self.states, events, lasting.tell)
         self.drains.node.reports, self.drains.node.stop = lasting.reports, lasting.life.stop
+        self.drains.node.kept = lasting.kept_drain
         self.history = History(running.segment, running.rows)
         self.windows = Windows(running, self.states, self.history)
         self.overload = OverloadWatch(running, events)
@@ -177,12 +180,12 @@ class Generation:
         self.history.peaks.know(known.get("peaks"))
 
     def known(self) -> dict[str, Any]:
-        """Return what is known of servers and pools, by name, for the engine that comes after this one."""
+        """Return what is known of servers and pools, by name, and of the node, for the engine that comes after this one."""
         servers = {
             name: {**known_of(state), **self.checks.known_of(state), **self.passive.known_of(state)}
             for name, state in self.states.by_id.items()
         }
-        return {"servers": servers, "peaks": self.history.peaks.known()}
+        return {"servers": servers, "peaks": self.history.peaks.known(), "node": self.drains.node.standing()}
 
     def begin(self, former: Generation | None = None) -> None:
         """Let workers see the states of the servers, from where a generation before, that has stopped, has left them."""

@@ -199,8 +199,9 @@ class Intents:
                 message = (
                     f"{change.on} has {change.setting.value} {shown(change.after)} again, as {_who(intent)} made it"
                 )
-                if change.then_stop:  # it was for the engine before this one
-                    message += "; this engine does not stop when it has drained"
+                if change.then_stop:  # which is over where the engine before has ended by it, or as it was told
+                    word = "stops" if self._drains.node.then_stop else "does not stop"
+                    message += f"; this engine {word} when it has drained"
             self._events.add("change_restored", change.on, message)
         for number, ramps in together.items():
             self._ramps.begin(number, ramps, None, "")
@@ -209,7 +210,7 @@ class Intents:
         change = intent.change
         seconds = None if change.until is None else left_s(change.until, intent.action.at)
         if change.on == NODE and change.setting is Setting.STATE:
-            self._drains.node.begin(NODE_DRAIN_TIMEOUT_S if seconds is None else seconds)
+            self._drains.node.restore(NODE_DRAIN_TIMEOUT_S if seconds is None else seconds, intent.action.at)
         elif change.setting is Setting.PUBLISHED:
             pool = self._running.configuration.pool(change.on)
             self._states.set_published(pool, self._running.rows.pools[pool.name], bool(change.after), None)

@@ -25,6 +25,7 @@ from zlib import crc32
 
 import anyio
 
+from lbapp.control.state_file import sync_folder
 from lbapp.engine.policy.intent import worth_keeping
 from lbapp.model.journal import Action, Change, RampLeft, Setting
 from lbapp.model.limits import JOURNAL_ACTIONS_KEPT, JOURNAL_BYTES_MAX
@@ -127,7 +128,7 @@ class Journal:
         self.close()
         self._file = new
         self._shorten_at = max(JOURNAL_BYTES_MAX, 2 * len(data))
-        self._sync_folder()
+        sync_folder(self.path.parent)
 
     def append(self, action: Action) -> None:
         """Write an action down; return when it is on the disk. Raises JournalFailed. It may take as long as the disk does."""
@@ -138,7 +139,7 @@ class Journal:
             _write_all(self._file, line_of(action))
             os.fsync(self._file.fileno())
             if not self.actions:
-                self._sync_folder()  # the file itself may be new
+                sync_folder(self.path.parent)  # the file itself may be new
         except OSError as error:
             reason = error.strerror or str(error)
             try:
@@ -158,13 +159,6 @@ class Journal:
         except OSError:
             self.actions = kept
             self._shorten_at *= 2
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def close(self) -> None:
         """Let go of the file."""

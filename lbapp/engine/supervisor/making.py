@@ -39,8 +39,7 @@ class Making:
             row = self._running.rows.pools[pool.name]
             self._states.set_published(pool, row, bool(change.after), actor, reason=reason)
         elif change.on == NODE:
-            timeout_s = NODE_DRAIN_TIMEOUT_S if seconds is None else seconds
-            self.drain_node(str(change.after), timeout_s, actor, reason, then_stop=change.then_stop)
+            self._drain_node(change, action, actor, reason)
         elif change.setting is Setting.WEIGHT:
             state = self._states.by_id[change.on]
             self._drains.ramps.cancel(state, actor, reason)
@@ -65,13 +64,14 @@ class Making:
         if ramps:
             self._drains.ramps.begin(action.number, ramps, actor, reason)
 
-    def drain_node(self, word: str, seconds: float, actor: Actor, reason: str, *, then_stop: bool = False) -> None:
+    def _drain_node(self, change: Change, action: Action, actor: Actor, reason: str) -> None:
         """Drain the node, or end that."""
         told = f": {reason}" if reason else ""
-        if word == DRAIN:
-            self._drains.node.begin(seconds, then_stop=then_stop)
-            end = "; the engine stops then" if then_stop else ""
-            message = f"clients are asked to leave, and closed by force after {seconds:g} s{end}{told}"
+        if change.after == DRAIN:
+            seconds = NODE_DRAIN_TIMEOUT_S if change.until is None else left_s(change.until, action.at)
+            self._drains.node.begin(seconds, action.at, then_stop=change.then_stop)
+            end = "; the engine stops then" if change.then_stop else ""
+            message = f"clients are asked to leave, and closed by force after {round(seconds, 1):g} s{end}{told}"
         else:
             self._drains.node.cancel()
             message = f"no client is asked to leave any more{told}"

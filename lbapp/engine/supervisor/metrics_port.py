@@ -1,7 +1,7 @@
 """`[metrics] bind`: the exposition at a TCP address, for who scrapes it over the network.
 
 Responsible for the socket, from one configuration to the next, for bounding what scrapers may take, and for answering /metrics
-and nothing else. Knows nothing of what the metrics are: `collect` reads them.
+and nothing else. Knows nothing of what the metrics are: `collect` reads them. What writes them is imported with the first scrape.
 
 Each engine opens the address itself, shareable (SO_REUSEPORT), so that its successor can have it before it leaves. No service
 manager keeps it: while no engine runs a scrape is refused at once, which is what a monitor has to see.
@@ -19,21 +19,22 @@ import time
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import anyio.to_thread
-from prometheus_client.metrics_core import Metric
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lbapp.engine.supervisor.events import Signal
 from lbapp.engine.supervisor.http_server import HttpServer
-from lbapp.engine.supervisor.metrics import CONTENT_TYPE, render
 from lbapp.engine.supervisor.sockets import refusal
 from lbapp.model.entities import Bind
 from lbapp.model.limits import EXPOSITION_AGE_MAX_S, LISTEN_BACKLOG, METRICS_CONNECTION_S, METRICS_CONNECTIONS_MAX
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 _RESET: Final = struct.pack("ii", 1, 0)
 _CLOSE: Final = {"Connection": "close"}
@@ -123,9 +124,13 @@ class Application:
             return PlainTextResponse("only /metrics is here\n", 404, _CLOSE)
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("only GET and HEAD are answered\n", 405, {**_CLOSE, "Allow": "GET, HEAD"})
+        from lbapp.engine.supervisor.metrics import CONTENT_TYPE
+
         return Response(await self._exposition(), headers=_CLOSE, media_type=CONTENT_TYPE)
 
     async def _exposition(self) -> bytes:
+        from lbapp.engine.supervisor.metrics import render
+
         async with self._reading:
             if time.monotonic() - self._read_at_s >= EXPOSITION_AGE_MAX_S:
                 families = self._collect()

@@ -2,11 +2,13 @@
 
 Responsible for checking a report, for keeping the last of each, and for how old it is. Knows nothing of routers or of DNS.
 
-Invariants: what is kept is of the declared shape and size; a report that is too old is said to be so, and decides nothing.
+Invariants: what is kept is of the declared shape and size; a report that is too old is said to be so, and decides nothing; those
+of an engine before count like new ones, until they would have been told anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -43,6 +45,19 @@ class Reports:
     def take_dns(self, body: object) -> None:
         """Take in a DnsReport. Raises RequestRefused 422 invalid_body."""
         self._dns = _Kept(_checked(body, DnsReport), time.monotonic())
+
+    def known(self) -> dict[str, Any]:
+        """Return the last reports, for the engine after this one."""
+        return {
+            name: kept.report for name, kept in (("announce", self._announce), ("dns", self._dns)) if kept is not None
+        }
+
+    def know(self, known: object) -> None:
+        """Take over what an engine before was told. It counts from now: who told it could tell it to nobody in between."""
+        for name, take in (("announce", self.take_announce), ("dns", self.take_dns)):
+            if isinstance(known, dict) and name in known:
+                with contextlib.suppress(RequestRefused):  # of a version that has other words
+                    take(known[name])
 
     def ages_s(self) -> dict[str, float]:
         """Return how old the last report is of each process that has ever told one."""

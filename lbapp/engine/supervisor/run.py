@@ -17,13 +17,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from prometheus_client.metrics_core import Metric
 
 from lbapp import __version__
+from lbapp.control.notify import notify
 from lbapp.control.paths import default_state_dir
 from lbapp.engine.channel import ReopenLog
 from lbapp.engine.supervisor.access import Access
@@ -45,12 +45,10 @@ from lbapp.engine.supervisor.handover import HandoverFailed, Line, OtherGone
 from lbapp.engine.supervisor.history_keeper import HistoryKeeper
 from lbapp.engine.supervisor.inherited import CONTROL, Inherited
 from lbapp.engine.supervisor.journal import Journal, path_in
+from lbapp.engine.supervisor.kept_drain import KeptDrain
 from lbapp.engine.supervisor.life import Life
 from lbapp.engine.supervisor.log_target import check_log
-from lbapp.engine.supervisor.metrics import collect
-from lbapp.engine.supervisor.metrics_fleet import collect_fleet
 from lbapp.engine.supervisor.metrics_port import MetricsPort, metrics_warnings
-from lbapp.engine.supervisor.notify import notify
 from lbapp.engine.supervisor.overload import warnings as overload_warnings
 from lbapp.engine.supervisor.persistence import Finding, prepare
 from lbapp.engine.supervisor.reload import Reloads
@@ -61,6 +59,9 @@ from lbapp.engine.supervisor.workers import Workers
 from lbapp.model.entities import Configuration
 from lbapp.model.errors import RequestRefused, StartError
 from lbapp.model.fleet import FleetMaker
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 _LAST_ANSWERS_S = 2.0
 
@@ -153,7 +154,8 @@ class Engine:
         keeper = HistoryKeeper(path_in(state_dir, "history", running.path), events)
         self.link = FleetLink(make_fleet, path_in(state_dir, "fleet", running.path), events)
         changes = FleetChanges(self.link, events, lambda: self.generation)
-        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes)
+        kept_drain = KeptDrain(path_in(state_dir, "drain", running.path))
+        self.lasting = Lasting(life, events, journal, listening, fd_store, keeper, changes, kept_drain=kept_drain)
         self.generation = Generation(running, self.lasting)
         self.departures = Departures(running.segment, events, self.lasting.tell)
         self._access = access
@@ -220,6 +222,7 @@ class Engine:
             await generation.find_servers()
             await anyio.to_thread.run_sync(self.lasting.journal.open)
             self.link.take(generation.running.configuration.cluster)
+            generation.drains.node.know(known.get("node"))
             generation.intents.restore()
             self.lasting.fleet.know(self.lasting.journal.actions)
             generation.know(known)
@@ -250,6 +253,9 @@ class Engine:
         return True
 
     def _collect(self) -> list[Metric]:
+        from lbapp.engine.supervisor.metrics import collect
+        from lbapp.engine.supervisor.metrics_fleet import collect_fleet
+
         reader = self.generation.reader
         return [*collect(reader, self.generation.states), *collect_fleet(self.link, self.node, reader)]
 
@@ -260,6 +266,8 @@ class Engine:
         self.link.take(generation.running.configuration.cluster)
         if self.link.settings is None:
             self.node.take_members(())
+        # Who came or left while the reload was under way has changed the parts of the generation before alone.
+        generation.shares.take(self.lasting.place())
         self.api.serve(generation)
         tasks.start_soon(self.link.guarded, "intents of servers that are new", self.node.changes.take_in_what_waited)
         tasks.start_soon(generation.run)
@@ -297,6 +305,7 @@ class Engine:
             await anyio.to_thread.run_sync(self.lasting.fd_store.let_go)  # or clients would wait where nobody accepts
             # The workers hold these sockets too: each takes in who is queued, then closes, and who comes later is refused.
             self.lasting.listening.close()
+            await self.generation.drains.node.end()
         await self.workers.stop(timeout_s)
         events.add("node_stopped", "node", "all workers have left")
         self.api.close()

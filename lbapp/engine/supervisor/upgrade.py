@@ -18,12 +18,12 @@ import anyio.to_thread
 from lbapp import __version__
 from lbapp.control.changes import UpgradeDone
 from lbapp.control.messages import Actor
+from lbapp.control.notify import fall_silent, notify
 from lbapp.engine.supervisor.control_socket import ControlSocket
 from lbapp.engine.supervisor.event_log import EventLog
 from lbapp.engine.supervisor.generation import Generation, Lasting
 from lbapp.engine.supervisor.handover import HandoverFailed, Line, Successor, start_successor
 from lbapp.engine.supervisor.inherited import CONTROL
-from lbapp.engine.supervisor.notify import fall_silent, notify
 from lbapp.model.errors import RequestRefused
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
 
@@ -92,6 +92,7 @@ class Upgrades:
         await self._lasting.keeper.pause()
         self._event_log.pause(self._lasting.events)
         self._lasting.journal.close()
+        await anyio.to_thread.run_sync(self._lasting.kept_drain.pause)
         known = self._generation().known()
         await anyio.to_thread.run_sync(lambda: line.say("yours", **known))
         done = await anyio.to_thread.run_sync(line.hear, "serving")
@@ -110,6 +111,7 @@ class Upgrades:
         """Be again what this engine was before it began to give its place away."""
         self._event_log.go_on()
         self._lasting.keeper.go_on()
+        self._lasting.kept_drain.go_on()
         self._lasting.journal.close()
         await anyio.to_thread.run_sync(self._lasting.journal.open)
 

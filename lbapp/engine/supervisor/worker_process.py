@@ -220,7 +220,7 @@ def describe_status(status: int) -> str:
 def _start_process(fd: int) -> subprocess.Popen[bytes]:
     # The worker looks for modules where the supervisor does: -P, or a `queue.py` in the operator's folder would be taken
     # for Python's own.
-    command = [sys.executable, "-P", "-m", "lbapp.engine.worker.run", str(fd)]
+    command = [sys.executable, "-P", "-m", "lbapp.engine.worker", str(fd)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, env=environment)
 

@@ -42,14 +42,19 @@ LENGTH_DIGITS_MAX: Final = 18
 
 
 def any_case(name: bytes) -> bytes:
-    """Return an expression for the name in any case; quicker than IGNORECASE, which folds every byte it looks at.
+    """Return an expression for the name in any case.
 
-    A hyphen stands for an underscore too: a server behind CGI, WSGI and the like cannot tell X_Real_IP from X-Real-IP.
+    Its first letter, which is where most other names differ, is a set of two and not IGNORECASE, which folds the byte it looks
+    at; the others are not, as sets take most of the time that the whole takes to compile. A hyphen stands for an underscore too:
+    a server behind CGI, WSGI and the like cannot tell X_Real_IP from X-Real-IP.
     """
-    return b"".join(
-        b"[%b%b]" % (letter.upper(), letter) if letter.isalpha() else b"[_\\-]" if letter == b"-" else re.escape(letter)
-        for letter in (name[at : at + 1] for at in range(len(name)))
-    )
+    first = name[:1]
+    start = b"[%b%b]" % (first.upper(), first) if first.isalpha() else _with_hyphens(first)
+    return start + b"(?i:%b)" % _with_hyphens(name[1:])
+
+
+def _with_hyphens(name: bytes) -> bytes:
+    return b"[_\\-]".join(map(re.escape, name.split(b"-")))
 
 
 def _ordinary_run(special: frozenset[bytes], but: bytes = b"") -> bytes:
@@ -64,7 +69,7 @@ def _ordinary_run(special: frozenset[bytes], but: bytes = b"") -> bytes:
         endings = b"|".join(any_case(name[1:]) for name in sorted(special) if name.startswith(first))
         exception = b"(?!%b)" % re.escape(but[1:]) if but.lower().startswith(first) else b""
         branches.append(any_case(first) + b"(?!%b(?:%b):)" % (exception, endings))
-    return b"(?>(?:%b)*)" % b"|".join(branch + TOKEN + b"*+:" + _LINE_END for branch in branches)
+    return b"(?>(?:(?:%b)%b*+:%b)*)" % (b"|".join(branches), TOKEN, _LINE_END)
 
 
 def _slots(ordinary: bytes, count: int) -> bytes:

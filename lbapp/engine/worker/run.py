@@ -1,7 +1,7 @@
 """A worker process: told what to serve, serves it, leaves when told.
 
 Responsible for the worker's life and for what its parts share. Knows nothing of configuration files or of the other
-workers. Started by the supervisor as `python -m lbapp.engine.worker.run FD`, where FD is its end of the channel.
+workers.
 
 Invariants: the worker writes only the cells of its own slot; when the supervisor is gone the worker drains and leaves; it
 leaves no later than its drain's timeout.
@@ -237,6 +237,7 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
     # What exists now lives as long as the worker: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_beat, worker)
         tasks.start_soon(_sweep, worker)
@@ -277,7 +278,3 @@ def main() -> int:
     except ChannelClosed:
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

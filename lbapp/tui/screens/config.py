@@ -21,11 +21,11 @@ from textual.worker import Worker
 from lbapp.control import calls
 from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
 from lbapp.model.errors import LbappError
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.changes import Outcome
 from lbapp.tui.config_words import checked_lines, count_changes, diff_lines, head_words, kept_kind, problem_count
-from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.keep import Answer, Keep
+from lbapp.tui.dialogs.question import Asked, Question
 from lbapp.tui.drafts import Drafts, state_folder
 from lbapp.tui.editing import CONFIRM_S, OF_EARLIER, Editing
 from lbapp.tui.external import edit
@@ -81,7 +81,7 @@ class ConfigPane(Pane):
         self._check = Block(id="config-check")
         self._side = VerticalScroll(self._check, self._diff, id="config-side", can_focus=True)
         self._history: LineTable[ConfigurationKept] = LineTable(kept_kind(), id="config-history")
-        self._kept: Question[ConfigurationsKept] = Question(self, lambda: desk.source, _EVERY_S, self._show_history)
+        self._kept: Poll[ConfigurationsKept] = Poll(self, lambda: desk.source, _EVERY_S, self._show_history)
         self._kept.about(calls.configurations())
         self._settling: Any = None
         self._step: Worker[object] | None = None  # of checking, applying, keeping, going back
@@ -200,8 +200,13 @@ class ConfigPane(Pane):
     def on_unmount(self) -> None:
         """Keep the draft, however soon after the last key the console is left."""
         if self._is_loaded:
-            self.editing.change(self._text.text)
+            self._take_in()
             self.editing.keep_draft()
+
+    def _take_in(self) -> None:
+        """Take the text for the draft: the newest, told of or not."""
+        if self._is_loaded:
+            self.editing.change(self._text.text)
 
     def _settle(self) -> None:
         self.editing.keep_draft()
@@ -230,10 +235,15 @@ class ConfigPane(Pane):
 
     def action_section_named(self, name: str) -> None:
         """Turn to a section."""
-        self._turn(name)
+        self._when_typed(partial(self._turn, name))
+
+    def _when_typed(self, step: Callable[[], object]) -> None:
+        """Take a step when the text has taken what was typed before it: a key of ours overtakes those on their way there."""
+        self._text.call_later(self._take_in)
+        self._text.call_later(step)
 
     def _turn(self, name: str) -> None:
-        self.editing.change(self._text.text if self._is_loaded else self.editing.draft)  # the newest, told of or not
+        self._take_in()
         self._section = SECTIONS.index(name)
         self._show_draft()
         self._paint()
@@ -242,12 +252,11 @@ class ConfigPane(Pane):
 
     def action_external(self) -> None:
         """Edit the draft with the operator's own editor."""
-        if self.editing.file is not None:
-            if self._is_loaded:
-                self.editing.change(self._text.text)  # the newest, told of or not
-            self._work(self._edited_elsewhere)
+        self._when_typed(lambda: self._work(self._edited_elsewhere))
 
     async def _edited_elsewhere(self) -> None:
+        if self.editing.file is None:
+            return
         try:
             self._text.load_text(await edit(self.app, self.editing.draft, ".toml"))
         except LbappError as error:
@@ -255,6 +264,9 @@ class ConfigPane(Pane):
 
     def action_throw_away(self) -> None:
         """Ask, then take the file again."""
+        self._when_typed(self._ask_to_throw_away)
+
+    def _ask_to_throw_away(self) -> None:
         if self.editing.is_changed:
             what = "What was written since is lost; the file is taken again."
             self._ask("Throw the draft away?", what, "Throw away", self._thrown_away)
@@ -268,6 +280,9 @@ class ConfigPane(Pane):
 
     def action_check(self) -> None:
         """Have the engine look at the draft."""
+        self._when_typed(self._check_it)
+
+    def _check_it(self) -> None:
         self._turn("check")
         self._work(self._checked)
 
@@ -287,8 +302,10 @@ class ConfigPane(Pane):
 
     def action_apply(self) -> None:
         """Ask, then apply the draft on trial; while one is on trial: whether it stays."""
-        if not self.desk.may_change:
-            return
+        if self.desk.may_change:
+            self._when_typed(self._apply_it)
+
+    def _apply_it(self) -> None:
         if self._left_s() is not None:
             self._ask_to_keep()
         elif not self.editing.is_changed and self.editing.file and not self.editing.file["is_file_other_than_running"]:
@@ -365,12 +382,9 @@ class ConfigPane(Pane):
         step = partial(self.editing.roll_back_to, int(chosen), self._number())
         self._ask(f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(step))
 
-    def _ask(self, title: str, effect: str, verb: str, then: Callable[[], object]) -> None:
-        def answered(is_yes: bool | None) -> None:
-            if is_yes:
-                then()
-
-        self.app.push_screen(Confirm(title, effect, verb), answered)
+    def _ask(self, title: str, effect: str, verb: str, then: Callable[[], None]) -> None:
+        asked = Asked(title, verb, lines=effect.split("\n"))
+        self.app.push_screen(Question(asked), lambda yes: then() if yes is not None else None)
 
     def _work(self, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Take a step, unless another is under way: that one decides what is to come next, and nothing breaks it off."""

@@ -18,7 +18,7 @@ from lbapp.control import calls
 from lbapp.control.changes import ActionsDone
 from lbapp.control.messages import Event
 from lbapp.model.errors import LbappError
-from lbapp.tui.asking import Job, Question
+from lbapp.tui.asking import Job, Poll
 from lbapp.tui.audit import Audit
 from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.line import AskLine
@@ -71,7 +71,7 @@ class EventsPane(TablePane):
         self._said = ""
         self._views = Block(id="events-kinds")
         self._detail = Block(id="events-detail")
-        self._actions: Question[ActionsDone] = Question(self, lambda: desk.source, _EVERY_S, self._take_actions)
+        self._actions: Poll[ActionsDone] = Poll(self, lambda: desk.source, _EVERY_S, self._take_actions)
         self._actions.about(calls.changes(ACTIONS_MAX))
 
     def compose(self) -> ComposeResult:

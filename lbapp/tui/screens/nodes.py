@@ -18,7 +18,7 @@ from lbapp.control.fleet import FleetStatus
 from lbapp.control.messages import CertificateStatus, EngineStatus, WorkerStatus
 from lbapp.control.wording import node_open, node_state
 from lbapp.tui.actions.node_seen import NodeSeen, seen_node
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.attention import CERTIFICATE_DAYS_BAD, CERTIFICATE_DAYS_WARNED
 from lbapp.tui.columns import listener_kind
 from lbapp.tui.dialogs.page import Page
@@ -63,7 +63,7 @@ class NodesPane(TablePane):
         self.listeners = LineTable(listener_kind(), id="node-listeners")
         self.certificates: LineTable[CertificateStatus] = LineTable(certificate_kind(), id="certificates")
         self.tables = (self.worker_table, self.listeners, self.certificates)
-        self._question: Question[FleetStatus] = Question(self, lambda: desk.source, _FLEET_EVERY_S, self._answered)
+        self._question: Poll[FleetStatus] = Poll(self, lambda: desk.source, _FLEET_EVERY_S, self._answered)
         self._fleet: FleetStatus | None = None  # the last answer
         self._fleet_at = 0.0  # monotonic
 

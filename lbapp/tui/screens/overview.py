@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 
 from lbapp.control import calls
 from lbapp.control.past import Course
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.attention import Concern, concerns
 from lbapp.tui.event_columns import event_kind
 from lbapp.tui.format import brief_duration
@@ -52,7 +52,7 @@ class OverviewPane(TablePane):
         self.events = LineTable(event_kind(), id="last-events")
         self.tables = (self.attention, self.pools, self.events)
         self._places: dict[str, Place] = {}
-        self._course: Question[Course] = Question(self, lambda: desk.source, _COURSE_EVERY_S, self._show_glance)
+        self._course: Poll[Course] = Poll(self, lambda: desk.source, _COURSE_EVERY_S, self._show_glance)
         self._course.about(calls.course(None, PAST_S, 1))
 
     def compose(self) -> ComposeResult:

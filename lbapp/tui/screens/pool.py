@@ -16,7 +16,7 @@ from textual.containers import Horizontal, Vertical
 from lbapp.control import calls
 from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.format import count, milliseconds
 from lbapp.tui.glyphs import sparkline
 from lbapp.tui.pane import Desk, DetailPane
@@ -44,7 +44,7 @@ class PoolPane(DetailPane, ServersPane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, id="pool", is_of_one_pool=True)
-        self._past: Question[Course] = Question(self, lambda: desk.source, ASK_EVERY_S, self._draw)
+        self._past: Poll[Course] = Poll(self, lambda: desk.source, ASK_EVERY_S, self._draw)
         self._crumb = PaneLine()
         self._lines = [PaneLine() for _ in range(5)]
         self._rate = Graph(desk.glyphs, "req/s, 10 min")

@@ -20,8 +20,8 @@ from lbapp.model.errors import LbappError
 from lbapp.tui.actions.catalog import GONE
 from lbapp.tui.asking import Job
 from lbapp.tui.changes import Outcome
-from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.page import Page
+from lbapp.tui.dialogs.question import Asked, Question, Yes
 from lbapp.tui.exchange_words import capture_page, ended, exchange_page, session_page, timing_line
 from lbapp.tui.exchanges import ROWS_PER_S, SLOW_MS, ExchangeRow
 from lbapp.tui.filtering import Filter
@@ -300,12 +300,13 @@ class RequestsPane(TablePane):
             return
         number = session["id"]
 
-        def answered(is_yes: bool | None) -> None:
-            if is_yes:
+        def answered(yes: Yes | None) -> None:
+            if yes is not None:
                 self.run_worker(Job(self._close, number), group="close")
 
         effect = f"{session_page(session)}\n\nIt is cut, whatever it carries: who waits for an answer gets a 503."
-        self.app.push_screen(Confirm(f"Close connection {number}?", effect, "Close"), answered)
+        asked = Asked(f"Close connection {number}?", "Close", lines=effect.split("\n"))
+        self.app.push_screen(Question(asked), answered)
 
     async def _close(self, number: int) -> None:
         try:

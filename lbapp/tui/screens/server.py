@@ -19,7 +19,7 @@ from lbapp.control import calls
 from lbapp.control.messages import Event, ProbesDone, ServerStatus
 from lbapp.control.past import Course
 from lbapp.model.amounts import Subject
-from lbapp.tui.asking import Question
+from lbapp.tui.asking import Poll
 from lbapp.tui.event_columns import event_kind
 from lbapp.tui.pane import Desk, DetailPane
 from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_lines
@@ -65,9 +65,9 @@ class ServerPane(DetailPane):
         self._page = Block(id="server-page")
         self._scroll = VerticalScroll(self._now, self._course, self._checks, self._page, can_focus=True)
         self._log: LineTable[Event] = LineTable(event_kind(), id="server-log")
-        self._status: Question[ServerStatus] = Question(self, lambda: desk.source, _EVERY_S, self._paint)
-        self._past: Question[Course] = Question(self, lambda: desk.source, _COURSE_EVERY_S, self._paint)
-        self._probes: Question[ProbesDone] = Question(self, lambda: desk.source, _EVERY_S, self._paint)
+        self._status: Poll[ServerStatus] = Poll(self, lambda: desk.source, _EVERY_S, self._paint)
+        self._past: Poll[Course] = Poll(self, lambda: desk.source, _COURSE_EVERY_S, self._paint)
+        self._probes: Poll[ProbesDone] = Poll(self, lambda: desk.source, _EVERY_S, self._paint)
 
     def compose(self) -> ComposeResult:
         """Lay the sections out."""

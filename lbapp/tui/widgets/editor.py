@@ -14,6 +14,7 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 from textual._tree_sitter import get_language
+from textual.cache import LRUCache
 from textual.document._document import Location
 from textual.document._document_navigator import DocumentNavigator
 from textual.events import Key
@@ -30,6 +31,7 @@ from lbapp.tui.widgets.long_text import Coloured, Plain, Unwrapped
 HIGHLIGHTED_LINES_MAX: Final = 1_000
 EARLY_MAX: Final = 1_000  # keys that are kept until there is a text
 BRACKET_LETTERS_MAX: Final = 4_000  # from a bracket on that are looked through for the other one
+DRAWN_LINES_MAX: Final = 128  # that are kept as they were drawn: those in sight, and where the cursor has just been
 _BLOCK: Final = 64  # lines whose colours are found together
 
 
@@ -68,6 +70,7 @@ class Editor(TextArea, TypedInto):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's own name
         self._coloured: set[int] = set()  # blocks whose colours are known
         super().__init__(id=id, soft_wrap=False, show_line_numbers=True, tab_behavior="indent", compact=True)
+        self._line_cache = LRUCache(DRAWN_LINES_MAX)  # Textual's has 1,024, of some kilobytes each
         for name in NAMES:
             self.register_theme(_theme(name))
         self.theme = DARK

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from lbapp.cli.demo.servers import is_in_bad_mood
+from tests.children import child
 from tests.system.harness import request
 
 pytestmark = pytest.mark.system
@@ -23,7 +24,7 @@ def test_only_one_server_is_moody_and_only_now_and_then() -> None:
 
 def test_servers_answer_until_their_input_ends() -> None:
     command = [sys.executable, "-m", "lbapp.cli.demo.servers"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         ports = json.loads(process.stdout.readline())
@@ -32,4 +33,4 @@ def test_servers_answer_until_their_input_ends() -> None:
         assert b"fast answers /one" in answer
         assert b"fast answers /two" in answer
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(25) == 0

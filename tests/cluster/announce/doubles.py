@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler
 from io import BufferedIOBase
 from pathlib import Path
@@ -77,6 +78,7 @@ class EngineDouble:
         self.reasons: list[str] = []
         self.drain: dict[str, Any] | None = None
         self.refuses_reports = False
+        self.nonsense: tuple[int, bytes] | None = None  # what it answers to everything instead
         self.reports: list[dict[str, Any]] = []
         self.asked = 0
         self.event = threading.Event()  # one event, to whoever follows
@@ -113,7 +115,9 @@ class _EngineHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         engine = self._engine
-        if self.path.startswith("/v1/ready"):
+        if engine.nonsense is not None:
+            self._send(*engine.nonsense)
+        elif self.path.startswith("/v1/ready"):
             engine.asked += 1
             answer: dict[str, Any] = {
                 "ready": not engine.reasons,
@@ -141,7 +145,9 @@ class _EngineHandler(BaseHTTPRequestHandler):
         self._answer(200, {"accepted": True})
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, json.dumps(body).encode())
+
+    def _send(self, status: int, data: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -193,10 +199,16 @@ class BirdDouble:
             head = "1020-lbapp_bfd:\n IP address                Interface  State      Since         Interval  Timeout\n"
             return f"{head} 10.77.1.1                 up0        {self.bfd}         00:44:57.679    0.100    0.300\n0000 \n"
         word, _, name = command.partition(" ")
-        if word in ("enable", "disable") and name in self.up:
+        named = [each for each in self.up if fnmatchcase(each, name.strip('"'))]
+        if word in ("enable", "disable") and named:
             self.commands.append(command)
-            self.up[name] = word == "enable"
-            return f"0011-{name}: {word}d\n0000 \n"
+            code, already = ("0011", "0010") if word == "enable" else ("0009", "0008")
+            other = [each for each in named if self.up[each] is not (word == "enable")]
+            self.up |= dict.fromkeys(named, word == "enable")
+            said = [
+                f"{code}-{each}: {word}d" if each in other else f"{already}-{each}: already {word}d" for each in named
+            ]
+            return "\n".join([*said, "0000 ", ""])
         return "9001 syntax error, unexpected CF_SYM_UNDEFINED\n"
 
 

@@ -123,6 +123,10 @@ def test_every_route_is_born_withdrawn_and_nothing_else_is_exported() -> None:
         BgpSettings(
             "10.0.0.1", 64511, (Neighbor("fd77::1", 64500, "fd77::2"), Neighbor("10.0.0.9", 64500, "10.0.0.1")), 30
         ),
+        BgpSettings("10.0.0.1", 64511, (Neighbor("fe80::9%eth0.7", 64500, "fe80::1%eth0.7"),)),
+        BgpSettings("10.0.0.1", 64511, (Neighbor("fe80::9%br-lan_1", 64500, "fe80::1%br-lan_1"),)),
+        BgpSettings("10.0.0.1", 64511, (Neighbor("fe80::9%0", 64500, "fe80::1"),)),
+        BgpSettings("10.0.0.1", 64511, (Neighbor("fe80::9%export", 64500, "fe80::1%export"),)),
     ],
 )
 def test_bird_takes_the_configuration(tmp_path: Path, bgp: BgpSettings) -> None:

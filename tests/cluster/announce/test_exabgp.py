@@ -19,6 +19,7 @@ from lbapp.cluster.announce.decision import RouteState
 from lbapp.cluster.announce.exabgp import Exabgp, exabgp_command, helper_command
 from lbapp.cluster.announce.exabgp_text import Sessions, commands, exabgp_text
 from lbapp.model.announce import AnnounceSettings, BgpSettings, Neighbor, RouteBackend
+from tests.children import child
 from tests.cluster.announce.doubles import NEIGHBOR, VIP4, VIP6, exabgp_double, settings
 
 EXABGP = shutil.which("exabgp", path=str(Path(sys.executable).parent))
@@ -49,13 +50,13 @@ def helpers(folder: Path) -> list[int]:
 
 async def until(what: object) -> None:
     assert callable(what)
-    with anyio.fail_after(15):
+    with anyio.fail_after(25):
         while not what():
             await anyio.sleep(0.02)
 
 
 async def settle_for_long(backend: Exabgp) -> None:
-    with anyio.fail_after(15):
+    with anyio.fail_after(25):
         while True:
             await backend.settle(RouteState.ANNOUNCED)
             await anyio.sleep(0.02)
@@ -92,7 +93,7 @@ async def test_a_helper_that_was_killed_is_told_again_what_holds(tmp_path: Path)
             await backend.settle(RouteState.ANNOUNCED)
             return said(tmp_path) == ANNOUNCED * 2
 
-        with anyio.fail_after(15):
+        with anyio.fail_after(25):
             while not await is_told():
                 await anyio.sleep(0.02)
 
@@ -103,7 +104,7 @@ async def test_the_end_of_exabgp_is_the_end_of_the_backend(tmp_path: Path) -> No
         await backend.settle(RouteState.ANNOUNCED)
         woken = anyio.Event()
         (tmp_path / "end").touch()
-        with anyio.fail_after(15):
+        with anyio.fail_after(25):
             await backend.watch(woken.set)
         assert woken.is_set()
         with pytest.raises(BackendEnded, match="ExaBGP has ended with status 3"):
@@ -151,7 +152,7 @@ def test_an_exabgp_whose_announcer_is_killed_is_ended_by_its_helper(tmp_path: Pa
         "    await anyio.sleep_forever()\n"
         "anyio.run(main)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as announcer:
+    with child([sys.executable, "-c", program], stdout=subprocess.PIPE) as announcer:
         assert announcer.stdout
         assert announcer.stdout.readline() == b"announced\n"
         helper = psutil.Process(helpers(tmp_path)[0])

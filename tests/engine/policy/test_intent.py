@@ -16,6 +16,7 @@ from lbapp.engine.policy.intent import (
     reversal,
     to_undo,
     undone_by,
+    with_times,
     worth_keeping,
 )
 from lbapp.model.journal import Action, Change, RampLeft, Setting
@@ -100,6 +101,29 @@ def test_redo_of_a_ramp_goes_on_with_what_was_left_of_it() -> None:
     back = replace(weight("a", 0, 100), ramp_left=RampLeft(60.0, 2.0))
     (change,) = reversal([action(2, back, undoes=(1,))], {("a", WEIGHT): 100}, NOW_S)
     assert (change.before, change.after, change.until, change.abort_percent) == (100, 0, NOW_S + 60, 2.0)
+
+
+def test_a_drain_that_an_undo_brings_back_has_the_time_again_that_was_asked_for() -> None:
+    state = Setting.STATE
+    drain = Change("node", state, "ready", "drain", "ready", until=1001.0 + 1200)
+    back = Change("node", state, "drain", "ready", "ready")
+    actions = [action(1, drain), action(2, back, undoes=(1,))]
+
+    def undone(number: int, now: str) -> list[float | None]:
+        taken_back = to_undo(actions, number)
+        changes = reversal(taken_back, {("node", state): now}, NOW_S)
+        return [each.until for each in with_times(changes, taken_back, actions, NOW_S)]
+
+    assert undone(2, "ready") == [NOW_S + 1200]
+    actions.append(action(3, replace(drain, until=NOW_S + 1200), undoes=(2,)))
+    assert undone(3, "drain") == [None], "who is ready has no time"
+    actions.append(action(4, replace(drain, before="drain", until=1004.0 + 60)))
+    actions.append(action(5, back))
+    assert undone(5, "ready") == [NOW_S + 60], "the last that was asked for"
+    actions[3] = action(4, replace(drain, before="drain", until=None))
+    assert undone(5, "ready") == [None], "nobody has asked for any"
+    actions[3] = action(4, replace(drain, before="drain", after="maint", until=1004.0 + 60))
+    assert undone(5, "ready") == [None], "it comes back from something else"
 
 
 def test_reversal_goes_back_through_several_changes_of_one_setting() -> None:

@@ -45,7 +45,7 @@ from lbapp.model.entities import (
 )
 from lbapp.model.histogram import bucket_of
 
-DEADLINE_S = 10.0
+DEADLINE_S = 25.0
 START_TIMEOUT_S = 60.0  # of an engine, on a machine that many share
 NO_CHECK = HealthCheck(CheckType.NONE)
 

@@ -14,6 +14,7 @@ import pytest
 from lbapp.engine.supervisor.access import Access, Role
 from lbapp.model.entities import EngineSettings
 from lbapp.model.errors import StartError
+from tests.children import child
 from tests.engine.supervisor.support import Backend, EngineProcess, engine, toml
 
 OPERATORS, VIEWERS = "daemon", "games"  # groups that every Debian has
@@ -133,7 +134,7 @@ sys.stdin.read()
 @pytest.mark.system
 def test_strangers_take_nobodys_place(running: EngineProcess) -> None:
     command = ["/usr/bin/python3", "-c", STAY, str(running.socket)]
-    with subprocess.Popen(
+    with child(
         command, user=NOBODY, group=NOBODY, extra_groups=[], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/"
     ) as strangers:
         assert strangers.stdout is not None

@@ -17,6 +17,7 @@ from lbapp.model.entities import CheckType, HealthCheck
 from lbapp.model.tls import PoolTls
 from lbapp.model.transport import PoolTransport, ProxyVersion
 from tests.engine.supervisor.support import Backend
+from tests.system.harness import free_port
 from tests.tls_material import Authority
 
 pytestmark = pytest.mark.anyio
@@ -89,11 +90,6 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         thread.start()
         yield server.getsockname()[1]
         thread.join()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 async def found(check: HealthCheck, port: int) -> tuple[bool, str]:

@@ -133,3 +133,20 @@ def test_what_a_failed_report_leaves_open_holds_a_drain_up_for_no_longer_than_ot
         waiting = waits_for(replace(leaving, in_step_s=30.0), 30.0)
         assert waiting is not None
         assert waiting.is_given_up
+
+
+def test_the_next_engine_knows_what_was_told_and_counts_it_from_when_it_does() -> None:
+    found, after = Reports(), Reports()
+    found.take_announce(ANNOUNCE)
+    found.take_dns(DNS)
+    after.know(found.known())
+    assert (after.announce(), after.dns()) == (ANNOUNCE, DNS)
+    assert after.routes() == Routes(True, True)
+    assert Reports().known() == {}
+
+
+@pytest.mark.parametrize("known", [None, [], {"announce": {"of": "another version"}, "dns": None}])
+def test_what_another_engine_has_left_that_is_no_report_is_passed_over(known: object) -> None:
+    found = Reports()
+    found.know(known)
+    assert (found.announce(), found.dns()) == (None, None)

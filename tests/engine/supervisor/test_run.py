@@ -173,7 +173,7 @@ def test_watches_end_with_the_engine(tmp_path: Path) -> None:
 
 def ended(folder: Path, text: str) -> tuple[int, str]:
     process = start_engine_process(folder, text)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=25)
     return process.returncode, said
 
 

@@ -21,6 +21,7 @@ from lbapp.engine.supervisor.workers import Served, Workers
 from lbapp.model.errors import StartError
 from lbapp.model.states import WorkerPhase
 from tests.engine.supervisor.support import Backend, Parts, configured, parts, until
+from tests.lateness import lateness
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -67,7 +68,7 @@ async def test_workers_serve_in_their_slots_and_leave_when_told() -> None:
 
 
 async def test_killed_worker_is_replaced_within_a_second_and_its_queued_clients_are_served() -> None:
-    with Backend("hello") as backend:
+    with Backend("hello") as backend, lateness() as machine:
         async with fleet(backend.port, count=1) as own:
             segment, (victim,) = own.own.running.segment, own.workers.pids
             in_flight = segment.layout.in_flight(0)
@@ -81,11 +82,11 @@ async def test_killed_worker_is_replaced_within_a_second_and_its_queued_clients_
                 for _ in range(5):
                     tasks.start_soon(ask)
                 await anyio.wait_all_tasks_blocked()
-                killed_s = time.monotonic()
+                killed_at = time.time()
                 os.kill(victim, signal.SIGKILL)
                 await until(lambda: own.phase(0) == WorkerPhase.SERVING and own.workers.pids != [victim])
-                took_s = time.monotonic() - killed_s
-            assert took_s < 1.5  # a second, and something for a busy machine
+                took_s = time.time() - killed_at
+            assert took_s < 1.5 + machine.since(killed_at)  # a second, and something for the processor time of a start
             await until(lambda: totals.in_flight(segment, 0) == 0)
             assert own.workers.restarts == [1]
             await until(lambda: own.own.kinds() == ["worker_started", "worker_died", "worker_started"])

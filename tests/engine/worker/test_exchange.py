@@ -27,7 +27,7 @@ from tests.engine.worker.harness import (
     scripted,
     server,
 )
-from tests.system.harness import wait_for
+from tests.system.harness import free_port, wait_for
 
 WEB = (Listener("web", (Bind("127.0.0.1", 0),), pool="app"),)
 GET = b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -49,12 +49,6 @@ def exchange(handler: Handler, raw: bytes, limits: Limits | None = None) -> tupl
             return answer, Counted((worker.server("app/a"), worker.listener()))
     finally:
         backend.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_request_goes_on_without_hop_by_hop_fields_and_with_forwarding_fields() -> None:

@@ -82,7 +82,7 @@ def scene(
 
 
 def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 25
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.01)

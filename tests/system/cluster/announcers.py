@@ -12,10 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from lbapp.cluster.announce.bird_text import bird_text
 from lbapp.config.announce import load_announce
 from lbapp.control import calls
 from lbapp.control.fleet import AnnounceReport
+from tests.lateness import Lateness
 from tests.system.cluster.lab import NODE_ASN, ROUTER_ASN, VIP4, VIP6, Client, Lab
 from tests.system.harness import Engine, wait_for
 
@@ -75,8 +78,8 @@ class RouteWatch:
 class Nodes:
     """Everything that runs on the nodes of a lab, by node. What a test has broken, `mend` puts right."""
 
-    def __init__(self, lab: Lab, backend: str = "bird") -> None:
-        self.lab, self.backend = lab, backend
+    def __init__(self, lab: Lab, late: Lateness, backend: str = "bird") -> None:
+        self.lab, self.backend, self._late = lab, backend, late
         self.engines: dict[str, Engine] = {}
         self.announcers: dict[str, subprocess.Popen[bytes]] = {}
         self.birds: dict[str, subprocess.Popen[bytes]] = {}
@@ -93,6 +96,10 @@ class Nodes:
         words = {"folder": self.lab.folder, "node": node, "number": node[1:], "ours": NODE_ASN, "theirs": ROUTER_ASN}
         text = _FILE.format(backend=self.backend, vip4=VIP4, vip6=VIP6, **words)
         return text + (_BIRD.format(**words) if self.backend == "bird" else "") + _BGP.format(**words)
+
+    def a_second_from(self, at: float) -> float:
+        """Return a second, which is what is promised, and by how much the machine has been late since `at` (Unix seconds)."""
+        return 1.0 + self._late.since(at)
 
     def start(self) -> None:
         """Start everything, and wait until routers send clients to every node."""
@@ -149,6 +156,14 @@ class Nodes:
         process.kill()
         process.wait()
         return at
+
+    def kill_with_warden(self, node: str) -> None:
+        """Kill the announcer of a node, and its warden before it can do anything."""
+        process = self.announcers[node]
+        process.send_signal(signal.SIGSTOP)
+        for each in psutil.Process(process.pid).children():
+            each.kill()
+        self.kill(process)
 
     def go_dark(self, node: str) -> float:
         """Have a node fall silent; return when."""

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from lbapp.control import calls
@@ -60,14 +62,20 @@ class Pair:
         file.write_text(self.lab.run(node, *self._announce(node), "--print", "keepalived"))
         self.lab.run(node, "keepalived", "-t", "-f", str(file))
         self.start_announcer(node)
+        self.start_daemon(node)
+
+    def start_daemon(self, node: str) -> None:
+        folder, file = self.lab.folder, self.lab.folder / f"{node}.keepalived"
         # As its own file, as both share a mount namespace.
         pids = [f"--{each}={folder}/{node}.{each}" for each in ("pid", "vrrp_pid", "checkers_pid")]
         command = ("keepalived", "--dont-fork", "--log-console", "--vrrp", "-f", str(file), *pids)
         self.daemons[node] = self.lab.start(node, *command, log=f"{node}.vrrp")
 
     def mend(self) -> None:
-        """Start announcers that have ended, end drains, and wait until one node has the addresses and the other is ready to."""
+        """Start what has ended, end drains, and wait until one node has the addresses and the other is ready to."""
         for node in self.lab.nodes:
+            if self.daemons[node].poll() is not None:
+                self.start_daemon(node)
             if self.announcers[node].poll() is not None:
                 self.start_announcer(node)
             if self.engines[node].status()["engine"]["drain"]:
@@ -77,6 +85,18 @@ class Pair:
 
     def start_announcer(self, node: str) -> None:
         self.announcers[node] = self.lab.start(node, *self._announce(node), log=f"{node}.announce")
+
+    def kill_announcer(self, node: str) -> None:
+        """Kill it, and its warden before it can do anything: what keepalived reads is left behind."""
+        process = self.announcers[node]
+        process.send_signal(signal.SIGSTOP)
+        for each in psutil.Process(process.pid).children():
+            each.kill()
+        process.kill()
+        process.wait()
+
+    def track(self, node: str) -> Path:
+        return self.lab.folder / f"{node}.track"
 
     def withdraw(self, node: str) -> None:
         self.lab.run(node, *self._announce(node), "--withdraw")
@@ -154,12 +174,60 @@ def test_a_drained_node_gives_the_address_away_without_a_failure_and_the_last_on
     assert [what for _, what in probe.failed] == []
 
 
-def test_without_its_announcer_a_node_is_taken_out_by_the_unit(pair: Pair) -> None:
+def test_without_its_announcer_a_node_is_taken_out_by_the_warden(pair: Pair) -> None:
     first = pair.master()
-    second = other(first)
     os.kill(pair.announcers[first].pid, signal.SIGKILL)
     pair.announcers[first].wait()
+    wait_for(lambda: pair.masters() == [other(first)])
+    assert pair.track(first).read_text() == "-254\n"
+
+
+def test_without_its_announcer_and_warden_a_node_is_taken_out_by_the_unit(pair: Pair) -> None:
+    first = pair.master()
+    second = other(first)
+    pair.kill_announcer(first)
     assert pair.masters() == [first]
     pair.withdraw(first)
     wait_for(lambda: pair.masters() == [second])
     wait_for(lambda: set(pair.client.spread(5, port=PORT)) == {second})
+
+
+@pytest.mark.parametrize("what", ["gone", "empty", "nonsense"])
+def test_a_track_file_without_a_number_is_a_node_that_is_not_ready(pair: Pair, what: str) -> None:
+    first = pair.master()
+    pair.kill_announcer(first)
+    if what == "gone":
+        pair.track(first).unlink()
+    else:
+        pair.track(first).write_text("" if what == "empty" else "ready\n")
+    wait_for(lambda: pair.masters() == [other(first)])
+    pair.start_announcer(first)
+    wait_for(lambda: pair.state(first) == "BACKUP")
+    assert pair.masters() == [other(first)]
+
+
+def test_a_keepalived_that_starts_before_anything_was_written_is_out_of_the_election(pair: Pair) -> None:
+    first = pair.master()
+    second = other(first)
+    pair.kill_announcer(second)
+    pair.daemons[second].terminate()
+    pair.daemons[second].wait(15)
+    pair.track(second).unlink()
+    log = pair.lab.folder / f"{second}.vrrp"
+    said = log.read_text().count("(lbapp) entering FAULT state")
+    pair.start_daemon(second)
+    wait_for(lambda: log.read_text().count("(lbapp) entering FAULT state") > said)
+    pair.kill_announcer(first)
+    pair.withdraw(first)
+    wait_for(lambda: pair.masters() == [])
+    pair.start_announcer(second)
+    wait_for(lambda: pair.masters() == [second])
+
+
+def test_a_keepalived_that_was_killed_is_said(pair: Pair) -> None:
+    first = pair.master()
+    parent = psutil.Process(pair.daemons[first].pid)
+    for each in (parent, *parent.children(recursive=True)):
+        each.kill()
+    pair.daemons[first].wait()
+    wait_for(lambda: pair.state(first) == "keepalived does not run, or has not opened the FIFO")

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from lbapp.tui.dressed import Dressed, Look
 from lbapp.tui.glyphs import FULL
 
-DEADLINE_S = 15.0
+DEADLINE_S = 25.0
 
 
 class Shown:

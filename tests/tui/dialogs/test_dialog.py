@@ -15,7 +15,6 @@ from textual.screen import ModalScreen
 from lbapp.tui.actions.commandline import History, Spoken
 from lbapp.tui.actions.finding import Choice
 from lbapp.tui.dialogs.command import CommandLine
-from lbapp.tui.dialogs.confirm import Confirm
 from lbapp.tui.dialogs.help import Help
 from lbapp.tui.dialogs.keep import Keep
 from lbapp.tui.dialogs.line import AskLine
@@ -40,7 +39,6 @@ DIALOGS: dict[str, Callable[[], ModalScreen[Any]]] = {
     "time": lambda: AskTime(0.0),
 }
 BOUND: dict[str, tuple[Callable[[], ModalScreen[Any]], str]] = {  # to actions, which end them
-    "confirm": (lambda: Confirm("Apply?", "", "Apply"), "answer(False)"),
     "keep": (lambda: Keep(7, lambda: 60.0), "answer('later')"),
     "page": (lambda: Page("Page", lambda: "text"), "close"),
 }
@@ -48,7 +46,7 @@ BOUND: dict[str, tuple[Callable[[], ModalScreen[Any]], str]] = {  # to actions, 
 
 @pytest.mark.parametrize("make", DIALOGS.values(), ids=list(DIALOGS))
 async def test_keys_behind_the_answer_take_nothing_else_off_the_screen(make: Callable[[], ModalScreen[Any]]) -> None:
-    async with showing(Confirm("Below", "", "Go")) as shown:
+    async with showing(Question(Asked("Below", "Go"))) as shown:
         app, below = shown.pilot.app, shown.pilot.app.screen
         answers: list[Any] = []
         app.push_screen(make(), answers.append)
@@ -65,7 +63,7 @@ async def test_keys_behind_the_answer_take_nothing_else_off_the_screen(make: Cal
 async def test_actions_behind_the_answer_take_nothing_else_off_the_screen(
     make: Callable[[], ModalScreen[Any]], action: str
 ) -> None:
-    async with showing(Confirm("Below", "", "Go")) as shown:
+    async with showing(Question(Asked("Below", "Go"))) as shown:
         app, below = shown.pilot.app, shown.pilot.app.screen
         answers: list[Any] = []
         dialog = make()
@@ -83,7 +81,7 @@ async def test_trial_that_is_over_below_another_dialog_takes_that_one_off_neithe
     async with showing(Keep(7, lambda: left[0])) as shown:
         app, keep = shown.pilot.app, shown.pilot.app.screen
         answers: list[Any] = []
-        app.push_screen(Confirm("Above", "", "Go"), answers.append)
+        app.push_screen(Question(Asked("Above", "Go")), answers.append)
         await shown.until("Above")
         left[0] = None
         assert isinstance(keep, Keep)
@@ -91,7 +89,7 @@ async def test_trial_that_is_over_below_another_dialog_takes_that_one_off_neithe
         assert (answers, shown.answers) == ([], [])
         await shown.press("escape")
         assert await shown.answered() == "later"
-        assert answers == [False]
+        assert answers == [None]
 
 
 async def test_dialogs_that_are_gone_leave_nothing_behind() -> None:

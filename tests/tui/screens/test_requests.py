@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import anyio
 import pytest
 from textual.pilot import Pilot
 
 from lbapp.tui.app import LbappConsole
-from lbapp.tui.dialogs.confirm import Confirm
+from lbapp.tui.dialogs.question import Question
 from lbapp.tui.exchanges import ROWS_PER_S
 from lbapp.tui.looked_at import SENT
 from lbapp.tui.place import Place
@@ -123,7 +126,7 @@ async def test_in_flight_has_those_busy_for_longest_first_and_c_closes_one(looks
         await until_shown(pilot, "in flight 2:   <100ms 0  <1s 1  <10s 0  >10s !1")
         assert "IDLE" not in screen_text(app)
         await pilot.press("C", "enter")
-        await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        await until(pilot, lambda: not isinstance(app.screen, Question))
         assert looks.closed == []
         await pilot.press("C")
         await until_shown(pilot, "Close connection 7?")
@@ -145,7 +148,36 @@ async def test_connection_that_has_only_just_slid_under_the_cursor_is_not_closed
         await until_shown(pilot, "1 of 1")
         await pilot.press("C")
         await until_shown(pilot, "! what was under the cursor has left the list")
-        assert not isinstance(app.screen, Confirm)
+        assert not isinstance(app.screen, Question)
+
+
+def is_listed(app: LbappConsole, looks: LooksDouble) -> bool:
+    """Say whether the list has the connections that the engine has, and no others."""
+    return set(pane_of(app).sessions._identities()) == {str(each["id"]) for each in looks.sessions}
+
+
+async def test_connection_that_was_asked_about_is_the_one_that_is_closed_whatever_the_list_does_meanwhile(
+    looks: LooksDouble, socket: Path
+) -> None:
+    order = Random(5)
+    async with LbappConsole(socket).run_test(size=SIZE) as pilot:
+        app = await at_requests(pilot, looks)
+        await pilot.press("i")
+        for number in (7, 8, 9):
+            looks.sessions = [session(each, order.uniform(1, 99)) for each in range(number, number + 6)]
+            await until(pilot, partial(is_listed, app, looks))
+            for _ in range(1 + order.randrange(5)):
+                await pilot.press(order.choice(("down", "up")))
+            await pilot.press("C")
+            await until_shown(pilot, "Close connection")
+            (asked,) = re.findall(r"Close connection (\d+)\?", screen_text(app))
+            looks.sessions = [session(each, order.uniform(1, 99)) for each in range(number + 1, number + 7)]
+            order.shuffle(looks.sessions)
+            await until(pilot, partial(is_listed, app, looks))
+            await pilot.press("y")
+            await until(pilot, lambda: bool(looks.closed))
+            assert looks.closed == [int(asked)]
+            looks.closed.clear()
 
 
 async def test_pool_of_a_request_that_has_only_just_slid_under_the_cursor_is_not_meant(
@@ -170,7 +202,7 @@ async def test_read_only_console_closes_nothing(looks: LooksDouble, socket: Path
         await pilot.press("C", "y")
         await pilot.press("enter")
         await until_shown(pilot, "/export/7")
-        assert not isinstance(app.screen, Confirm)
+        assert not isinstance(app.screen, Question)
         assert looks.closed == []
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from lbapp.tui.widgets.editor import BRACKET_LETTERS_MAX, HIGHLIGHTED_LINES_MAX, Editor
+from lbapp.tui.widgets.editor import BRACKET_LETTERS_MAX, DRAWN_LINES_MAX, HIGHLIGHTED_LINES_MAX, Editor
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +87,16 @@ async def test_bracket_without_another_is_not_looked_for_in_all_of_a_long_text()
         await pilot.pause()
         assert len(list(editor._yield_character_locations((0, 0)))) == BRACKET_LETTERS_MAX
         assert len(list(editor._yield_character_locations_reverse((10_000, 4)))) == BRACKET_LETTERS_MAX
+
+
+async def test_of_the_lines_that_were_drawn_the_last_few_are_kept() -> None:
+    app: App[None] = App()
+    async with app.run_test(size=(80, 24)) as pilot:
+        editor = Editor(id="text")
+        await app.mount(editor)
+        editor.put("a = 1\n" * 500)
+        for line in range(0, 500, 10):
+            editor.go_to(line)
+            await pilot.pause()
+            assert "a = 1" in drawn(editor, 0)
+        assert 0 < len(editor._line_cache) <= DRAWN_LINES_MAX

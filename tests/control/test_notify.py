@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lbapp.engine.supervisor.notify import fall_silent, notify, wait_until_taken_in
+from lbapp.control.notify import fall_silent, notify, wait_until_taken_in, watchdog_s
 
 
 @pytest.fixture
@@ -101,3 +101,26 @@ def test_who_has_fallen_silent_says_nothing_any_more(manager: socket.socket) -> 
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(100)
+
+
+@pytest.mark.parametrize(
+    ("given", "watched", "seconds"),
+    [
+        ("10000000", None, 10.0),
+        ("2500000", 0, 2.5),
+        ("10000000", 1, None),
+        ("0", None, None),
+        ("soon", None, None),
+        (None, None, None),
+    ],
+)
+def test_a_watchdog_waits_for_the_process_that_it_names_alone(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, watched: int | None, seconds: float | None
+) -> None:
+    """`watched`: how far the process that is named is from this one."""
+    pid = None if watched is None else str(os.getpid() + watched)
+    for name, value in (("WATCHDOG_USEC", given), ("WATCHDOG_PID", pid)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert watchdog_s() == seconds

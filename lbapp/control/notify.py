@@ -1,8 +1,8 @@
-"""Telling the service manager how the engine is doing (sd_notify).
+"""Telling the service manager how a process of lbapp is doing (sd_notify).
 
 Responsible for datagrams to the socket named by NOTIFY_SOCKET, with descriptors if need be. Knows nothing of what words cause.
 Invariants: never fails, and never waits longer than ROOM_TIMEOUT_S; what a service manager was to be told and was not stands in
-the log; an engine without a service manager runs all the same; one that has given its place away says nothing any more.
+the log; a process without a service manager runs all the same; an engine that has given its place away says nothing any more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Final
 
 ROOM_TIMEOUT_S: Final = 1.0  # for room in the queue of the service manager, which may hold no more than ten datagrams
 _ENVIRONMENT: Final = "NOTIFY_SOCKET"
+_WATCHDOG: Final = "WATCHDOG_USEC"
+_WATCHED: Final = "WATCHDOG_PID"
 
 _log = logging.getLogger("lbapp")
 
@@ -40,6 +42,13 @@ def notify(state: str, fds: Sequence[int] = ()) -> bool:
         _log.warning("cannot tell the service manager %s: %s", state.replace("\n", " "), reason)
         return False
     return True
+
+
+def watchdog_s() -> float | None:
+    """Return within how many seconds `WATCHDOG=1` has to be said again and again; None: nobody waits (sd_watchdog_enabled(3))."""
+    given, watched = os.environ.get(_WATCHDOG, ""), os.environ.get(_WATCHED, "")
+    is_other = watched.isdigit() and int(watched) != os.getpid()
+    return int(given) / 1e6 if given.isdigit() and int(given) and not is_other else None
 
 
 def wait_until_taken_in() -> bool:

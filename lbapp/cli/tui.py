@@ -53,9 +53,11 @@ def tui(settings: Settings, /, at: str | None, source: Path | None, bundle: Path
 
     With several --host, or --hosts: the nodes of all of them, and Enter opens the console of one.
     """
+    from lbapp.tui.pace import hurry
     from lbapp.tui.settling import begin
 
     begin()
+    hurry()
     read_only, places = what["read_only"], [*(what["named"] or ()), *(what["hosts"] or ())]
     if len(places) > 1 or what["hosts"]:
         if at or source or bundle or settings.socket:

@@ -28,6 +28,7 @@ from lbapp.tui.pace import Pace, is_terminal_behind
 from lbapp.tui.pane import Desk, Pane, TablePane, TypedInto
 from lbapp.tui.place import TABS, Place, Way
 from lbapp.tui.rights import AWAY, STARTED, Rights
+from lbapp.tui.settling import settle
 from lbapp.tui.sight import Sight
 from lbapp.tui.source import Source
 from lbapp.tui.switch import Switch
@@ -106,11 +107,13 @@ class Shell(Commanding, Travelling):
         self.set_interval(TICK_S, self._tick)
 
     def _make_another(self) -> None:
-        """Make one of the panes that are not in sight."""
-        name = next((name for name in self._make if name not in self._panes), "")
-        if name:
-            self._content.mount(self._pane(name))
+        """Make one of the panes that are not in sight; with the last of them the start is over."""
+        rest = [name for name in self._make if name not in self._panes]
+        if rest:
+            self._content.mount(self._pane(rest[0]))
             self.set_timer(ANOTHER_S, self._make_another)
+        else:
+            settle()
 
     def _pane(self, name: str) -> Pane:
         if name not in self._panes:
@@ -352,9 +355,7 @@ class Shell(Commanding, Travelling):
 
     def action_why(self) -> None:
         """Ask which server of the pool here a client would get."""
-        from lbapp.tui.why import (
-            ask_why,  # its words are those of requests, which the first figures are not to wait for
-        )
+        from lbapp.tui.why import ask_why  # its words are those of requests: the first figures are not to wait for them
 
         if pool := self.pane.pool_here:
             ask_why(self.app, self.source, pool)

@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from textual._context import visible_screen_stack
+from textual.app import App
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from lbapp.tui.app import LbappConsole
 
@@ -20,8 +23,13 @@ DEADLINE_S = 25.0
 
 def screen_text(app: LbappConsole) -> str:
     """Return what is drawn, one line a row."""
-    lines = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips(app))
+
+
+def strips(app: App[None]) -> list[Strip]:
+    """Return the lines of the screen; of those below a dialog, too, which else would be drawn, and kept, as blank."""
+    visible_screen_stack.set(app._background_screens)
+    return app.screen._compositor.render_strips()
 
 
 def forgive_late_connects() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.style import Style
 from textual.pilot import Pilot
 
-from tests.tui.console import forgive_late_connects
+from tests.tui.console import forgive_late_connects, strips
 
 FOLDER: Final = Path(__file__).parent / "pictures"
 IS_WRITING: Final = os.environ.get("LBAPP_SNAPSHOTS") == "write"
@@ -33,7 +33,7 @@ def picture(app: Any) -> str:
     A colour is its first letter (u: blue), in capitals where it is bold; `b` is bold, `i` reverse, `I` both.
     """
     lines, marks = [], []
-    for strip in app.screen._compositor.render_strips():
+    for strip in strips(app):
         lines.append("".join(segment.text for segment in strip).rstrip())
         marks.append("".join(_mark(segment.style) * segment.cell_length for segment in strip).rstrip())
     return "\n".join([*lines, _RULE.strip(), *marks, ""])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import queue
+import subprocess
+import sys
 from contextlib import suppress
 from types import SimpleNamespace
 
-from lbapp.tui.pace import FRAME_S, FRAME_S_MAX, Pace, is_terminal_behind
+from lbapp.tui.pace import FRAME_S, FRAME_S_MAX, KEY_FRAMES_PER_S, Pace, is_terminal_behind
 
 
 def test_terminal_that_keeps_up_gets_every_frame() -> None:
@@ -65,3 +67,13 @@ def test_terminal_is_behind_while_a_frame_waits_or_while_it_takes_nothing() -> N
         os.close(master)
         os.close(slave)
     assert not is_terminal_behind(None)
+
+
+def test_keys_are_painted_more_often_than_textual_does_by_itself_unless_the_environment_says_how_often() -> None:
+    code = (
+        "from lbapp.tui.pace import hurry; hurry(); from textual import screen; print(round(1 / screen.UPDATE_PERIOD))"
+    )
+    for said, painted in (({}, KEY_FRAMES_PER_S), ({"TEXTUAL_FPS": "30"}, 30)):
+        environment = {name: value for name, value in os.environ.items() if name != "TEXTUAL_FPS"} | said
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert int(done.stdout) == painted

@@ -13,6 +13,8 @@ from importlib import import_module
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
+from lbapp.tui.settling import sweep_soon
+
 
 def let_go_of_the_drawn() -> None:
     """Have Textual (8.2) forget widgets that are gone: a cache of its own holds on to the last thousand, and to their lines.
@@ -30,8 +32,9 @@ class Dialog(ModalScreen[ScreenResultType]):
     """A dialog that is dismissed with an answer."""
 
     def on_unmount(self) -> None:
-        """Let go of what was drawn."""
+        """Let go of what was drawn, and of itself."""
         let_go_of_the_drawn()
+        sweep_soon()
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Answer and leave, if this is what is in sight; Textual's own takes off whatever is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -106,3 +107,21 @@ async def test_dialogs_that_are_gone_leave_nothing_behind() -> None:
             await pilot.pause()
             before = drawn() if time == 1 else before
         assert drawn() <= before
+
+
+async def test_dialog_that_is_gone_is_looked_for_before_it_is_many() -> None:
+    app: App[None] = App()
+    gc.disable()  # nobody else looks for it
+    try:
+        async with app.run_test() as pilot:
+            app.push_screen(Page("Page", lambda: "text"))
+            await pilot.pause()
+            page = weakref.ref(app.screen)
+            await pilot.press("escape")
+            for _ in range(1000):
+                if page() is None:
+                    break
+                await pilot.pause(0.01)
+            assert page() is None
+    finally:
+        gc.enable()

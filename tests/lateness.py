@@ -1,7 +1,8 @@
 """How late a machine is that many share, so that what is promised "within a second" can be held to a second on it.
 
 A thread sleeps again and again for a moment and notes how much later it is woken. A promise is then of so many seconds and of
-what the machine has added: on one that is idle that is nothing, and nowhere is it more than what was measured.
+what the machine has added: on one that is idle that is nothing, and nowhere is it more than what was measured. Where one process
+has to work for it, the kernel says exactly for how long that was ready to run and did not.
 """
 
 from __future__ import annotations
@@ -10,10 +11,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 _NAP_S: Final = 0.01
 _COUNTS_S: Final = 0.002  # what any machine adds to a nap
+
+
+def waited_s(pid: int) -> float:
+    """Return for how many seconds a process was ready to run and did not, since it began (/proc/PID/schedstat)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:  # a kernel that does not count it
+        return 0.0
 
 
 class Lateness:

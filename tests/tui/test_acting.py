@@ -235,9 +235,9 @@ async def test_no_action_ever_reaches_another_server_than_was_asked_about(double
     """Servers come, go, move and change under open dialogs: whatever is done is done to what was asked about."""
     double.servers = double.servers[:5]
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
-        found = await change_while_asking(pilot, double, random.Random(11), times(300, 1_000))
+        found = await change_while_asking(pilot, double, random.Random(11), 1_000)
     assert found.wrong == []
-    assert found.tried >= times(300, 1_000)
+    assert found.tried >= 1_000
     assert found.done
 
 

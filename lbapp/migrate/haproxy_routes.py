@@ -101,6 +101,7 @@ class _Front:
     lines: list[Line]
     listener: Table
     scene: Scene
+    is_done: bool = False  # nothing is left that could be led anywhere else
 
     def fill(self) -> None:
         effects = self._effects(self.section, self.lines, self.scene, is_front=True)
@@ -147,8 +148,12 @@ class _Front:
             self._all_to_pool(past, self.section.name, self.section.head)
 
     def _all_to_pool(self, found: Choices, pool: str, line: Line) -> None:
+        if self.is_done:
+            self.file.ledger.not_needed(line, "everything is led elsewhere before it")
+            return
         for choice in found:
             self._to_pool(choice, pool, line)
+        self.is_done = any(choice.match == {} for choice in found)
 
     def _effects(self, section: Section, lines: Iterable[Line], scene: Scene, *, is_front: bool) -> Effects:
         return Reader(scene, self.file.ledger, self.file.periods_s, is_front).read(lines)

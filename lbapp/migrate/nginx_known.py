@@ -64,6 +64,7 @@ _NOT_NEEDED: Final = {
 }
 _WHY: Final = {word: why for why, words in _NOT_NEEDED.items() for word in words.split()}
 _OF_GZIP: Final = ("gzip_", "brotli_")
+_WHOLE: Final = ("types", "events", "map", "charset_types")  # those whose blocks are not needed either
 _KEEP_OUT: Final = frozenset(
     (
         "deny", "allow", "auth_basic", "auth_basic_user_file", "auth_request", "auth_jwt", "limit_except",
@@ -92,16 +93,27 @@ def say_what_is_not_needed(ledger: Ledger, directive: Directive) -> None:
     said = {note.number for note in ledger.notes}
     if directive.line.number in said:
         return
-    why = _WHY.get(directive.name)
     if directive.name in ("gzip", "brotli") and directive.words == ("on",):
         ledger.left(directive.line, "lbapp compresses nothing; let the servers do it")
         return
-    if directive.name.startswith(_OF_GZIP) or (directive.name in ("gzip", "autoindex") and directive.words == ("off",)):
-        why = "lbapp compresses nothing"
-    if directive.name == "include":
-        why = "what it includes stands under its own file's name"
-    if directive.name == "map" and directive.words[:1] == ("$http_upgrade",):
-        why = "lbapp passes on upgrades by itself: [[listener]] upgrade"
-    if why is not None:
-        for each in directive.all() if directive.name in ("types", "events", "map", "charset_types") else [directive]:
+    why = _why(directive)
+    for each in directive.all() if directive.name in _WHOLE else [directive]:
+        if why is not None:
             ledger.not_needed(each.line, why)
+
+
+def _why(directive: Directive) -> str | None:
+    """Return why a directive is not needed; None: it may be."""
+    if directive.name in _KEEP_OUT and (directive.words[:1] == ("off",) or directive.line.words == ("allow", "all")):
+        return "it keeps nobody out"
+    if directive.name.startswith(_OF_GZIP) or (directive.name in ("gzip", "autoindex") and directive.words == ("off",)):
+        return "lbapp compresses nothing" if "zip" in directive.name else _FILES
+    if directive.name == "include":
+        return "what it includes stands under its own file's name"
+    if directive.name == "map":
+        return (
+            "lbapp passes on upgrades by itself: [[listener]] upgrade"
+            if directive.words[:1] == ("$http_upgrade",)
+            else None
+        )
+    return _WHY.get(directive.name)

@@ -334,7 +334,7 @@ class Locations:
         response = response_headers(self.ledger, place.scope)
         is_plain = not change and not request.values and not response.values
         for base in bases:
-            if base == {} and is_last and is_plain:
+            if base == {} and is_last and is_plain and place.kind == "":
                 self.listener.put("pool", pool, passed.line.number, place.directive.line.number)
                 continue
             route = self._route(base, place.directive.line)

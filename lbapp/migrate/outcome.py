@@ -8,6 +8,7 @@ counted with what nobody needs, and is taken as a whole or listed as not taken.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +17,8 @@ from lbapp.config.draft import Table, problems, settle, text_of
 from lbapp.model.errors import LbappError
 
 _UNKNOWN = "lbapp has no word for it, or not in this form"
+# Passwords of lines that are listed only: what is said of them is written to a file that others may read.
+_SECRET = re.compile(r"(\bstats\s+auth\s+[^\s:]+:|\b(?:insecure-)?password\s+)\S+")
 _KEPT_OUT = "it kept clients out"
 
 
@@ -82,7 +85,7 @@ class Ledger:
 
     def _note(self, line: Line, why: str, fate: Fate) -> None:
         if not any((note.number, note.why, note.fate) == (line.number, why, fate) for note in self.notes):
-            self.notes.append(Note(line.number, line.text, why, fate))
+            self.notes.append(Note(line.number, _SECRET.sub(r"\1***", line.text), why, fate))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,14 @@ def test_nothing_that_serves_is_an_error_that_lists_the_lines() -> None:
     assert "line 2: not needed" in str(caught.value)
 
 
+def test_passwords_are_not_listed() -> None:
+    text = "userlist u\n user a insecure-password geheim\nlisten s\n bind 127.0.0.1:9\n stats auth b:geheim\n"
+    made = from_haproxy(REAL + text, "f.cfg")
+    assert "stats auth b:***" in made.text
+    assert "user a insecure-password ***" in made.text
+    assert "geheim" not in made.text
+
+
 _STRAY = st.sampled_from(
     r"""acl x src 10.0.0.0/8;server bad host;server s9 127.0.0.1:9 weight 999;bind *:80-90;cookie;balance;stats enable;log "x
 use_backend;timeout client;mode;option httpchk;default_backend none;backend b;listen;frontend f;.if 1;defaults;backend we/ird

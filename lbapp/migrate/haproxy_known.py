@@ -21,8 +21,8 @@ _KEEP_ALIVE: Final = "lbapp keeps connections open on both sides wherever the ot
 
 _GLOBAL: Final = {
     _PROCESS: (
-        "daemon user group uid gid chroot pidfile nbproc nbthread cpu-map node description ulimit-n maxconnrate "
-        "maxpipes maxsslconn maxsessrate maxsslrate maxcomprate maxcompcpuusage maxzlibmem spread-checks localpeer "
+        "daemon user group uid gid chroot pidfile nbproc nbthread cpu-map node description ulimit-n "
+        "maxpipes maxcomprate maxcompcpuusage maxzlibmem spread-checks localpeer "
         "set-dumpable master-worker mworker-max-reloads external-check numa-cpu-mapping thread-groups "
         "threads-per-group unix-bind noepoll nosplice nogetaddrinfo noreuseport zero-warning strict-limits "
         "server-state-base server-state-file insecure-fork-wanted insecure-setuid-wanted "

@@ -32,6 +32,7 @@ class File:
     pools: dict[str, Section]
     periods_s: dict[float, tuple[str, ...]]
     crt_base: str
+    tls_only_13: Line | None
 
 
 def mode_of(section: Section) -> tuple[str, list[str]]:
@@ -55,6 +56,9 @@ def listeners(draft: Table, file: File, section: Section) -> None:
         suffix = f"-{len(made) + 1}" if made else ""
         listener.put("name", amounts.name(section.name)[: 60 if suffix else 63] + suffix, section.head.number)
         haproxy_binds.put(listener, group)
+        if file.tls_only_13 is not None and group.is_tls and "ssl-min-ver" not in " ".join(group.binds[0].line.words):
+            listener.table("tls").put("min_version", "1.3", file.tls_only_13.number)
+        _trace(listener, lines if mode == "http" else [])
         listener.put("protocol", mode, *mode_sources)
         scene = Scene(acls_of(lines), group.is_tls, group.ports, mode == "http")
         _Front(file, section, lines, listener, scene).fill()
@@ -65,6 +69,12 @@ def listeners(draft: Table, file: File, section: Section) -> None:
         draft.values.setdefault("listener", []).extend(made)
     elif found or not any(line.key == "bind" for line in lines):
         _say_that_it_leads_nowhere(file.ledger, section, lines)
+
+
+def _trace(listener: Table, lines: list[Line]) -> None:
+    for line in lines:
+        if line.key == "unique-id-header" and line.words[1:] == ("X-Request-ID",):
+            listener.table("tracing").put("request_id", True, line.number)
 
 
 def _binds_of_old(section: Section) -> list[Line]:

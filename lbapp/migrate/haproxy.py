@@ -88,7 +88,7 @@ def _has_servers(section: Section) -> bool:
 
 
 def _say_what_is_not_needed(draft: Table, ledger: Ledger, sections: list[Section], serving: list[Section]) -> None:
-    said = draft.all_sources() | {note.number for note in ledger.notes}
+    said = draft.all_sources() | ledger.said
     inherited = {line.number for section in serving for line in section.with_defaults()}
     for section in sections:
         if section.kind in ("global", "defaults", "resolvers"):
@@ -96,11 +96,7 @@ def _say_what_is_not_needed(draft: Table, ledger: Ledger, sections: list[Section
         for line in section.lines:
             if line.number not in said:
                 say_what_is_not_needed(ledger, line, section.kind)
-            if (
-                line.key == "acl"
-                and line.number not in said
-                and not any(note.number == line.number for note in ledger.notes)
-            ):
+            if line.key == "acl" and line.number not in said and line.number not in ledger.said:
                 ledger.left(line, "no rule that asks it is taken")
             if section.kind == "defaults" and line.number not in inherited and line.number not in said and line.words:
                 ledger.not_needed(line, "no proxy has it from here")

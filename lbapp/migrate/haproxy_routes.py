@@ -85,7 +85,7 @@ def _binds_of_old(section: Section) -> list[Line]:
 
 def _say_that_it_leads_nowhere(ledger: Ledger, section: Section, lines: list[Line]) -> None:
     is_shown = any(line.key == "stats" or "prometheus-exporter" in line.words for line in lines)
-    said = {note.number for note in ledger.notes}
+    said = ledger.said
     for line in (section.head, *section.lines):
         if is_shown and line.key not in ("http-request", "tcp-request"):
             ledger.not_needed(line, "what it shows is in the console, in `lbapp status` and /metrics")

@@ -89,7 +89,7 @@ def say_what_is_not_needed(ledger: Ledger, directive: Directive) -> None:
         directive.block is None or directive.name in ("if", "limit_except") or directive.name.endswith("_block")
     ):
         ledger.keeps_out(directive.line)
-    said = {note.number for note in ledger.notes}
+    said = ledger.said
     if directive.line.number in said:
         return
     if directive.name in ("gzip", "brotli") and directive.words == ("on",):

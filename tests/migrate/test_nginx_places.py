@@ -22,9 +22,9 @@ PATHS = ("/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/a.x", "/a/b.x", "/a/b/c/d.
 def place_of(kind: str, text: str) -> Place:
     directive = Directive(Line("1", f"location {kind} {text}", ("location", kind, text)), ())
     if kind == "~":
-        return Place("~", text, matches.searched(text), directive, Scope(()))
+        return Place("~", text, matches.searched(text), directive, Scope())
     exact = matches.exactly(text) if kind == "=" else {} if text == "/" else matches.prefix(text)
-    return Place(kind, text, None if exact is None else [exact], directive, Scope(()))
+    return Place(kind, text, None if exact is None else [exact], directive, Scope())
 
 
 def taken_by_nginx(places: list[Place], path: str) -> Place | None:

@@ -48,12 +48,15 @@ def first_words(connection: socket.socket) -> None:
 
 
 def told(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
-        found = b""
-        with contextlib.suppress(ConnectionResetError):
-            while more := connection.recv(100):
-                found += more
-        return found
+    """Return what a server says; nothing where the connection is ended, be it while it is made."""
+    found = b""
+    with (
+        contextlib.suppress(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", port), 10) as connection,
+    ):
+        while more := connection.recv(100):
+            found += more
+    return found
 
 
 @needs_haproxy

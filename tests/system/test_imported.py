@@ -108,11 +108,14 @@ def ask(ports: list[int], asked: Asked) -> Got:
 
 
 def is_serving(ports: list[int]) -> bool:
-    with contextlib.suppress(OSError):
-        for port in ports:
+    for port in ports:
+        try:
             socket.create_connection(("127.0.0.1", port), 5).close()
-        return True
-    return False
+        except ConnectionResetError:
+            continue  # somebody listens, and lets nobody in
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

@@ -150,8 +150,11 @@ def test_headers_of_a_frontend_are_of_the_listener_and_those_of_a_backend_of_its
     ]
 
 
-def test_path_that_a_backend_strips_is_stripped_of_its_routes() -> None:
-    (route,) = routes_of("", backend=r"http-request replace-path ^/api/(.*) /\1")
+@pytest.mark.parametrize(
+    "rule", [r"replace-path ^/api/(.*) /\1", r"replace-path /api(/)?(.*) /\2", "set-path %[path,regsub(^/api/,/)]"]
+)
+def test_path_that_a_backend_strips_is_stripped_of_its_routes(rule: str) -> None:
+    (route,) = routes_of("", backend=f"http-request {rule}")
     assert route.pool == "app"
     assert route.prefix_change == PrefixChange("/api")
 

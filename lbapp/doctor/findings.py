@@ -21,7 +21,7 @@ _FREE_BYTES: Final = 1 << 30
 _FULL: Final = 0.8  # of a table that should have room
 _OF_LEASE: Final = 0.1  # for one answer of the store: there is time for some more, and for another address
 _OPENSSL_MIN: Final = (3,)
-SYN_BACKLOG_MIN: Final = 1024
+_SYN_BACKLOG_MIN: Final = 1024
 
 
 class Verdict(str, Enum):
@@ -82,8 +82,8 @@ def somaxconn(value: int | None) -> Finding:
 
 def syn_backlog(value: int | None) -> Finding:
     """Judge how many clients may be half connected; None: it could not be read."""
-    check, wanted = "net.ipv4.tcp_max_syn_backlog", f"at least {SYN_BACKLOG_MIN}"
-    if value is not None and value >= SYN_BACKLOG_MIN:
+    check, wanted = "net.ipv4.tcp_max_syn_backlog", f"at least {_SYN_BACKLOG_MIN}"
+    if value is not None and value >= _SYN_BACKLOG_MIN:
         return Finding(check, Verdict.OK, str(value))
     why = "beyond it bursts of new clients are dropped, or get by with SYN cookies and without TCP options"
     found = "unknown" if value is None else str(value)

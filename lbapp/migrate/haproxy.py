@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from lbapp.config.draft import Table
 from lbapp.migrate import haproxy_pool, haproxy_routes
-from lbapp.migrate.amounts import duration, seconds
+from lbapp.migrate.amounts import duration, seconds, size
 from lbapp.migrate.haproxy_known import say_what_is_not_needed
 from lbapp.migrate.haproxy_words import Section, has_variable, read
 from lbapp.migrate.outcome import Ledger, Line, Outcome, finish
@@ -32,6 +33,7 @@ _OLD_TIMEOUTS: Final = {"contimeout": "connect", "clitimeout": "client", "srvtim
 _BASES: Final = ("crt-base", "ca-base", "ssl-server-verify")
 _RATES: Final = re.compile(r"http_req_rate\(([0-9]+(?:us|ms|s|m|h|d)?)\)").findall
 _LOGS: Final = {"stdout": "stdout", "stderr": "stdout", "fd@1": "stdout", "fd@2": "stdout"}
+_HEAD_MAX: Final = 1 << 20  # what lbapp may be told
 _PAGES: Final = "lbapp answers errors with pages of its own"
 _PLACE_OF_DNS: Final = re.compile(r"(?:udp@|tcp@)?([0-9.]+|\[[0-9A-Fa-f:]+\])(?::([0-9]+))?").fullmatch
 
@@ -50,14 +52,15 @@ def from_haproxy(text: str, origin: str) -> Outcome:
             ledger.differs(line, "the default of its variable is taken, whatever HAProxy's environment says")
     serving = [each for each in sections if each.kind in ("frontend", "listen", "backend")]
     of_global = {line.key: line for section in sections if section.kind == "global" for line in section.lines}
-    _limits(draft, ledger, of_global, serving)
+    _of_node(draft, ledger, of_global)
+    _limits(draft, ledger, serving)
     _logs(draft, ledger, sections, serving)
     _name_servers(draft, ledger, sections)
     bases: dict[str, str] = {
         key: of_global[key].words[1] for key in _BASES if key in of_global and len(of_global[key].words) > 1
     }
     pools = {each.name: each for each in serving if each.kind == "backend" or _has_servers(each)}
-    file = haproxy_routes.File(ledger, pools, _periods(serving), bases.get("crt-base", ""))
+    file = haproxy_routes.File(ledger, pools, _periods(serving), bases.get("crt-base", ""), _tls_only_13(of_global))
     for section in serving:
         if section.kind != "backend":
             haproxy_routes.listeners(draft, file, section)
@@ -70,6 +73,14 @@ def from_haproxy(text: str, origin: str) -> Outcome:
     return finish(draft, [*outside, *lines], ledger, origin)
 
 
+def _tls_only_13(of_global: dict[str, Line]) -> Line | None:
+    """Return the line that keeps every address to TLS 1.3, unless it says otherwise itself; None: there is none."""
+    line = of_global.get("ssl-default-bind-options")
+    words = line.words if line is not None else ()
+    is_13 = "force-tlsv13" in words or ("ssl-min-ver", "TLSv1.3") in pairwise(words)
+    return line if is_13 else None
+
+
 def _has_servers(section: Section) -> bool:
     return section.kind == "listen" and any(
         line.key in ("server", "server-template") for line in section.with_defaults()
@@ -77,7 +88,7 @@ def _has_servers(section: Section) -> bool:
 
 
 def _say_what_is_not_needed(draft: Table, ledger: Ledger, sections: list[Section], serving: list[Section]) -> None:
-    said = draft.all_sources() | {note.number for note in ledger.notes}
+    said = draft.all_sources() | ledger.said
     inherited = {line.number for section in serving for line in section.with_defaults()}
     for section in sections:
         if section.kind in ("global", "defaults", "resolvers"):
@@ -85,11 +96,7 @@ def _say_what_is_not_needed(draft: Table, ledger: Ledger, sections: list[Section
         for line in section.lines:
             if line.number not in said:
                 say_what_is_not_needed(ledger, line, section.kind)
-            if (
-                line.key == "acl"
-                and line.number not in said
-                and not any(note.number == line.number for note in ledger.notes)
-            ):
+            if line.key == "acl" and line.number not in said and line.number not in ledger.said:
                 ledger.left(line, "no rule that asks it is taken")
             if section.kind == "defaults" and line.number not in inherited and line.number not in said and line.words:
                 ledger.not_needed(line, "no proxy has it from here")
@@ -121,7 +128,7 @@ def _forwarded(ledger: Ledger, line: Line) -> None:
         )
 
 
-def _limits(draft: Table, ledger: Ledger, of_global: dict[str, Line], serving: list[Section]) -> None:
+def _limits(draft: Table, ledger: Ledger, serving: list[Section]) -> None:
     """Take the timeouts: those of a node are of all its proxies, so the longest of each is taken."""
     wanted: dict[str, list[tuple[float, Line]]] = {}
     seen: set[str] = set()
@@ -131,13 +138,6 @@ def _limits(draft: Table, ledger: Ledger, of_global: dict[str, Line], serving: l
         for name in names if amount and line.number not in seen else ():
             wanted.setdefault(name, []).append((amount or 0.0, line))
         seen.add(line.number)
-    of_node = of_global.get("maxconn")
-    if of_node is not None and len(of_node.words) == 2 and of_node.words[1].isdigit():
-        draft.table("limits").put("connections_max", int(of_node.words[1]), of_node.number)
-        ledger.differs(of_node, "HAProxy lets clients wait beyond it, lbapp closes idle ones and then answers 503")
-    stop = of_global.get("hard-stop-after")
-    if stop is not None and (amount := seconds(stop.words[-1])):
-        draft.table("limits").put("stop_timeout", duration(amount), stop.number)
     for name, found in wanted.items():
         longest = max(amount for amount, _ in found)
         draft.table("limits").put(name, duration(longest), *(line.number for _, line in found))
@@ -147,6 +147,20 @@ def _limits(draft: Table, ledger: Ledger, of_global: dict[str, Line], serving: l
     for name in ("body_idle_timeout", "response_timeout"):
         for _, line in wanted.get(name, ()):
             ledger.differs(line, f"it stands for {name}; in tcp lbapp goes by tunnel_idle_timeout alone")
+
+
+def _of_node(draft: Table, ledger: Ledger, of_global: dict[str, Line]) -> None:
+    """Take what global says of the whole node."""
+    of_node = of_global.get("maxconn")
+    if of_node is not None and len(of_node.words) == 2 and of_node.words[1].isdigit():
+        draft.table("limits").put("connections_max", int(of_node.words[1]), of_node.number)
+        ledger.differs(of_node, "HAProxy lets clients wait beyond it, lbapp closes idle ones and then answers 503")
+    buffer = of_global.get("tune.bufsize")
+    if buffer is not None and buffer.words[-1].isdigit():
+        draft.table("limits").put("head_size_max", size(min(int(buffer.words[-1]), _HEAD_MAX)), buffer.number)
+    stop = of_global.get("hard-stop-after")
+    if stop is not None and (amount := seconds(stop.words[-1])):
+        draft.table("limits").put("stop_timeout", duration(amount), stop.number)
 
 
 def _timeout(line: Line) -> str:

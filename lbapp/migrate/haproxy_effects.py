@@ -169,6 +169,9 @@ class Reader:
             return
         found = choices(self.scene, condition)
         spared = choices_of_negation(self.scene, condition) if found is None and self.scene.is_http else None
+        if spared and any(each.match == {} and each.clients is None for each in spared):
+            self.ledger.not_needed(line, "it never holds where clients come in")
+            return
         if spared and not self.effects.is_closed and all(each.clients is None for each in spared):
             self.effects.guards.append(Guard(spared, self._status(line, rule), line, len(self.effects.answers)))
             return
@@ -189,6 +192,8 @@ class Reader:
             if not is_inside and effects.allow:
                 self.ledger.left(line, "there is one list of whom to let in already")
             else:
+                if line.key != "tcp-request" and rule != ("deny",):
+                    self.ledger.differs(line, "lbapp answers 403")
                 (effects.deny if is_inside else effects.allow).append((networks, sources))
         elif (
             choice.match == {}

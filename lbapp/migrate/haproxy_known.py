@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lbapp.migrate.outcome import Fate, Ledger, Line
+from lbapp.migrate.outcome import Ledger, Line
 
 _PROCESS: Final = "it is about HAProxy's own process"
 _ITSELF: Final = "lbapp does so by itself"
@@ -21,8 +21,8 @@ _KEEP_ALIVE: Final = "lbapp keeps connections open on both sides wherever the ot
 
 _GLOBAL: Final = {
     _PROCESS: (
-        "daemon user group uid gid chroot pidfile nbproc nbthread cpu-map node description ulimit-n maxconnrate "
-        "maxpipes maxsslconn maxsessrate maxsslrate maxcomprate maxcompcpuusage maxzlibmem spread-checks localpeer "
+        "daemon user group uid gid chroot pidfile nbproc nbthread cpu-map node description ulimit-n "
+        "maxpipes maxcomprate maxcompcpuusage maxzlibmem spread-checks localpeer "
         "set-dumpable master-worker mworker-max-reloads external-check numa-cpu-mapping thread-groups "
         "threads-per-group unix-bind noepoll nosplice nogetaddrinfo noreuseport zero-warning strict-limits "
         "server-state-base server-state-file insecure-fork-wanted insecure-setuid-wanted "
@@ -85,7 +85,7 @@ def say_what_is_not_needed(ledger: Ledger, line: Line, section: str) -> None:
     if line.key == "no" and len(line.words) > 2:
         if word == "option" and _OF_OPTIONS.get(line.words[2]) == _ITSELF:
             ledger.differs(line, "lbapp does so all the same")
-        elif not any(note.number == line.number for note in ledger.notes):
+        elif line.number not in ledger.said:
             ledger.not_needed(line, "what it takes away is not taken")
         return
     if section == "global":
@@ -101,6 +101,5 @@ def say_what_is_not_needed(ledger: Ledger, line: Line, section: str) -> None:
         why = "lbapp ends them by its own limits" if word in _TIMEOUTS else None
     else:
         why = _OF_PROXY.get(line.key)
-    is_left = any(note.number == line.number and note.fate is Fate.LEFT for note in ledger.notes)
-    if why is not None and not is_left:
+    if why is not None and line.number not in ledger.not_taken:
         ledger.not_needed(line, why)

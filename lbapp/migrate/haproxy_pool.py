@@ -320,11 +320,16 @@ def _unsaid(ledger: Ledger, line: Line, found: Options) -> None:
 def _server(made: Table, ledger: Ledger, line: Line, found: Options, *, is_weighted: bool) -> None:
     address = line.words[2].removeprefix("ipv4@").removeprefix("unix@")
     if "disabled" in found:
-        ledger.left(line, "it is disabled; lbapp keeps no such server in its file: lbapp add, when it is wanted")
+        ledger.not_needed(line, "it is disabled and gets nothing; lbapp add, when it is wanted")
         return
     if address.startswith("ipv6@") or address.count(":") > 1:
         host, _, port = address.removeprefix("ipv6@").rpartition(":")
         address = f"[{host.strip('[]')}]:{port}"
+    if not address.startswith("/") and not re.search(r":[0-9]+$", address):
+        ledger.left(
+            line, "it has no port of its own: HAProxy connects to that of the client, lbapp to one that is named"
+        )
+        return
     server = made.add("server", line.number)
     server.put("name", name(line.words[1]), line.number)
     server.put("address", f"unix:{address}" if address.startswith("/") else address, line.number)

@@ -32,6 +32,7 @@ class File:
     pools: dict[str, Section]
     periods_s: dict[float, tuple[str, ...]]
     crt_base: str
+    tls_only_13: Line | None
 
 
 def mode_of(section: Section) -> tuple[str, list[str]]:
@@ -55,6 +56,9 @@ def listeners(draft: Table, file: File, section: Section) -> None:
         suffix = f"-{len(made) + 1}" if made else ""
         listener.put("name", amounts.name(section.name)[: 60 if suffix else 63] + suffix, section.head.number)
         haproxy_binds.put(listener, group)
+        if file.tls_only_13 is not None and group.is_tls and "ssl-min-ver" not in " ".join(group.binds[0].line.words):
+            listener.table("tls").put("min_version", "1.3", file.tls_only_13.number)
+        _trace(listener, lines if mode == "http" else [])
         listener.put("protocol", mode, *mode_sources)
         scene = Scene(acls_of(lines), group.is_tls, group.ports, mode == "http")
         _Front(file, section, lines, listener, scene).fill()
@@ -67,6 +71,12 @@ def listeners(draft: Table, file: File, section: Section) -> None:
         _say_that_it_leads_nowhere(file.ledger, section, lines)
 
 
+def _trace(listener: Table, lines: list[Line]) -> None:
+    for line in lines:
+        if line.key == "unique-id-header" and line.words[1:] == ("X-Request-ID",):
+            listener.table("tracing").put("request_id", True, line.number)
+
+
 def _binds_of_old(section: Section) -> list[Line]:
     """Return the address that stands behind the name of a proxy, as it did until HAProxy 1.6, as a bind line."""
     head = section.head
@@ -75,7 +85,7 @@ def _binds_of_old(section: Section) -> list[Line]:
 
 def _say_that_it_leads_nowhere(ledger: Ledger, section: Section, lines: list[Line]) -> None:
     is_shown = any(line.key == "stats" or "prometheus-exporter" in line.words for line in lines)
-    said = {note.number for note in ledger.notes}
+    said = ledger.said
     for line in (section.head, *section.lines):
         if is_shown and line.key not in ("http-request", "tcp-request"):
             ledger.not_needed(line, "what it shows is in the console, in `lbapp status` and /metrics")
@@ -101,6 +111,7 @@ class _Front:
     lines: list[Line]
     listener: Table
     scene: Scene
+    is_done: bool = False  # nothing is left that could be led anywhere else
 
     def fill(self) -> None:
         effects = self._effects(self.section, self.lines, self.scene, is_front=True)
@@ -147,8 +158,12 @@ class _Front:
             self._all_to_pool(past, self.section.name, self.section.head)
 
     def _all_to_pool(self, found: Choices, pool: str, line: Line) -> None:
+        if self.is_done:
+            self.file.ledger.not_needed(line, "everything is led elsewhere before it")
+            return
         for choice in found:
             self._to_pool(choice, pool, line)
+        self.is_done = any(choice.match == {} for choice in found)
 
     def _effects(self, section: Section, lines: Iterable[Line], scene: Scene, *, is_front: bool) -> Effects:
         return Reader(scene, self.file.ledger, self.file.periods_s, is_front).read(lines)

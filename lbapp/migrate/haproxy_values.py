@@ -25,7 +25,7 @@ STATUSES: Final = (200, 400, 401, 403, 404, 405, 410, 425, 429, 500, 501, 502, 5
 _OF_RETURN: Final = ("status", "content-type", "string", "lf-string")
 _NOT_OF_RETURN: Final = frozenset(("file", "lf-file", "errorfile", "errorfiles", "hdr"))
 _PREFIX: Final = re.compile(
-    r"\^?(/[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*)/?(?:\(/\)\?|\[/\]\?|\?)?(\(\.\*\))\$?"
+    r"\^?(/[A-Za-z0-9_.~-]+(?:/[A-Za-z0-9_.~-]+)*)(?:/\??|\(/\)\?|\[/\]\?)?(\(\.\*\))\$?"
 ).fullmatch
 _SET_PATH: Final = re.compile(r"%\[path,regsub\(\^?(/[A-Za-z0-9_.~/-]+?)/?,/?\)\]").fullmatch
 
@@ -118,17 +118,9 @@ def stripped(action: str, words: tuple[str, ...]) -> str | None:
 
 def returned(words: Sequence[str]) -> tuple[dict[str, Any], list[str]] | None:
     """Return the keys of what `http-request return` answers, and what is other than it was; None: lbapp cannot answer so."""
-    options = {
-        word: words[at + 1]
-        for at, word in enumerate(words[:-1])
-        if word in ("status", "content-type", "string", "lf-string")
-    }
+    options = {word: words[at + 1] for at, word in enumerate(words[:-1]) if word in _OF_RETURN}
     status = options.get("status", "200")
-    if (
-        not status.isdigit()
-        or int(status) not in STATUSES
-        or {"file", "lf-file", "errorfile", "errorfiles", "hdr"} & set(words)
-    ):
+    if not status.isdigit() or int(status) not in STATUSES or _NOT_OF_RETURN & set(words):
         return None
     body = options.get("string", "")
     if "lf-string" in options:

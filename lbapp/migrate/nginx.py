@@ -58,16 +58,16 @@ def from_nginx(text: str, file: Path) -> Outcome:
 def _block(draft: Table, ledger: Ledger, limits: Limits, block: Directive, *, is_of_stream: bool) -> None:
     upstreams = {each.words[0]: each for each in block.of("upstream") if each.words}
     pools = Pools(draft, ledger, upstreams)
-    scope = Scope((block.block or (),))
+    scope = Scope().inner(block.block)
     servers = list(block.of("server"))
     if is_of_stream:
         maps = {each.words[1]: each for each in block.of("map") if len(each.words) == 2}
         for server in servers:
-            Streams(draft, ledger, pools, maps).listener(server, scope.inner(server.block or ()))
+            Streams(draft, ledger, pools, maps).listener(server, scope.inner(server.block))
         _say_of_maps(ledger, maps.values())
     else:
         zones = {name: each for each in block.of(*_ZONES) for name in _zone_names(each)}
-        found = [Server(server, scope.inner(server.block or ())) for server in servers]
+        found = [Server(server, scope.inner(server.block)) for server in servers]
         Servers(draft, ledger, pools, limits, zones).listeners(found)
         _logs(draft, ledger, scope, found)
     _name_servers(draft, scope, servers)
@@ -146,7 +146,7 @@ def _say(draft: Table, ledger: Ledger, top: tuple[Directive, ...]) -> None:
         if number in taken:
             continue
         say_what_is_not_needed(ledger, directive)
-        if any(note.number == number for note in ledger.notes):
+        if number in ledger.said:
             continue
         if (
             directive.name in ("http", "stream", "server", "location", "limit_req_zone", "limit_conn_zone")

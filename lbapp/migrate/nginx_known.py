@@ -34,8 +34,8 @@ _NOT_NEEDED: Final = {
     ),
     _ITSELF: (
         "tcp_nodelay proxy_http_version keepalive_requests keepalive_disable keepalive_time "
-        "reset_timedout_connection server_tokens proxy_redirect proxy_pass_header proxy_pass_request_headers "
-        "proxy_pass_request_body proxy_socket_keepalive resolver_timeout underscores_in_headers "
+        "reset_timedout_connection server_tokens proxy_pass_header "
+        "proxy_socket_keepalive resolver_timeout underscores_in_headers "
         "ignore_invalid_headers merge_slashes server_name_in_redirect port_in_redirect absolute_redirect "
         "lingering_close lingering_time lingering_timeout msie_padding max_ranges etag send_timeout "
         "real_ip_recursive chunked_transfer_encoding http2_max_concurrent_streams http2_max_field_size "
@@ -47,7 +47,7 @@ _NOT_NEEDED: Final = {
     _BUFFERS: (
         "proxy_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_request_buffering "
         "proxy_max_temp_file_size proxy_temp_file_write_size proxy_limit_rate client_body_buffer_size "
-        "client_header_buffer_size large_client_header_buffers client_body_in_file_only "
+        "client_header_buffer_size client_body_in_file_only "
         "client_body_in_single_buffer"
     ),
     _TLS: (
@@ -57,13 +57,13 @@ _NOT_NEEDED: Final = {
         "ssl_stapling_file ssl_stapling_responder ssl_handshake_timeout"
     ),
     _FILES: (
-        "types default_type index charset charset_types source_charset override_charset log_not_found "
-        "autoindex_exact_size autoindex_localtime disable_symlinks gzip_static"
+        "types default_type index log_not_found autoindex_exact_size autoindex_localtime disable_symlinks gzip_static"
     ),
     _LOG: "log_format log_subrequest open_log_file_cache error_log rewrite_log uninitialized_variable_warn",
 }
 _WHY: Final = {word: why for why, words in _NOT_NEEDED.items() for word in words.split()}
 _OF_GZIP: Final = ("gzip_", "brotli_")
+_WHOLE: Final = ("types", "events", "map")  # those whose blocks are not needed either
 _KEEP_OUT: Final = frozenset(
     (
         "deny", "allow", "auth_basic", "auth_basic_user_file", "auth_request", "auth_jwt", "limit_except",
@@ -89,19 +89,32 @@ def say_what_is_not_needed(ledger: Ledger, directive: Directive) -> None:
         directive.block is None or directive.name in ("if", "limit_except") or directive.name.endswith("_block")
     ):
         ledger.keeps_out(directive.line)
-    said = {note.number for note in ledger.notes}
+    said = ledger.said
     if directive.line.number in said:
         return
-    why = _WHY.get(directive.name)
     if directive.name in ("gzip", "brotli") and directive.words == ("on",):
         ledger.left(directive.line, "lbapp compresses nothing; let the servers do it")
         return
-    if directive.name.startswith(_OF_GZIP) or (directive.name in ("gzip", "autoindex") and directive.words == ("off",)):
-        why = "lbapp compresses nothing"
-    if directive.name == "include":
-        why = "what it includes stands under its own file's name"
-    if directive.name == "map" and directive.words[:1] == ("$http_upgrade",):
-        why = "lbapp passes on upgrades by itself: [[listener]] upgrade"
-    if why is not None:
-        for each in directive.all() if directive.name in ("types", "events", "map", "charset_types") else [directive]:
+    why = _why(directive)
+    for each in directive.all() if directive.name in _WHOLE else [directive]:
+        if why is not None:
             ledger.not_needed(each.line, why)
+
+
+def _why(directive: Directive) -> str | None:
+    """Return why a directive is not needed; None: it may be."""
+    if directive.name in _KEEP_OUT and (directive.words[:1] == ("off",) or directive.line.words == ("allow", "all")):
+        return "it keeps nobody out"
+    if directive.name.startswith(_OF_GZIP) or (directive.name in ("gzip", "autoindex") and directive.words == ("off",)):
+        return "lbapp compresses nothing" if "zip" in directive.name else _FILES
+    if directive.name == "proxy_redirect":
+        return _ITSELF if directive.words in (("off",), ("default",)) else None
+    if directive.name == "include":
+        return "what it includes stands under its own file's name"
+    if directive.name == "map":
+        return (
+            "lbapp passes on upgrades by itself: [[listener]] upgrade"
+            if directive.words[:1] == ("$http_upgrade",)
+            else None
+        )
+    return _WHY.get(directive.name)

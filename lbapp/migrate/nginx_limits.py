@@ -27,6 +27,10 @@ _TIMES: Final = {
 _DEFAULT_S: Final = {"proxy_read_timeout": 60.0, "client_body_timeout": 60.0, "keepalive_timeout": 75.0}
 _BODY: Final = "client_max_body_size"
 _DEFAULT_BODY: Final = 1 << 20
+_HEAD: Final = "large_client_header_buffers"
+_DEFAULT_HEAD: Final = (4, 8192)
+_HEAD_MIN: Final = 1024  # what lbapp may be told, and 1 KiB is what nginx takes in any case
+_HEAD_MAX: Final = 1 << 20
 
 
 @dataclass
@@ -45,11 +49,20 @@ class Limits:
                 self.ledger.differs(found.line, "lbapp keeps a connection open as long as [limits] says")
             for key in keys if amount else ():
                 self.said.setdefault(key, []).append((amount or 0.0, found))
+        self._head(scope)
         found = scope.last(_BODY)
         most = _DEFAULT_BODY if found is None else nginx_bytes(found.words[0] if found.words else "")
         if most is not None:
             # 0 is no limit, in both: so it is more than any other.
             self.said.setdefault("request_body_size_max", []).append((most or float("inf"), found))
+
+    def _head(self, scope: Scope) -> None:
+        found = scope.last(_HEAD)
+        count, most = _DEFAULT_HEAD
+        if found is not None and len(found.words) == 2 and found.words[0].isdigit():
+            count, most = int(found.words[0]), nginx_bytes(found.words[1]) or most
+        for key, amount in (("head_size_max", count * most), ("uri_size_max", most)):
+            self.said.setdefault(key, []).append((max(_HEAD_MIN, min(amount, _HEAD_MAX)), found))
 
     def put(self, draft: Table) -> None:
         """Say the most generous of each."""
@@ -64,6 +77,6 @@ class Limits:
 
 
 def _written(key: str) -> Callable[[float], str]:
-    if key == "request_body_size_max":
+    if key.endswith("_size_max"):
         return lambda amount: "0B" if amount == float("inf") else size(int(amount))
     return duration

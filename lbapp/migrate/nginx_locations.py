@@ -107,7 +107,7 @@ class Locations:
                 self._give(found, place.directive, place.directive, "redirect", {"status": 301, "path": place.prefix})
 
     def _say_answered(self, block: Directive) -> None:
-        said = {note.number for note in self.ledger.notes}
+        said = self.ledger.said
         for each in block.all():
             if each.line.number not in said:
                 self.ledger.not_needed(each.line, "everything is answered before it")
@@ -136,7 +136,7 @@ class Locations:
         if not words or words[0].startswith("@"):
             return None
         modifier, text = (words[0], words[1]) if len(words) > 1 else ("", words[0])
-        inner = scope.inner(each.block or ())
+        inner = scope.inner(each.block)
         if modifier == "=":
             return Place("=", text, _one(matches.exactly(text)), each, inner)
         if modifier in ("", "^~"):
@@ -178,11 +178,11 @@ class Locations:
         tried = next(place.directive.of("try_files"), None)
         name = tried.words[-1] if tried is not None and tried.words else ""
         server = place.scope.blocks[1]  # that of http stands before it
-        found = next((each for each in server if each.name == "location" and each.words == (name,)), None)
+        found = next((each for each in server.by_name.get("location", ()) if each.words == (name,)), None)
         if tried is None or found is None or not name.startswith("@"):
             return place
         self.ledger.left(tried.line, f"lbapp serves no files; all that is asked for here goes on as to {name}")
-        return Place(place.kind, place.prefix, place.found, found, place.scope.inner(found.block or ()))
+        return Place(place.kind, place.prefix, place.found, found, place.scope.inner(found.block))
 
     def _say_left(self, place: Place, why: str) -> None:
         is_status = any(place.directive.of("stub_status"))
@@ -334,7 +334,7 @@ class Locations:
         response = response_headers(self.ledger, place.scope)
         is_plain = not change and not request.values and not response.values
         for base in bases:
-            if base == {} and is_last and is_plain:
+            if base == {} and is_last and is_plain and place.kind == "":
                 self.listener.put("pool", pool, passed.line.number, place.directive.line.number)
                 continue
             route = self._route(base, place.directive.line)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,22 +26,37 @@ _LISTEN_WORDS: Final = frozenset(
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Block:
+    """What stands in one pair of braces."""
+
+    directives: tuple[Directive, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Directive]]:
+        """The directives by their names, in the order of the file."""
+        found: dict[str, list[Directive]] = {}
+        for each in self.directives:
+            found.setdefault(each.name, []).append(each)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The blocks around a place, outermost first. A directive that may stand in several holds as the nearest one says it."""
 
-    blocks: tuple[tuple[Directive, ...], ...]
+    blocks: tuple[Block, ...] = ()
 
-    def inner(self, block: tuple[Directive, ...]) -> Scope:
+    def inner(self, directives: tuple[Directive, ...] | None) -> Scope:
         """Return the scope of a block in it."""
-        return Scope((*self.blocks, block))
+        return Scope((*self.blocks, Block(directives or ())))
 
     def nearest(self, *names: str) -> list[Directive]:
-        """Return all directives with these names in the nearest block that has any."""
+        """Return all directives with these names in the nearest block that has any, in the order of the file."""
         for block in reversed(self.blocks):
-            found = [each for each in block if each.name in names]
+            found = [each for name in names for each in block.by_name.get(name, ())]
             if found:
-                return found
+                return found if len(names) == 1 else [each for each in block.directives if each.name in names]
         return []
 
     def last(self, name: str) -> Directive | None:
@@ -57,8 +73,8 @@ class Scope:
         """Return what `set` says of variables, where it is a text without any."""
         found: dict[str, str] = {}
         for block in self.blocks:
-            for each in block:
-                if each.name == "set" and len(each.words) == 2:
+            for each in block.by_name.get("set", ()):
+                if len(each.words) == 2:
                     value = with_constants(each.words[1], found)
                     if "$" not in value:
                         found[each.words[0].removeprefix("$")] = value

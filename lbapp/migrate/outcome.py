@@ -8,6 +8,7 @@ counted with what nobody needs, and is taken as a whole or listed as not taken.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +17,8 @@ from lbapp.config.draft import Table, problems, settle, text_of
 from lbapp.model.errors import LbappError
 
 _UNKNOWN = "lbapp has no word for it, or not in this form"
+# Passwords of lines that are listed only: what is said of them is written to a file that others may read.
+_SECRET = re.compile(r"(\bstats\s+auth\s+[^\s:]+:|\b(?:insecure-)?password\s+)\S+")
 _KEPT_OUT = "it kept clients out"
 
 
@@ -59,13 +62,17 @@ class Note:
 
 @dataclass
 class Ledger:
-    """What is said of lines while they are read."""
+    """What is said of lines while they are read, and the numbers of those that it is said of."""
 
     notes: list[Note] = field(default_factory=list)
     keep_out: set[str] = field(default_factory=set)
+    said: set[str] = field(default_factory=set)
+    not_taken: set[str] = field(default_factory=set)
+    _known: set[tuple[str, str, Fate]] = field(default_factory=set)
 
     def left(self, line: Line, why: str) -> None:
         """Say that a line is not taken."""
+        self.not_taken.add(line.number)
         self._note(line, why, Fate.LEFT)
 
     def differs(self, line: Line, how: str) -> None:
@@ -81,8 +88,10 @@ class Ledger:
         self.keep_out.add(line.number)
 
     def _note(self, line: Line, why: str, fate: Fate) -> None:
-        if not any((note.number, note.why, note.fate) == (line.number, why, fate) for note in self.notes):
-            self.notes.append(Note(line.number, line.text, why, fate))
+        if (line.number, why, fate) not in self._known:
+            self._known.add((line.number, why, fate))
+            self.said.add(line.number)
+            self.notes.append(Note(line.number, _SECRET.sub(r"\1***", line.text), why, fate))
 
 
 @dataclass(frozen=True, slots=True)

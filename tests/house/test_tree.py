@@ -20,7 +20,6 @@ TESTED_BY = {
     "lbapp/migrate/haproxy_values.py": "tests/migrate/test_haproxy_effects.py",
     "lbapp/migrate/nginx_known.py": "tests/migrate/test_nginx.py",
     "lbapp/migrate/nginx_headers.py": "tests/migrate/test_nginx_servers.py",
-    "lbapp/migrate/nginx_places.py": "tests/migrate/test_nginx_servers.py",
     "lbapp/migrate/nginx_limits.py": "tests/migrate/test_nginx.py",
     "lbapp/migrate/nginx_locations.py": "tests/migrate/test_nginx_servers.py",
     "lbapp/migrate/nginx_stream.py": "tests/migrate/test_nginx.py",

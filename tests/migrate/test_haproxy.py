@@ -121,6 +121,24 @@ def test_nothing_that_serves_is_an_error_that_lists_the_lines() -> None:
     assert "line 2: not needed" in str(caught.value)
 
 
+def test_what_is_of_the_whole_node_is_taken_from_global_and_requests_keep_their_id() -> None:
+    head = "global\n tune.bufsize 32768\n hard-stop-after 90s\n maxsessrate 5\n"
+    text = REAL.replace("global\n", head).replace("frontend web\n", "frontend web\n    unique-id-header X-Request-ID\n")
+    outcome = from_haproxy(text, "f.cfg")
+    made = parse_configuration(outcome.text, "made")
+    assert (made.limits.head_bytes_max, made.limits.stop_timeout_s) == (32768, 90.0)
+    assert made.listeners[0].tracing.request_id
+    assert [note.text for note in outcome.notes if note.fate is Fate.LEFT] == ["maxsessrate 5"]
+
+
+def test_passwords_are_not_listed() -> None:
+    text = "userlist u\n user a insecure-password geheim\nlisten s\n bind 127.0.0.1:9\n stats auth b:geheim\n"
+    made = from_haproxy(REAL + text, "f.cfg")
+    assert "stats auth b:***" in made.text
+    assert "user a insecure-password ***" in made.text
+    assert "geheim" not in made.text
+
+
 _STRAY = st.sampled_from(
     r"""acl x src 10.0.0.0/8;server bad host;server s9 127.0.0.1:9 weight 999;bind *:80-90;cookie;balance;stats enable;log "x
 use_backend;timeout client;mode;option httpchk;default_backend none;backend b;listen;frontend f;.if 1;defaults;backend we/ird

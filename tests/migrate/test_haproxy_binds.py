@@ -67,3 +67,15 @@ def test_certificates_are_found_from_crt_base_and_clients_are_asked_for_theirs(t
 def test_line_that_cannot_be_said_whole_is_left_and_nothing_listens_for_it(bind: str) -> None:
     with pytest.raises(LbappError, match="nothing could be made"):
         from_haproxy(f"frontend f\n mode http\n bind {bind}\n{BEHIND}", "f.cfg")
+
+
+def test_tls_1_3_and_no_less_is_asked_for_where_global_says_so(tmp_path: Path) -> None:
+    pair = Authority().issue("a.example")
+    both = tmp_path / "both.pem"
+    both.touch(0o600)
+    both.write_bytes(pair.certificate + pair.key)
+    head = "global\n ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets\n"
+    first, second = listeners_of(f"*:443 ssl crt {both}", f"*:444 ssl crt {both} ssl-min-ver TLSv1.2 tfo", head=head)
+    assert first.tls is not None
+    assert second.tls is not None
+    assert (first.tls.min_version, second.tls.min_version) == (TlsVersion.TLS_1_3, TlsVersion.TLS_1_2)

@@ -150,8 +150,11 @@ def test_headers_of_a_frontend_are_of_the_listener_and_those_of_a_backend_of_its
     ]
 
 
-def test_path_that_a_backend_strips_is_stripped_of_its_routes() -> None:
-    (route,) = routes_of("", backend=r"http-request replace-path ^/api/(.*) /\1")
+@pytest.mark.parametrize(
+    "rule", [r"replace-path ^/api/(.*) /\1", r"replace-path /api(/)?(.*) /\2", "set-path %[path,regsub(^/api/,/)]"]
+)
+def test_path_that_a_backend_strips_is_stripped_of_its_routes(rule: str) -> None:
+    (route,) = routes_of("", backend=f"http-request {rule}")
     assert route.pool == "app"
     assert route.prefix_change == PrefixChange("/api")
 
@@ -230,3 +233,15 @@ def test_what_is_no_tls_is_not_led_by_a_route_for_tls() -> None:
     ]
     outcome = from_haproxy(text.replace("1 }", "1 } { req.ssl_sni a.example }"), "f.cfg")
     assert parse_configuration(outcome.text, "made").listeners[0].routes[0].sni == "a.example"
+
+
+def test_rule_that_keeps_nobody_out_where_clients_come_in_makes_no_route() -> None:
+    made, notes = made_of("http-request deny unless { hdr(host) a } or !{ ssl_fc }")
+    assert (made.listeners[1].routes, made.listeners[1].pool) == ((), "app")
+    assert notes[1].fate is Fate.NOT_NEEDED
+
+
+def test_behind_a_backend_for_all_no_other_gets_anything() -> None:
+    made, notes = made_of("use_backend other\nuse_backend app if { path_beg /x }")
+    assert (made.listeners[1].routes, made.listeners[1].pool) == ((), "other")
+    assert notes[2].fate is Fate.NOT_NEEDED

@@ -112,3 +112,15 @@ def test_pool_of_backups_alone_serves() -> None:
     pool = pool_of("retries 1", " server a 127.0.0.1:1 backup\n server b 127.0.0.1:2 backup")
     assert [server.is_backup for server in pool.servers] == [False, False]
     assert pool.retry.attempts == 2
+
+
+def test_server_that_is_disabled_is_not_there_and_one_without_a_port_is_listed() -> None:
+    made = outcome_of(
+        "",
+        " server a 10.0.0.1:80\n server b 10.0.0.2:80 disabled\n server c 10.0.0.3\n server d ::1:80\n server e /run/e.sock",
+    )
+    servers = parse_configuration(made.text, "made").pools[0].servers
+    assert [(server.name, server.host, server.port) for server in servers] == [
+        ("a", "10.0.0.1", 80), ("d", "::1", 80), ("e", "/run/e.sock", 0),
+    ]  # fmt: skip
+    assert [note.text for note in made.notes if note.fate is Fate.LEFT] == ["server c 10.0.0.3"]

@@ -109,6 +109,7 @@ def test_limits_are_nginx_s_own_where_the_file_says_nothing() -> None:
         75.0,
         1 << 20,
     )
+    assert (limits.head_bytes_max, limits.uri_bytes_max) == (32768, 8192)
     text = "server { location / { proxy_pass http://a; } location /b { client_max_body_size 0; proxy_pass http://a; } }"
     assert parse_configuration(from_nginx(text, Path("/n/x.conf")).text, "made").limits.request_body_bytes_max == 0
 

@@ -54,6 +54,11 @@ def test_routes_stand_in_the_order_in_which_nginx_asks() -> None:
     assert (listener.pool, listener.routes) == ("p-1", ())
 
 
+def test_expressions_are_not_asked_where_the_longest_prefix_comes_before_them() -> None:
+    routes = routes_of(f"location ~ x {{ proxy_pass http://q:1; }} location ^~ / {{ {PASS} }}")
+    assert [(route.path_regex, route.pool) for route in routes] == [(None, "p-1"), (".*x.*", "q-1")]
+
+
 def test_hosts_are_told_apart_and_none_falls_through_to_another() -> None:
     listener = made_of(
         f"server {{ server_name d.example; location / {{ {PASS} }} }}"
@@ -162,6 +167,11 @@ def test_location_that_keeps_everybody_out_does_so_and_says_what_gets_past() -> 
 def test_rule_of_one_location_that_kept_clients_out_is_listed_as_such(rule: str) -> None:
     made = outcome_of(f"server {{ location / {{ {rule} {PASS} }} }}")
     assert made.opened
+
+
+def test_rule_that_is_off_keeps_nobody_out() -> None:
+    made = outcome_of(f"server {{ location / {{ auth_basic off; auth_request off; allow all; {PASS} }} }}")
+    assert (made.left, made.opened) == (0, 0)
 
 
 def listener_of(server: str, http: str = "") -> Listener:

@@ -108,11 +108,14 @@ def ask(ports: list[int], asked: Asked) -> Got:
 
 
 def is_serving(ports: list[int]) -> bool:
-    with contextlib.suppress(OSError):
-        for port in ports:
+    for port in ports:
+        try:
             socket.create_connection(("127.0.0.1", port), 5).close()
-        return True
-    return False
+        except ConnectionResetError:
+            continue  # somebody listens, and lets nobody in
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager
@@ -126,8 +129,18 @@ def running(command: list[str], ports: list[int], log: Path) -> Iterator[None]:
             process.terminate()
 
 
-def both(folder: Path, name: str, text: str, count: int, requests: list[Asked]) -> Iterator[tuple[Asked, Got, Got]]:
-    """Yield each request with what comes of it by their proxy and by lbapp. P0, P1, ... in the text are its ports."""
+def both(
+    folder: Path, name: str, text: str, count: int, requests: list[Asked], settled: Asked | None = None
+) -> Iterator[tuple[Asked, Got, Got]]:
+    """Yield each request with what comes of it by their proxy and by lbapp. P0, P1, ... in the text are its ports.
+
+    `settled`: a request that has to be answered with 200 before the others are made.
+    """
+
+    def settle(ports: list[int]) -> None:
+        if settled is not None:
+            wait_for(lambda: ask(ports, settled).status == 200)
+
     theirs, ours = ([free_port() for _ in range(count)] for _ in range(2))
     file = folder / name
     for at, port in enumerate(theirs):
@@ -137,6 +150,7 @@ def both(folder: Path, name: str, text: str, count: int, requests: list[Asked]) 
     if name == "nginx.conf":
         command = ["nginx", "-e", "stderr", "-c", str(file), "-g", "daemon off;"]
     with running(command, theirs, folder / "their.log"):
+        settle(theirs)
         got = [ask(theirs, asked) for asked in requests]
     done = CliRunner().invoke(importing, [str(file)], obj=Settings())
     assert done.exit_code in (0, 4), done.stderr
@@ -145,6 +159,7 @@ def both(folder: Path, name: str, text: str, count: int, requests: list[Asked]) 
     for old, new in zip(theirs, ours, strict=True):
         toml = toml.replace(f":{old}", f":{new}")
     with running_engine(folder, toml, workers=1):
+        settle(ours)
         for asked, theirs_got in zip(requests, got, strict=True):
             yield asked, theirs_got, ask(ours, asked)
 
@@ -259,12 +274,10 @@ listen web
  server b 127.0.0.1:{at["b"]} check backup
  server c 127.0.0.1:{at["c"]} check backup
 """
-        theirs_set, ours_set = set(), set()
-        # Which one it is, is a matter of turns; a request before the first check may meet the closed one with HAProxy.
-        for _, theirs, ours in both(tmp_path, "haproxy.cfg", text, 1, [Asked("/")] * 30):
-            theirs_set |= {theirs.server} if theirs.status == 200 else set()
-            ours_set |= {ours.server} if ours.status == 200 else set()
-        assert ours_set == theirs_set == {"b", "c"}
+        # Until its first probe a server is taken for one that serves, and backups get nothing.
+        got = list(both(tmp_path, "haproxy.cfg", text, 1, [Asked("/")] * 30, settled=Asked("/")))
+        assert {theirs.server for _, theirs, _ in got} == {ours.server for _, _, ours in got} == {"b", "c"}
+        assert {each.status for _, *two in got for each in two} == {200}
 
 
 def nginx_conf(folder: Path, http_block: str) -> str:

@@ -38,7 +38,7 @@ from lbapp.tui.widgets.status_line import StatusLine, TextLine
 from lbapp.tui.widgets.table import LineTable
 
 TICK_S: Final = 0.5
-ANOTHER_S: Final = 0.1  # between two panes that are made, for what is painted and for keys
+REST_S: Final = 0.1  # behind the first figures, so that they are painted
 WHOLE: Final = (80, 24)  # the smallest screen that shows everything
 Panes = Mapping[str, Callable[[Desk], Pane]]
 
@@ -106,14 +106,11 @@ class Shell(Commanding, Travelling):
         self._arrive()
         self.set_interval(TICK_S, self._tick)
 
-    def _make_another(self) -> None:
-        """Make one of the panes that are not in sight; with the last of them the start is over."""
-        rest = [name for name in self._make if name not in self._panes]
-        if rest:
-            self._content.mount(self._pane(rest[0]))
-            self.set_timer(ANOTHER_S, self._make_another)
-        else:
-            settle()
+    def _make_the_rest(self) -> None:
+        """Make the panes that are not in sight, together, as the screen is drawn anew each time; then the start is over."""
+        if rest := [self._pane(name) for name in self._make if name not in self._panes]:
+            self._content.mount(*rest)
+        self.call_after_refresh(settle)
 
     def _pane(self, name: str) -> Pane:
         if name not in self._panes:
@@ -211,7 +208,7 @@ class Shell(Commanding, Travelling):
             self._is_still = are_old
             if not self._has_shown:
                 self._has_shown = True
-                self.set_timer(ANOTHER_S, self._make_another)  # the first figures are not to wait for them
+                self.set_timer(REST_S, self._make_the_rest)  # the first figures are not to wait for them
         self._tell_of_the_source()
         self._show_lines()
 

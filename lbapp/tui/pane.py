@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from lbapp.tui.actions.node_seen import NodeSeen
@@ -49,11 +50,24 @@ class Desk:
 
 
 class Pane(Vertical):
-    """One screen."""
+    """One screen. `is_made`: all of it is there, so that it can show something and take keys."""
+
+    class Made(Message):
+        """All of a pane is there."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
 
     def __init__(self, desk: Desk, *, id: str) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id, classes="pane")
         self.desk = desk
+        self.is_made = False
+
+    def on_mount(self) -> None:
+        """Tell that all of it is there. Textual does so when what it is composed of is mounted, too."""
+        self.is_made = True
+        self.post_message(self.Made(self))
 
     def visit(self, subject: str) -> None:
         """Be about something else from now on; empty: about everything."""
@@ -64,6 +78,9 @@ class Pane(Vertical):
     def show(self) -> None:
         """Show the newest of the source."""
         raise NotImplementedError
+
+    def leave(self) -> None:
+        """Be out of sight from now on: nothing more is to be asked for."""
 
     @property
     def first(self) -> Widget | None:

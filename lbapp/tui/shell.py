@@ -76,8 +76,7 @@ class Shell(Commanding, Travelling):
         self._is_paused = self._is_still = False  # wanted, and what is painted: behind a pause, figures come first
         self._has_shown = False  # figures
         self._pace = Pace()
-        self._told_s = 0.0  # on the monotonic clock: when the lines around the pane were shown
-        self._problem = ""
+        self._told_s, self._problem = 0.0, ""  # on the monotonic clock: when the lines around the pane were shown
         # Kept here, not looked up: the source may have news while the screen is being built or taken down.
         self._status = StatusLine(id="status")
         self._tabs = TextLine(id="tabs")
@@ -108,8 +107,7 @@ class Shell(Commanding, Travelling):
 
     def _make_the_rest(self) -> None:
         """Make the panes that are not in sight, together, as the screen is drawn anew each time; then the start is over."""
-        if rest := [self._pane(name) for name in self._make if name not in self._panes]:
-            self._content.mount(*rest)
+        self._content.mount(*[self._pane(name) for name in self._make if name not in self._panes])
         self.call_after_refresh(settle)
 
     def _pane(self, name: str) -> Pane:
@@ -168,20 +166,25 @@ class Shell(Commanding, Travelling):
         """Be at another place; whoever goes there wants to see it, and keys are about it from now on."""
         self._be_paused(False)
         here = self._way.here
-        is_new = here.screen not in self._panes
         pane = self._pane(here.screen)
-        if is_new:
+        if not pane.is_attached:
             self._content.mount(pane)
-        for name, each in self._panes.items():
-            each.display = name == here.screen
+        for each in self._panes.values():
+            if each.display and each is not pane:
+                each.leave()
+            each.display = each is pane
         pane.visit(here.subject)
         self._filter.value = pane.table.view.text if pane.table else ""
         self._filter.display = bool(self._filter.value)
-        if is_new:
-            self.call_after_refresh(self._focus_pane)
-        else:
+        if pane.is_made:
             self._focus_pane()
         self.show(is_elsewhere=True)
+
+    def on_pane_made(self, event: Pane.Made) -> None:
+        """Show what is in sight, now that it can be."""
+        if event.pane is self.pane:
+            self._focus_pane()
+            self.show(is_elsewhere=True)
 
     def _focus_pane(self) -> None:
         self.set_focus(self.pane.first)
@@ -203,7 +206,7 @@ class Shell(Commanding, Travelling):
         are_old = self.source.is_live and not self.source.has_figures
         if self._is_paused:
             self._is_still = True
-        elif self.source.scene is not None and self.pane.is_attached and (is_elsewhere or not are_old):
+        elif self.source.scene is not None and self.pane.is_made and (is_elsewhere or not are_old):
             self.pane.show()
             self._is_still = are_old
             if not self._has_shown:

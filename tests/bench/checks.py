@@ -39,6 +39,7 @@ INTERVAL_S: Final = 5.0
 _INTERVAL_BRIEF_S: Final = 1.0
 JITTER: Final = 0.1  # an interval is up to so much shorter
 _PLANS: Final = "plan"  # the word by which this module is an engine that notes its plan
+_EARLY_S: Final = 0.001  # the clock is read on the way
 KINDS: Final = ("tcp", "http")
 _ANSWER: Final = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 _COLUMNS = (
@@ -179,14 +180,18 @@ def _planned(plan: Path) -> dict[str, list[tuple[float, float]]]:
 def _late_s(
     seen: dict[str, list[float]], planned: dict[str, list[tuple[float, float]]], after_s: float, before_s: float
 ) -> list[float]:
-    """Return how late each probe was that came between the two moments: each was planned when the one before had ended."""
+    """Return how late each probe was that came between the two moments.
+
+    None comes before its moment, and the next is planned when it has ended: so the last moment before it is its own. When that
+    was noted does not tell, as a server on a busy machine may see a probe after it has ended.
+    """
     late = []
     for address, times in seen.items():
-        plan = planned[address]
+        moments = [due_s for _, due_s in planned[address]]
         for at_s in times:
-            place = bisect.bisect_left(plan, (at_s, 0.0))
+            place = bisect.bisect_right(moments, at_s + _EARLY_S)
             if after_s <= at_s <= before_s and place:
-                late.append(at_s - plan[place - 1][1])
+                late.append(at_s - moments[place - 1])
     return late
 
 

@@ -13,7 +13,7 @@ from lbapp.cluster import values
 from lbapp.cluster.fleet import StoreFleet
 from lbapp.model.errors import RequestRefused
 from lbapp.model.file_digest import file_digest
-from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, RollMode
+from lbapp.model.fleet import ConfigurationResult, FleetConfiguration, RollMode, StoreState
 from lbapp.model.limits import FLEET_TEXT_BYTES_MAX, FLEET_TEXTS_KEPT
 from tests.cluster.harness import Store, alive, ask, needs_etcd, running_fleet, running_stores, settings_of, until
 from tests.cluster.node_double import NodeDouble
@@ -47,7 +47,12 @@ async def nodes(folder: Path, stores: list[Store], *names: str) -> AsyncIterator
             node = NodeDouble(name)
             fleet, scope = await stack.enter_async_context(running_fleet(folder, settings_of(stores, name), node))
             running.append(Running(node, fleet, scope))
-        await until(lambda: all(set(names) <= set(alive(each.fleet)) for each in running))
+        # Alive alone is not enough: what was kept on disk says so before the store has answered.
+        await until(
+            lambda: all(
+                each.fleet.view.state is StoreState.SYNCED and set(names) <= set(alive(each.fleet)) for each in running
+            )
+        )
         yield running
 
 

@@ -79,7 +79,7 @@ def test_the_announcers_unit_withdraws_after_it_and_is_what_the_page_shows() -> 
     assert read(unit)["Service"]["ExecStopPost"] == read(unit)["Service"]["ExecStart"] + " --withdraw"
     shown = page.read_text().split("```ini\n[Unit]\nStartLimitIntervalSec=0\n")[1].split("```")[0]
     lines = [line for line in shown.splitlines() if "=" in line]
-    assert len(lines) == 5
+    assert len(lines) == 8
     assert not set(lines) - set(unit.read_text().splitlines())
 
 
@@ -88,8 +88,9 @@ def test_what_keepalived_reads_is_in_a_folder_that_no_unit_removes() -> None:
     assert Path(KeepalivedSettings().fifo).parent == folder
     assert f"d {folder} 0755 root root -" in (UNITS.parent / "tmpfiles.d" / "lbapp.conf").read_text().splitlines()
     for file in UNITS.glob("*.service"):
-        assert read(file)["Service"].get("RuntimeDirectory") != folder.name
-    assert read(UNITS / "lbapp-announce.service")["Service"]["ReadWritePaths"] == f"-{folder}"
+        service = read(file)["Service"]
+        assert service.get("RuntimeDirectory") != folder.name or service["RuntimeDirectoryPreserve"] == "yes"
+    assert read(UNITS / "lbapp-announce.service")["Service"]["RuntimeDirectory"] == folder.name
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")

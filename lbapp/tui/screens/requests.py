@@ -93,7 +93,6 @@ class RequestsPane(TablePane):
         self._subject = ""
         self._told = ""
         self._wanted_by: tuple[str, str] | None = None
-        self._is_in_sight = False
 
     def compose(self) -> ComposeResult:
         """Lay head, views, the lists and the detail out."""
@@ -132,14 +131,8 @@ class RequestsPane(TablePane):
         self.looked_at.forget()
         self._wanted_by = None
 
-    def on_show(self) -> None:
-        """Begin to look."""
-        self._is_in_sight = True
-        self.show()
-
-    def on_hide(self) -> None:
-        """Look no more: out of sight nothing is asked for."""
-        self._is_in_sight = False
+    def leave(self) -> None:
+        """Look no more."""
         self.looked_at.stop()
 
     def _look_at(self, view: _View, text: str) -> None:
@@ -158,7 +151,7 @@ class RequestsPane(TablePane):
 
     def show(self) -> None:
         """Take over what came, and show it."""
-        if not self._is_in_sight:
+        if not self.display:
             return
         self._want()
         self.looked_at.ask_sessions()

@@ -147,7 +147,7 @@ class NodesPane(TablePane):
         is_new = not self.members.total
         self.members.show(rows)
         self.members.styles.height = 1 + min(len(rows), _ROWS_MAX if self.portrait.display else _NODES_LOW)
-        if is_new and self.worker_table.has_focus:
+        if is_new and self.screen.focused is self.worker_table:  # it may not have heard of that yet
             self.screen.set_focus(self.members)
         self.portrait.say(self._lines_of(self.members.selected or "")[:_PORTRAIT])
 

@@ -59,11 +59,18 @@ def lab(network: Lab) -> Iterator[Lab]:
 
 
 def send(lab: Lab, *nodes: str) -> None:
-    """Have the router spread clients over these nodes, as its routing protocol would."""
-    numbers = [node.removeprefix("n") for node in nodes]
-    for version, vip, via in (("-4", f"{VIP4}/32", "10.77.{}.2"), ("-6", f"{VIP6}/128", "fd77:{}::2")):
-        ways = " ".join(f"nexthop via {via.format(number)} dev r-n{number}" for number in numbers)
-        lab.run("router", "ip", version, *f"route replace {vip} {ways}".split())
+    """Have the router spread clients over these nodes, as its routing protocol would.
+
+    By a group, which is replaced at one stroke: of an IPv6 route with several ways one is taken out and put in after the other.
+    """
+    for version, vip, via in ((4, f"{VIP4}/32", "10.77.{}.2"), (6, f"{VIP6}/128", "fd77:{}::2")):
+        ids = []
+        for number in (int(node.removeprefix("n")) for node in nodes):
+            ids.append(f"{version}{number}")
+            way = f"nexthop replace id {ids[-1]} via {via.format(number)} dev r-n{number}"
+            lab.run("router", "ip", f"-{version}", *way.split())
+        lab.run("router", "ip", *f"nexthop replace id {version} group {'/'.join(ids)}".split())
+        lab.run("router", "ip", f"-{version}", *f"route replace {vip} nhid {version}".split())
 
 
 def ring_file(lab: Lab, node: str, learn: str) -> Path:

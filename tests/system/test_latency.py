@@ -63,15 +63,21 @@ def send(engine: Engine, count: int, clients: int = 6) -> None:
 
 
 def hold(found: LatencyOf, lines: list[dict[str, Any]]) -> None:
-    """Hold the percentiles of one against those of its lines."""
+    """Hold the percentiles of one against those of its lines.
+
+    A line and a percentile are taken a moment apart, between which a busy machine may stop the worker for longer than anything
+    else took: so what stands next to a percentile in its order is right as well.
+    """
     assert found["requests"] == len(lines)
     measured: dict[str, Any] = dict(found)
     for phase in ("connect", "first_byte", "total"):
         exact_ms = sorted(line[f"{phase}_us"] / 1000 for line in lines)
         assert measured[phase]["count"] == len(lines)
         for key, fraction in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)):
-            exact = exact_ms[max(1, -int(-fraction * len(lines) // 1)) - 1]
-            assert abs(measured[phase][key] - exact) <= BUCKET * exact + NOISE_MS, (found["name"], phase, key)
+            rank = max(1, -int(-fraction * len(lines) // 1)) - 1
+            least, most = exact_ms[max(0, rank - 1)], exact_ms[min(rank + 1, len(lines) - 1)]
+            what = (found["name"], phase, key)
+            assert least * (1 - BUCKET) - NOISE_MS <= measured[phase][key] <= most * (1 + BUCKET) + NOISE_MS, what
 
 
 def test_percentiles_of_two_workers_are_those_of_the_requests_in_the_log(tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_connection_closed_by_force_ends_on_both_sides_and_is_recorded(said_byte
         except ConnectionResetError:
             pass  # what the server had not read was lost with its connection
         wait_for(lambda: worker.listener("tcp").outcomes[Outcome.ABORTED] == 1)
-        totals = worker.server("app/s1")
-        assert (totals.in_flight, totals.connections, worker.listener("tcp").connections) == (0, 0, 0)
+        assert worker.server("app/s1").in_flight == 0
+        wait_for(lambda: (worker.server("app/s1").connections, worker.listener("tcp").connections) == (0, 0))
         is_over.set()
 
 

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from lbapp.control.messages import ProbeStatus
@@ -174,12 +175,14 @@ class Checks:
             target.end_extra()
 
     async def _watch(self, target: Target) -> None:
+        await _end_if_gone()
         interval_s = min(member.check.interval_s for member in target.members)
         is_known = target.probes > 0
         first_s = anyio.current_time() + policy.first_probe_delay_s(self._random, interval_s)
         due_s = self._due_s(target) if is_known else first_s
         while True:
             await self._pause(target, due_s)
+            await _end_if_gone()
             if target.extra is not None:
                 await self._probe_beside(target, target.extra)
                 due_s = min(due_s, self._soon_s(target))
@@ -191,11 +194,12 @@ class Checks:
 
     async def _probe_safely(self, target: Target) -> bool:
         """Probe; say whether it could be done."""
+        name = target.asked.server.id
         try:
             await self._probe_once(target)
         except Exception:  # noqa: BLE001 - a probe loop
             self.faults += 1
-            _log.exception("the health check of %s failed in lbapp itself", target.asked.server.id)
+            _log.exception("the health check of %s failed in lbapp itself", name)
             return False
         return True
 
@@ -241,6 +245,7 @@ class Checks:
         with anyio.CancelScope(deadline=due_s):
             if target.extra is None:
                 await target.wake.wait()
+        await _end_if_gone()
         if target.extra is not None:
             return
         if target.is_wanted:
@@ -254,6 +259,7 @@ class Checks:
 
     async def _probe_once(self, target: Target) -> None:
         async with self._probing:
+            await _end_if_gone()
             target.is_running = True
             try:
                 state = target.asked
@@ -288,6 +294,14 @@ class Checks:
         state.probes.add(state.probe)
         self._states.set_health(state, member.record.state, read.reason, policy.detail(read))
         self._states.set_not_found(state, is_not_found=policy.asks_for_no_new_clients(result, check))
+
+
+async def _end_if_gone() -> None:
+    """End the task of a target that has lost its last server.
+
+    Its scope is cancelled then, but that ends no wait which is over by itself in the same turn of the event loop.
+    """
+    await anyio.lowlevel.checkpoint_if_cancelled()
 
 
 async def _is_asked_before(target: Target, time_s: float) -> bool:

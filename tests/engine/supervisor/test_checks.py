@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from lbapp.engine.channel import SocketAddress
@@ -14,6 +15,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.probes import probe
 from lbapp.engine.supervisor.resolve import Resolver
+from lbapp.engine.supervisor.server_state import ServerState
 from lbapp.model.entities import CheckType, HealthCheck, Pool, Server
 from lbapp.model.errors import RequestRefused
 from lbapp.model.health import NotFoundMeans, StartPolicy
@@ -93,6 +95,37 @@ async def test_server_without_a_check_stays_unknown_and_eligible() -> None:
             assert own.server("s1").health_reason == "no health check"
             assert own.server("s1").is_eligible
             assert backend.requests == 0
+
+
+@pytest.mark.parametrize("asked_by", ["schedule", "traffic", "operator"])
+async def test_server_that_goes_at_any_turn_of_the_event_loop_ends_its_own_check_alone(asked_by: str) -> None:
+    with Backend() as backend, Backend() as other:
+        pools = tuple(
+            Pool(name, (Server(name, "s", "127.0.0.1", each.port),), health_check=QUICK)
+            for name, each in (("goes", backend), ("stays", other))
+        )
+        async with checked_pools(pools) as (own, checks), anyio.create_task_group() as waiting:
+            goes, stays = own.states.by_id["goes/s"], own.states.by_id["stays/s"]
+            for turns in range(30):
+                if asked_by == "traffic":
+                    assert checks.probe_now(goes)
+                elif asked_by == "operator":
+                    waiting.start_soon(refused_or_checked, checks, goes)
+                for _ in range(turns):
+                    await anyio.lowlevel.checkpoint()
+                checks.forget(goes)
+                checks.watch(goes)
+                if asked_by == "schedule":
+                    checks.forget(goes)  # before the first turn of its task
+                    checks.watch(goes)
+            requests = other.requests
+            await until(lambda: goes.health is stays.health is HealthState.UP and other.requests > requests)
+            assert checks.faults == 0
+
+
+async def refused_or_checked(checks: Checks, state: ServerState) -> None:
+    with suppress(RequestRefused):
+        await checks.check_now(state)
 
 
 async def test_error_in_one_probe_is_counted_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,6 +330,8 @@ async def test_answer_about_one_configuration_decides_nothing_about_another(engi
         await write(pilot, app, "weight = 100", "weight = 50")
         await apply(pilot, app)
         await until_shown(pilot, "Configuration 2 serves. Keep it?")
+        assert isinstance(app.screen, Keep)
+        app.screen._left_s = lambda: 30.0  # as it is while the console has not heard of what comes
         with engine.client() as client:
             client.confirm()
             file.write_text(file.read_text().replace("weight = 50", "weight = 25"))

@@ -1,8 +1,8 @@
 """`lbapp run`: the headless engine in the foreground.
 
 Responsible for reading the configuration, for the log, and for turning errors into sentences and exit
-statuses. Knows nothing of how the engine works. Invariant: 0 after a clean stop, 1 when it could not start, 2
-for an invalid configuration.
+statuses. Knows nothing of how the engine works. Invariant: 0 after a clean stop, 1 when it could not start or an error of its own
+has ended it, 2 for an invalid configuration.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, StartError
 from lbapp.model.fleet import FleetMaker
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
+
+_log = logging.getLogger("lbapp")
 
 
 def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker) -> int:
@@ -47,6 +49,11 @@ def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker)
             with contextlib.suppress(HandoverFailed):
                 line.say("failed", reason=str(error))
         return 2 if isinstance(error, ConfigurationError) else 1
+    except Exception:
+        _log.critical(
+            "an error in lbapp itself ends the engine; its workers finish what they have. Please report what follows"
+        )
+        raise
     return 0
 
 

@@ -231,6 +231,7 @@ class Engine:
             has_started = failure is None
             starting.cancel_scope.cancel()
         if not has_started:
+            await self.workers.end()
             if not life.is_stopping and failure is not None:
                 raise failure
             return False

@@ -108,7 +108,8 @@ class WorkerProcess:
     async def watch(self) -> int:
         """Carry messages until the process is gone.
 
-        Return its status as subprocess gives it (negative: the signal).
+        Return its status as subprocess gives it (negative: the signal). A process that is watched no more, because an error in
+        lbapp itself ends this one, is left alone: it sees its channel closed, finishes what it has, and leaves.
         """
         try:
             async with anyio.create_task_group() as tasks:
@@ -119,9 +120,6 @@ class WorkerProcess:
                 tasks.cancel_scope.cancel()
             return self._process.wait()  # readable: it has already ended
         finally:
-            if self._process.poll() is None:
-                self.kill()
-                self._process.wait()
             self._close()
             self.is_gone = True
             self.answered.fire()

@@ -91,7 +91,7 @@ class Workers:
         return [self._live[slot].pid for slot in sorted(self._live)]
 
     async def start(self, tasks: TaskGroup) -> None:
-        """Start every worker and wait until all serve. Raises StartError; the workers are ended then."""
+        """Start every worker and wait until all serve. Raises StartError; the workers that were started are there still."""
         first: list[WorkerProcess] = []
         try:
             for slot in range(len(self.restarts)):
@@ -163,6 +163,10 @@ class Workers:
         self.tell(Drain(timeout_s))
         with anyio.move_on_after(timeout_s + _KILL_MARGIN_S):
             await self._all_left()
+        await self.end()
+
+    async def end(self) -> None:
+        """End every worker at once, and return when none is left."""
         self.kill()
         await self._all_left()
 

@@ -231,21 +231,22 @@ def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bi
     )
 
 
-def start_engine_process(folder: Path, text: str, **environment: str) -> subprocess.Popen[str]:
+def start_engine_process(folder: Path, text: str, first: str = "", **environment: str) -> subprocess.Popen[str]:
+    """Start an engine. `first`: what its process does before that."""
     (folder / "lbapp.toml").write_text(text.replace("[engine]\n", f'[engine]\nstate_dir = "{folder}"\n', 1))
     code = (
         "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
         "from lbapp.cli.fleet_maker import make_fleet; "
         "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2]), make_fleet))"
     )
-    command = [sys.executable, "-c", code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
+    command = [sys.executable, "-c", first + code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
 
 
 @contextmanager
-def engine(folder: Path, text: str, **environment: str) -> Iterator[EngineProcess]:
-    """Run an engine until the end of the block; it must not leave with an error or anything behind."""
-    process = start_engine_process(folder, text, **environment)
+def engine(folder: Path, text: str, first: str = "", **environment: str) -> Iterator[EngineProcess]:
+    """Run an engine until the end of the block; it must not leave anything behind. `first`: what its process does before."""
+    process = start_engine_process(folder, text, first, **environment)
     assert process.stderr is not None
     log: list[str] = []
     serving = threading.Event()

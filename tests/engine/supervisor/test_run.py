@@ -71,6 +71,46 @@ def test_second_signal_does_not_wait_for_what_is_in_flight(tmp_path: Path) -> No
         assert len(failures) == 1
 
 
+ERROR_ON_SIGUSR1 = """
+import signal, anyio
+from lbapp.engine.supervisor.overload import OverloadWatch
+async def run(self):
+    with anyio.open_signal_receiver(signal.SIGUSR1) as signals:
+        async for _ in signals:
+            raise LookupError("nobody foresaw this")
+OverloadWatch.run = run
+"""
+
+
+def test_error_of_its_own_is_said_and_the_workers_finish_what_is_in_flight(tmp_path: Path) -> None:
+    with Backend("slow") as backend, engine(tmp_path, toml([backend.port]), ERROR_ON_SIGUSR1) as own:
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(own.get("/slow").text))
+        asking.start()
+        own.wait_for(lambda: backend.requests == 1)
+        with own.control() as control:
+            (worker,) = control.get("/v1/workers").json()["workers"]
+        own.process.send_signal(signal.SIGUSR1)
+        assert own.process.wait(DEADLINE_S) == 1
+        assert Path(f"/proc/{worker['pid']}").exists()
+        backend.gate.set()
+        asking.join()
+        assert answers == ["slow"]
+        own.wait_for(lambda: not is_running(worker["pid"]))
+    log = "".join(own.log)
+    assert "CRITICAL an error in lbapp itself ends the engine; its workers finish what they have" in log
+    assert "LookupError: nobody foresaw this" in log
+    assert "the supervisor is gone; draining" in log
+
+
+def is_running(pid: int) -> bool:
+    """Say whether there is such a process that has not ended: nobody may be there to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_client_that_comes_during_the_drain_is_refused_at_once(tmp_path: Path) -> None:
     with Backend("slow") as backend, engine(tmp_path, toml([backend.port], workers=2)) as own:
         answers: list[str] = []

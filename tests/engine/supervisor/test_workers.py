@@ -47,9 +47,13 @@ async def fleet(backend_port: int, count: int = 2) -> AsyncIterator[Fleet]:
         workers = Workers(Served(own.running, lambda: resolver.addresses), listening, own.events)
         try:
             async with anyio.create_task_group() as tasks:
-                await workers.start(tasks)
-                yield Fleet(own, workers, listening.binds("web")[0].port)
-                await workers.stop(5.0)
+                try:
+                    await workers.start(tasks)
+                    yield Fleet(own, workers, listening.binds("web")[0].port)
+                    await workers.stop(5.0)
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await workers.end()
         finally:
             listening.close()
 

@@ -73,7 +73,7 @@ async def enter_at_once(pilot: Pilot[None], double: EngineDouble, times: int) ->
                 press_at_once(pilot, key, "enter")
                 await pilot.pause()
             else:
-                await until(pilot, lambda: console_of(pilot).source.is_live)  # else it is refused: figures may come late
+                await until(pilot, lambda: console_of(pilot).feed.is_live)  # else it is refused: figures may come late
                 await pilot.press(key)
                 await until_shown(pilot, title)
                 found.wrong += _wrong_focus(pilot, key)

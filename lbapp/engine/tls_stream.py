@@ -3,9 +3,10 @@
 Responsible for the handshake, for encrypting what is sent and decrypting what is received, and for ending TLS in good order.
 Knows nothing of HTTP, of reactors or of who waits: like a socket it raises BlockingIOError. Shared by workers and probes.
 
-Invariants: BlockingIOError from `recv` means that the socket itself is empty, so an edge will come; after `send` raised it, the
-same bytes have to be given again, and are never encrypted twice; of what the peer does not take, no more is kept than one `send`
-made. A stream that the peer ended without saying so in TLS raises an error: it may have been cut short by anybody on the way.
+Invariants: BlockingIOError from `recv` means that the socket itself is empty, so an edge will come, and a `recv` that has not
+read the socket to its end says that there is more to read; after `send` raised it, the same bytes have to be given again, and are
+never encrypted twice; of what the peer does not take, no more is kept than one `send` made. A stream that the peer ended without
+saying so in TLS raises an error: it may have been cut short by anybody on the way.
 """
 
 from __future__ import annotations
@@ -96,9 +97,11 @@ class TlsStream:
             data, self._decrypted = self._decrypted[:bytes_max], self._decrypted[bytes_max:]
             self._note_more(True)
             return data
+        has_looked = False
         while True:
             if not self._has_more:
                 self._receive()
+                has_looked = True
             try:
                 data = self._read(bytes_max if bytes_max < _RECORD_BYTES else _RECORD_BYTES)
             except ssl.SSLWantReadError:
@@ -113,7 +116,8 @@ class TlsStream:
             data = self._read_on(data, bytes_max)
         else:
             self._has_more = False
-        if self._was_full and self._readiness is not None:
+        # Who waited for an edge has had it: where the socket was not read, or not to its end, it will not come again.
+        if (self._was_full or not has_looked) and self._readiness is not None:
             self._readiness.read_again()
         return data
 

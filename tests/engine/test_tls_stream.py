@@ -149,6 +149,22 @@ def test_every_byte_arrives_once_and_in_order(sizes: list[int], bytes_max: int, 
         assert got == data
 
 
+def test_owner_is_told_to_read_again_when_what_came_before_was_enough() -> None:
+    with pair() as (client, server, told):
+        # The first bytes come in one read with the end of the handshake, as a client that has something to say sends them.
+        while not client.shake_hands():
+            server.shake_hands()
+        assert client.send(b"first") == 5
+        assert server.shake_hands()
+        assert told.count == 1
+        # More has come while its owner was busy, and its edge is the one that the owner is woken by.
+        assert client.send(b"second") == 6
+        assert receive(server) == b"first"
+        assert told.count == 2
+        assert receive(server) == b"second"
+        assert told.count == 2, "the socket was read to its end: there will be an edge"
+
+
 def test_nothing_sends_nothing() -> None:
     with pair() as (client, server, _):
         shake(client, server)

@@ -393,7 +393,9 @@ def test_tcp_listener_relays_what_tls_carries() -> None:
                 except ssl.SSLWantWriteError:
                     pass
                 try:
-                    got += client.recv(65536)
+                    more = client.recv(65536)
+                    assert more, f"the end after {len(got)} bytes"
+                    got += more
                 except ssl.SSLWantReadError:
                     pass
             assert got == data

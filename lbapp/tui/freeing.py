@@ -37,6 +37,12 @@ class _FreeingCompositor(Compositor):
             for strip in strips:  # which by now are cut
                 _let_go_of_itself(strip)
 
+    def clear(self) -> None:
+        """Let go of widgets, as their screen is gone, and of what they have drawn, which they keep until they are collected."""
+        for widget in self.widgets:
+            widget._styles_cache.clear()
+        super().clear()
+
 
 def _let_go_of_itself(strip: Strip) -> None:
     cuts = strip._divide_cache

@@ -89,6 +89,21 @@ async def test_line_that_is_cut_remembers_how() -> None:
         assert not any(strip in cut for strip in lines for cut in strip._divide_cache._cache.values())
 
 
+async def test_lines_of_a_dialog_are_gone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbapp.tui.dialogs.dialog.sweep_soon", lambda: None)  # nobody looks for what it leaves
+    app = Figures()
+    async with app.run_test(size=SIZE) as pilot:
+        before = 0
+        for number in range(ROUNDS):
+            page = Page("Page", lambda: "text")
+            app.push_screen(page)
+            await pilot.pause()
+            await pilot.press("escape")
+            await until(pilot, lambda gone=page: not gone.is_attached)  # type: ignore[misc]
+            before = strips() if number == 1 else before
+        assert strips() <= before + 5
+
+
 async def test_dialog_is_drawn_by_what_lets_go_and_dims_nothing_else_than_before() -> None:
     app: App[None] = App()
     async with app.run_test(size=SIZE) as pilot:

@@ -14,12 +14,14 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
+from rich import cells
 from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
 PLACES_MAX: Final = 500  # of a kind: a screen has some hundred
+TEXTS_MAX: Final = 1_500  # whose cells were counted: a screen has some hundred
 
 
 class FreeingScreen(Screen[ScreenResultType]):
@@ -51,16 +53,18 @@ def _let_go_of_itself(strip: Strip) -> None:
 
 
 def let_go_of_the_drawn() -> None:
-    """Have Textual (8.2) forget what it remembers of screens that are gone.
+    """Have Textual (8.2) and Rich (15.0) forget what they remember of screens that are gone.
 
     A cache of its own holds on to the last thousand widgets, and to their lines: 60 MB after some hundred dialogs. Others hold
-    up to 4,096 places each, half a kilobyte apiece. It has no word for this; where a cache is none any more, nothing is done.
+    up to 4,096 places each, half a kilobyte apiece, and one of Rich as many texts. There is no word for this; where a cache is
+    none any more, nothing is done.
     """
     with suppress(ImportError):
         styles = getattr(import_module("textual._styles_cache"), "StylesCache", None)
         _forget(getattr(styles, "get_inner_outer", None), 0)
     for reckoned in (Region.intersection, Region.overlaps, Region.contains_region, Region.translate):
         _forget(reckoned, PLACES_MAX)
+    _forget(getattr(cells, "cached_cell_len", None), TEXTS_MAX)
 
 
 def _forget(cached: object, at_most: int) -> None:

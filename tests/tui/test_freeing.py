@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from rich.cells import cached_cell_len, cell_len
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.pilot import Pilot
@@ -16,7 +17,7 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from lbapp.tui.dialogs.page import Page
-from lbapp.tui.freeing import PLACES_MAX, FreeingScreen
+from lbapp.tui.freeing import PLACES_MAX, TEXTS_MAX, FreeingScreen
 
 pytestmark = pytest.mark.anyio
 SIZE = (60, 12)
@@ -149,3 +150,15 @@ async def test_places_are_remembered_from_dialog_to_dialog_where_they_are_few() 
         before = Region.intersection.cache_info().misses
         reckon(PLACES_MAX // 2)
         assert Region.intersection.cache_info().misses == before
+
+
+async def test_texts_of_what_is_gone_are_forgotten_where_they_are_many() -> None:
+    app: App[None] = App()
+    async with app.run_test(size=SIZE) as pilot:
+        for _ in range(3):
+            app.push_screen(Page("Page", lambda: "text"))
+            await pilot.pause()
+            for number in range(TEXTS_MAX + 1):
+                cell_len(f"text {number}")
+            await pilot.press("escape")
+            await until(pilot, lambda: cached_cell_len.cache_info().currsize <= TEXTS_MAX)

@@ -220,14 +220,16 @@ class Feed:
         live = LiveScene()
         self._clock.restart()
         self._lost_by, self._streams = None, ()
-        async with anyio.create_task_group() as tasks:
+        try:
+            async with anyio.create_task_group() as tasks:
 
-            def listen() -> None:
-                tasks.start_soon(self._listen, client, live, tasks)
+                def listen() -> None:
+                    tasks.start_soon(self._listen, client, live, tasks)
 
-            self._listen_anew = listen
-            listen()
-        self._listen_anew = None
+                self._listen_anew = listen
+                listen()
+        finally:  # also when it is cancelled: nobody can listen any more
+            self._listen_anew = None
         if self._lost_by is not None:
             raise self._lost_by
 

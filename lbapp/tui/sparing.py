@@ -17,6 +17,8 @@ from textual.reactive import Reactive
 from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 
+from lbapp.tui.freeing import FreeingScreen
+
 
 class Sparing(App[None]):
     """Draws changes only."""
@@ -25,7 +27,7 @@ class Sparing(App[None]):
         super()._display(screen, _Changes.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
 
 
-class SparingScreen(Screen[ScreenResultType]):
+class SparingScreen(FreeingScreen[ScreenResultType]):
     """Is not drawn anew, all of it, when the focus moves: those that lose and get it draw themselves."""
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)

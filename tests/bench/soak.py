@@ -1,8 +1,8 @@
 """`python -m tests.bench soak`: any keys at any time, for as long as is asked for.
 
 Responsible for a whole engine over servers that come and go, with a little traffic, for a console in a terminal of its own, and
-for what became of it: crashes, changes at the wrong server, memory. Knows nothing of what a key may do (`operator.py`).
-Invariant: the same seed chooses the same keys as long as the screens are the same.
+for what became of it: crashes, changes at the wrong server, memory of the console and of the engine. Knows nothing of what a key
+may do (`operator.py`). Invariant: the same seed chooses the same keys as long as the screens are the same.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -42,23 +42,44 @@ _ESCAPE_S: Final = 0.15  # what follows Esc sooner would be one key with it
 
 
 @dataclass(slots=True)
+class Resident:
+    """The resident memory of one process, in MB: as soon as it was warm, minute by minute, and at the end."""
+
+    pid: int
+    warm_mb: float = 0.0
+    minutes_mb: list[float] = field(default_factory=list)
+    end_mb: float = 0.0
+
+    @property
+    def growth_mb(self) -> float:
+        """What it has grown since it was warm."""
+        return self.end_mb - self.warm_mb
+
+    def read_mb(self) -> float:
+        """Return what it is now."""
+        return round(read_memory(self.pid).resident_bytes / 1e6, 1)
+
+
+@dataclass(slots=True)
 class Found:
-    """What became of the console. `problems`: a sentence each."""
+    """What became of the console. `memory`: of it and of each process of the engine, by name; `problems`: a sentence each."""
 
     seconds: float
     keys: int
     actions: int
     judged: int
-    rss_mb_early: float
-    rss_mb_late: float
-    rss_mb: list[float]  # minute by minute
+    memory: dict[str, Resident]
     output_bytes: int
     problems: list[str]
 
-    @property
-    def growth_mb(self) -> float:
-        """What resident memory has grown since it was warm."""
-        return self.rss_mb_late - self.rss_mb_early
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """The port of the listener, the control socket, and the engine behind them."""
+
+    port: int
+    control: Path
+    engine: Program
 
 
 def main(argv: Sequence[str]) -> int:
@@ -73,31 +94,37 @@ def main(argv: Sequence[str]) -> int:
     size, term = ((80, 24), "linux") if options.linux else ((120, 40), "xterm-256color")
     with (
         tempfile.TemporaryDirectory(prefix="lbb-") as name,
-        _world(Path(name), options.seed) as (port, control),
-        Terminal(command(control), size=size, term=term) as terminal,
+        _world(Path(name), options.seed) as world,
+        Terminal(command(world.control), size=size, term=term) as terminal,
     ):
-        found = _soak(terminal, control, port, options.minutes * 60, random.Random(options.seed))
+        found = _soak(terminal, world, options.minutes * 60, random.Random(options.seed))
     print(show_facts(facts) + "\n")
-    columns = ("seconds", "keys", "actions", "of them judged", "RSS MB, warm", "at the end", "output KiB/s", "problems")
-    rss = (f"{found.rss_mb_early:.1f}", f"{found.rss_mb_late:.1f}")
+    columns = ("seconds", "keys", "actions", "of them judged", "output KiB/s", "problems")
     output = f"{found.output_bytes / 1024 / found.seconds:.1f}"
-    cells = (f"{found.seconds:.0f}", str(found.keys), str(found.actions), str(found.judged), *rss, output)
-    print(format_table(columns, [(*cells, str(len(found.problems)))]))
-    print(f"RSS MB minute by minute: {' '.join(map(str, found.rss_mb))}")
+    cells = (f"{found.seconds:.0f}", str(found.keys), str(found.actions), str(found.judged), output)
+    print(format_table(columns, [(*cells, str(len(found.problems)))]) + "\n")
+    heads = ("RSS MB", "warm", "at the end", "growth", "minute by minute")
+    rows = [
+        (name, f"{one.warm_mb:.1f}", f"{one.end_mb:.1f}", f"{one.growth_mb:+.1f}", " ".join(map(str, one.minutes_mb)))
+        for name, one in found.memory.items()
+    ]
+    print(format_table(heads, rows))
     for problem in found.problems:
         print(f"! {problem.partition(chr(10))[0]}", file=sys.stderr)
     write_json(options.json, "soak", facts, asdict(found))
     return 1 if found.problems else 0
 
 
-def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: random.Random) -> Found:
+def _soak(terminal: Terminal, world: _World, seconds: float, source: random.Random) -> Found:
     """Press keys for so many seconds; the memory of the console and what the engine recorded are read meanwhile."""
     terminal.wait_for("LIVE", timeout_s=30)
     operator, problems = Operator(terminal, source), list[str]()
-    began_s, early, number, rss = time.monotonic(), 0.0, 0, list[float]()
-    stop = threading.Event()
-    threading.Thread(target=_ask, args=(port, stop), daemon=True).start()
-    with ControlClient(control) as client:
+    supervisor, *workers = world.engine.pids()
+    memory = {"console": Resident(terminal.process.pid), "supervisor": Resident(supervisor)}
+    memory |= {f"worker {place}": Resident(pid) for place, pid in enumerate(workers)}
+    began_s, number, stop = time.monotonic(), 0, threading.Event()
+    threading.Thread(target=_ask, args=(world.port, stop), daemon=True).start()
+    with ControlClient(world.control) as client:
         while (passed_s := time.monotonic() - began_s) < seconds and terminal.process.poll() is None:
             key = operator.press_any()
             pause_s = min(source.expovariate(_KEYS_PER_S), _PAUSE_S_MAX)
@@ -108,28 +135,29 @@ def _soak(terminal: Terminal, control: Path, port: int, seconds: float, source: 
             operator.judge(actions)
             for wrong in operator.verdict.wrong[told:]:
                 print(f"! {wrong}", file=sys.stderr, flush=True)
-            if passed_s >= 60 * (len(rss) + 1):
-                rss.append(round(_rss_mb(terminal), 1))
-            if not early and passed_s > seconds * _WARM_PART:
-                early = _rss_mb(terminal)
+            _read(memory, passed_s, seconds)
     stop.set()
     if terminal.process.poll() is not None:
         problems.append(f"the console ended with status {terminal.process.returncode}:\n{terminal.text}")
     if b"Traceback" in terminal.raw:
         problems.append("a traceback was written:\n" + terminal.raw[-4000:].decode(errors="replace"))
-    late = early if problems else _rss_mb(terminal)
+    for one in memory.values():
+        one.end_mb = one.warm_mb if problems else one.read_mb()
     verdict = operator.verdict
-    found = Found(
-        passed_s, operator.pressed, verdict.actions, verdict.judged, early, late, rss, len(terminal.raw), problems
-    )
-    found.problems += verdict.wrong
-    if passed_s >= _JUDGED_S and found.growth_mb > GROWTH_MAX_MB:
-        problems.append(f"memory grew by {found.growth_mb:.1f} MB, more than {GROWTH_MAX_MB:.0f}")
-    return found
+    problems += verdict.wrong
+    growth_mb = memory["console"].growth_mb
+    if passed_s >= _JUDGED_S and growth_mb > GROWTH_MAX_MB:
+        problems.append(f"memory of the console grew by {growth_mb:.1f} MB, more than {GROWTH_MAX_MB:.0f}")
+    return Found(passed_s, operator.pressed, verdict.actions, verdict.judged, memory, len(terminal.raw), problems)
 
 
-def _rss_mb(terminal: Terminal) -> float:
-    return read_memory(terminal.process.pid).resident_bytes / 1e6
+def _read(memory: Mapping[str, Resident], passed_s: float, seconds: float) -> None:
+    """Read the memory of every process when it is time to, so many seconds of all of them behind the start."""
+    for one in memory.values():
+        if passed_s >= 60 * (len(one.minutes_mb) + 1):
+            one.minutes_mb.append(one.read_mb())
+        if not one.warm_mb and passed_s > seconds * _WARM_PART:
+            one.warm_mb = one.read_mb()
 
 
 def _ask(port: int, stop: threading.Event) -> None:
@@ -140,8 +168,8 @@ def _ask(port: int, stop: threading.Event) -> None:
 
 
 @contextmanager
-def _world(folder: Path, seed: int) -> Iterator[tuple[int, Path]]:
-    """Run an engine over servers some of which come and go; yield the port of its listener and its control socket."""
+def _world(folder: Path, seed: int) -> Iterator[_World]:
+    """Run an engine over servers some of which come and go."""
     port, control = free_port(), folder / "c.sock"
     ports = {f"s{number + 1}": free_port() for number in range(SERVERS)}
     lines = ["[engine]", "workers = 1", f'state_dir = "{folder}"', "[[listener]]", 'name = "web"']
@@ -158,7 +186,7 @@ def _world(folder: Path, seed: int) -> Iterator[tuple[int, Path]]:
     try:
         with Program("lbapp", arguments, folder) as engine:
             engine.wait_for_port(port)
-            yield port, control
+            yield _World(port, control, engine)
     finally:
         stop.set()
         flapping.join(10)

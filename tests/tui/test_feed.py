@@ -127,6 +127,19 @@ async def test_rest_that_is_ended_again_and_again_leaves_one_way_of_listening(tm
             tasks.cancel_scope.cancel()
 
 
+async def test_feed_that_follows_no_more_is_told_to_rest_and_does_nothing(tmp_path: Path) -> None:
+    socket = tmp_path / "s"
+    feed = Feed(socket, lambda: None)
+    with answering(EngineDouble(), socket):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.run)
+            await until(lambda: feed.is_live)
+            tasks.cancel_scope.cancel()
+        for is_resting in (True, False):  # as the clock of a console does that is about to leave
+            feed.rest(is_resting=is_resting)
+        assert feed._listen_anew is None
+
+
 async def test_engine_that_is_lost_while_the_feed_rests_leaves_figures_as_old_as_they_are(tmp_path: Path) -> None:
     socket, double = tmp_path / "s", EngineDouble()
     feed = Feed(socket, lambda: None)

@@ -7,28 +7,14 @@ one answers nothing.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from importlib import import_module
-
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
+from lbapp.tui.freeing import FreeingScreen, let_go_of_the_drawn
 from lbapp.tui.settling import sweep_soon
 
 
-def let_go_of_the_drawn() -> None:
-    """Have Textual (8.2) forget widgets that are gone: a cache of its own holds on to the last thousand, and to their lines.
-
-    That is 60 MB after some hundred dialogs. It has no word for this; where the cache is none any more, nothing is done.
-    """
-    with suppress(ImportError):
-        styles = getattr(import_module("textual._styles_cache"), "StylesCache", None)
-        clear = getattr(getattr(styles, "get_inner_outer", None), "cache_clear", None)
-        if clear is not None:
-            clear()
-
-
-class Dialog(ModalScreen[ScreenResultType]):
+class Dialog(ModalScreen[ScreenResultType], FreeingScreen[ScreenResultType]):
     """A dialog that is dismissed with an answer."""
 
     def on_unmount(self) -> None:

@@ -1,7 +1,8 @@
 """Figures and tables as the command line prints them.
 
-Responsible for the width, unit and absence of a figure. Knows nothing of where figures come from. Invariant: what is
-unknown is printed as `-`, never as 0; what the operator wants and what checks found stay two words.
+Responsible for latencies as they stand in its tables, for what is said of a server, and for aligned lines; counts, shares
+and times are those of `control.figures`. Knows nothing of where figures come from. Invariant: what is unknown is printed as
+`-`, never as 0; what the operator wants and what checks found stay two words.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from lbapp.control.figures import count as count
+from lbapp.control.figures import duration as duration
+from lbapp.control.figures import share as share
 from lbapp.control.messages import AgentStatus, ServerStatus
 
 
@@ -19,34 +23,6 @@ def milliseconds(value: float | None) -> str:
     if value < 10:
         return f"{value:.1f}ms"
     return f"{value:.0f}ms" if value < 10_000 else f"{value / 1000:.0f}s"
-
-
-def count(value: float) -> str:
-    """Return a count or rate in at most five characters."""
-    if value >= 9_999_500:
-        return f"{value / 1_000_000:.0f}M"
-    if value >= 99_999.5:
-        return f"{value / 1000:.0f}K"
-    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
-
-
-def share(value: float | None) -> str:
-    """Return a share of 1 as per cent."""
-    if value is None:
-        return "-"
-    return f"{value * 100:.0f}%" if value in (0.0, 1.0) else f"{value * 100:.1f}%"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
 def admin(server: ServerStatus) -> str:

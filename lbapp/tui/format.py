@@ -1,7 +1,7 @@
 """Figures as the console prints them.
 
-Responsible for the width, unit and absence of a figure, and for making text from the outside harmless. Knows nothing of
-where figures come from or of colours.
+Responsible for what has to fit into the console's cells, and for making text from the outside harmless; counts, shares and times
+are those of `control.figures`. Knows nothing of where figures come from or of colours.
 
 Invariant: what is unknown is printed as `-`, never as 0; cleaned text has only printable characters and one line.
 """
@@ -11,6 +11,10 @@ from __future__ import annotations
 from datetime import datetime
 from sys import intern
 from typing import Final
+
+from lbapp.control.figures import count as count
+from lbapp.control.figures import duration as duration
+from lbapp.control.figures import share as share
 
 UNPRINTABLE: Final = "·"
 _NAME_LENGTH: Final = 64  # up to which a text may be a name
@@ -37,24 +41,6 @@ def milliseconds(value: float | None) -> str:
     return f"{value / 1000:.1f}s" if value < 99_950 else f"{value / 1000:.0f}s"
 
 
-def count(value: float | None) -> str:
-    """Return a count or rate in at most five characters."""
-    if value is None:
-        return "-"
-    if value >= 9_999_500:
-        return f"{value / 1_000_000:.0f}M"
-    if value >= 99_999.5:
-        return f"{value / 1000:.0f}K"
-    return f"{value:.0f}" if value >= 9.95 or value == int(value) else f"{value:.1f}"
-
-
-def share(value: float | None) -> str:
-    """Return a share of 1 as per cent, in at most five characters."""
-    if value is None:
-        return "-"
-    return f"{value * 100:.0f}%" if value in (0.0, 1.0) else f"{value * 100:.1f}%"
-
-
 def size(value: int | None) -> str:
     """Return a number of bytes with a binary unit."""
     if value is None:
@@ -65,18 +51,6 @@ def size(value: int | None) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} TiB"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86400}d{whole % 86400 // 3600:02}h"
 
 
 def brief_duration(seconds: float) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import fields
 from typing import Any, Final
 
@@ -86,11 +85,12 @@ class LiveServer(ServerRow):
 
     def still(self, copies: dict[int, Any]) -> ServerRow:
         """Return a copy that stays as it is."""
-        found = copy(self)
         columns = copies.get(id(self._columns))
         if columns is None:
             columns = copies[id(self._columns)] = self._columns.still()
-        found._columns = columns
+        found = LiveServer(self.id, self.target, self.pool, columns, self._number)
+        for name in _STATES:  # figures are the columns': to read them would take all of those apart
+            setattr(found, name, getattr(self, name))
         return found
 
 
@@ -107,5 +107,6 @@ def _figure(column: str) -> property:
 # What a row calls each column that is read through it.
 _NAMES: Final = {**{each.name: each.name for each in fields(Figures)}, "idle": "idle_connections"}
 COLUMNS_READ: Final = tuple(_NAMES.values())
+_STATES: Final = tuple(each.name for each in fields(ServerRow) if each.name not in (*_NAMES, "id", "target", "pool"))
 for _name, _column in _NAMES.items():
     setattr(LiveServer, _name, _figure(_column))

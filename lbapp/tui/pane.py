@@ -88,6 +88,11 @@ class Pane(Vertical):
         return None
 
     @property
+    def with_focus(self) -> Widget | None:
+        """The widget that takes keys now, in this pane or elsewhere, whether it has heard of that yet or not."""
+        return self.screen.focused if self.is_attached else None
+
+    @property
     def table(self) -> LineTable[Any] | None:
         """The table that filter and sort keys are about; None: there is none."""
         return None
@@ -178,7 +183,8 @@ class TablePane(Pane):
     @property
     def table(self) -> LineTable[Any] | None:
         """The table with the focus, else the first."""
-        return next((table for table in self.tables if table.has_focus), self.tables[0] if self.tables else None)
+        with_focus = self.with_focus
+        return next((table for table in self.tables if table is with_focus), self.tables[0] if self.tables else None)
 
     @property
     def facts(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from lbapp.cli.format import admin, count, duration, milliseconds, note, share, table
+from lbapp.cli.format import admin, milliseconds, note, table
 from lbapp.control.messages import ServerStatus
 
 
@@ -16,36 +16,6 @@ from lbapp.control.messages import ServerStatus
 )
 def test_latencies_carry_their_unit(value: float | None, shown: str) -> None:
     assert milliseconds(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0, "0"),
-        (0.25, "0.2"),
-        (9.96, "10.0"),
-        (3, "3"),
-        (12.6, "13"),
-        (99_999, "99999"),
-        (99_999.9, "100K"),
-        (9_999_600, "10M"),
-    ],
-)
-def test_counts_take_at_most_five_characters(value: float, shown: str) -> None:
-    assert count(value) == shown
-    assert len(shown) <= 5
-
-
-@pytest.mark.parametrize(("value", "shown"), [(None, "-"), (0.0, "0%"), (1.0, "100%"), (0.0123, "1.2%")])
-def test_shares_are_per_cent(value: float | None, shown: str) -> None:
-    assert share(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.9, "0s"), (59, "59s"), (61, "1m01s"), (3_660, "1h01m"), (90_000, "1d01h")]
-)
-def test_durations_show_two_units(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
 
 
 def server(**fields: Any) -> ServerStatus:

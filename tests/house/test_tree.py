@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 
 # Shown by a test that stands elsewhere because it needs the real thing around it.
 TESTED_BY = {
-    "lbapp/tui/sparing.py": "tests/tui/widgets/test_lines.py",
     "lbapp/migrate/haproxy_check.py": "tests/migrate/test_haproxy_pool.py",
     "lbapp/migrate/haproxy_conditions.py": "tests/migrate/test_haproxy_effects.py",
     "lbapp/migrate/haproxy_found.py": "tests/migrate/test_haproxy_effects.py",

@@ -25,21 +25,8 @@ def test_latency_has_its_unit_and_fits(value: float | None, text: str) -> None:
     assert shown.milliseconds(value) == text
 
 
-@pytest.mark.parametrize("value", [0, 0.4, 9.97, 99_999, 99_999.6, 9_999_499, 9_999_501, 123_000_000])
-def test_count_fits_five_characters(value: float) -> None:
-    assert len(shown.count(value)) <= 5
-
-
-def test_share_is_per_cent_and_unknown_is_a_dash() -> None:
-    assert [shown.share(value) for value in (None, 0.0, 0.5, 1.0)] == ["-", "0%", "50.0%", "100%"]
-
-
 def test_size_has_a_binary_unit() -> None:
     assert [shown.size(value) for value in (None, 5, 2048, 2**40)] == ["-", "5 B", "2.0 KiB", "1.0 TiB"]
-
-
-def test_duration_has_its_two_largest_units() -> None:
-    assert [shown.duration(value) for value in (-1, 59, 61, 3660, 90_000)] == ["0s", "59s", "1m01s", "1h01m", "1d01h"]
 
 
 @pytest.mark.parametrize(

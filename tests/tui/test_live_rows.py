@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lbapp.control.live import packed
 from lbapp.tui.live_rows import COLUMNS_READ, Columns, LiveServer
-from lbapp.tui.scene import Target
+from lbapp.tui.scene import ServerRow, Target
 
 ROWS = 5
 NAMES = ("a", "b")
@@ -100,10 +101,32 @@ def test_figures_of_another_version_are_refused(sent: Any) -> None:
         Columns(NAMES, 2).take(sent)
 
 
+def stated(row: LiveServer) -> LiveServer:
+    """Return the row with all of its states, as it is in a scene."""
+    for each in fields(ServerRow):
+        if each.name not in (*COLUMNS_READ, "idle", "id", "target", "pool"):
+            setattr(row, each.name, f"{each.name} as it was")
+    return row
+
+
+def test_a_copy_has_all_states_and_takes_no_column_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = Columns(COLUMNS_READ, 1)
+    columns.take({"values": packed([[7] * len(COLUMNS_READ)], len(COLUMNS_READ))})
+    row = stated(LiveServer("app/s1", Target("app", "s1"), "app", columns, 0))
+    with monkeypatch.context() as patched:
+        patched.setattr("lbapp.tui.live_rows.json.loads", lambda _text: pytest.fail("nobody has looked at a figure"))
+        still = row.still({})
+    assert [getattr(still, each.name) for each in fields(ServerRow)] == [
+        getattr(row, each.name) for each in fields(ServerRow)
+    ]
+    row.name = "other"
+    assert still.name == "name as it was"
+
+
 def test_a_copy_that_stays_as_it_is_is_not_changed_by_later_lines() -> None:
     columns = Columns(("connections", "in_flight"), 2)
     columns.take({"values": ["[1,2]", "[3,4]"]})
-    row = LiveServer("app/s1", Target("app", "s1"), "app", columns, 1)
+    row = stated(LiveServer("app/s1", Target("app", "s1"), "app", columns, 1))
     assert row.connections == 2
     copies: dict[int, object] = {}
     still = row.still(copies)

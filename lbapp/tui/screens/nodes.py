@@ -78,7 +78,8 @@ class NodesPane(TablePane):
     @property
     def table(self) -> LineTable[Any] | None:
         """The table with the focus, else the nodes, else the first of this node's."""
-        if self.members.has_focus or (self.members.display and not any(each.has_focus for each in self.tables)):
+        with_focus = self.with_focus
+        if with_focus is self.members or (self.members.display and with_focus not in self.tables):
             return self.members
         return super().table
 
@@ -147,7 +148,7 @@ class NodesPane(TablePane):
         is_new = not self.members.total
         self.members.show(rows)
         self.members.styles.height = 1 + min(len(rows), _ROWS_MAX if self.portrait.display else _NODES_LOW)
-        if is_new and self.screen.focused is self.worker_table:  # it may not have heard of that yet
+        if is_new and self.with_focus is self.worker_table:
             self.screen.set_focus(self.members)
         self.portrait.say(self._lines_of(self.members.selected or "")[:_PORTRAIT])
 

@@ -75,3 +75,14 @@ async def test_nodes_of_the_fleet_are_counted_and_enter_leads_from_what_is_wrong
             await pilot.press("1")
             await until_shown(pilot, "3 of 3 nodes ready")
             await until_shown(pilot, "nothing needs attention")
+
+
+async def test_line_below_is_about_the_list_that_takes_the_keys_as_soon_as_it_is_in_sight(tmp_path: Path) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        app = LbappConsole(tmp_path / "s")
+        async with app.run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "nothing needs attention")
+            app.shell.action_tab("servers")
+            await until(pilot, lambda: app.shell.focused is app.shell.pane.first and app.shell._facts.text)
+            app.shell.action_tab("overview")
+            assert app.shell._facts.text.startswith("1 of 1"), "not of the empty one above it, until figures come"

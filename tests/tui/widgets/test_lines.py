@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
 from textual.widgets import Static
 
+from lbapp.tui.dialogs.dialog import Dialog
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.sparing import Sparing, SparingScreen, _Changes
 from lbapp.tui.widgets.lines import Lines
@@ -62,7 +63,7 @@ class Painting(Sparing):
         self.table: LineTable[Item] = LineTable(kind(), id="table")
         self.terminal = pyte.Screen(*SIZE)
         self.stream = pyte.Stream(self.terminal)
-        self.written = 0
+        self.written = self.pictures = 0
 
     def get_default_screen(self) -> Screen[None]:
         return SparingScreen()
@@ -77,6 +78,7 @@ class Painting(Sparing):
             update = _Changes.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable
             text = update.render_segments(self.console)
             self.written += len(text)
+            self.pictures += 1
             self.stream.feed(text.replace("\n", "\r\n"))
 
     def truth(self) -> list[str]:
@@ -128,7 +130,7 @@ async def test_terminal_has_what_a_screen_drawn_anew_has_whatever_happens(seed: 
                 source.shuffle(app.items)
                 app.items = [*app.items[: source.randint(20, 40)], (f"new{step}", [step] * 6)]
             elif what == "dialog":
-                await app.push_screen(ModalScreen())
+                await app.push_screen(source.choice((ModalScreen, Dialog))())
                 app.table.show(list(app.items))
                 await pilot.pause()
                 app.pop_screen()

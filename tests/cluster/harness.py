@@ -112,6 +112,18 @@ class Store:
         pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
         return str(pairs[0]["create_revision"]) if pairs else None
 
+    def value_of(self, key: str) -> str | None:
+        """Return what stands at a key of the fleet; None: there is no such key."""
+        pairs = ask(self, "kv/range", {"key": _text(f"/lbapp/f/{key}")}).get("kvs", [])
+        return base64.b64decode(pairs[0].get("value", "")).decode() if pairs else None
+
+    def delete(self, key: str, *, with_all_below: bool = False) -> None:
+        """Delete a key of the fleet, or all that begin with it, as somebody does by hand."""
+        body = {"key": _text(f"/lbapp/f/{key}")}
+        if with_all_below:
+            body["range_end"] = _text(f"/lbapp/f/{key[:-1]}{chr(ord(key[-1]) + 1)}")
+        ask(self, "kv/deleterange", body)
+
     def has(self, key: str) -> bool:
         return self.lease_of(key) is not None
 

@@ -71,7 +71,11 @@ def _configuration(wanted: FleetConfigurationStatus | None) -> list[str]:
         return []
     how = "at once" if wanted["mode"] == "all" else "node by node"
     why = f", {wanted['reason']}" if wanted["reason"] else ""
-    return [f"configuration f{wanted['number']} by {wanted['by']}@{wanted['node']} {_when(wanted['at'])}, {how}{why}"]
+    who = f"{wanted['by']}@{wanted['node']} {_when(wanted['at'])}"
+    which = f", revision {wanted['revision']}" if "revision" in wanted else ""
+    lines = [f"configuration f{wanted['number']} by {who}, {how}{which}{why}"]
+    lines += [f"  {name} has begun to serve by it {_when(at)}" for name, at in wanted.get("begun", {}).items()]
+    return lines
 
 
 def _intents(found: FleetStatus) -> list[str]:

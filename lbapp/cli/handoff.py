@@ -1,7 +1,7 @@
 """`lbapp handoff`: connections that outlive a change of routes.
 
-Responsible for its verbs and for what is printed. Knows nothing of the kernel or of rings. Invariant: `print` changes nothing and
-needs no rights.
+Responsible for its verbs and for what is printed. Knows nothing of the kernel or of rings. Invariants: `print` changes nothing
+and needs no rights; `status` is 0 only where the ring is there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from lbapp.cli.context import Settings, json_option, reporting, say, say_json
+from lbapp.model.errors import LbappError
 
 if TYPE_CHECKING:
+    from lbapp.cluster.handoff.host import RingStatus
     from lbapp.cluster.handoff.ring import Ring
 
 _config = click.option(
@@ -68,18 +70,24 @@ def down(config: Path) -> None:
 @json_option
 @click.pass_obj
 def status(settings: Settings, config: Path) -> None:
-    """Say whether the ring is there, what was handed on, and what is wrong with it."""
+    """Say whether the ring is there (else exit status 1), what was handed on, and what is wrong with it."""
     from lbapp.cluster.handoff.host import look
 
     with reporting():
         ring = _ring(config)
         found = look(ring)
-    if settings.as_json:
-        say_json({"node": ring.settings.node, "next": ring.next[0], **asdict(found)})
-        return
-    if not found.is_up:
-        say("the ring is not there; make it with lbapp handoff up")
-        return
+        if settings.as_json:
+            say_json({"node": ring.settings.node, "next": ring.next[0], **asdict(found)})
+        elif found.is_up:
+            _say_ring(ring, found)
+        if not found.is_up:
+            raise LbappError(
+                f"the ring of {config} is not there on this node: nothing is handed on",
+                f"Make it with: lbapp handoff up -c {config}",
+            )
+
+
+def _say_ring(ring: Ring, found: RingStatus) -> None:
     handed = ", ".join(f"hop {hop}: {packets}" for hop, packets in sorted(found.handed.items()))
     say(f"{ring.settings.node} hands on to {ring.next[0]} at {ring.next[1]}")
     say(f"packets handed on: {handed}; that no node knew: {found.unknown}")

@@ -97,7 +97,7 @@ def fleet_text(fleet: FleetStatus, now: float) -> str:
 
 
 def fleet_head(fleet: FleetStatus) -> str:
-    """Return what there is to say of all of a fleet, in a line; of a view that is old why, in a second one."""
+    """Return what there is to say of all of a fleet, in a line; what is wrong with the view, in a second one."""
     if is_alone(fleet):
         return f"{fleet['node']} is in no fleet: its configuration has no [cluster]"
     words = [
@@ -157,7 +157,10 @@ def _notes(fleet: FleetStatus, member: MemberStatus, now: float) -> list[str]:
     state, wanted = member["state"], fleet["configuration"]
     if not member["is_alive"]:
         ago = f" for {duration(max(0.0, now - member['seen_at']))}" if member["seen_at"] else ""
-        return [f"nothing has come of it{ago}"]
+        elsewhere = (
+            ": it was a member by another store, and has not come to this one" if member.get("is_unsure") else ""
+        )
+        return [f"nothing has come of it{ago}{elsewhere}"]
     if state is None:
         return []
     found = [f"not ready: {reason}" for reason in state["reasons"]]

@@ -25,9 +25,8 @@ def show_roll(client: ControlClient, settings: Settings, wanted: FleetConfigurat
         if settings.as_json:
             say_json(wanted)
         else:
-            say(
-                f"configuration f{wanted['number']} of the fleet is on its way to {', '.join(wanted['order'])}: lbapp nodes"
-            )
+            to = ", ".join(wanted["order"]) or "all nodes at once"
+            say(f"configuration f{wanted['number']} of the fleet is on its way to {to}: lbapp nodes")
         return
     final, names = _waited_for(client, wanted)
     if settings.as_json:
@@ -41,7 +40,7 @@ def show_roll(client: ControlClient, settings: Settings, wanted: FleetConfigurat
 
 def _waited_for(client: ControlClient, wanted: FleetConfigurationStatus) -> tuple[FleetConfigurationStatus, list[str]]:
     """Return what came of it in the end, and the nodes that live. Raises RequestRefused."""
-    told = ""
+    told, was_seen = "", False
     while True:
         fleet = client.ask(calls.fleet())
         now, names = fleet["configuration"], names_of(fleet["members"])
@@ -51,7 +50,11 @@ def _waited_for(client: ControlClient, wanted: FleetConfigurationStatus) -> tupl
         if fleet["state"] != "synced":
             reason = "the store is silent, so it is not known how far the configuration has come"
             raise RequestRefused("fleet_unreachable", reason, "See: lbapp nodes")
+        if now is None and was_seen:
+            reason = f"configuration f{wanted['number']} was deleted from the store, and not by lbapp"
+            raise RequestRefused("changed", reason, "See: lbapp nodes")
         if now is not None and now["number"] == wanted["number"]:
+            was_seen = True
             if is_roll_over(now, names):
                 return now, names
             if roll_word(now, names) != told:

@@ -47,7 +47,7 @@ class StoreFleet:
         self._settings = settings
         self._path = path
         self._keys = Keys(settings.name)
-        self._picture = Picture(self._keys, settings.lease_s)
+        self._picture = Picture(self._keys, settings.lease_s, settings.endpoints)
         self._writer: Writer | None = None
         self._publisher: Publisher | None = None
         self._membership: Membership | None = None
@@ -135,7 +135,7 @@ class StoreFleet:
             "intents of the fleet": handing.intents,
             "configurations of the fleet": roller.take,
             "a roll of the fleet": roller.move_on,
-            "the kept view": Keeper(self._path, self._settings.name, picture, membership, node).run,
+            "the kept view": Keeper(self._path, self._settings, picture, membership, node).run,
         }
         async with anyio.create_task_group() as tasks:
             for name, each in work.items():

@@ -135,6 +135,12 @@ def to_range(key: bytes) -> Body:
     return {"request_range": range_of(key)}
 
 
+def to_last(key: bytes, end: bytes) -> Body:
+    """Return a look at the last key from `key` to before `end`, without its value, as a step of a transaction."""
+    order = {"sort_order": "DESCEND", "sort_target": "KEY", "keys_only": True}
+    return {"request_range": range_of(key, end, limit=1) | order}
+
+
 def watching(key: bytes, end: bytes, revision: int) -> Body:
     """Return a request for everything in a range from a revision on."""
     request = {**range_of(key, end), "start_revision": str(revision), "fragment": True}

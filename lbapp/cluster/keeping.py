@@ -20,7 +20,7 @@ from lbapp.cluster import kept
 from lbapp.cluster.kept import Kept
 from lbapp.cluster.membership import Membership
 from lbapp.cluster.picture import Picture
-from lbapp.model.fleet import Node
+from lbapp.model.fleet import ClusterSettings, Node
 from lbapp.model.limits import FLEET_KEEP_INTERVAL_S, FLEET_KEEP_STATE_INTERVAL_S
 
 _ABOUT = "kept"
@@ -31,7 +31,7 @@ class Keeper:
     """Keeps one picture in one file."""
 
     path: Path
-    fleet: str
+    settings: ClusterSettings
     picture: Picture
     membership: Membership
     node: Node
@@ -52,12 +52,12 @@ class Keeper:
             last = self._kept()
             if last.view.confirmed_at and _matters(last) != was:
                 with suppress(OSError):  # it has been said, or nobody is there any more to be told
-                    kept.write(self.path, self.fleet, last)
+                    kept.write(self.path, self.settings.name, last)
 
     async def _write(self, now: Kept) -> bool:
         """Write it; say whether that was done."""
         try:
-            await anyio.to_thread.run_sync(kept.write, self.path, self.fleet, now)
+            await anyio.to_thread.run_sync(kept.write, self.path, self.settings.name, now)
         except OSError as error:
             message = f"the view of the fleet cannot be kept in {self.path}: {error.strerror}"
             self.picture.complain(_ABOUT, message, self.node.tell)
@@ -68,7 +68,9 @@ class Keeper:
     def _kept(self) -> Kept:
         picture = self.picture
         since, lease = picture.since, self.membership.lease or self.membership.former
-        return Kept(picture.view, picture.began, lease, since.floor, since.former)
+        # What has come of the store that is asked now has come of it as soon as that has answered.
+        endpoints = picture.came_from or self.settings.endpoints
+        return Kept(picture.view, picture.began, lease, since.floor, since.former, endpoints)
 
 
 def _matters(now: Kept) -> object:

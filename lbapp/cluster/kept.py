@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 from zlib import crc32
 
 from lbapp.cluster import values
@@ -33,7 +34,7 @@ class KeptDamaged(Exception):
 class Kept:
     """What a node knew. `began` and `lease`: of the store's data and of the node's own membership; empty and 0: none.
 
-    `floor` and `former`: as of `Since`.
+    `floor` and `former`: as of `Since`. `endpoints`: of the store that has said so; empty: it is not known.
     """
 
     view: FleetView = field(default_factory=FleetView)
@@ -41,6 +42,7 @@ class Kept:
     lease: int = 0
     floor: int = 0
     former: Mapping[IntentKey, int] = field(default_factory=dict)
+    endpoints: tuple[str, ...] = ()
 
 
 class _Pair(TypedDict):
@@ -55,6 +57,7 @@ class _Member(TypedDict):
     state: str
     is_alive: bool
     seen_at: float
+    is_unsure: NotRequired[bool]  # earlier versions kept none of these
 
 
 class _Body(TypedDict):
@@ -67,6 +70,7 @@ class _Body(TypedDict):
     former: list[_Pair]
     members: list[_Member]
     pairs: list[_Pair]
+    endpoints: NotRequired[list[str]]
 
 
 def write(path: Path, fleet: str, kept: Kept) -> None:
@@ -105,6 +109,7 @@ def _data(fleet: str, kept: Kept) -> bytes:
         "former": [_pair(keys.intent(key), b"", revision) for key, revision in kept.former.items()],
         "members": [_member(member) for member in view.members.values()],
         "pairs": pairs,
+        "endpoints": list(kept.endpoints),
     }
     written = json.dumps(body, separators=(",", ":")).encode("ascii")
     return _HEAD + b"%08x\n" % crc32(written) + written
@@ -121,7 +126,8 @@ def _kept(data: bytes, fleet: str) -> Kept | None:
     view = FleetView(confirmed_at=body["confirmed_at"], revision=body["revision"])
     view = replace(view, members={each["name"]: _member_of(each) for each in body["members"]})
     former = {key: each["revision"] for each in body["former"] if (key := _intent_key(each, fleet)) is not None}
-    return Kept(_with_pairs(view, body["pairs"], fleet), body["began"], body["lease"], body["floor"], former)
+    view = _with_pairs(view, body["pairs"], fleet)
+    return Kept(view, body["began"], body["lease"], body["floor"], former, tuple(body.get("endpoints", ())))
 
 
 def _with_pairs(view: FleetView, pairs: list[_Pair], fleet: str) -> FleetView:
@@ -129,14 +135,16 @@ def _with_pairs(view: FleetView, pairs: list[_Pair], fleet: str) -> FleetView:
     intents, results, configuration = {}, {}, FleetConfiguration()
     for pair in pairs:
         name, value, revision = keys.read(pair["key"].encode()), pair["value"].encode(), pair["revision"]
-        if name is None:
-            raise ValueError("one of its keys is none of a fleet")
-        if name.intent is not None:
-            intents[name.intent] = values.read_intent(name.intent, value, revision)
-        elif name.kind is Kind.RESULT:
-            results[name.of] = values.read_result(name.of, value)
-        elif name.kind is Kind.CURRENT:
-            configuration = values.read_configuration(value, revision)
+        # What a later version wrote before this one was put back is passed over, as it is in the store.
+        with suppress(ValueError):
+            if name is None:
+                continue
+            if name.intent is not None:
+                intents[name.intent] = values.read_intent(name.intent, value, revision)
+            elif name.kind is Kind.RESULT:
+                results[name.of] = values.read_result(name.of, value)
+            elif name.kind is Kind.CURRENT:
+                configuration = values.read_configuration(value, revision)
     return replace(view, intents=intents, results=results, configuration=configuration)
 
 
@@ -157,10 +165,11 @@ def _member(member: Member) -> _Member:
         "state": state,
         "is_alive": member.is_alive,
         "seen_at": member.seen_at,
+        "is_unsure": member.is_unsure,
     }
 
 
 def _member_of(read: _Member) -> Member:
     state: dict[str, Any] = {} if read["state"] == "{}" else values.read_state(read["state"].encode())
     card = values.read_card(read["card"].encode())
-    return Member(read["name"], card, state, read["is_alive"], read["seen_at"])
+    return Member(read["name"], card, state, read["is_alive"], read["seen_at"], read.get("is_unsure", False))

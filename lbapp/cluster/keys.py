@@ -40,6 +40,7 @@ class Name:
 
 
 _WHOLE: Final = (Kind.BEGAN, Kind.CURRENT)
+_OF_SEVERAL: Final = ("intents", "configuration")  # have kinds below them
 _OF_NODES: Final = (Kind.RESULT, Kind.NODE, Kind.STATE)
 
 
@@ -53,6 +54,7 @@ class Keys:
         # Everything but texts.
         self.first: Final = self.prefix
         self.end: Final = self.prefix + b"texts/"
+        self.texts_end: Final = self.prefix + b"texts0"  # what comes behind the last of them
 
     def node(self, name: str) -> bytes:
         """Return the key by which a node is a member."""
@@ -71,9 +73,19 @@ class Keys:
         on, setting = key
         return self._key(Kind.INTENT, f"{setting.value}/{on}")
 
+    def later(self, key: bytes) -> str:
+        """Return what a key that names nothing known is one of, such as `intents/colour`: a later version may know more."""
+        parts = self.shown(key.removeprefix(self.prefix)).split("/")
+        return "/".join(parts[: 2 if parts[0] in _OF_SEVERAL else 1])
+
     def text(self, number: int) -> bytes:
         """Return the key of the text of a configuration; texts of later ones come behind it."""
         return self.end + f"{number:0{_NUMBER_DIGITS}d}".encode()
+
+    def number_of_text(self, key: bytes) -> int:
+        """Return the number of the configuration that a key is the text of; 0: of none."""
+        digits = key.removeprefix(self.end)
+        return int(digits) if key.startswith(self.end) and digits.isdigit() and len(digits) == _NUMBER_DIGITS else 0
 
     def read(self, key: bytes) -> Name | None:
         """Return what a key names; None: nothing that a fleet keeps."""

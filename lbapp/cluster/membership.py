@@ -31,7 +31,8 @@ OWN: Final = "what this node says of itself"
 
 @dataclass(slots=True)
 class Membership:
-    """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before.
+    """One node's membership. `lease`: by which it is a member; 0: it is none. `former`: that of the process before. `since`: the
+    store's revision at which it became a member last.
 
     `is_followed`: what comes after it in this process takes the place over by its lease. `busy`: is set when what others would
     take for a death, were it gone before, is over; None: there is nothing.
@@ -44,6 +45,7 @@ class Membership:
     lease_s: float
     former: int = 0
     lease: int = 0
+    since: int = 0
     is_followed: bool = False
     busy: anyio.Event | None = None
     _granted: int = field(default=0, init=False)  # a lease that is to be ended
@@ -87,7 +89,7 @@ class Membership:
             pair = next((pair for found in done.found for pair in found.pairs), None)
             if done.has_held or (pair is not None and pair.lease == lease):
                 # Where an answer was lost the key is its own already: it was written when the pair says.
-                self._joined_at = done.revision if done.has_held or pair is None else pair.revision
+                self.since = self._joined_at = done.revision if done.has_held or pair is None else pair.revision
                 self.lease = lease
                 self.picture.touch()
                 return None

@@ -4,7 +4,8 @@ Responsible for the one view that everybody reads: what the store said last, who
 lost its data, and the age. Knows nothing of HTTP or of what a node does about a change.
 
 Invariants: silence and errors change how sure the node is, and nothing of what it knows; ages are measured by a clock that is
-never set; who waits for a change misses none.
+never set; who waits for a change misses none; a configuration that is gone though the data is not is said for as long as there is
+no other.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from lbapp.cluster import values
 from lbapp.cluster.gateway import Found, Message
 from lbapp.cluster.kept import Kept
 from lbapp.cluster.keys import Keys
-from lbapp.cluster.view import Fold, with_gone
-from lbapp.model.fleet import FleetIntent, FleetView, IntentKey, Member, StoreState
+from lbapp.cluster.view import Fold, Remark, with_gone
+from lbapp.model.fleet import FleetConfiguration, FleetIntent, FleetView, IntentKey, Member, StoreState
 from lbapp.model.limits import STORE_RETRY_MAX_S
 
 Tell = Callable[[str, str], None]
 Applied = Callable[[str], Mapping[IntentKey, int]]
+_CONFIGURATION: Final = "the configuration of the fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,17 @@ class Since:
 
 
 class Picture:
-    """The view of one node. `since`: how revisions are compared; `losses`: how often the store has lost its data."""
+    """The view of one node. `since`: how revisions are compared; `losses`: how often the store has lost its data.
 
-    def __init__(self, keys: Keys, lease_s: float) -> None:
+    `came_from`: the endpoints of another store than the one that is asked, which has said what is known, until this one has
+    answered; empty: it was this one.
+    """
+
+    def __init__(self, keys: Keys, lease_s: float, endpoints: tuple[str, ...] = ()) -> None:
+        self._keys: Final = keys
+        self._endpoints: Final = endpoints
+        self.came_from: tuple[str, ...] = ()
+        self._elsewhere: set[str] = set()  # who was a member there, and has not come here
         self._fold = Fold(keys)
         self._grace_s: Final = lease_s + 2 * STORE_RETRY_MAX_S
         self._carried: dict[str, Member] = {}  # who was a member when the store lost its data, and may come again
@@ -109,6 +119,7 @@ class Picture:
         """Begin with what was known when the node ran last."""
         self._fold.recall(kept.view, kept.began)
         self.since = Since(kept.floor, kept.former)
+        self.came_from = () if set(kept.endpoints) <= set(self._endpoints) else kept.endpoints
         now = time.time()
         self._confirmed = time.monotonic() - max(0.0, now - kept.view.confirmed_at) if kept.view.confirmed_at else None
         self._view = replace(kept.view, state=self._view.state, problem=self._view.problem, began=kept.began)
@@ -126,23 +137,30 @@ class Picture:
     def take_whole(self, found: Found, applied: Applied, tell: Tell) -> None:
         """Take a whole read in. `applied`: what the node has made of data by its name, as the store may have lost some."""
         before, began, now = self._view, self._fold.began, time.time()
-        problems = self._fold.read(found.pairs, now)
+        remarks = self._fold.read(found.pairs, now)
         is_other = bool(began) and self._fold.began != began
         made = applied(self._fold.began)
         # What was made of this very data may be later than all that is known of it, where no view was kept.
         known = before.revision or max(made.values(), default=0)
-        if is_other or found.revision < known:
+        is_lost = is_other or found.revision < known
+        if is_lost:
             self._lose(applied(began) if is_other else made, 0 if is_other else found.revision)
             gone = len(before.intents.keys() - self._fold.intents.keys())
-            tell("fleet_store_lost", _lost(known, found, gone))
-        self._began = self._fold.began
+            if is_other and self.came_from:
+                self._elsewhere = set(before.members)
+                tell("fleet_store_changed", self._moved(gone))
+            else:
+                tell("fleet_store_lost", _lost(known, found, gone))
+        self._miss(FleetConfiguration() if is_lost else before.configuration, tell)
+        self._began, self.came_from = self._fold.began, ()
         self._carried = {name: each for name, each in self._carried.items() if name not in self._fold.leases}
         self._confirm(found.revision, tell)
-        self._say(problems, tell)
+        self._say(remarks, tell)
 
     def take(self, message: Message, tell: Tell) -> None:
         """Take in what a watch says. A part of a revision is not yet that revision: if it breaks off, all comes again."""
-        problems = self._fold.apply(message.events, time.time())
+        remarks, before = self._fold.apply(message.events, time.time()), self._view.configuration
+        self._miss(before, tell)
         # While a watch goes on it is the same data, whatever has become of its name.
         self._began = self._fold.began or self._began
         for name in self._carried.keys() & self._fold.leases.keys():
@@ -152,7 +170,7 @@ class Picture:
             # Not that of the message: it is the store's, whose events may still be on their way.
             revision = max(revision, *(event.revision for event in message.events), 0)
         self._confirm(revision, tell, is_new=bool(message.events))
-        self._say(problems, tell)
+        self._say(remarks, tell)
 
     def confirm(self, tell: Tell) -> None:
         """Note that the store has nothing new."""
@@ -215,9 +233,12 @@ class Picture:
 
     def _rebuild(self) -> None:
         fold, alive = self._fold, {**self._carried, **self._fold.members()}
+        self._elsewhere -= self._fold.leases.keys()
+        members = with_gone(self._view.members, alive, time.time())
+        unsure = {name: replace(members[name], is_unsure=True) for name in self._elsewhere & members.keys()}
         self._view = replace(
             self._view,
-            members=with_gone(self._view.members, alive, time.time()),
+            members={**members, **unsure},
             intents=dict(fold.intents),
             configuration=fold.configuration,
             results=dict(fold.results),
@@ -231,9 +252,27 @@ class Picture:
     def _problem(self) -> str:
         return next(iter(self._complaints.values()), "")
 
-    def _say(self, problems: Sequence[str], tell: Tell) -> None:
-        for problem in problems:
-            tell("fleet_nonsense", problem)
+    def _miss(self, before: FleetConfiguration, tell: Tell) -> None:
+        """Say that the configuration of the fleet is gone, until there is another."""
+        if self._fold.configuration.number:
+            self.complain(_CONFIGURATION, "", tell)
+        elif before.number:
+            key = self._keys.shown(self._keys.current)
+            who = f"configuration {before.number} of the fleet, which {before.by} at {before.node} has published,"
+            what = f"{who} was deleted from the store ({key}), and not by lbapp: every node serves on as it does"
+            self.complain(_CONFIGURATION, f"{what}; have all serve by one again with lbapp reload --fleet", tell)
+
+    def _moved(self, gone: int) -> str:
+        now, before = ", ".join(self._endpoints), ", ".join(self.came_from)
+        return (
+            f"the store at {now} is another one than that at {before}: {len(self._fold.intents)} intents of the fleet are in it, "
+            f"and {gone} of the other's are not; this node keeps what it made of those, and nobody is taken for dead who was a "
+            f"member there"
+        )
+
+    def _say(self, remarks: Sequence[Remark], tell: Tell) -> None:
+        for remark in remarks:
+            tell("fleet_nonsense" if remark.is_nonsense else "fleet_not_understood", remark.sentence)
 
 
 def _lost(known: int, found: Found, gone: int) -> str:

@@ -2,9 +2,9 @@
 
 Responsible for doing what `roll` decides. Knows nothing of how a node serves by a configuration.
 
-Invariants: a node takes a configuration once, and only while the store says that it still may; in a roll it says so before, so
-that others know what it has died of; what came of it is written, however long the store does not answer; two nodes that move a
-roll on at once move it once.
+Invariants: a node takes a configuration once, and only while the store says that it still may; it says so before, so that
+others know what it does, and in a roll what it has died of; what came of it is written, however long the store does not answer;
+two nodes that move a roll on at once move it once.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ class Roller:
         """Take each configuration when its turn comes. Raises StoreError."""
         turns = self.picture.turns
         while True:
-            if self._result is not None and not self._is_written:
-                await self.etcd.put(self.keys.result(self.node.name), values.result(self._result))
-                self._is_written = True
+            await self._say_result()
             if self._is_turn(self.picture.view.configuration):
                 await self._take()
             else:
@@ -94,16 +92,21 @@ class Roller:
         async with self._beginning(configuration) as has_ended:
             data = text.value if text is not None else None
             self._result = await self._result_of(configuration, data, has_ended=has_ended)
-        self._is_written = False
+            self._is_written = False
+            await self._say_result()
+
+    async def _say_result(self) -> None:
+        """Write what came of the configuration that was taken last, if that has not been done. Raises StoreError."""
+        if self._result is not None and not self._is_written:
+            await self.etcd.put(self.keys.result(self.node.name), values.result(self._result))
+            self._is_written = True
 
     @asynccontextmanager
     async def _beginning(self, configuration: FleetConfiguration) -> AsyncIterator[bool]:
-        """Say in a roll that this node begins, as long as it does; return whether one before this process ended while it did."""
-        if configuration.mode is not RollMode.ROLLING:
-            yield False
-            return
+        """Say that this node begins, as long as it does; return whether in a roll one before this process ended while it did."""
         number, name, done = configuration.number, self.node.name, anyio.Event()
-        has_ended = self._begun != number and has_begun(configuration, self.picture.view.results, name)
+        is_first = self._begun != number and configuration.mode is RollMode.ROLLING
+        has_ended = is_first and has_begun(configuration, self.picture.view.results, name)
         self._begun = number
         begun = ConfigurationResult(number, name, time.time(), has_only_begun=True)
         await self.etcd.put(self.keys.result(name), values.result(begun))
@@ -128,4 +131,8 @@ class Roller:
             error = f"the text of configuration {configuration.number} is not the one that was published"
         if error or data is None:
             return ConfigurationResult(configuration.number, self.node.name, time.time(), error)
-        return await self.node.take_configuration(configuration, values.read_text(data), has_ended=has_ended)
+        was_away = self.membership.since > configuration.revision or (
+            configuration.mode is RollMode.ROLLING and self.node.name not in configuration.order
+        )
+        text = values.read_text(data)
+        return await self.node.take_configuration(configuration, text, has_ended=has_ended, was_away=was_away)

@@ -3,7 +3,8 @@
 Responsible for both ways between them and the values of `model.fleet`, and for refusing what is not of their shape. Knows nothing
 of keys but what a value does not repeat, and nothing of how it came here.
 
-Invariants: what is read was checked: types, lengths, finite numbers, text that can be shown; what is written can be read.
+Invariants: what is read was checked: types, lengths, finite numbers, text that can be shown; what is written can be read; what a
+later version says besides is kept, and written again as it was.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _UNSOUND: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # wh
 STATE_WORDS: Final = frozenset([*(state.name.lower() for state in AdminState), HARD_DRAIN])
 _NUMBER_MAX: Final = 10**9  # of configurations
 _NODES_MAX: Final = 1_000  # in the order of a roll
+_NAME_LETTERS_MAX: Final = 255  # of a node that is named in an error
 
 
 class _Intent(TypedDict):
@@ -82,12 +84,13 @@ class Card(TypedDict):
 
 def read_intent(key: IntentKey, data: bytes, revision: int) -> FleetIntent:
     """Return an intent. Raises ValueError: one sentence without an end."""
-    read: _Intent = _checked(data, _Intent)
+    whole: _Intent = _checked(data, _Intent, is_open=True)
+    read, more = _parted(whole, _Intent)
     on, setting = key
     for name, value in (("value", read["value"]), ("in_file", read["in_file"])):
         if not may_be(setting, value):
             raise ValueError(f"{name} is no {setting.value}")
-    rest: dict[str, Any] = {**read, "undoes": tuple(read.get("undoes", ()))}
+    rest: dict[str, Any] = {**read, "undoes": tuple(read.get("undoes", ())), "more": more}
     return FleetIntent(on, setting, revision=revision, **rest)
 
 
@@ -102,13 +105,14 @@ def may_be(setting: Setting, value: Value) -> bool:
 
 def read_configuration(data: bytes, revision: int) -> FleetConfiguration:
     """Return the configuration that nodes are to serve by. Raises ValueError."""
-    read: _Configuration = _checked(data, _Configuration)
+    whole: _Configuration = _checked(data, _Configuration, is_open=True)
+    read, more = _parted(whole, _Configuration)
     order = tuple(read["order"])
     if not 1 <= read["number"] <= _NUMBER_MAX:
         raise ValueError(f"its number is none from 1 to {_NUMBER_MAX}")
     if not 0 <= read["reached"] <= len(order) <= _NODES_MAX or len(set(order)) != len(order):
         raise ValueError("its order and how far it has come do not fit together")
-    rest: dict[str, Any] = {**read, "mode": RollMode(read["mode"]), "order": order}
+    rest: dict[str, Any] = {**read, "mode": RollMode(read["mode"]), "order": order, "more": more}
     return FleetConfiguration(revision=revision, **rest)
 
 
@@ -142,6 +146,22 @@ def read_text(data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8 text") from error
+
+
+def author(data: bytes) -> str:
+    """Return the node that a value names as the one that has written it; empty: it names none, or nothing that can be shown."""
+    try:
+        named = json.loads(data[: FLEET_VALUE_BYTES_MAX + 1])["node"]
+        check(named, str, "it")
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    return str(named)[:_NAME_LETTERS_MAX]
+
+
+def _parted(whole: Mapping[str, Any], message: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the message declares, and what a later version has added."""
+    known = {name: each for name, each in whole.items() if name in message.__annotations__}
+    return known, {name: each for name, each in whole.items() if name not in known}
 
 
 def _checked(data: bytes, message: Any, *, is_open: bool = False) -> Any:
@@ -193,7 +213,7 @@ def intent(value: FleetIntent) -> bytes:
         "undoes": list(value.undoes),
         "then_stop": value.then_stop,
     }
-    data = _written(body)
+    data = _written({**value.more, **body})
     read_intent(value.key, data, 0)
     return data
 
@@ -212,7 +232,7 @@ def configuration(value: FleetConfiguration) -> bytes:
         "stopped": value.stopped,
         "digest": value.digest,
     }
-    data = _written(body)
+    data = _written({**value.more, **body})
     read_configuration(data, 0)
     return data
 

@@ -102,6 +102,16 @@ def _refuse_changed(intent: FleetIntent, pair: Pair | None) -> NoReturn:
         try:
             now = values.read_intent(intent.key, pair.value, pair.revision)
             what = f"{intent.on} was made {shown(now.value)} by {now.by} at {now.node} meanwhile"
-        except ValueError:
-            pass
+        except ValueError as error:
+            raise _not_understood(intent, pair, str(error)) from error
     raise RequestRefused("changed", f"{what}; nothing was changed", "Look at it again, then repeat", 409)
+
+
+def _not_understood(intent: FleetIntent, pair: Pair, why: str) -> RequestRefused:
+    node = values.author(pair.value)
+    who = f", as {node} has written it," if node else ""
+    message = (
+        f"what the fleet wants of {intent.setting.value} of {intent.on}{who} is nothing that this version of lbapp"
+    )
+    hint = f"Do it at a node of the version that wrote it, or here alone. {_ALONE}"
+    return RequestRefused("not_understood", f"{message} understands ({why}); nothing was changed", hint, 409)

@@ -97,7 +97,10 @@ class MemberState(TypedDict):
 
 
 class MemberStatus(TypedDict):
-    """A node of the fleet. `state`: null where it has said nothing yet. `share`: of the fleet's requests a second, 0.0 to 1.0."""
+    """A node of the fleet. `state`: null where it has said nothing yet. `share`: of the fleet's requests a second, 0.0 to 1.0.
+
+    `is_unsure`: it was a member by another store than this node asks now, so that nobody here knows whether it lives.
+    """
 
     name: str
     is_self: bool
@@ -108,6 +111,7 @@ class MemberStatus(TypedDict):
     host: str
     state: MemberState | None
     share: float | None
+    is_unsure: NotRequired[bool]
 
 
 class IntentStatus(TypedDict):
@@ -138,6 +142,8 @@ class FleetConfigurationStatus(TypedDict):
     reached: int
     stopped: str
     results: dict[str, str]  # of nodes that have taken it: why they do not serve by it; empty: they do
+    begun: NotRequired[dict[str, float]]  # the nodes that have begun to, and have not said what came of it: since when
+    revision: NotRequired[int]  # of the store, when it was written last
 
 
 class FleetStatus(TypedDict):

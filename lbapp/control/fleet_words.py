@@ -99,9 +99,9 @@ def view_word(fleet: FleetStatus, duration: Duration) -> str:
 
 
 def view_sentence(fleet: FleetStatus, duration: Duration) -> str:
-    """Return why a view is not synced, and how old it is; empty: it is synced, or there is no store."""
+    """Return why a view is not synced, and how old it is; of one that is what is wrong all the same; empty: nothing is."""
     if fleet["state"] in ("off", "synced"):
-        return ""
+        return fleet["problem"]
     age = "there is no view yet" if fleet["age_s"] is None else f"the view is {duration(fleet['age_s'])} old, and holds"
     return f"{fleet['problem'] or 'the store does not answer'}; {age}"
 

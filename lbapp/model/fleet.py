@@ -60,7 +60,7 @@ class FleetIntent:
 
     `in_file`, `until`, `start` and `abort_percent` mean what they mean in a `Change`. `by` and `node`: who asked for it, and
     where. `undoes`: the revisions of the actions of the fleet that it takes back. `then_stop`: a node stops when it has drained.
-    `revision`: of the store, when it was written; 0: it has not been.
+    `revision`: of the store, when it was written; 0: it has not been. `more`: what a later version says besides, as it said it.
     """
 
     on: str
@@ -78,6 +78,7 @@ class FleetIntent:
     undoes: tuple[int, ...] = ()
     then_stop: bool = False
     revision: int = 0
+    more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> IntentKey:
@@ -89,7 +90,8 @@ class FleetIntent:
 class Member:
     """A node of the fleet as the others know it. `state`: the figures that it publishes, as of `control.fleet.MemberState`.
 
-    `is_alive`: its lease lives, as far as is known; `seen_at`: when anything came of it last.
+    `is_alive`: its lease lives, as far as is known; `seen_at`: when anything came of it last. `is_unsure`: it was a member by
+    another store than the one that is asked now, and has not come to this one: nobody here knows whether it lives.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Member:
     state: Mapping[str, Any] = field(default_factory=dict)
     is_alive: bool = True
     seen_at: float = 0.0
+    is_unsure: bool = False
 
 
 class RollMode(str, Enum):
@@ -110,7 +113,8 @@ class RollMode(str, Enum):
 class FleetConfiguration:
     """The configuration that the nodes of a fleet are to serve. `number` counts up; 0: there is none.
 
-    `order`: the nodes of a roll; `reached`: how many of them may serve it already. `stopped`: why a roll has ended early.
+    `order`: the nodes of a roll; `reached`: how many of them may serve it already. `stopped`: why a roll has ended early. `more`:
+    what a later version says besides, as it said it: who moves or stops a roll leaves it there.
     """
 
     number: int = 0
@@ -124,6 +128,7 @@ class FleetConfiguration:
     stopped: str = ""
     digest: str = ""  # of the text
     revision: int = 0  # of the store
+    more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +195,12 @@ class Node(Protocol):
         """
 
     async def take_configuration(
-        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False, was_away: bool = False
     ) -> ConfigurationResult:
-        """Serve by a configuration of the fleet, or say why not. `has_ended`: the node began to before, and ended meanwhile."""
+        """Serve by a configuration of the fleet, or say why not.
+
+        `has_ended`: the node began to before, and ended meanwhile; `was_away`: it was no member when that was written.
+        """
 
     def take_members(self, names: Sequence[str]) -> None:
         """Be told who lives, by name, this node included: a total for the fleet is shared among them."""

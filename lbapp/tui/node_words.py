@@ -46,8 +46,8 @@ def fleet_lines(fleet: FleetStatus) -> list[Line]:
         (f"  {roll}", "bad" if "REFUSED" in roll or "STOPPED" in roll else "plain"),
     ]
     lines = [head]
-    if not is_synced:
-        lines.append([(f" ! {view_sentence(fleet, duration)}", "bad")])
+    if wrong := view_sentence(fleet, duration):
+        lines.append([(f" ! {wrong}", "bad")])
     carried = f" together {count(found.requests_per_s)} req/s  {count(found.connections)} connections"
     lines.append([(f"{carried}  {count(found.in_flight)} in flight  errors {share(found.error_rate)}", "plain")])
     return lines

@@ -50,6 +50,13 @@ def test_what_is_wanted_of_all_nodes_is_listed_with_what_is_here(double: EngineD
     assert lines[6] == "1 of them is other on node-a (!)"
 
 
+def test_configuration_is_shown_with_its_revision_and_who_has_only_begun(double: EngineDouble, socket: Path) -> None:
+    double.fleet.status = three_nodes(configuration=roll(revision=4711, begun={"lb3": 1_700_000_000.0}, reason="more"))
+    _, first, second, *_ = lbapp(socket, "fleet").stdout.splitlines()
+    assert first.endswith(", at once, revision 4711, more")
+    assert second.startswith("  lb3 has begun to serve by it 2023-11-1")
+
+
 def test_fleet_of_which_nothing_is_wanted_says_so(double: EngineDouble, socket: Path) -> None:
     double.fleet.status = three_nodes(configuration=None)
     assert "nothing is wanted of all nodes beyond their files" in lbapp(socket, "fleet").stdout

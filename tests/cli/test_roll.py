@@ -10,7 +10,7 @@ from click.testing import Result
 
 from tests.cli.harness import run
 from tests.tui.engine_double import EngineDouble, answering
-from tests.tui.fleet_double import three_nodes
+from tests.tui.fleet_double import GONE, three_nodes
 
 
 @pytest.fixture
@@ -33,8 +33,19 @@ def lbapp(socket: Path, *arguments: str) -> Result:
 def test_configuration_is_on_its_way_to_every_node_and_that_is_said(double: EngineDouble, socket: Path) -> None:
     done = lbapp(socket, "reload", "--fleet", "--reason", "two servers more")
     assert done.exit_code == 0
-    assert done.stdout == "configuration f8 of the fleet is on its way to node-a, lb2, lb3: lbapp nodes\n"
+    assert done.stdout == "configuration f8 of the fleet is on its way to all nodes at once: lbapp nodes\n"
     assert double.fleet.published == [{"mode": "all", "reason": "two servers more"}]
+    done = lbapp(socket, "reload", "--fleet", "--rolling")
+    assert done.stdout.endswith(" of the fleet is on its way to node-a, lb2, lb3: lbapp nodes\n")
+
+
+def test_configuration_that_is_deleted_while_it_is_waited_for_is_not_waited_for_any_more(
+    double: EngineDouble, socket: Path
+) -> None:
+    double.fleet.results = [{"node-a": ""}, GONE]
+    done = lbapp(socket, "reload", "--fleet", "--wait")
+    assert done.exit_code == 1
+    assert "configuration f8 was deleted from the store, and not by lbapp. See: lbapp nodes" in done.stderr
 
 
 def test_roll_is_followed_node_by_node_until_all_serve_by_it(double: EngineDouble, socket: Path) -> None:

@@ -54,6 +54,7 @@ class NodeDouble:
     members: list[list[str]] = field(default_factory=list)
     events: list[tuple[str, str]] = field(default_factory=list)
     configurations: list[tuple[int, str]] = field(default_factory=list)
+    late: list[int] = field(default_factory=list)  # numbers of configurations that were written while it was away
     errors: dict[int, str] = field(default_factory=dict)
     odd: dict[str, Any] = field(default_factory=dict)  # of its state
     listeners: list[str] = field(default_factory=list)
@@ -76,8 +77,10 @@ class NodeDouble:
         self.done |= {each.key: each.revision for each in intents}
 
     async def take_configuration(
-        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False, was_away: bool = False
     ) -> ConfigurationResult:
+        if was_away:
+            self.late.append(configuration.number)
         if has_ended:
             return ConfigurationResult(configuration.number, self.name, time.time(), "it ended meanwhile")
         self.configurations.append((configuration.number, text))

@@ -11,6 +11,7 @@ from lbapp.cluster import kept
 from lbapp.cluster.keeping import Keeper
 from lbapp.cluster.keys import Keys
 from lbapp.cluster.picture import Picture
+from lbapp.model.fleet import ClusterSettings
 from tests.cluster.node_double import NodeDouble
 from tests.cluster.test_kept import WHOLE
 
@@ -18,10 +19,11 @@ pytestmark = pytest.mark.anyio
 
 
 def keeper(path: Path, node: NodeDouble) -> Keeper:
-    picture = Picture(Keys("f"), 2.0)
+    settings = ClusterSettings("f", endpoints=("http://new",))
+    picture = Picture(Keys("f"), 2.0, settings.endpoints)
     picture.recall(WHOLE)
     membership: Any = SimpleNamespace(lease=WHOLE.lease, former=0)
-    return Keeper(path, "f", picture, membership, node)
+    return Keeper(path, settings, picture, membership, node)
 
 
 @pytest.mark.parametrize("is_running", [True, False])
@@ -43,4 +45,5 @@ async def test_what_a_disk_did_not_take_is_written_when_it_does(tmp_path: Path, 
     read = kept.read(path, "f")
     assert read is not None
     assert read.view.intents == WHOLE.view.intents
+    assert read.endpoints == WHOLE.endpoints, "what is kept is still what that store has said"
     assert node.told("fleet_problem") == [f"the view of the fleet cannot be kept in {path}: Is a directory"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,13 @@ VIEW = FleetView(
     9,
     {
         "a": Member("a", {"host": "h"}, dict(member_state()), True, 5.0),
-        "b": Member("b", {}, {}, False, 4.0),
+        "b": Member("b", {}, {}, False, 4.0, is_unsure=True),
     },
     {INTENT.key: INTENT},
     FleetConfiguration(3, order=("a", "b"), reached=1, digest="d", revision=8),
     {"a": ConfigurationResult(3, "a", 1.0, "no")},
 )
-WHOLE = Kept(VIEW, "name", 77, 4, {("app", Setting.PUBLISHED): 12})
+WHOLE = Kept(VIEW, "name", 77, 4, {("app", Setting.PUBLISHED): 12}, ("http://old",))
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
@@ -64,6 +65,36 @@ def test_a_full_disk_keeps_what_was_there_and_no_part_of_what_is_new(
 
 def test_where_nothing_was_written_nothing_is_read(tmp_path: Path) -> None:
     assert kept.read(tmp_path / "view", "f") is None
+
+
+def test_what_a_later_version_kept_before_this_one_was_put_back_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "view"
+    kept.write(path, "f", replace(WHOLE, view=replace(VIEW, intents={INTENT.key: replace(INTENT, more={"more": 1})})))
+    _, _, body = path.read_bytes().partition(b"\n")
+    read = json.loads(body)
+    read["pairs"].append({"key": "/lbapp/f/intents/colour/app/s1", "value": "{}", "revision": 5})
+    read["pairs"].append({"key": "/lbapp/f/intents/state/app/s9", "value": '{"value": "warm"}', "revision": 5})
+    read["later"] = True
+    data = json.dumps(read).encode()
+    path.write_bytes(b"lbapp fleet 1 %08x\n" % crc32(data) + data)
+    found = kept.read(path, "f")
+    assert found is not None
+    assert found.view.intents == {INTENT.key: replace(INTENT, more={"more": 1})}
+    assert found.view.configuration == VIEW.configuration
+
+
+def test_what_an_earlier_version_kept_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "view"
+    kept.write(path, "f", WHOLE)
+    read = json.loads(path.read_bytes().partition(b"\n")[2])
+    del read["endpoints"]
+    for each in read["members"]:
+        del each["is_unsure"]
+    data = json.dumps(read).encode()
+    path.write_bytes(b"lbapp fleet 1 %08x\n" % crc32(data) + data)
+    found = kept.read(path, "f")
+    assert found is not None
+    assert (found.endpoints, found.view.members["b"].is_unsure) == ((), False)
 
 
 def test_what_is_of_another_fleet_is_nothing(tmp_path: Path) -> None:

@@ -247,6 +247,82 @@ def test_numbers_of_configurations_count_up_over_a_loss() -> None:
     assert told.picture.number_max == 7
 
 
+def moved(*endpoints: str) -> Told:
+    """Return one that has known b and an intent by the store `old`, and asks `endpoints` now."""
+    told, before = Told(), Told()
+    before.whole(900, began("x"), member("a"), member("b"), written("app/s1", 800))
+    told.picture = Picture(KEYS, 10.0, endpoints)
+    told.done = {key("app/s1"): 800}
+    told.picture.recall(Kept(before.picture.view, "x", endpoints=("old",)))
+    return told
+
+
+def test_another_store_is_said_to_be_one_and_nobody_is_taken_for_dead_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moved("new").picture.came_from == ("old",)
+    told = moved("new")
+    assert list(told.picture.view.intents) == [key("app/s1")]
+    told.whole(9000, began("y"), member("a"), written("app/s2", 7))
+    (said,) = told.told("fleet_store_changed")
+    assert said.startswith(
+        "the store at new is another one than that at old: 1 intents of the fleet are in it, and 1 of the"
+    )
+    assert not told.told("fleet_store_lost")
+    assert not told.picture.came_from
+    assert told.newer() == ["app/s2"]
+    assert told.alive() == ["a", "b"]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60)
+    told.picture.expire()
+    assert (told.alive(), told.picture.view.members["b"].is_unsure) == (["a"], True)
+    told.picture.take(Message(9001, (Event(KEYS.node("b"), b"{}", 9001, 6),)), told.tell)
+    assert (told.alive(), told.picture.view.members["b"].is_unsure) == (["a", "b"], False)
+    told.picture.take(Message(9002, (Event(KEYS.node("b"), None, 9002),)), told.tell)
+    assert (told.alive(), told.picture.view.members["b"].is_unsure) == (["a"], False), "here it was seen to go"
+
+
+def test_more_ways_to_the_same_store_are_no_other_store() -> None:
+    told = moved("older", "old")
+    told.whole(901, began("x"), member("a"), written("app/s1", 800))
+    assert (told.events, told.newer(), told.picture.losses) == ([], [], 0)
+    emptied = moved("older", "old")
+    emptied.whole(2, began("y"), member("a"))
+    assert [kind for kind, _ in emptied.events] == ["fleet_store_lost"]
+    assert emptied.picture.view.members["b"].is_unsure is False
+
+
+def published(number: int) -> Pair:
+    configuration = replace(FleetView().configuration, number=number, by="alice", node="lb1")
+    return Pair(KEYS.current, values.configuration(configuration), 4)
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_configuration_that_somebody_deletes_is_said_until_there_is_another(is_watched: bool) -> None:
+    told = Told()
+    told.whole(9, began("x"), published(3))
+    for revision in (10, 11):
+        if is_watched:
+            told.picture.take(Message(revision, (Event(KEYS.current, None, revision),)), told.tell)
+        else:
+            told.whole(revision, began("x"))
+    (said,) = told.told("fleet_problem")
+    assert said.startswith("configuration 3 of the fleet, which alice at lb1 has published, was deleted from the store")
+    assert "(/lbapp/f/configuration/current)" in said
+    assert "every node serves on as it does" in said
+    assert "lbapp reload --fleet" in said
+    view = told.picture.view
+    assert (view.configuration.number, view.problem, view.state) == (0, said, StoreState.SYNCED)
+    assert told.picture.number_max == 3
+    told.whole(12, began("x"), published(4))
+    assert told.picture.view.problem == ""
+
+
+def test_of_a_store_that_was_emptied_it_is_not_said_as_well_that_its_configuration_is_gone() -> None:
+    told = Told()
+    told.whole(9, began("x"), published(3))
+    told.whole(1)
+    assert [kind for kind, _ in told.events] == ["fleet_store_lost"]
+
+
 @pytest.mark.anyio
 async def test_who_waits_for_a_change_misses_none() -> None:
     told = Told()

@@ -61,7 +61,7 @@ async def test_a_configuration_at_once_is_taken_by_all_that_live_and_by_who_come
         async with nodes(tmp_path, stores, "a", "b") as (a, b):
             written = await a.fleet.publish(AT_ONCE, "text")
             assert (written.number, written.node, written.digest) == (1, "a", file_digest(b"text"))
-            await until(lambda: a.fleet.view.results.keys() == b.fleet.view.results.keys() == {"a", "b"})
+            await until(lambda: done(a) == done(b) == {"a", "b"})
             assert a.node.configurations == b.node.configurations == [(1, "text")]
             assert b.fleet.view.configuration == written
             async with nodes(tmp_path, stores, "c") as (c,):
@@ -207,7 +207,7 @@ async def test_a_node_that_comes_back_does_not_take_again_what_it_took(tmp_path:
         async with nodes(tmp_path, stores, "a") as (a,):
             a.node.errors[1] = "no"
             await a.fleet.publish(AT_ONCE, "text")
-            await until(lambda: a.fleet.view.results)
+            await until(lambda: done(a))
         async with nodes(tmp_path, stores, "a") as (again,):
             revision = again.fleet.view.configuration.revision
             await again.fleet.publish(FleetConfiguration(by="alice", revision=revision), "next")
@@ -223,7 +223,7 @@ async def test_the_result_is_written_however_long_the_store_is_away(tmp_path: Pa
             stores[0].kill()
             gate.set()
             stores[0].start()
-            await until(lambda: a.fleet.view.results)
+            await until(lambda: done(a))
             assert a.numbers == [1]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +12,13 @@ from hypothesis import strategies as st
 from lbapp.cluster import values
 from lbapp.cluster.gateway import Event, Pair
 from lbapp.cluster.keys import Keys
-from lbapp.cluster.view import Fold, with_gone
-from lbapp.model.fleet import FleetConfiguration, FleetView, Member
+from lbapp.cluster.view import Fold, Remark, with_gone
+from lbapp.model.fleet import FleetConfiguration, FleetIntent, FleetView, Member
+from lbapp.model.journal import Setting
 from lbapp.model.limits import FLEET_GONE_MAX, FLEET_GONE_S
 from tests.cluster.node_double import intent, member_state
 from tests.cluster.strategies import NODES, RESULTS, configurations, intents
+from tests.cluster.test_gateway import ANY_JSON
 
 KEYS = Keys("f")
 WRITES = st.one_of(
@@ -113,17 +117,82 @@ def test_nonsense_leaves_what_was_known(events: list[Event], nonsense: list[tupl
 def test_nonsense_is_named_once_until_it_can_be_read() -> None:
     fold, key = Fold(KEYS), KEYS.current
     wrong, right = Event(key, b"{", 1), Event(key, values.configuration(FleetConfiguration(1)), 2)
-    assert fold.apply([wrong], 1.0) == ["/lbapp/f/configuration/current is passed over: it is no JSON"]
+    assert fold.apply([wrong], 1.0) == [Remark("/lbapp/f/configuration/current is passed over: it is no JSON")]
     assert fold.apply([wrong], 1.0) == []
     assert fold.apply([right], 1.0) == []
     assert len(fold.apply([wrong], 1.0)) == 1
     assert fold.configuration.number == 1
 
 
+LATER = {"schedule": "02:00", "of": {"x": [1, None]}}
+
+
+@given(
+    intents(), configurations(), st.dictionaries(st.text(st.characters(categories=["L", "N"])), ANY_JSON, max_size=4)
+)
+def test_what_a_later_version_says_besides_changes_nothing_that_is_known_and_is_written_again(
+    intent: FleetIntent, configuration: FleetConfiguration, more: dict[str, object]
+) -> None:
+    written = (KEYS.intent(intent.key), values.intent(intent)), (KEYS.current, values.configuration(configuration))
+    for key, data in written:
+        plain, later = Fold(KEYS), Fold(KEYS)
+        known = json.loads(data)
+        whole = {**more, **known}
+        plain.apply([Event(key, data, 7)], 1.0)
+        remarks = later.apply([Event(key, json.dumps(whole).encode(), 7)], 1.0)
+        if any(remark.is_nonsense for remark in remarks):
+            continue  # nobody could show it: it is passed over as a whole
+        assert [replace(each, more={}) for each in later.intents.values()] == list(plain.intents.values())
+        assert replace(later.configuration, more={}) == plain.configuration
+        again = values.intent(later.intents[intent.key]) if later.intents else values.configuration(later.configuration)
+        assert json.loads(again) == whole
+        assert bool(remarks) is bool(whole.keys() - known.keys())
+
+
+@given(st.dictionaries(st.text(st.characters(categories=["L", "N"])), ANY_JSON, max_size=4), st.booleans())
+def test_a_member_of_a_later_version_is_one_whatever_it_says_besides(more: dict[str, object], is_state: bool) -> None:
+    fold = Fold(KEYS)
+    known = member_state() if is_state else {"version": "9.9"}
+    key = KEYS.state("b") if is_state else KEYS.node("b")
+    fold.apply([Event(KEYS.node("b"), b"{}", 1, 5)], 1.0)
+    for remark in fold.apply([Event(key, json.dumps({**more, **known}).encode(), 2, 5)], 1.0):
+        assert remark.is_nonsense, "only what nobody could show"
+    assert fold.members().keys() == {"b"}
+
+
+def test_what_a_later_version_says_besides_is_said_once_of_each_node_with_its_version() -> None:
+    fold = Fold(KEYS)
+    body = {**json.loads(values.intent(intent("app/s1"))), **LATER, "node": "b"}
+    pairs = [Pair(KEYS.intent((on, Setting.STATE)), json.dumps(body).encode(), 3) for on in ("app/s1", "app/s2")]
+    pairs.append(Pair(KEYS.node("b"), values.card({"version": "9.9"}), 1, 5))
+    said = (
+        "/lbapp/f/intents/state, which b (lbapp 9.9) has written, says more than is known (of, schedule) to this version of "
+        "lbapp: that is left as it is, and nothing is made of it"
+    )
+    assert fold.read(pairs, 1.0) == [Remark(said, is_nonsense=False)]
+    assert fold.read(pairs, 1.0) == []
+    assert {key for key, _ in fold.intents} == {"app/s1", "app/s2"}
+
+
+def test_kinds_of_a_later_version_are_said_once_however_many_keys_there_are() -> None:
+    fold = Fold(KEYS)
+    keys = [KEYS.prefix + b"intents/colour/app/s%d" % at for at in range(50)] + [KEYS.prefix + b"marks/1"]
+    events = [Event(key, b'{"node": "b", "value": "red"}', 3) for key in keys]
+    for expected in (["intents/colour", "marks"], []):
+        remarks = fold.apply(events, 1.0)
+        assert [remark.sentence.split(",")[0].removeprefix("/lbapp/f/") for remark in remarks] == expected
+        assert all(
+            "which b has written, is not known to this version of lbapp" in remark.sentence for remark in remarks
+        )
+    assert fold.intents == {}
+
+
 def test_names_of_nonsense_do_not_grow_without_end() -> None:
     fold = Fold(KEYS)
-    named = fold.apply([Event(KEYS.prefix + b"x%d" % at, b"", 1) for at in range(5_000)], 1.0)
-    assert len(named) == 1_000
+    for key in (KEYS.prefix + b"x%d", KEYS.node("n%d"), KEYS.prefix + b"configuration/x%d"):
+        named = fold.apply([Event(key % at, b"", 1) for at in range(5_000)], 1.0)
+        assert len(named) == 1_000
+        fold = Fold(KEYS)
 
 
 def test_a_state_without_a_member_is_nobody() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -27,9 +29,11 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "STORE_REQUEST_TIMEOUT_S", 0.5)
 
 
-def held_by(found: FleetIntent, revision: int) -> dict[str, object]:
-    """Return how a store refuses a comparison, as it has this."""
-    pair = {**gateway.put(KEYS.intent(found.key), values.intent(found)), "mod_revision": str(revision)}
+def held_by(found: FleetIntent, revision: int, other: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Return how a store refuses a comparison, as it has this, but for what is `other` in it."""
+    value = json.dumps({**json.loads(values.intent(found)), **(other or {})}).encode()
+    value = values.intent(found) if other is None else value
+    pair = {**gateway.put(KEYS.intent(found.key), value), "mod_revision": str(revision)}
     return {"header": {"revision": "9"}, "responses": [{"response_range": {"header": {}, "kvs": [pair], "count": "1"}}]}
 
 
@@ -77,6 +81,12 @@ async def test_an_answer_that_was_lost_is_no_refusal_of_what_was_written_by_it()
             "changed",
             "made maint by bob at n1",
             "Look at it again",
+        ),
+        (
+            always(held_by(WANTED, 8, {"value": "warm", "node": "lb2"})),
+            "not_understood",
+            "of state of app/s1, as lb2 has written it, is nothing that this version of lbapp understands (value is no state)",
+            "at a node of the version that wrote it",
         ),
     ],
 )

@@ -36,7 +36,6 @@ TESTED_BY = {
     "lbapp/config/document.py": "tests/config/test_load.py",
     "lbapp/cluster/follow.py": "tests/cluster/test_fleet.py",
     "lbapp/cluster/handing.py": "tests/cluster/test_fleet.py",
-    "lbapp/cluster/publishing.py": "tests/cluster/test_rolling.py",
     "lbapp/cluster/handoff/host.py": "tests/system/cluster/test_handoff.py",
     "lbapp/config/table.py": "tests/config/test_schema.py",
     "lbapp/cli/persistence.py": "tests/system/test_persistence.py",

@@ -117,6 +117,10 @@ def node_drain(**more: Any) -> NodeDrainStatus:
     return cast(NodeDrainStatus, found)
 
 
+# In the place of results: somebody has deleted the configuration.
+GONE: dict[str, str] = {}
+
+
 class Refused(Exception):
     """What is answered with an error: code, message, hint."""
 
@@ -204,6 +208,9 @@ class FleetDouble:
             self._have(behind[0])
         if self.results and self.status["configuration"]:
             first, *self.results = self.results
+            if first is GONE:
+                self.status["configuration"] = None
+                return JSONResponse(self.status)
             self.status["configuration"]["results"] = first
             self.status["configuration"]["reached"] = max(self.status["configuration"]["reached"], len(first))
         return JSONResponse(self.status)
@@ -214,9 +221,9 @@ class FleetDouble:
         if self.status["state"] != "synced":
             return refusal("fleet_unreachable", "the store does not answer, so nothing was changed", "Try again", 503)
         now = self.status["configuration"]
-        reached = 1 if body.get("mode") == "rolling" else 3
         number = now["number"] + 1 if now else 1
-        self.status["configuration"] = roll(number=number, mode=body.get("mode", "all"), reached=reached, results={})
+        how = {"mode": "rolling", "reached": 1} if body.get("mode") == "rolling" else {"order": [], "reached": 0}
+        self.status["configuration"] = roll(number=number, results={}, **how)
         return JSONResponse(self.status["configuration"])
 
     async def _stop(self, request: Request) -> Response:

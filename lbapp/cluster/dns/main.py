@@ -1,7 +1,8 @@
 """`lbapp dns`: the publisher as a process.
 
-Responsible for its log, for the signals that end it, and for its exit status. Knows nothing of what it does meanwhile. Invariant:
-0 when the zone is as it should be at the end, 1 when it could not be reached then.
+Responsible for its log, for what its service manager is told, for the signals that end it, and for its exit status. Knows
+nothing of what it does meanwhile. Invariants: 0 when the zone is as it should be at the end, 1 when it could not be reached then;
+one that hangs is ended.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from pathlib import Path
 from random import Random
 
 import anyio
+import anyio.to_thread
 
 from lbapp.cluster.dns.asking import asked_engine
 from lbapp.cluster.dns.publisher import Pauses, Publisher
+from lbapp.cluster.dns.turning import keep_watch
+from lbapp.control.notify import notify
 from lbapp.control.paths import default_socket
 from lbapp.model.dns import DnsSettings
 
@@ -41,8 +45,12 @@ async def _run(settings: DnsSettings, socket: Path) -> bool:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 async for _ in signals:
                     publisher.stopping.set()
+                    await anyio.to_thread.run_sync(notify, "STOPPING=1")
 
         tasks.start_soon(end_on_signal)
+        tasks.start_soon(keep_watch, publisher.turns)
+        # Whether the server of the zone answers yet says nothing about this process.
+        await anyio.to_thread.run_sync(notify, "READY=1")
         is_done = await publisher.run()
         tasks.cancel_scope.cancel()
     return is_done

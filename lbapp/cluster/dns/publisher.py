@@ -4,7 +4,8 @@ Responsible for when each of that is done, for what is said of it in the log, an
 nothing of DNS messages or of what is to be written: zone.py and decide.py do.
 
 Invariants: nothing is written before the zone was looked at and the engine's word, or silence, has been heard often enough; a
-change of mind is acted on at once, and what fails is tried again after a pause that grows; a failure is said once.
+change of mind is acted on at once, and what fails is tried again after a pause that grows; a failure is said once; no loop waits
+without having said for how long.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Final
 
 import anyio
 
+from lbapp.cluster.dns import asking, zone
 from lbapp.cluster.dns.asking import AskedEngine
 from lbapp.cluster.dns.decide import Decision, Seen, Wish, decide
 from lbapp.cluster.dns.standing import Fellows, Standing
 from lbapp.cluster.dns.telling import Story
+from lbapp.cluster.dns.turning import Turns
 from lbapp.cluster.dns.zone import Zone, ZoneChanged, ZoneFailed, ZoneRefused
 from lbapp.model.dns import DnsSettings
 
@@ -28,6 +31,8 @@ _LOG: Final = logging.getLogger(__name__)
 _RACES_MAX: Final = 12  # so often others may be faster, before it is tried again later
 _WAVERING: Final = 3  # so many times as often the engine is asked while it says something else than before
 _STOP_S: Final = 15.0  # to take the own records out at the end
+_KEEPING: Final = "keeping the zone"
+_LOOK_S: Final = (zone.LOOK_MESSAGES + 1) * zone.TIMEOUT_S  # and to write
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Pauses:
 
 
 class Publisher:
-    """Keeps the records of one node. `stopping`: to be set when it is to end."""
+    """Keeps the records of one node. `stopping`: to be set when it is to end; `turns`: whether its loops still do."""
 
     def __init__(self, settings: DnsSettings, engine: AskedEngine, pauses: Pauses, random: Random) -> None:
         self._settings = settings
@@ -63,6 +68,7 @@ class Publisher:
         self._sets_ttl = True
         self._failures = 0
         self.stopping = anyio.Event()
+        self.turns = Turns()
 
     async def run(self) -> bool:
         """Work until `stopping` is set, then take the own records out. Return whether the zone is as it should be then."""
@@ -73,12 +79,14 @@ class Publisher:
             tasks.start_soon(self._report)
             await self.stopping.wait()
             tasks.cancel_scope.cancel()
+        self.turns.expect_only("taking the own records out", _STOP_S + asking.TIMEOUT_S)
         is_done = await self._leave()
         await self._engine.tell(self._story.report(time.time()))
         return is_done
 
     async def _ask_readiness(self) -> None:
         while True:
+            self.turns.expect("asking the engine whether it is ready", asking.TIMEOUT_S + self._settings.interval_s)
             answer = await self._engine.readiness()
             self._story.hear(answer)
             if self._standing.hear(answer.is_ready):
@@ -88,6 +96,7 @@ class Publisher:
 
     async def _ask_fleet(self) -> None:
         while True:
+            self.turns.expect("asking the engine for its fleet", asking.TIMEOUT_S + self._pauses.fleet_s)
             status, before = await self._engine.fleet(), self._fellows.dead
             self._story.note_wrong_node(self._fellows.hear(status, time.monotonic()))
             if self._fellows.dead - before:
@@ -100,6 +109,7 @@ class Publisher:
         while True:
             self._changed = anyio.Event()
             wait_s, may_be_woken = await self._turn()
+            self.turns.expect(_KEEPING, wait_s)
             with anyio.move_on_after(wait_s):
                 if may_be_woken:
                     await self._changed.wait()
@@ -124,6 +134,7 @@ class Publisher:
     async def _settle(self, *, is_in: bool) -> Decision:
         """Look, decide and write, until nobody else was faster; return what was decided. Raises ZoneFailed."""
         for race in range(_RACES_MAX):
+            self.turns.expect(_KEEPING, _LOOK_S)
             seen = await self._zone.look()
             wish = self._wish(seen, is_in=is_in)
             decision = decide(self._settings, seen, wish, time.time())
@@ -167,6 +178,7 @@ class Publisher:
 
     async def _report(self) -> None:
         while True:
+            self.turns.expect("telling the engine", self._pauses.report_s + asking.TIMEOUT_S)
             with anyio.move_on_after(self._pauses.report_s):
                 await self._story.changed.wait()
             self._story.changed = anyio.Event()

@@ -4,7 +4,8 @@ Responsible for both judgements, of answers that come one after the other. Knows
 in seconds of any steady clock.
 
 Invariants: one answer that is other than those before decides nothing, unless rise or fall is 1; a view of the fleet that is not
-synced, or in which this node itself does not live, makes nobody dead, and time that it lasts does not count.
+synced, or in which this node itself does not live, makes nobody dead, and time that it lasts does not count; nor is anybody dead
+whom another store knew, and this one does not.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Fellows:
 
     def hear(self, status: FleetStatus | None, now_s: float) -> str:
         """Take what the engine says of the fleet; None: it says nothing. Return what is wrong with it, or nothing."""
-        alive = frozenset[str]()
+        alive = unsure = frozenset[str]()
         wrong = ""
         if status is not None and status["fleet"] and status["node"] != self._node:
             self.fleet = ""
@@ -61,8 +62,9 @@ class Fellows:
             self.fleet = status["fleet"]
             if self.fleet and status["state"] == "synced":
                 alive = frozenset(each["name"] for each in status["members"] if each["is_alive"])
+                unsure = frozenset(each["name"] for each in status["members"] if each.get("is_unsure"))
         self.is_member = self._node in alive
-        gone = self.noted - alive - {self._node} if self.is_member else ()
+        gone = self.noted - alive - unsure - {self._node} if self.is_member else ()
         self._gone_since_s = {name: self._gone_since_s.get(name, now_s) for name in gone}
         self.dead = frozenset(name for name, since_s in self._gone_since_s.items() if now_s - since_s >= self._grace_s)
         return wrong

@@ -32,7 +32,8 @@ from lbapp.cluster.dns.decide import Decision, Seen, is_ipv6
 from lbapp.cluster.dns.notes import read_note
 from lbapp.model.dns import DnsSettings
 
-TIMEOUT_S: Final = 5.0  # servers write to disk before they answer: a second, now and then
+TIMEOUT_S: Final = 5.0  # of a message: servers write to disk before they answer, which takes a second now and then
+LOOK_MESSAGES: Final = 3  # of a look: each family, and the notes
 _TEXT_BYTES_MAX: Final = 255  # of one string in a TXT record
 _FAMILIES: Final = {False: dns.rdatatype.A, True: dns.rdatatype.AAAA}
 _OTHERS_WERE_FASTER: Final = (dns.rcode.NXRRSET, dns.rcode.YXRRSET)

@@ -26,7 +26,7 @@ from lbapp.engine.supervisor.bodies import REASON_LETTERS_MAX, How, invalid, obj
 from lbapp.engine.supervisor.configurations import FROM_FILE, UNCONFIRMED, Source, digest_of
 from lbapp.engine.supervisor.events import Events
 from lbapp.engine.supervisor.fleet_link import FleetLink
-from lbapp.engine.supervisor.fleet_words import configuration_status
+from lbapp.engine.supervisor.fleet_words import beginning, configuration_status
 from lbapp.engine.supervisor.reload import Reloads
 from lbapp.engine.supervisor.reload_words import invalid_configuration
 from lbapp.model.errors import ConfigurationError, RequestRefused
@@ -47,9 +47,9 @@ class FleetConfigurations:
     # -- taking ------------------------------------------------------------------------------------------------------
 
     async def take(
-        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False, was_away: bool = False
     ) -> ConfigurationResult:
-        """Serve by a configuration of the fleet, or say why not. `has_ended`: as of `Node.take_configuration`."""
+        """Serve by a configuration of the fleet, or say why not. `has_ended`, `was_away`: as of `Node.take_configuration`."""
         number, applied = configuration.number, self.reloads.applied
         store, digest = self.link.view.began, configuration.digest
         if applied is not None and applied.is_fleets(number, store, digest):
@@ -63,12 +63,12 @@ class FleetConfigurations:
             return self._result(number, "the engine ended while it began to serve by it")
         actor: Actor = {"uid": None, "user": f"{configuration.by}@{configuration.node}", "pid": None}
         try:
-            await self._apply(configuration, text, actor, store)
+            await self._apply(configuration, text, actor, was_away=was_away)
         except RequestRefused as error:
             if error.code in _LEAVING:
                 await anyio.sleep_forever()  # the engine is on its way out: the next one takes it
             if error.code == "unconfirmed" and configuration.mode is RollMode.ALL:
-                return await self._take_when_settled(configuration, text, error)
+                return await self._take_when_settled(configuration, text, error, was_away=was_away)
             told = _one_sentence(error)
             message = f"configuration {number} of the fleet is not taken: {told}"
             self.events.add("configuration_of_fleet_refused", "node", message, actor=actor)
@@ -76,7 +76,7 @@ class FleetConfigurations:
         return self._result(number, "")
 
     async def _take_when_settled(
-        self, configuration: FleetConfiguration, text: str, error: RequestRefused
+        self, configuration: FleetConfiguration, text: str, error: RequestRefused, *, was_away: bool
     ) -> ConfigurationResult:
         """Take a configuration when nothing waits to be confirmed any more, unless the fleet has another by then."""
         number = configuration.number
@@ -86,16 +86,19 @@ class FleetConfigurations:
         while (applied := self.reloads.applied) is not None and applied.state == UNCONFIRMED:
             await self.reloads.pending_changed.wait()
         newest = self.link.view.configuration.number
-        if newest > number:
-            return self._result(number, f"{error.message}, and then the fleet had configuration {newest}")
-        return await self.take(configuration, text)
+        if newest != number:
+            has = f"configuration {newest}" if newest else "none any more"
+            return self._result(number, f"{error.message}, and then the fleet had {has}")
+        return await self.take(configuration, text, was_away=was_away)
 
-    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor, store: str) -> None:
+    async def _apply(self, configuration: FleetConfiguration, text: str, actor: Actor, *, was_away: bool) -> None:
         """Serve by a text of the fleet, with what is the node's own as it serves when its turn comes. Raises RequestRefused."""
         name, why = f"configuration {configuration.number} of the fleet", configuration.reason[:REASON_LETTERS_MAX]
-        file = await self._file()
+        file, store = await self._file(), self.link.view.began
 
         def made(serving: str) -> tuple[str, Source]:
+            message = beginning(configuration, was_away=was_away)
+            self.events.add("configuration_of_fleet_began", "node", message, actor=actor)
             own = as_of_node(text, serving)
             of = "" if file == digest_of(own) else file
             return own, Source(of, configuration.number, store=store, text=configuration.digest)

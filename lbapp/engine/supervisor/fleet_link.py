@@ -59,10 +59,17 @@ class FleetLink:
             return
         if self.fleet is not None and settings is not None and was is not None and settings.place == was.place:
             self.fleet.give_way()  # or the others would see this node go and come again
+            self._say_moved(was, settings)
         self.fleet = None if settings is None else self._make(settings, self._kept)
         self._changed.fire()
         if self._scope is not None:
             self._scope.cancel()
+
+    def _say_moved(self, was: ClusterSettings, now: ClusterSettings) -> None:
+        if was.endpoints != now.endpoints:
+            asked, before = ", ".join(now.endpoints), ", ".join(was.endpoints)
+            what = f"the store of the fleet is asked at {asked}, and was at {before}"
+            self._events.add("fleet_endpoints_changed", "node", f"{what}: what is known holds until it has answered")
 
     def leave(self) -> None:
         """Leave the fleet for good, as the engine ends or has given its place away."""

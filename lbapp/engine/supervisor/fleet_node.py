@@ -117,10 +117,10 @@ class EngineNode:
         await self.changes.take(intents)
 
     async def take_configuration(
-        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False
+        self, configuration: FleetConfiguration, text: str, *, has_ended: bool = False, was_away: bool = False
     ) -> ConfigurationResult:
         """See Node."""
-        return await self.configurations.take(configuration, text, has_ended=has_ended)
+        return await self.configurations.take(configuration, text, has_ended=has_ended, was_away=was_away)
 
     def take_members(self, names: Sequence[str]) -> None:
         """See Node."""

@@ -78,7 +78,13 @@ def _self(node: EngineNode) -> MemberStatus:
 
 def _member(member: Member) -> MemberStatus:
     said = _said(member.name, member.card)
-    return {**said, "is_alive": member.is_alive, "seen_at": member.seen_at, "state": _state(member.state)}
+    known: MemberStatus = {
+        **said,
+        "is_alive": member.is_alive,
+        "seen_at": member.seen_at,
+        "state": _state(member.state),
+    }
+    return {**known, "is_unsure": True} if member.is_unsure else known
 
 
 def _said(name: str, card: Mapping[str, Any]) -> MemberStatus:

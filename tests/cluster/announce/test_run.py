@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +29,7 @@ from lbapp.control.fleet import Readiness
 from lbapp.model.announce import AnnounceSettings, RouteBackend
 from tests.children import child
 from tests.cluster.announce.doubles import VIP4, BirdDouble, EngineDouble, settings
+from tests.cluster.watchdog import Watchdog
 from tests.system.harness import wait_for
 
 GOOD, WORSE = f"lbapp_vip_{vip_word(VIP4)}", f"lbapp_drained_{vip_word(VIP4)}"
@@ -272,42 +272,21 @@ def kill_with_warden(process: subprocess.Popen[bytes]) -> None:
     process.wait(15)
 
 
-class Watchdog:
-    """What a service manager does with the unit: hears what is said, kills who says nothing any more, withdraws after any end."""
-
-    def __init__(self, folder: Path, patience_s: float) -> None:
-        self._folder, self._patience_s = folder, patience_s
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(folder / "n.sock"))
-        self.environment = {"NOTIFY_SOCKET": str(folder / "n.sock"), "WATCHDOG_USEC": str(int(patience_s * 1e6))}
-
-    def hear(self, timeout_s: float) -> str:
-        """Return what is said next; empty: nothing, for so long."""
-        self._socket.settimeout(timeout_s)
-        try:
-            return self._socket.recv(1000).decode()
-        except TimeoutError:
-            return ""
+class Unit(Watchdog):
+    """A watchdog that withdraws after any end, as the unit has it."""
 
     def keep(self, process: subprocess.Popen[bytes]) -> None:
         """Watch over the process until it hangs; then end it, and withdraw."""
-        while self.hear(self._patience_s) == "WATCHDOG=1":
-            pass
+        self.wait_for_silence()
         kill_with_warden(process)
-        command = [sys.executable, "-m", "lbapp", "announce", "-c", str(self._folder / "announce.toml"), "--withdraw"]
+        command = [sys.executable, "-m", "lbapp", "announce", "-c", str(self.folder / "announce.toml"), "--withdraw"]
         subprocess.run(command, capture_output=True, check=True)
-
-    def __enter__(self) -> Watchdog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
 
 
 def test_one_that_hangs_is_ended_by_the_watchdog_of_its_unit_and_its_addresses_are_withdrawn(
     tmp_path: Path, bird: BirdDouble, engine: EngineDouble
 ) -> None:
-    with Watchdog(tmp_path, 5.0) as unit, announcing(tmp_path, environment=unit.environment) as announcer:
+    with Unit(tmp_path, 5.0) as unit, announcing(tmp_path, environment=unit.environment) as announcer:
         assert unit.hear(30) == "READY=1"
         wait_for(lambda: bird.up[GOOD])
         assert [unit.hear(5.0) for _ in range(3)] == ["WATCHDOG=1"] * 3
@@ -329,7 +308,7 @@ def test_the_unit_that_is_shipped_waits_for_longer_than_a_turn_may_take_and_kill
 def test_one_that_is_stopped_says_so_to_its_service_manager(
     tmp_path: Path, bird: BirdDouble, engine: EngineDouble
 ) -> None:
-    with Watchdog(tmp_path, 60.0) as unit, announcing(tmp_path, environment=unit.environment) as announcer:
+    with Unit(tmp_path, 60.0) as unit, announcing(tmp_path, environment=unit.environment) as announcer:
         assert unit.hear(30) == "READY=1"
         announcer.process.terminate()
         assert announcer.process.wait(15) == 0

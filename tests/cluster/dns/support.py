@@ -45,10 +45,16 @@ def member(name: str, *, is_alive: bool = True) -> MemberStatus:
 
 
 def fleet_status(
-    *alive: str, dead: Sequence[str] = (), state: StoreWord = "synced", fleet: str = "web", node: str = "lb1"
+    *alive: str,
+    dead: Sequence[str] = (),
+    unsure: Sequence[str] = (),
+    state: StoreWord = "synced",
+    fleet: str = "web",
+    node: str = "lb1",
 ) -> FleetStatus:
     """Return what an engine says of a fleet."""
     members = [member(name) for name in alive] + [member(name, is_alive=False) for name in dead]
+    members += [{**member(name, is_alive=False), "is_unsure": True} for name in unsure]
     return {
         "fleet": fleet,
         "node": node,

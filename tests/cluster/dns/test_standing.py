@@ -90,6 +90,18 @@ def test_view_that_is_not_sound_makes_nobody_dead_and_the_grace_begins_anew(sile
     assert judge.dead == {"lb2", "lb3"}
 
 
+def test_whom_another_store_knew_and_this_one_does_not_is_not_dead_by_that() -> None:
+    judge = fellows(grace_s=5.0)
+    judge.hear(fleet_status("lb1", "lb2", "lb3"), 0.0)
+    judge.hear(fleet_status("lb1", dead=["lb3"], unsure=["lb2"]), 1.0)
+    judge.hear(fleet_status("lb1", dead=["lb3"], unsure=["lb2"]), 100.0)
+    assert judge.dead == {"lb3"}
+    judge.hear(fleet_status("lb1", "lb2", dead=["lb3"]), 101.0)  # it has come here
+    judge.hear(fleet_status("lb1", dead=["lb2", "lb3"]), 102.0)
+    judge.hear(fleet_status("lb1", dead=["lb2", "lb3"]), 107.0)
+    assert judge.dead == {"lb2", "lb3"}
+
+
 def test_who_has_no_note_of_this_fleet_is_nobody_and_the_node_itself_never_dead() -> None:
     judge = fellows(grace_s=0.0)
     judge.noted = frozenset({"lb1"})

@@ -51,10 +51,16 @@ async def test_an_edit_that_the_store_side_knows_nothing_of_leaves_it_as_it_is()
 
 @pytest.mark.parametrize(
     ("more", "keeps_place"),
-    [({"lease_s": 20.0}, True), ({"user": "x"}, True), ({"name": "other"}, False), ({"node": "lb2"}, False)],
+    [
+        ({"lease_s": 20.0}, True),
+        ({"endpoints": ("http://b",)}, True),
+        ({"user": "x"}, True),
+        ({"name": "other"}, False),
+        ({"node": "lb2"}, False),
+    ],
 )
 async def test_a_store_side_whose_place_another_takes_does_not_leave_the_fleet(
-    tmp_path: Path, more: dict[str, str | float], keeps_place: bool
+    tmp_path: Path, more: dict[str, str | float | tuple[str, ...]], keeps_place: bool
 ) -> None:
     made: list[StoreSide] = []
 
@@ -63,9 +69,16 @@ async def test_a_store_side_whose_place_another_takes_does_not_leave_the_fleet(
         return cast(Fleet, made[-1])
 
     with joined() as node:
-        link, settings = FleetLink(make, tmp_path / "fleet", node.own.events), ClusterSettings(node="lb1")
+        link, settings = (
+            FleetLink(make, tmp_path / "fleet", node.own.events),
+            ClusterSettings(node="lb1", endpoints=("http://a",)),
+        )
         link.take(settings)
         link.take(replace(settings, **more))  # type: ignore[arg-type]
         assert [each.gave_way for each in made] == [int(keeps_place), 0]
+        said = [
+            "the store of the fleet is asked at http://b, and was at http://a: what is known holds until it has answered"
+        ]
+        assert node.messages("fleet_endpoints_changed") == (said if "endpoints" in more else [])
         link.leave()
         assert made[-1].gave_way == 0

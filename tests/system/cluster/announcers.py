@@ -101,6 +101,10 @@ class Nodes:
         """Return a second, which is what is promised, and by how much the machine has been late since `at` (Unix seconds)."""
         return 1.0 + self._late.since(at)
 
+    def late_since(self, at: float) -> float:
+        """Return by how much the machine has been late since `at` (Unix seconds)."""
+        return self._late.since(at)
+
     def start(self) -> None:
         """Start everything, and wait until routers send clients to every node."""
         for node in self.lab.nodes:

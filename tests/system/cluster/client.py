@@ -75,8 +75,8 @@ class Orders:
 
     def __init__(self) -> None:
         self._kept: list[Kept] = []
-        self._probe: asyncio.Task[None] | None = None
-        self._seen: list[tuple[float, str, bool]] = []
+        self._probes: list[asyncio.Task[None]] = []
+        self._seen: list[tuple[float, str, bool, float, float]] = []
 
     async def spread(self, count: int, address: str, port: int) -> dict[str, int]:
         met: Counter[str] = Counter()
@@ -110,27 +110,29 @@ class Orders:
         await asyncio.gather(*(each.task for each in self._kept if each.task))
         return await self.flows_now()
 
-    async def probe(self, address: str, port: int, timeout_s: float) -> None:
+    async def probe(self, address: str, port: int, timeout_s: float, clients: int) -> None:
         self._seen = []
-        self._probe = asyncio.create_task(self._probing(address, port, timeout_s))
+        self._probes = [asyncio.create_task(self._probing(address, port, timeout_s)) for _ in range(clients)]
 
     async def _probing(self, address: str, port: int, timeout_s: float) -> None:
         while True:
+            began_at = time.time()
             try:
                 what, is_good = await once(address, port, timeout_s), True
             except (OSError, EOFError, TimeoutError) as error:
                 what, is_good = repr(error), False
-            self._seen.append((time.monotonic(), what, is_good))
+            self._seen.append((time.monotonic(), what, is_good, began_at, time.time()))
             await asyncio.sleep(_PROBE_PAUSE_S)
 
-    async def probe_now(self) -> list[tuple[float, str, bool]]:
+    async def probe_now(self) -> list[tuple[float, str, bool, float, float]]:
         return self._seen
 
-    async def probe_end(self) -> list[tuple[float, str, bool]]:
-        assert self._probe
-        self._probe.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._probe
+    async def probe_end(self) -> list[tuple[float, str, bool, float, float]]:
+        assert self._probes
+        for each in self._probes:
+            each.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await each
         return self._seen
 
 

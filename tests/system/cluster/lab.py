@@ -85,16 +85,38 @@ class Flows:
 
 @dataclass
 class Probe:
-    """What new connections met: when (seconds of the machine's monotonic clock), the node or the error, whether it was good."""
+    """What new connections met: when (seconds of the machine's monotonic clock), the node or the error, whether it was good.
+
+    `lasted`: of each, from when to when (Unix seconds).
+    """
 
     seen: list[tuple[float, str, bool]] = field(default_factory=list)
+    lasted: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def failed(self) -> list[tuple[float, str]]:
         return [(at_s, what) for at_s, what, is_good in self.seen if not is_good]
 
+    def failed_but_for(self, changes: list[float], late_s: float) -> list[str]:
+        """Return the errors that are no reset of a connection which was open when a router's table changed.
+
+        `changes`: when that was noted (Unix seconds), at most `late_s` after it was so. Of one client that connects anew each
+        time a change explains one reset at most.
+        """
+        left, found = sorted(changes), []
+        for (_, what, is_good), (began_at, ended_at) in zip(self.seen, self.lasted, strict=True):
+            if is_good:
+                continue
+            change = next((each for each in left if began_at <= each <= ended_at + late_s), None)
+            if change is None or "ConnectionResetError" not in what:
+                found.append(what)
+            else:
+                left.remove(change)
+        return found
+
     def since(self, at_s: float) -> Probe:
-        return Probe([each for each in self.seen if each[0] >= at_s])
+        kept = [index for index, each in enumerate(self.seen) if each[0] >= at_s]
+        return Probe([self.seen[index] for index in kept], [self.lasted[index] for index in kept])
 
     @property
     def nodes(self) -> set[str]:
@@ -138,17 +160,22 @@ class Client:
         """Send one more request on each, close them, and return what became of them."""
         return Flows(**self._ask(do="flows_end"))
 
-    def begin_probe(self, address: str = VIP4, port: int = PORT, timeout_s: float = 0.5) -> None:
-        """Connect anew every 10 ms, until `end_probe`."""
-        self._ask(do="probe", address=address, port=port, timeout_s=timeout_s)
+    def begin_probe(self, address: str = VIP4, port: int = PORT, timeout_s: float = 0.5, *, clients: int = 1) -> None:
+        """Connect anew every 10 ms, as each of so many clients, until `end_probe`."""
+        self._ask(do="probe", address=address, port=port, timeout_s=timeout_s, clients=clients)
 
     def probe(self) -> Probe:
         """Return what the probe has met so far."""
-        return Probe([(at_s, what, is_good) for at_s, what, is_good in self._ask(do="probe_now")])
+        return _probe_of(self._ask(do="probe_now"))
 
     def end_probe(self) -> Probe:
         """End it; return what it has met."""
-        return Probe([(at_s, what, is_good) for at_s, what, is_good in self._ask(do="probe_end")])
+        return _probe_of(self._ask(do="probe_end"))
+
+
+def _probe_of(told: list[Any]) -> Probe:
+    seen = [(at_s, what, is_good) for at_s, what, is_good, _, _ in told]
+    return Probe(seen, [(began_at, ended_at) for *_, began_at, ended_at in told])
 
 
 class Lab:

@@ -87,6 +87,14 @@ def handoff(lab: Lab, verb: str, node: str, *more: str, learn: str = "0s") -> st
     return lab.run(node, sys.executable, "-m", "lbapp", "handoff", verb, "-c", str(path), *more)
 
 
+def status_where_it_is_missing(lab: Lab, path: Path, *more: str) -> tuple[str, str]:
+    """Ask the first node for the status of a ring that it does not have; return what it says, and what is wrong."""
+    said = lab.folder / "status"
+    words = " ".join((sys.executable, "-m", "lbapp", "handoff", "status", "-c", str(path), *more))
+    lab.shell("n1", f"code=0; {words} >{said} 2>{said}.wrong || code=$?; test $code = 1")
+    return said.read_text(), Path(f"{said}.wrong").read_text()
+
+
 def make_ring(lab: Lab, learn: str = "0s") -> None:
     for node in lab.nodes:
         handoff(lab, "up", node, learn=learn)
@@ -191,7 +199,10 @@ def test_nothing_is_left_of_a_ring_that_is_taken_away(lab: Lab) -> None:
         assert lab.run("n1", "nft", "list", "tables") == ""
         assert "lbapp-hop" not in lab.run("n1", "ip", "link")
         assert lab.run("n1", "cat", "/proc/sys/net/netfilter/nf_conntrack_tcp_loose") == "1\n"
-    assert "not there" in handoff(lab, "status", "n1")
+    path = ring_file(lab, "n1", "0s")
+    what, do = f"the ring of {path} is not there on this node: nothing is handed on", f"lbapp handoff up -c {path}"
+    assert status_where_it_is_missing(lab, path) == ("", f"lbapp: {what}. Make it with: {do}\n")
+    assert json.loads(status_where_it_is_missing(lab, path, "--json")[0])["is_up"] is False
 
 
 def test_status_says_what_somebody_else_has_changed(lab: Lab) -> None:

@@ -1,7 +1,10 @@
 """`lbapp dns`: the publisher as a process.
 
-Responsible for its log, for the signals that end it, and for its exit status. Knows nothing of what it does meanwhile. Invariant:
-0 when the zone is as it should be at the end, 1 when it could not be reached then.
+Responsible for its log, for what the service manager is told, for the signals that end it, and for its exit status. Knows nothing
+of what it does meanwhile.
+
+Invariants: 0 when the zone is as it should be at the end, 1 when it could not be reached then; the service manager takes it for
+started when its file is valid and a signal would end it in order, whether or not the zone's server answers.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ from pathlib import Path
 from random import Random
 
 import anyio
+import anyio.to_thread
+from anyio.abc import TaskStatus
 
 from lbapp.cluster.dns.asking import asked_engine
 from lbapp.cluster.dns.publisher import Pauses, Publisher
+from lbapp.control.notify import notify
 from lbapp.control.paths import default_socket
 from lbapp.model.dns import DnsSettings
 
@@ -37,12 +43,15 @@ async def _run(settings: DnsSettings, socket: Path) -> bool:
     async with asked_engine(socket) as engine, anyio.create_task_group() as tasks:
         publisher = Publisher(settings, engine, Pauses(), Random())
 
-        async def end_on_signal() -> None:
+        async def end_on_signal(*, task_status: TaskStatus[None]) -> None:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                task_status.started()
                 async for _ in signals:
                     publisher.stopping.set()
+                    await anyio.to_thread.run_sync(notify, "STOPPING=1")
 
-        tasks.start_soon(end_on_signal)
+        await tasks.start(end_on_signal)
+        await anyio.to_thread.run_sync(notify, "READY=1")
         is_done = await publisher.run()
         tasks.cancel_scope.cancel()
     return is_done

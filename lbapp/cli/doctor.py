@@ -33,13 +33,17 @@ def doctor(settings: Settings, file: Path, servers: bool) -> None:
     from lbapp.config.load import load_configuration
     from lbapp.doctor.findings import Verdict
     from lbapp.doctor.look import examine
+    from lbapp.doctor.unit import read_unit
 
     with reporting():
         configuration = load_configuration(file)
+        unit = read_unit()
+        unit = None if unit is None or Path(unit.file).resolve() != file.resolve() else unit
         named = settings.socket is not None or ENVIRONMENT in os.environ
         of_file = configuration.engine.control_socket
-        control = Path(of_file) if of_file and not named else settings.socket_path
-        found = list(examine(configuration, file, control, with_servers=servers))
+        default = Path(of_file) if of_file else None if unit is None else unit.control_socket
+        control = settings.socket_path if named or default is None else default
+        found = list(examine(configuration, file, control, unit=unit, with_servers=servers))
         if settings.as_json:
             say_json([asdict(each) for each in found])
         else:

@@ -148,13 +148,16 @@ def _option(name: str, read: Callable[[str], _Read], text: str) -> _Read:
 
 
 def _next(file: Path) -> str:
+    from lbapp.doctor.unit import read_unit
+
     steps = [
         (f"lbapp check {file}", "validate it, after every change"),
         (f"lbapp doctor {file}", "whether this machine is fit for it"),
         (f"lbapp run -c {file}", "the engine, in the foreground"),
         ("lbapp", "the console, in another terminal"),
     ]
-    if shutil.which("systemctl") and Path("/etc/systemd/system/lbapp.service").exists():
-        steps.append(("systemctl enable --now lbapp", "as a service, by /etc/lbapp/lbapp.toml"))
+    unit = read_unit()
+    if shutil.which("systemctl") and unit is not None and unit.file:
+        steps.append(("systemctl enable --now lbapp", f"as a service, by {unit.file}"))
     width = max(len(call) for call, _ in steps)
     return "\n".join(f"  {call:<{width}}  # {what}" for call, what in steps)

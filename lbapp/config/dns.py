@@ -74,7 +74,7 @@ def _secret(value: object) -> bytes:
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is no secret in base64; make one with: openssl rand -base64 32") from error
     if is_open_to_all(mode):
-        raise ValueError(f"everybody may read {where}, so it holds no secret; chmod 600 it")
+        raise ValueError(f"everybody may read {where}, so it holds no secret; chmod 600 it, or 640 for its group")
     try:
         secret = base64.b64decode(text, validate=True)
     except binascii.Error as error:

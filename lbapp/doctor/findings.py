@@ -22,6 +22,7 @@ _FULL: Final = 0.8  # of a table that should have room
 _OF_LEASE: Final = 0.1  # for one answer of the store: there is time for some more, and for another address
 _OPENSSL_MIN: Final = (3,)
 _SYN_BACKLOG_MIN: Final = 1024
+_DROP_IN: Final = "systemctl edit lbapp"
 
 
 class Verdict(str, Enum):
@@ -53,6 +54,25 @@ def versions(python: str, openssl: str, kernel: str) -> Finding:
     return Finding("versions", Verdict.WARN, found, "OpenSSL 3 or newer", why, "a Python that is built with it")
 
 
+def user(looking: str, runs_as: str, file: str) -> Finding:
+    """Judge whether what is looked at is looked at as the user that the unit runs as."""
+    if looking == runs_as:
+        return Finding("user", Verdict.OK, f"{runs_as}, as in the unit")
+    why = "what that user may do with files, folders and ports is what counts"
+    return Finding("user", Verdict.WARN, looking, f"{runs_as}, as in the unit", why, f"sudo lbapp doctor {file}")
+
+
+def readable(path: str, why_not: str, user: str) -> Finding:
+    """Judge whether the engine can read a file. `why_not`: what keeps it from that, or empty; `user`: who runs it."""
+    check = f"file {path}"
+    if not why_not:
+        return Finding(check, Verdict.OK, f"{user} may read it")
+    commands = f"chgrp {user} {path} && chmod 640 {path}, and let {user} into the folders above"
+    if "the unit" in why_not:
+        commands = f"keep it elsewhere, such as in /etc/lbapp; {_DROP_IN}: docs/install.md"
+    return Finding(check, Verdict.BAD, why_not, "readable", "the engine cannot start without it", commands)
+
+
 def descriptors(hard: int, connections_max: int, workers: int, of: str = "") -> Finding:
     """Judge the hard limit of open files by a worker's share of the clients. `of`: whose limit it is; empty: this process's."""
     needed = descriptors_for(-(-connections_max // workers))
@@ -77,7 +97,7 @@ def somaxconn(value: int | None) -> Finding:
     if value is not None and value >= LISTEN_BACKLOG:
         return Finding(check, Verdict.OK, str(value))
     found = "unknown" if value is None else str(value)
-    return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={LISTEN_BACKLOG}")
+    return Finding(check, Verdict.WARN, found, wanted, why, _setting(check, str(LISTEN_BACKLOG)))
 
 
 def syn_backlog(value: int | None) -> Finding:
@@ -87,13 +107,13 @@ def syn_backlog(value: int | None) -> Finding:
         return Finding(check, Verdict.OK, str(value))
     why = "beyond it bursts of new clients are dropped, or get by with SYN cookies and without TCP options"
     found = "unknown" if value is None else str(value)
-    return Finding(check, Verdict.WARN, found, wanted, why, f"sysctl -w {check}={LISTEN_BACKLOG}")
+    return Finding(check, Verdict.WARN, found, wanted, why, _setting(check, str(LISTEN_BACKLOG)))
 
 
 def conntrack(most: int | None, count: int | None, connections_max: int) -> Finding:
     """Judge the kernel's table of connections, which is there where a firewall looks at states. Each client needs two entries."""
     check, needed = "net.netfilter.nf_conntrack_max", 2 * connections_max
-    command = f"sysctl -w {check}={needed}, or leave these ports out of it: nft, notrack"
+    command = f"{_setting(check, str(needed))}; or leave these ports out of it: nft, notrack"
     why = f"connections_max is {connections_max}, each with one to a server; when the table is full packets are dropped"
     if most is None or count is None:
         return Finding(check, Verdict.WARN, "unknown", f"at least {needed}", "it cannot be read", f"sysctl {check}")
@@ -114,21 +134,27 @@ def local_ports(span: tuple[int, int] | None, connections_max: int, targets: int
     if room >= connections_max:
         return Finding(check, Verdict.OK, f"{span[0]} {span[1]}")
     why = f"connections_max is {connections_max}, and no more than {room} connections to all servers can be open"
-    return Finding(check, Verdict.WARN, f"{span[0]} {span[1]}", "1024 65535", why, f'sysctl -w {check}="1024 65535"')
+    return Finding(check, Verdict.WARN, f"{span[0]} {span[1]}", "1024 65535", why, _setting(check, "1024 65535"))
 
 
-def port(address: str, error: str, *, is_ours: bool) -> Finding:
-    """Judge whether an address can be listened on. `error`: what binding to it said; `is_ours`: an engine serves by this file."""
+def port(address: str, error: str, *, is_ours: bool, may_unit: bool = False) -> Finding:
+    """Judge whether an address can be listened on. `error`: what binding to it said; `is_ours`: an engine serves by this file.
+
+    `may_unit`: an engine of the unit may do what this process may not.
+    """
     check = f"listen on {address}"
     if not error:
         return Finding(check, Verdict.OK, "free")
     if is_ours:
         return Finding(check, Verdict.OK, "taken by the engine that serves by this file")
     number = address.rpartition(":")[2]
+    if error == "permission denied" and may_unit:
+        why = "the unit may listen there, but this user cannot see whether somebody else does"
+        return Finding(check, Verdict.WARN, error, "free", why, f"ss -ltn 'sport = :{number}', or: sudo lbapp doctor")
     commands = {
         "address already in use": f"ss -ltnp 'sport = :{number}' tells by whom",
         "permission denied": "as root, or: setcap, or AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit",
-        "cannot assign requested address": "ip address add, or: sysctl -w net.ipv4.ip_nonlocal_bind=1 for a VIP",
+        "cannot assign requested address": f"ip address add; or, for a VIP: {_setting('net.ipv4.ip_nonlocal_bind', '1')}",
     }
     command = commands.get(error, "choose another address")
     return Finding(check, Verdict.BAD, error, "free", "the engine cannot start without it", command)
@@ -139,6 +165,8 @@ def folder(check: str, path: str, problem: str) -> Finding:
     if not problem:
         return Finding(check, Verdict.OK, path)
     command = f"install -d -m 0700 {path}, owned by who runs lbapp"
+    if "the unit" in problem:
+        command = f"{_DROP_IN}: ReadWritePaths={path}; or a folder below /run/lbapp, /var/lib/lbapp or /var/log/lbapp"
     return Finding(
         check, Verdict.BAD, f"{path}: {problem}", "a folder that can be written to", "lbapp keeps files there", command
     )
@@ -205,17 +233,18 @@ def server(server_id: str, address: str, why_not: str, after_s: float) -> Findin
     return Finding(check, Verdict.WARN, f"{address}: {why_not}", "reachable", why, command)
 
 
-def certificate(file: str, seconds_left: float) -> Finding:
-    """Judge how long a certificate is good."""
+def certificate(file: str, seconds_left: float, of: str = "certificate") -> Finding:
+    """Judge how long a certificate is good, or the last one of an authority's file (`of`)."""
     days = int(seconds_left // _DAY_S)
-    check = f"certificate {file}"
+    check = f"{of} {file}"
+    why = "whoever checks it refuses it" if of == "certificate" else "whoever is checked by it is refused"
+    command = f"replace {file} by a new one; it is read again by itself"
     if seconds_left <= 0:
-        return Finding(
-            check, Verdict.BAD, "expired", "valid", "clients refuse it", "renew it; it is read again by itself"
-        )
+        return Finding(check, Verdict.BAD, "expired", "valid", why, command)
     if days < _EXPIRES_SOON_DAYS:
-        wanted = f"{_EXPIRES_SOON_DAYS} days or more"
-        return Finding(check, Verdict.WARN, f"{days} days left", wanted, "clients refuse it then", "renew it")
+        return Finding(
+            check, Verdict.WARN, f"{days} days left", f"{_EXPIRES_SOON_DAYS} days or more", f"{why} then", command
+        )
     return Finding(check, Verdict.OK, f"{days} days left")
 
 
@@ -234,13 +263,24 @@ def clock(is_synchronised: bool | None) -> Finding:
         return Finding("clock", Verdict.OK, "synchronised")
     found = "unknown" if is_synchronised is None else "not synchronised"
     why = "certificates, cookies and the nodes of a fleet go by it"
-    return Finding("clock", Verdict.WARN, found, "synchronised", why, "timedatectl set-ntp true")
+    return Finding(
+        "clock",
+        Verdict.WARN,
+        found,
+        "synchronised",
+        why,
+        "timedatectl set-ntp true, with systemd-timesyncd or chrony installed",
+    )
 
 
-def engine(running: str | None, file: str, other: str) -> Finding:
-    """Judge whether an engine serves by the file. `running`: the file it names, None: none answers; `other`: its words."""
+def engine(running: str | None, file: str, other: str, *, has_unit: bool = False) -> Finding:
+    """Judge whether an engine serves by the file. `running`: the file it names, None: none answers; `other`: its words.
+
+    `has_unit`: systemd is to run it.
+    """
     if running is None:
-        return Finding("engine", Verdict.OK, "none runs", command=f"lbapp run -c {file}")
+        command = "systemctl enable --now lbapp" if has_unit else f"lbapp run -c {file}"
+        return Finding("engine", Verdict.OK, "none runs", command=command)
     if running != file:
         return Finding("engine", Verdict.OK, f"one runs by {running}")
     if not other:
@@ -253,3 +293,8 @@ def engine(running: str | None, file: str, other: str) -> Finding:
         "not all is in force",
         "lbapp reload --dry-run, then lbapp reload",
     )
+
+
+def _setting(key: str, value: str) -> str:
+    """Return the commands that set a value of the kernel, now and at each boot."""
+    return f'sysctl -w {key}="{value}"; to keep it: echo "{key} = {value}" >>/etc/sysctl.d/60-lbapp.conf'

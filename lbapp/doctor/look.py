@@ -1,8 +1,8 @@
 """What a machine is like, as far as a configuration needs to know.
 
-Responsible for reading: versions, limits, /proc, units, ports, folders, certificates, the clock, an engine. Who is asked over the
-network is in reach.py. Knows nothing of what any of it should be. Invariant: nothing is changed; a port that is tried is let go
-again, and no folder is made.
+Responsible for reading: versions, limits, /proc, ports, folders, certificates, the clock, an engine. Who is asked over the
+network is in reach.py, what systemd gives an engine in unit.py, what its user may do with a path in eyes.py. Knows nothing of
+what any of it should be. Invariant: nothing is changed; a port that is tried is let go again, and no folder is made.
 """
 
 from __future__ import annotations
@@ -16,29 +16,28 @@ import shutil
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from cryptography import x509
 
 from lbapp.config.certificates import read_certificate
 from lbapp.control.client import ControlClient
 from lbapp.control.paths import default_state_dir
 from lbapp.doctor import findings
+from lbapp.doctor.eyes import Eyes, nearest
 from lbapp.doctor.findings import Finding
 from lbapp.doctor.reach import ask_servers, ask_store, unresolved
-from lbapp.model.access_log import LogTarget
+from lbapp.doctor.unit import Unit
+from lbapp.model.access_log import AccessLog, LogTarget
 from lbapp.model.entities import Bind, Configuration
 from lbapp.model.errors import LbappError
 
 _TIME_ERROR: Final = 5  # of adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES: Final = 512  # more than the structure has
 _PROC: Final = Path("/proc")
-_UNIT: Final = "lbapp.service"
-# Those that come first have the last word (systemd.unit(5)); a drop-in stands above every unit file.
-_UNIT_FOLDERS: Final = tuple(
-    map(Path, ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/lib/systemd/system"))
-)
-_SYSTEMD_FILES: Final = 524288  # DefaultLimitNOFILE of systemd, the hard one
+_LOWEST_PORT: Final = 1024  # that anybody may listen on, where the kernel does not say
 _INFINITE: Final = 1 << 62
 
 
@@ -52,31 +51,45 @@ class Running(NamedTuple):
 
 
 def examine(
-    configuration: Configuration, file: Path, control: Path, *, with_servers: bool = False
+    configuration: Configuration, file: Path, control: Path, *, unit: Unit | None = None, with_servers: bool = False
 ) -> Iterator[Finding]:
-    """Yield what is found, of a configuration that is valid. `with_servers`: its servers are connected to as well."""
+    """Yield what is found, of a configuration that is valid.
+
+    `unit`: the one whose engine is to serve by the file, None: who looks will run it; `with_servers`: its servers are connected
+    to as well.
+    """
     running = running_engine(control)
     is_ours = running is not None and Path(running.file).resolve() == file.resolve()
     serves_by = str(file) if is_ours else None if running is None else running.file
     yield findings.versions(*versions())
-    yield findings.engine(serves_by, str(file), "" if running is None else running.why_other)
-    yield from _kernel(configuration, running)
+    yield findings.engine(serves_by, str(file), "" if running is None else running.why_other, has_unit=unit is not None)
+    eyes = Eyes(unit)
+    if unit is not None:
+        yield findings.user(eyes.user, unit.user, str(file))
+    yield from _kernel(configuration, running, unit)
     own = running.binds if running is not None and is_ours else frozenset()
     for bind in (bind for listener in configuration.listeners for bind in listener.binds):
-        if not bind.path and bind.port:
-            yield findings.port(str(bind), trial(bind), is_ours=str(bind) in own)
-    yield from _files(configuration, control)
-    for listener in configuration.listeners:
-        for pair in listener.tls.certificates if listener.tls is not None else ():
-            yield findings.certificate(pair.file, read_certificate(pair).not_after - time.time())
+        if bind.path:
+            folder = Path(bind.path).parent
+            yield findings.folder(f"listen on {bind}", str(folder), eyes.unwritable(folder))
+        elif bind.port:
+            may_unit = unit is not None and unit.has_low_ports
+            error = trial(bind) or _denied(bind, unit)
+            yield findings.port(str(bind), error, is_ours=str(bind) in own, may_unit=may_unit)
+    of_unit = None if unit is None else unit.state_dir
+    state = Path(configuration.engine.state_dir or of_unit or default_state_dir())
+    yield from _folders(state, control, configuration.access_log, eyes)
+    yield from _files(configuration, file, eyes)
     yield findings.clock(is_synchronised())
     yield from _others(configuration, with_servers=with_servers)
 
 
-def _kernel(configuration: Configuration, running: Running | None) -> Iterator[Finding]:
+def _kernel(configuration: Configuration, running: Running | None, unit: Unit | None) -> Iterator[Finding]:
     limits, workers = configuration.limits, configuration.engine.workers
-    yield findings.descriptors(hard_limit(), limits.connections_max, workers)
-    for of, hard in (("the unit", unit_limit()), ("the engine", None if running is None else limit_of(running.pid))):
+    own = None if unit is not None else hard_limit()  # that of a shell is none of the unit's
+    limit_of_unit = None if unit is None else unit.files_max
+    limit_of_engine = None if running is None else limit_of(running.pid)
+    for of, hard in (("", own), ("the unit", limit_of_unit), ("the engine", limit_of_engine)):
         if hard is not None:
             yield findings.descriptors(hard, limits.connections_max, workers, of=of)
     net = _PROC / "sys/net"
@@ -90,18 +103,45 @@ def _kernel(configuration: Configuration, running: Running | None) -> Iterator[F
         yield findings.conntrack(*table, limits.connections_max)
 
 
-def _files(configuration: Configuration, control: Path) -> Iterator[Finding]:
-    state = Path(configuration.engine.state_dir or default_state_dir())
-    yield findings.folder("state_dir", str(state), unwritable(state))
-    yield findings.folder("control socket", str(control.parent), unwritable(control.parent))
-    yield findings.disk(str(state), shutil.disk_usage(_nearest(state)).free)
-    log = configuration.access_log
+def _folders(state: Path, control: Path, log: AccessLog, eyes: Eyes) -> Iterator[Finding]:
+    yield findings.folder("state_dir", str(state), eyes.unwritable(state))
+    yield findings.folder("control socket", str(control.parent), eyes.unwritable(control.parent))
+    yield findings.disk(str(state), shutil.disk_usage(nearest(state)).free)
     if log.target is LogTarget.FILE:
         folder = Path(log.path).parent
-        yield findings.folder("access log", str(folder), unwritable(folder) or _closed(Path(log.path)))
-        yield findings.disk(str(folder), shutil.disk_usage(_nearest(folder)).free, of="access log")
+        yield findings.folder(
+            "access log", str(folder), eyes.unwritable(folder) or eyes.unwritable_file(Path(log.path))
+        )
+        yield findings.disk(str(folder), shutil.disk_usage(nearest(folder)).free, of="access log")
     elif log.target is LogTarget.SYSLOG:
         yield findings.syslog(log.path, is_there=Path(log.path).is_socket())
+
+
+def _files(configuration: Configuration, file: Path, eyes: Eyes) -> Iterator[Finding]:
+    """Yield what is found of the files that are read: whether they can be, and how long certificates are good."""
+    yield findings.readable(str(file), eyes.unreadable(file), eyes.user)
+    listeners = [listener.tls for listener in configuration.listeners if listener.tls is not None]
+    pools = [pool.tls for pool in configuration.pools if pool.tls is not None]
+    pairs = [pair for tls in listeners for pair in tls.certificates]
+    pairs += [tls.certificate for tls in pools if tls.certificate is not None]
+    cluster = configuration.cluster
+    authorities = [tls.client_ca_file for tls in listeners] + [tls.ca_file for tls in pools]
+    others = [] if cluster is None else [cluster.ca_file, cluster.password_file]
+    named = dict.fromkeys([*(path for pair in pairs for path in (pair.file, pair.key)), *authorities, *others])
+    for path in named:
+        if path is not None and (why_not := eyes.unreadable(Path(path))):
+            yield findings.readable(path, why_not, eyes.user)
+    for pair in dict.fromkeys(pairs):
+        yield findings.certificate(pair.file, read_certificate(pair).not_after - time.time())
+    for path in dict.fromkeys(authorities):
+        if path is not None:
+            yield findings.certificate(path, _authorities_end(path) - time.time(), of="authority")
+
+
+def _authorities_end(path: str) -> float:
+    """Return when the last of the authorities in a file ends, in Unix seconds."""
+    found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+    return max(each.not_valid_after_utc.timestamp() for each in found)
 
 
 def _others(configuration: Configuration, *, with_servers: bool) -> Iterator[Finding]:
@@ -137,21 +177,6 @@ def limit_of(pid: int) -> int | None:
     return _amount(words[4]) if len(words) > 4 else None
 
 
-def unit_limit(folders: Sequence[Path] = _UNIT_FOLDERS) -> int | None:
-    """Return how many files systemd lets the engine open, by its unit and what is dropped in; None: there is no unit."""
-    unit = next((folder / _UNIT for folder in folders if (folder / _UNIT).is_file()), None)
-    if unit is None:
-        return None
-    dropped = {path.name: path for folder in reversed(folders) for path in (folder / f"{_UNIT}.d").glob("*.conf")}
-    found = _SYSTEMD_FILES
-    for path in (unit, *(dropped[name] for name in sorted(dropped))):
-        for line in path.read_text(errors="replace").splitlines():
-            key, _, value = line.partition("=")
-            if key.strip() == "LimitNOFILE":
-                found = _amount(value.strip().rpartition(":")[2]) or _SYSTEMD_FILES
-    return found
-
-
 def hard_limit() -> int:
     """Return how many files a process may open at the most: the engine raises its own limit to this."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -175,13 +200,11 @@ def trial(bind: Bind) -> str:
     return ""
 
 
-def unwritable(path: Path) -> str:
-    """Return what keeps this user from writing in a folder, or from making it; empty: nothing."""
-    if path.exists() and not path.is_dir():
-        return "no folder"
-    if os.access(_nearest(path), os.W_OK | os.X_OK):
-        return ""
-    return "may not be written to" if path.is_dir() else "is not there and may not be made"
+def _denied(bind: Bind, unit: Unit | None) -> str:
+    """Return what keeps the unit from listening where this process, as root, may; empty: nothing."""
+    lowest = _number(_PROC / "sys/net/ipv4/ip_unprivileged_port_start")
+    is_low = bind.port < (_LOWEST_PORT if lowest is None else lowest)
+    return "permission denied" if unit is not None and is_low and not unit.has_low_ports else ""
 
 
 def is_synchronised() -> bool | None:
@@ -202,16 +225,8 @@ def running_engine(control: Path) -> Running | None:
     return Running(engine["configuration_path"], engine.get("file_is_other", ""), binds, engine["pid"])
 
 
-def _closed(path: Path) -> str:
-    return "" if not path.exists() or os.access(path, os.W_OK) else f"{path.name} may not be written to"
-
-
 def _amount(text: str) -> int | None:
     return _INFINITE if text in ("infinity", "unlimited") else int(text) if text.isdigit() else None
-
-
-def _nearest(path: Path) -> Path:
-    return next(each for each in (path, *path.parents, Path("/")) if each.is_dir())
 
 
 def _is_address(host: str) -> bool:

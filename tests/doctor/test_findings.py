@@ -61,6 +61,15 @@ OK, WARN, BAD = Verdict.OK, Verdict.WARN, Verdict.BAD
         (findings.engine("/g", "/f", "x"), OK),
         (findings.engine("/f", "/f", ""), OK),
         (findings.engine("/f", "/f", "it was changed"), WARN),
+        (findings.engine(None, "/f", "", has_unit=True), OK),
+        (findings.user("lbapp", "lbapp", "/f"), OK),
+        (findings.user("alice", "lbapp", "/f"), WARN),
+        (findings.readable("/k", "", "lbapp"), OK),
+        (findings.readable("/k", "lbapp may not read it", "lbapp"), BAD),
+        (findings.folder("state_dir", "/x", "read-only to the unit (ProtectSystem=strict)"), BAD),
+        (findings.port("0.0.0.0:80", "permission denied", is_ours=False, may_unit=True), WARN),
+        (findings.port("0.0.0.0:80", "permission denied", is_ours=False), BAD),
+        (findings.certificate("f", 0, of="authority"), BAD),
     ],
 )
 def test_each_check_has_its_border_and_says_what_to_do(finding: Finding, verdict: Verdict) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import resource
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from lbapp.config.load import parse_configuration
 from lbapp.doctor.findings import Finding, Verdict
-from lbapp.doctor.look import examine, limit_of, running_engine, trial, unit_limit, unwritable, versions
+from lbapp.doctor.look import examine, limit_of, running_engine, trial, versions
+from lbapp.doctor.unit import Unit
 from lbapp.model.entities import Bind
+from tests.tls_material import Authority
 
 
 def test_taken_port_and_foreign_address_are_seen_and_a_free_port_is_let_go() -> None:
@@ -21,13 +28,6 @@ def test_taken_port_and_foreign_address_are_seen_and_a_free_port_is_let_go() -> 
     assert trial(Bind("127.0.0.1", port)) == ""
     assert trial(Bind("127.0.0.1", port)) == ""
     assert trial(Bind("192.0.2.1", port)) == "cannot assign requested address"
-
-
-def test_folder_that_can_be_made_is_fine_and_is_not_made(tmp_path: Path) -> None:
-    assert unwritable(tmp_path / "a" / "b") == ""
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "f").write_text("")
-    assert unwritable(tmp_path / "f") == "no folder"
 
 
 def test_no_engine_is_no_error(tmp_path: Path) -> None:
@@ -55,23 +55,6 @@ def test_limit_of_another_process_is_read() -> None:
     assert limit_of(process.pid) is None
 
 
-def test_limit_of_the_unit_is_that_of_its_last_drop_in(tmp_path: Path) -> None:
-    system, own = tmp_path / "lib", tmp_path / "etc"
-    folders = (own, system)
-    assert unit_limit(folders) is None
-    system.mkdir()
-    (system / "lbapp.service").write_text("[Service]\nExecStart=/bin/x\n")
-    assert unit_limit(folders) == 524288
-    (system / "lbapp.service").write_text("[Service]\nLimitNOFILE=1024:4096\n")
-    assert unit_limit(folders) == 4096
-    dropped = own / "lbapp.service.d"
-    dropped.mkdir(parents=True)
-    (dropped / "10-more.conf").write_text("[Service]\nLimitNOFILE = infinity\n")
-    assert unit_limit(folders) == 1 << 62
-    (dropped / "20-less.conf").write_text("[Service]\nLimitNOFILE=500\n")
-    assert unit_limit(folders) == 500
-
-
 def test_versions_are_those_of_this_process() -> None:
     python, openssl, kernel = versions()
     assert sys.version.startswith(python)
@@ -93,10 +76,10 @@ def test_a_machine_is_examined_for_what_the_configuration_says(tmp_path: Path) -
     assert {"versions", "net.ipv4.tcp_max_syn_backlog", "clock"} <= set(found)
 
 
-def examined(folder: Path, more: str, *, with_servers: bool = False) -> dict[str, Finding]:
+def examined(folder: Path, more: str, *, unit: Unit | None = None, with_servers: bool = False) -> dict[str, Finding]:
     text = f'[engine]\nstate_dir = "{folder}"\n[[listener]]\nname = "l"\nbind = "127.0.0.1:0"\npool = "p"\n{more}'
     configuration = parse_configuration(text, "f")
-    found = examine(configuration, folder / "f", folder / "c.sock", with_servers=with_servers)
+    found = examine(configuration, folder / "f", folder / "c.sock", unit=unit, with_servers=with_servers)
     return {each.check: each for each in found}
 
 
@@ -120,3 +103,57 @@ def test_servers_are_connected_to_only_when_asked_for(tmp_path: Path) -> None:
     closed = examined(tmp_path, pool, with_servers=True)["server p/s"]
     assert closed.verdict is Verdict.WARN
     assert closed.found == f"127.0.0.1:{port}: connection refused"
+
+
+def unit_of(folder: Path, **more: Any) -> Unit:
+    """A unit of the user who runs this, that may write to a folder alone and sees all but another beside it."""
+    given: dict[str, Any] = {
+        "file": "f",
+        "user": pwd.getpwuid(os.geteuid()).pw_name,
+        "groups": (),
+        "files_max": 5000,
+        "made": (folder / "made",),
+        "writable": (folder / "given",),
+        "hidden": ((folder / "home", "ProtectHome=yes"),),
+        "has_low_ports": False,
+    }
+    return Unit(**{**given, **more})
+
+
+def test_what_the_unit_does_not_let_its_engine_write_is_bad_with_the_setting_that_lets_it(tmp_path: Path) -> None:
+    more = f'[[pool]]\nname = "p"\n[access_log]\nto = "file:{tmp_path}/given/a.log"\n'
+    more += f'[[listener]]\nname = "u"\nbind = ["unix:{tmp_path}/made/u.sock", "unix:{tmp_path}/u.sock"]\npool = "p"\n'
+    found = examined(tmp_path, more, unit=unit_of(tmp_path))
+    assert found["state_dir"].verdict is Verdict.BAD
+    assert "read-only to the unit (ProtectSystem=strict)" in found["state_dir"].found
+    assert f"ReadWritePaths={tmp_path}" in found["state_dir"].command
+    assert found[f"listen on unix:{tmp_path}/u.sock"].verdict is Verdict.BAD
+    assert found[f"listen on unix:{tmp_path}/made/u.sock"].verdict is Verdict.OK
+    assert found["access log"].verdict is Verdict.OK
+    assert found["open files of the unit"].found == "5000"
+    assert "open files" not in found  # those of this shell are none of the unit's
+    assert found["user"].verdict is Verdict.OK
+    assert examined(tmp_path, more)["state_dir"].verdict is Verdict.OK
+
+
+def test_certificate_that_the_unit_does_not_see_is_bad(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ca = Authority().write(home)
+    more = f'[pool.tls]\nca_file = "{ca}"\n'
+    found = examined(tmp_path, f'[[pool]]\nname = "p"\n{more}', unit=unit_of(tmp_path))
+    assert found[f"file {ca}"].verdict is Verdict.BAD
+    assert "ProtectHome=yes" in found[f"file {ca}"].found
+    seen = examined(tmp_path, f'[[pool]]\nname = "p"\n{more}')
+    assert f"file {ca}" not in seen
+    assert seen[f"authority {ca}"].verdict is Verdict.OK
+
+
+def test_low_port_that_the_unit_may_not_have_is_bad_though_root_may_have_it(tmp_path: Path) -> None:
+    low = '[[listener]]\nname = "w"\nbind = "127.0.0.9:7"\npool = "p"\n[[pool]]\nname = "p"\n'
+    lowest = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if lowest <= 7:
+        pytest.skip("everybody may listen on low ports here")
+    assert examined(tmp_path, low, unit=unit_of(tmp_path))["listen on 127.0.0.9:7"].verdict is Verdict.BAD
+    may = examined(tmp_path, low, unit=unit_of(tmp_path, has_low_ports=True))["listen on 127.0.0.9:7"]
+    assert may.verdict is (Verdict.OK if os.geteuid() == 0 else Verdict.WARN)

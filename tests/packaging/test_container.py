@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 from tests.packaging.machine import Machine
-from tests.packaging.test_deb import ROOT, build, pytestmark  # noqa: F401 - it holds for this module, too
+from tests.packaging.package import ROOT, build, can_be_installed
 from tests.system.harness import wait_for
+
+pytestmark = can_be_installed
 
 FILE = ROOT / "packaging" / "container" / "Containerfile"
 

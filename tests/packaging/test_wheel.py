@@ -65,6 +65,14 @@ def test_wheel_has_all_of_lbapp_and_nothing_else(built: Path) -> None:
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
+def test_an_index_takes_both_and_can_show_their_page(built: Path) -> None:
+    files = [str(path) for pattern in ("*.whl", "*.tar.gz") for path in built.glob(pattern)]
+    command = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == len(files) == 2, done.stdout
+
+
 def test_source_archive_has_what_it_takes_to_build_test_and_package(built: Path) -> None:
     (archive,) = built.glob("*.tar.gz")
     with tarfile.open(archive) as opened:

@@ -98,11 +98,12 @@ def _logs(draft: Table, ledger: Ledger, block: Directive, *, is_of_stream: bool)
         *block.of("access_log"),
         *(log for server in servers for part in server.all() for log in part.of("access_log")),
     )
-    found = {id(each): each for each in inner if servers}
-    places = [each for each in found.values() if each.words and each.words[0] != "off"]
+    found = {id(each): each for each in inner}
+    places = [each for each in found.values() if each.words and each.words[0] != "off" and servers]
     for each in found.values():
         if each not in places:
-            ledger.not_needed(each.line, "it says that less is logged; see [[listener]] access_log")
+            why = "it says that less is logged; see [[listener]] access_log" if servers else "nothing is served here"
+            ledger.not_needed(each.line, why)
     if not places:
         return
     table = draft.table("access_log")

@@ -182,6 +182,7 @@ def test_calls_of_the_pages_are_made_at_one_engine(tmp_path: Path, monkeypatch: 
         running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports), workers=1) as engine,
     ):
         wait_for(lambda: request(engine.port()).startswith(b"HTTP/1.1 200"))
+        wait_for(lambda: lbapp(engine, "history", "app", "--last", "1m").returncode == 0)  # it has its first second
         made = {f"{block}: {' '.join(words)}": said for block, words, said in _made(engine, tmp_path)}
     assert {call: said for call, said in made.items() if said} == {}
     assert len(made) > 20

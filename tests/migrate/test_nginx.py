@@ -186,6 +186,9 @@ def test_connections_are_logged_where_requests_are_or_where_they_were() -> None:
     alone = from_nginx(stream, Path("/n/nginx.conf"))
     log = parse_configuration(alone.text, "made").access_log
     assert (log.path, log.format.value) == ("/var/log/s.log", "json")
+    with_idle = from_nginx(f"http {{ access_log /var/log/h.log; }} {stream}", Path("/n/nginx.conf"))
+    assert parse_configuration(with_idle.text, "made").access_log == log
+    assert [note for note in with_idle.notes if note.fate is Fate.LEFT] == []
     both = from_nginx(f"{stream}\n{http}", Path("/n/nginx.conf"))
     log = parse_configuration(both.text, "made").access_log
     assert (log.path, log.format.value) == ("/var/log/h.log", "combined")

@@ -9,6 +9,7 @@ said here that is not said there, so nothing has to be kept up to date.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import textwrap
@@ -116,7 +117,7 @@ def command_page() -> str:
 
 def paragraphs(text: str) -> str:
     """Return a help text, each of its paragraphs."""
-    return "\n.PP\n".join(filled(part) for part in text.split("\n\n") if part.strip()) + "\n"
+    return "\n.PP\n".join(filled(part) for part in inspect.cleandoc(text).split("\n\n") if part.strip()) + "\n"
 
 
 def configuration_page() -> str:

@@ -17,7 +17,9 @@ import click
 from lbapp.cli.context import EXIT_LEFT_OUT, printable, reporting, say
 
 if TYPE_CHECKING:
-    from lbapp.migrate.outcome import Outcome
+    from collections.abc import Iterable
+
+    from lbapp.migrate.outcome import Note, Outcome
 
 
 @click.command(name="import")
@@ -28,21 +30,36 @@ def importing(file: Path, output: Path | None, force: bool) -> None:
     """Say a haproxy.cfg or nginx.conf in lbapp's words; what is not taken, or not as it was, is listed on stderr."""
     from lbapp.config.new_file import write_new
     from lbapp.migrate.foreign import translate
+    from lbapp.migrate.outcome import NothingMade
 
     with reporting():
-        kind, made = translate(file)
+        try:
+            kind, made = translate(file)
+        except NothingMade as nothing:
+            _list(nothing.notes)
+            raise
         if output is None:
             say(made.text.rstrip("\n"))
         else:
             write_new(output, made.text, may_replace=force)
-        for note in made.notes:
-            click.echo(printable(str(note)), err=True)
+        _list(made.notes)
         click.echo(printable(_summary(kind, made, output)), err=True)
         sys.exit(EXIT_LEFT_OUT if made.left else 0)
 
 
+def _list(notes: Iterable[Note]) -> None:
+    for note in notes:
+        click.echo(printable(str(note)), err=True)
+
+
 def _summary(kind: str, made: Outcome, output: Path | None) -> str:
     where = f"{output} is written" if output else "done"
+    if not made.left and not made.differing:
+        return f"{where}, from what is taken for {kind}: all of it is taken as it was"
     opened = f", of which {made.opened} kept clients out" if made.opened else ""
-    counted = f"{made.left} lines not taken{opened}, {made.differing} differences in lines that are"
+    counted = f"{_count(made.left, 'line')} not taken{opened}, {_count(made.differing, 'difference')} in lines that are"
     return f"{where}, from what is taken for {kind}: {counted}; look at each before you use it"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

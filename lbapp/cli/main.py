@@ -28,7 +28,8 @@ from lbapp.cli.verbs import Verbs
 def cli(context: click.Context) -> None:
     """A load balancer run from the terminal. Without a verb: its console.
 
-    Exit status: 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers.
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage or invalid configuration, 3 no engine answers,
+    4 (import) something is left out.
     """
     context.ensure_object(Settings)
     if context.invoked_subcommand is None:

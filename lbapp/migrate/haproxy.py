@@ -52,14 +52,14 @@ def from_haproxy(text: str, origin: str) -> Outcome:
             ledger.differs(line, "the default of its variable is taken, whatever HAProxy's environment says")
     serving = [each for each in sections if each.kind in ("frontend", "listen", "backend")]
     of_global = {line.key: line for section in sections if section.kind == "global" for line in section.lines}
+    pools = {each.name: each for each in serving if each.kind == "backend" or _has_servers(each)}
     _of_node(draft, ledger, of_global)
-    _limits(draft, ledger, serving)
+    _limits(draft, ledger, [each for each in serving if not haproxy_routes.is_only_shown(each, pools)])
     _logs(draft, ledger, sections, serving)
     _name_servers(draft, ledger, sections)
     bases: dict[str, str] = {
         key: of_global[key].words[1] for key in _BASES if key in of_global and len(of_global[key].words) > 1
     }
-    pools = {each.name: each for each in serving if each.kind == "backend" or _has_servers(each)}
     file = haproxy_routes.File(ledger, pools, _periods(serving), bases.get("crt-base", ""), _tls_only_13(of_global))
     for section in serving:
         if section.kind != "backend":
@@ -117,11 +117,15 @@ def _say_what_differs(ledger: Ledger, section: Section) -> None:
 
 
 def _forwarded(ledger: Ledger, line: Line) -> None:
-    others = [word for word in line.words[2:] if word not in ("if-none", "header", "X-Forwarded-For")]
+    words = line.words[2:]
+    name = words[words.index("header") + 1] if "header" in words[:-1] else "X-Forwarded-For"
+    others = [word for word in words if word not in ("if-none", "header", name)]
     if others:
         ledger.differs(
             line, f"lbapp says X-Forwarded-For to every server, of every client; not taken: {' '.join(others)}"
         )
+    elif name.lower() != "x-forwarded-for":
+        ledger.differs(line, f"servers get X-Forwarded-For as well; what a client says of {name} is dropped")
     else:
         ledger.differs(
             line, "what a client says of X-Forwarded-For is dropped, unless it is of forwarding.trusted_proxies"

@@ -131,7 +131,12 @@ def _binds(ledger: Ledger, line: Line, crt_base: str) -> Iterator[Bind]:
     for each in line.words[1].split(","):
         found = _address(each)
         if found is None:
-            ledger.left(line, f"{each} is no single port")
+            why = (
+                "has a variable of HAProxy's environment; write the value in its place"
+                if "$" in each
+                else "is no single port"
+            )
+            ledger.left(line, f"{each} {why}")
         else:
             # As Linux has it: the address for all IPv6 clients takes those with IPv4, too.
             both = {"v4v6": ""} if found[0].startswith("[::]") and not is_v6only else {}

@@ -63,6 +63,7 @@ _OLD: Final = {
     "reqrep": ("request", "set"),
     "reqirep": ("request", "set"),
 }
+_OF_CONNECTION: Final = ("connection", "keep-alive", "proxy-connection")
 _OLD_REFUSALS: Final = ("reqdeny", "reqideny", "rspdeny", "rspideny", "reqtarpit", "reqitarpit")
 Rule = tuple[str, ...]
 _KEYS: Final = (
@@ -75,6 +76,7 @@ _KEYS: Final = (
     *_OLD,
     *_OLD_REFUSALS,
 )
+_OF_REQUESTS: Final = ("http-request", "redirect", *(key for key, (side, _) in _OLD.items() if side == "request"))
 
 
 @dataclass
@@ -103,8 +105,15 @@ class Reader:
     def read(self, lines: Iterable[Line]) -> Effects:
         """Read the rules: those of http-request before redirects, as HAProxy does."""
         order = {"monitor-uri": 0, "tcp-request": 1, "block": 2, "http-request": 3}
-        for line in sorted((each for each in lines if each.key in _KEYS), key=lambda each: order.get(each.key, 4)):
-            self._rule(line)
+        every = list(lines)
+        for line in sorted((each for each in every if each.key in _KEYS), key=lambda each: order.get(each.key, 4)):
+            if line.key in _OF_REQUESTS and any(_is_everybody(each.choice) for each in self.effects.answers):
+                self.ledger.not_needed(line, "everything is answered before it")
+            else:
+                self._rule(line)
+        for line in every:
+            if line.words[:2] == ("option", "forwardfor"):
+                self._forwarded(line)
         used = {number for _, sources in self.effects.limits.values() for number in sources}
         for line in self.tracks:
             if line.number not in used:
@@ -299,20 +308,43 @@ class Reader:
     def _old(self, line: Line, text: Rule, condition: Rule) -> None:
         how = _OLD[line.key][1]
         name, colon, value = text[-1].partition(":")
+        if name.removeprefix("^").lower() in _OF_CONNECTION and how != "set":
+            self.ledger.not_needed(line, "lbapp says by itself whether a connection stays open")
+            return
         if how == "set":  # of the many forms this has, the one that says a Host in place of every other
             if (
                 len(text) != 2
                 or not re.fullmatch(r"\^Host:(?:\s*\.\*)?", text[0], re.IGNORECASE)
                 or name.lower() != "host"
             ):
-                self.ledger.left(line, "lbapp has no such rule")
+                self._rewrite(line, text[0])
                 return
         elif how == "add" and not colon:
             self.ledger.left(line, "it is no header")
             return
+        elif how == "remove" and (not colon or value.strip() not in ("", ".*")):
+            self.ledger.left(line, "lbapp removes headers by their whole names, and whatever they say")
+            return
         action = {"set": "set-header", "add": "add-header", "remove": "del-header"}[how]
         name = name.removeprefix("^")
         self._header(line, (action, name) if how == "remove" else (action, name, value.strip()), condition)
+
+    def _rewrite(self, line: Line, pattern: str) -> None:
+        """Say of an expression over the lines of a request that it is not taken: behind it a header, or all, is another."""
+        of_header = re.match(r"\^([A-Za-z0-9-]+):", pattern)
+        if of_header:
+            self.scene.changed.add(of_header[1].lower())
+        else:
+            self.effects.is_closed = True
+        self.ledger.left(line, "lbapp has no such rule")
+
+    def _forwarded(self, line: Line) -> None:
+        """Take a header that servers get the client's address in, unless a frontend has said it already."""
+        words = line.words[2:]
+        name = words[words.index("header") + 1].lower() if "header" in words[:-1] else "x-forwarded-for"
+        if name != "x-forwarded-for" and name not in self.scene.changed and self.scene.is_http and is_field_name(name):
+            self.scene.changed.add(name)
+            self.effects.headers.append(HeaderChange("request", "set", name, "{client_address}", line))
 
     def _header(self, line: Line, rule: Rule, condition: Rule) -> None:
         side = _OLD[line.key][0] if line.key in _OLD else line.key.removeprefix("http-")
@@ -354,6 +386,10 @@ class Reader:
             self.ledger.left(line, "lbapp changes a path by strip_prefix and replace_prefix of a route only")
             return
         self.effects.strip = (prefix, line)
+
+
+def _is_everybody(choice: Choice) -> bool:
+    return choice.match == {} and choice.clients is None
 
 
 def _is_only_clients(choice: Choice) -> bool:

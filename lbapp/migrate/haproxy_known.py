@@ -51,7 +51,8 @@ _OPTIONS: Final = {
 }
 _PROXY: Final = {
     _PROCESS: "bind-process id guid description load-server-state-from-file backlog grace",
-    _ITSELF: "http-reuse hash-type fullconn",
+    _ITSELF: "http-reuse hash-type redispatch redisp",
+    "it is for minconn, which is not taken": "fullconn",
     _SHOWN: "stats",
     _LOG: "log-format log-format-sd error-log-format log-tag unique-id-format capture log-steps",
 }

@@ -29,8 +29,9 @@ _WITH_VALUE: Final = frozenset(
         "observe", "error-limit", "on-error", "source", "maxqueue", "track", "proto", "alpn", "check-sni",
         "agent-port", "agent-inter", "agent-addr", "agent-send", "crt", "verifyhost", "ssl-min-ver", "ssl-max-ver",
         "ciphers", "ciphersuites", "resolve-prefer", "resolve-net", "resolve-opts", "pool-max-conn",
-        "pool-purge-delay", "pool-low-conn", "max-reuse", "check-proto", "check-alpn", "check-via-socks4", "crl-file",
-        "redir", "usesrc", "interface", "tcp-ut", "socks4", "log-proto", "ws", "namespace", "curves",
+        "pool-purge-delay", "pool-low-conn", "max-reuse", "check-proto", "check-alpn", "crl-file", "redir",
+        "usesrc", "interface", "tcp-ut", "socks4", "log-proto", "ws", "namespace", "curves", "proxy-v2-options",
+        "shard", "hash-key", "guid", "sigalgs", "client-sigalgs", "idle-ping", "log-bufsize",
     )
 )  # fmt: skip
 _NAMED: Final = frozenset(
@@ -43,6 +44,8 @@ _NAMED: Final = frozenset(
         "no-backup", "no-ssl", "no-verify", "no-send-proxy", "no-send-proxy-v2", "maxqueue", "error-limit",
     )
 )  # fmt: skip
+# Where a connection to a server goes, or what is spoken on it: without them it would end elsewhere, or not be understood.
+_WAYS: Final = ("socks4", "redir", "namespace", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn")
 _RETRIED: Final = {"502": 502, "503": 503, "504": 504}
 _ATTEMPTS_MAX: Final = 10
 
@@ -317,6 +320,14 @@ def _unsaid(ledger: Ledger, line: Line, found: Options) -> None:
         ledger.differs(line, f"not taken of it: {', '.join(unsaid)}")
 
 
+def _other_way(found: Options) -> str:
+    """Return what of a server says that it is reached in a way that lbapp does not know; empty: nothing does."""
+    ways = [f"{word} {found[word]}".strip() for word in _WAYS if word in found]
+    if found.get("proto", "h1") not in ("h1", "none"):
+        ways.append(f"proto {found['proto']}")
+    return ", ".join(ways)
+
+
 def _server(made: Table, ledger: Ledger, line: Line, found: Options, *, is_weighted: bool) -> None:
     address = line.words[2].removeprefix("ipv4@").removeprefix("unix@")
     if "disabled" in found:
@@ -330,6 +341,10 @@ def _server(made: Table, ledger: Ledger, line: Line, found: Options, *, is_weigh
             line, "it has no port of its own: HAProxy connects to that of the client, lbapp to one that is named"
         )
         return
+    way = _other_way(found)
+    if way:
+        ledger.left(line, f"lbapp cannot reach a server so: {way}")
+        return
     server = made.add("server", line.number)
     server.put("name", name(line.words[1]), line.number)
     server.put("address", f"unix:{address}" if address.startswith("/") else address, line.number)
@@ -340,6 +355,8 @@ def _server(made: Table, ledger: Ledger, line: Line, found: Options, *, is_weigh
         server.put("connections_max", int(found["maxconn"]), line.number)
     if "backup" in found:
         server.put("backup", True, line.number)
-    if "cookie" in found:
+    if "cookie" in found and made.values.get("persistence") is None:
+        ledger.differs(line, f"not taken of it: cookie {found['cookie']}")
+    elif "cookie" in found:
         ledger.differs(line, "the cookie's value is lbapp's own, not this one")
     _unsaid(ledger, line, options_of(line.words[3:]))

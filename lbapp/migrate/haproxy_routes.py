@@ -41,12 +41,24 @@ def mode_of(section: Section) -> tuple[str, list[str]]:
     return (found[-1].words[1], [found[-1].number]) if found else ("tcp", [])
 
 
+def is_only_shown(section: Section, pools: dict[str, Section]) -> bool:
+    """Say whether a frontend, or a listen, is there for HAProxy's own figures alone."""
+    lines = list(section.with_defaults())
+    leads = section.name in pools or any(line.key in ("use_backend", "default_backend") for line in lines)
+    shows = any(line.key == "stats" or "prometheus-exporter" in line.words for line in section.lines)
+    return section.kind != "backend" and shows and not leads
+
+
 def listeners(draft: Table, file: File, section: Section) -> None:
     """Take a frontend, or a listen, as one listener for each TLS and each set of options."""
     mode, mode_sources = mode_of(section)
     lines = list(section.with_defaults())
     if mode not in ("http", "tcp"):
         file.ledger.left(section.head, f"lbapp has no mode {mode}")
+        return
+    if is_only_shown(section, file.pools):
+        for line in (section.head, *section.lines):
+            file.ledger.not_needed(line, "what it shows is in the console, in `lbapp status` and /metrics")
         return
     found = haproxy_binds.groups(file.ledger, [*_binds_of_old(section), *lines], file.crt_base)
     made: list[Table] = []
@@ -68,7 +80,7 @@ def listeners(draft: Table, file: File, section: Section) -> None:
     if made:
         draft.values.setdefault("listener", []).extend(made)
     elif found or not any(line.key == "bind" for line in lines):
-        _say_that_it_leads_nowhere(file.ledger, section, lines)
+        _say_that_it_leads_nowhere(file.ledger, section)
 
 
 def _trace(listener: Table, lines: list[Line]) -> None:
@@ -83,13 +95,10 @@ def _binds_of_old(section: Section) -> list[Line]:
     return [Line(head.number, head.text, ("bind", *head.words[2:]))] if ":" in "".join(head.words[2:3]) else []
 
 
-def _say_that_it_leads_nowhere(ledger: Ledger, section: Section, lines: list[Line]) -> None:
-    is_shown = any(line.key == "stats" or "prometheus-exporter" in line.words for line in lines)
+def _say_that_it_leads_nowhere(ledger: Ledger, section: Section) -> None:
     said = ledger.said
     for line in (section.head, *section.lines):
-        if is_shown and line.key not in ("http-request", "tcp-request"):
-            ledger.not_needed(line, "what it shows is in the console, in `lbapp status` and /metrics")
-        elif line is section.head or line.number not in said:
+        if line is section.head or line.number not in said:
             ledger.left(line, "it leads to no server that lbapp could send to")
 
 

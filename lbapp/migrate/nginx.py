@@ -48,6 +48,8 @@ def from_nginx(text: str, file: Path) -> Outcome:
     limits = Limits(ledger)
     for block, is_of_stream in blocks:
         _block(draft, ledger, limits, block, is_of_stream=is_of_stream)
+    for block, is_of_stream in sorted(blocks, key=lambda each: each[1]):
+        _logs(draft, ledger, block, is_of_stream=is_of_stream)
     limits.put(draft)
     draft.values = {key: draft.values[key] for key in _ORDER if key in draft.values}
     lines = [each.line for directive in top for each in directive.all()]
@@ -69,7 +71,6 @@ def _block(draft: Table, ledger: Ledger, limits: Limits, block: Directive, *, is
         zones = {name: each for each in block.of(*_ZONES) for name in _zone_names(each)}
         found = [Server(server, scope.inner(server.block)) for server in servers]
         Servers(draft, ledger, pools, limits, zones).listeners(found)
-        _logs(draft, ledger, scope, found)
     _name_servers(draft, scope, servers)
     used = {key[0] for key in pools.made}
     for name, upstream in upstreams.items():
@@ -90,32 +91,42 @@ def _say_of_maps(ledger: Ledger, maps: Iterable[Directive]) -> None:
             ledger.not_needed(each.line, "its names are those of routes")
 
 
-def _logs(draft: Table, ledger: Ledger, scope: Scope, servers: list[Server]) -> None:
-    """Take where requests are logged: one place for all, as lbapp has it."""
-    found = {id(each): each for each in scope.nearest("access_log")}
-    found |= {
-        id(each): each for server in servers for block in server.directive.all() for each in block.of("access_log")
-    }
-    places = [each for each in found.values() if each.words and each.words[0] != "off"]
+def _logs(draft: Table, ledger: Ledger, block: Directive, *, is_of_stream: bool) -> None:
+    """Take where requests and connections are logged: one place for all, as lbapp has it."""
+    servers = list(block.of("server"))
+    inner = (
+        *block.of("access_log"),
+        *(log for server in servers for part in server.all() for log in part.of("access_log")),
+    )
+    found = {id(each): each for each in inner}
+    places = [each for each in found.values() if each.words and each.words[0] != "off" and servers]
     for each in found.values():
         if each not in places:
-            ledger.not_needed(each.line, "it says that less is logged; see [[listener]] access_log")
+            why = "it says that less is logged; see [[listener]] access_log" if servers else "nothing is served here"
+            ledger.not_needed(each.line, why)
     if not places:
         return
-    place = places[0].words[0]
-    if place.startswith("syslog:"):
-        to = "syslog"
-    elif place.startswith("/") and "$" not in place and not place.startswith("/dev/"):
-        to = f"file:{place}"
-    else:
-        to = "stdout"
-        if place != "/dev/stdout":
-            ledger.differs(places[0].line, "lbapp logs to its standard output")
     table = draft.table("access_log")
+    if "to" in table.values:
+        for each in places:
+            ledger.differs(each.line, f"all is logged to one place, that of line {table.sources['to'][0]}")
+        return
+    to = _place_of_logs(places[0].words[0])
+    if to == "stdout" and places[0].words[0] != "/dev/stdout":
+        ledger.differs(places[0].line, "lbapp logs to its standard output")
+    elif to == "syslog" and "server=unix:" not in places[0].words[0]:
+        ledger.differs(places[0].line, "lbapp logs to this machine's syslog, which may send it on")
     table.put("to", to, places[0].line.number)
-    table.put("format", "combined", places[0].line.number)
+    if not is_of_stream:
+        table.put("format", "combined", places[0].line.number)
     for each in places[1:]:
         ledger.differs(each.line, f"all is logged to one place, that of line {places[0].line.number}")
+
+
+def _place_of_logs(place: str) -> str:
+    if place.startswith("syslog:"):
+        return "syslog"
+    return f"file:{place}" if place.startswith("/") and "$" not in place and not place.startswith("/dev/") else "stdout"
 
 
 def _name_servers(draft: Table, scope: Scope, servers: list[Directive]) -> None:
@@ -164,7 +175,9 @@ def _say(draft: Table, ledger: Ledger, top: tuple[Directive, ...]) -> None:
 
 
 def _say_of_files(ledger: Ledger, directive: Directive) -> None:
-    if directive.name == "error_page":
+    if directive.name == "error_page" and any(word.startswith(("=", "@")) for word in directive.words):
+        ledger.left(directive.line, "lbapp answers errors with pages of its own, and goes nowhere else then")
+    elif directive.name == "error_page":
         ledger.differs(directive.line, "lbapp answers errors with pages of its own")
     else:
         ledger.not_needed(directive.line, "no file is served from there")

@@ -6,10 +6,11 @@ is never said a second time, and what it would say otherwise is listed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from lbapp.config.draft import Table
-from lbapp.migrate.nginx_values import Scope, Target, template
+from lbapp.migrate.nginx_values import Scope, Target, template, with_constants
 from lbapp.migrate.nginx_words import Directive
 from lbapp.migrate.outcome import Ledger
 
@@ -23,14 +24,20 @@ _BY_ITSELF: Final = ("upgrade", "connection", "content-length", "te", "expect", 
 def request_headers(ledger: Ledger, scope: Scope, target: Target, passed: Directive, *, is_tls: bool) -> Table:
     """Return the changes of what servers get: those of the nearest block, and the Host that nginx says by default."""
     table = Table()
-    said = scope.nearest("proxy_set_header")
+    said, constants = scope.nearest("proxy_set_header"), scope.constants()
     for each in said:
         if len(each.words) == 2:
-            _header(table, ledger, each, target, is_tls=is_tls)
+            _header(table, ledger, _known(each, constants), target, is_tls=is_tls)
     if not any(each.words[:1] and each.words[0].lower() == "host" for each in said):
         host = "localhost" if target.place.startswith("unix:") else target.place
         table.put("set", {**table.values.get("set", {}), "host": host}, passed.line.number)
     return table
+
+
+def _known(each: Directive, constants: dict[str, str]) -> Directive:
+    """Return a directive with what is known of the variables in its words."""
+    words = tuple(with_constants(word, constants) for word in each.line.words)
+    return replace(each, line=replace(each.line, words=words))
 
 
 def _header(table: Table, ledger: Ledger, each: Directive, target: Target, *, is_tls: bool) -> None:
@@ -65,9 +72,9 @@ def _header(table: Table, ledger: Ledger, each: Directive, target: Target, *, is
 
 def response_headers(ledger: Ledger, scope: Scope) -> Table:
     """Return the changes of what clients get."""
-    table = Table()
+    table, constants = Table(), scope.constants()
     for each in scope.nearest("add_header"):
-        value = template(each.words[1]) if len(each.words) in (2, 3) else None
+        value = template(_known(each, constants).words[1]) if len(each.words) in (2, 3) else None
         if value is None:
             ledger.left(each.line, "lbapp cannot say this value")
             continue

@@ -62,6 +62,8 @@ _NOT_NEEDED: Final = {
     _LOG: "log_format log_subrequest open_log_file_cache error_log rewrite_log uninitialized_variable_warn",
 }
 _WHY: Final = {word: why for why, words in _NOT_NEEDED.items() for word in words.split()}
+_CHANGES: Final = ("$args", "$limit_rate")  # nginx's own, which change what it does
+_OF_OTHERS: Final = ("fastcgi_", "uwsgi_", "scgi_", "grpc_", "memcached_")
 _OF_GZIP: Final = ("gzip_", "brotli_")
 _WHOLE: Final = ("types", "events", "map")  # those whose blocks are not needed either
 _KEEP_OUT: Final = frozenset(
@@ -95,6 +97,9 @@ def say_what_is_not_needed(ledger: Ledger, directive: Directive) -> None:
     if directive.name in ("gzip", "brotli") and directive.words == ("on",):
         ledger.left(directive.line, "lbapp compresses nothing; let the servers do it")
         return
+    if directive.name.startswith("proxy_cache") and directive.words != ("off",):
+        ledger.left(directive.line, "lbapp keeps no answers; let the servers, or a cache before them, do it")
+        return
     why = _why(directive)
     for each in directive.all() if directive.name in _WHOLE else [directive]:
         if why is not None:
@@ -109,6 +114,14 @@ def _why(directive: Directive) -> str | None:
         return "lbapp compresses nothing" if "zip" in directive.name else _FILES
     if directive.name == "proxy_redirect":
         return _ITSELF if directive.words in (("off",), ("default",)) else None
+    if directive.name.startswith(_OF_OTHERS) and not directive.name.endswith("_pass"):
+        return "it is for servers that lbapp does not pass on to"
+    if directive.name == "ssl":
+        return "an address has its TLS by it, or by its listen"
+    if directive.name == "proxy_cache":
+        return "lbapp keeps no answers"
+    if directive.name == "set" and "$" not in directive.words[-1] and directive.words[0] not in _CHANGES:
+        return "its value stands where it is used"
     if directive.name == "include":
         return "what it includes stands under its own file's name"
     if directive.name == "map":

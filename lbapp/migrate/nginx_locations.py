@@ -19,6 +19,7 @@ from lbapp.migrate.matches import Match
 from lbapp.migrate.nginx_headers import request_headers, response_headers
 from lbapp.migrate.nginx_known import keeps_out
 from lbapp.migrate.nginx_limits import Limits
+from lbapp.migrate.nginx_pages import led_by_files, led_by_status, page_for
 from lbapp.migrate.nginx_places import Place, in_order
 from lbapp.migrate.nginx_pool import Pools
 from lbapp.migrate.nginx_values import Scope, template
@@ -150,16 +151,18 @@ class Locations:
 
     def _place(self, bases: list[Match], place: Place, *, is_last: bool) -> None:
         """Make the routes of a location."""
+        place = led_by_status(place, self.ledger)
         if self._rewrites(bases, place.scope, place.directive, place.directive):
             self._say_answered(place.directive)
             return
         if self._keeps_out(bases, place):
             return
-        place = self._named(place)
+        asked, place = place, led_by_files(place, self.ledger)
         passed = next(place.directive.of("proxy_pass"), None)
         target = None if passed is None else self._target(passed, place)
         unserved = next(place.directive.of(*_NOT_SERVED), None)
         if passed is not None and target is not None:
+            self.limits.of_place(asked.scope)  # how long a body may be is judged where it is asked for
             self._pass(bases, place, passed, target, is_last=is_last)
         elif passed is not None or unserved is not None:
             line = (passed or unserved or place.directive).line
@@ -172,17 +175,6 @@ class Locations:
                     self.ledger.not_needed(each.line, "it is a page for errors, for which lbapp has its own")
             elif not any(place.directive.of("location")):
                 self._say_left(place, "lbapp serves no files; what is asked for here is answered with 404")
-
-    def _named(self, place: Place) -> Place:
-        """Return the location that try_files goes on to when there is no file, as there is none here."""
-        tried = next(place.directive.of("try_files"), None)
-        name = tried.words[-1] if tried is not None and tried.words else ""
-        server = place.scope.blocks[1]  # that of http stands before it
-        found = next((each for each in server.by_name.get("location", ()) if each.words == (name,)), None)
-        if tried is None or found is None or not name.startswith("@"):
-            return place
-        self.ledger.left(tried.line, f"lbapp serves no files; all that is asked for here goes on as to {name}")
-        return Place(place.kind, place.prefix, place.found, found, place.scope.inner(found.block))
 
     def _say_left(self, place: Place, why: str) -> None:
         is_status = any(place.directive.of("stub_status"))
@@ -230,6 +222,9 @@ class Locations:
             if each.name == "if":
                 if self._if(bases, scope, each, at):
                     return True
+            elif each.name == "break":
+                self._say_behind(block, each)
+                return False
             elif each.name == "rewrite" and (moved := nginx_values.moved(each.words)) is not None:
                 self._redirect(bases, scope, each, at, moved)
                 return True
@@ -237,12 +232,21 @@ class Locations:
                 self.ledger.left(each.line, "lbapp changes a path by strip_prefix and replace_prefix of a route only")
         return False
 
+    def _say_behind(self, block: Directive, end: Directive) -> None:
+        """Say that nothing behind a break is asked."""
+        self.ledger.not_needed(end.line, "lbapp changes a path once")
+        directives = block.block or ()
+        for each in directives[directives.index(end) + 1 :]:
+            for part in each.all() if each.name in ("return", "if", "rewrite", "set", "break") else ():
+                self.ledger.not_needed(part.line, "a break stands before it")
+
     def _if(self, bases: list[Match], scope: Scope, each: Directive, at: Directive) -> bool:
         """Take a condition with an answer; return whether it always holds."""
         found = self._condition(" ".join(each.words))
         inner = list(each.block or ())
         if found is None or len(inner) != 1 or inner[0].name != "return":
-            self.ledger.left(each.line, "its condition, or what is done then, cannot be said in lbapp's words")
+            for part in each.all():
+                self.ledger.left(part.line, "its condition, or what is done then, cannot be said in lbapp's words")
             return False
         if not found:
             for part in each.all():
@@ -275,6 +279,11 @@ class Locations:
             status, text = "302", status
         if status in _REDIRECTS:
             self._redirect(bases, scope, each, at, (status, text))
+            return
+        page = None if text else page_for(scope, status)
+        if page is not None and page.is_other:
+            self.ledger.left(page.directive.line, "lbapp does not go on from a status to another place")
+            self._give(bases, each, at, "respond", None)
             return
         self._give(bases, each, at, "respond", self._returned(scope, each, status, text))
         if status[:1] == "4" and at.name == "location":

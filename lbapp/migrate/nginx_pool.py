@@ -44,6 +44,7 @@ _TLS: Final = (
     "proxy_ssl_certificate",
     "proxy_ssl_certificate_key",
 )
+_PORT: Final = 80  # of a server of an upstream that names none, with TLS, too
 _ATTEMPTS_MAX: Final = 10
 
 
@@ -80,13 +81,12 @@ class Pools:
         number = (upstream or passed).line.number
         made = self.draft.add("pool", number)
         made.put("name", pool, number)
-        port = 443 if is_tls else 80
         if upstream is None:
             server = made.add("server", passed.line.number)
             server.put("name", name(place.removeprefix("unix:")), passed.line.number)
-            server.put("address", address_of(place, port=port), passed.line.number)
+            server.put("address", address_of(place, port=443 if is_tls else 80), passed.line.number)
         else:
-            _Upstream(made, self.ledger, upstream, is_http, port).fill()
+            _Upstream(made, self.ledger, upstream, is_http).fill()
         for word, value in (("source", source), ("proxy_protocol", version)):
             if value:
                 found = scope.nearest("proxy_bind" if word == "source" else "proxy_protocol")
@@ -147,7 +147,6 @@ class _Upstream:
     ledger: Ledger
     upstream: Directive
     is_http: bool
-    port: int
 
     def fill(self) -> None:
         servers = [each for each in self.upstream.of("server") if each.words]
@@ -234,7 +233,7 @@ class _Upstream:
         server = self.made.add("server", line.number)
         place = each.words[0]
         server.put("name", name(place.removeprefix("unix:")), line.number)
-        server.put("address", address_of(place, port=self.port), line.number)
+        server.put("address", address_of(place, port=_PORT), line.number)
         if is_weighted:
             weight = found.get("weight", "1")
             server.put("weight", min(int(weight), WEIGHT_MAX) if weight.isdigit() else weight, line.number)

@@ -205,35 +205,13 @@ class Servers:
         admission = Table()
         rules = [scope.nearest("allow", "deny") for scope in scopes]
         if rules[0] and all([id(each) for each in found] == [id(each) for each in rules[0]] for found in rules):
-            self._networks(admission, rules[0])
+            put_networks(admission, rules[0])
         for word in ("limit_req", "limit_conn"):
             found = [scope.nearest(word) for scope in scopes]
             if len(found[0]) == 1 and all(each == found[0] for each in found):
                 self._limit(admission, word, found[0][0])
         if admission.values:
             listener.values["admission"] = admission
-
-    def _networks(self, admission: Table, rules: list[Directive]) -> None:
-        """Take allow and deny, of which nginx takes the first that holds."""
-        lists: dict[str, list[str]] = {"allow": [], "deny": []}
-        is_closed = False
-        for each in rules:
-            if each.words == ("all",):
-                is_closed = each.name == "deny"
-                break
-            try:
-                network = str(ip_network(each.words[0], strict=False))
-            except (ValueError, IndexError):
-                return
-            if each.name == "deny" and lists["allow"]:
-                return  # some of those who are let in before it
-            lists[each.name].append(network)
-        numbers = [each.line.number for each in rules]
-        if (lists["allow"] and not is_closed) or (is_closed and not lists["allow"]):
-            return
-        for key, networks in lists.items():
-            if networks:
-                admission.put(key, networks, *numbers)
 
     def _limit(self, admission: Table, word: str, each: Directive) -> None:
         options = dict(part.partition("=")[::2] for part in each.words)
@@ -289,6 +267,29 @@ class Servers:
         both = [word[1:], f"*{word}"] if word.startswith(".") else [word]
         found = [(1 if each.startswith("*") else 0, matches.host(each)) for each in both]
         return [(rank, match) for rank, match in found if match is not None]
+
+
+def put_networks(admission: Table, rules: list[Directive]) -> None:
+    """Take allow and deny, of which nginx takes the first that holds."""
+    lists: dict[str, list[str]] = {"allow": [], "deny": []}
+    is_closed = False
+    for each in rules:
+        if each.words == ("all",):
+            is_closed = each.name == "deny"
+            break
+        try:
+            network = str(ip_network(each.words[0], strict=False))
+        except (ValueError, IndexError):
+            return
+        if each.name == "deny" and lists["allow"]:
+            return  # some of those who are let in before it
+        lists[each.name].append(network)
+    numbers = [each.line.number for each in rules]
+    if (lists["allow"] and not is_closed) or (is_closed and not lists["allow"]):
+        return
+    for key, networks in lists.items():
+        if networks:
+            admission.put(key, networks, *numbers)
 
 
 def _may_meet(one: Match, other: Match) -> bool:

@@ -6,6 +6,8 @@ Knows nothing of HTTP. Invariant: no listener is made without the TLS that its a
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +15,18 @@ from lbapp.config.draft import Table
 from lbapp.migrate import matches
 from lbapp.migrate.amounts import duration, name, nginx_seconds
 from lbapp.migrate.nginx_pool import Pools
+from lbapp.migrate.nginx_servers import put_networks
 from lbapp.migrate.nginx_values import Listen, Scope, listen, target, with_constants
 from lbapp.migrate.nginx_words import Directive
-from lbapp.migrate.outcome import Ledger
+from lbapp.migrate.outcome import Ledger, Line
 
 _PREREAD: Final = "$ssl_preread_server_name"
 _IDLE_S: Final = 600.0  # of proxy_timeout, where nothing is said
 _EVERYWHERE: Final = ["0.0.0.0/0", "::/0", "unix:"]
+_EXACT, _WILDCARD, _REGEX = range(3)  # in the order in which nginx asks for names
+_OF_NAMES: Final = re.compile(
+    r"~\*?\^(?:\((?:\?:)?([a-z0-9|-]+)\)|\.([+*])|(\((?:\?:)?\.[+*]\\\.\)\?))?((?:\\\.|[a-z0-9-])+)\$"
+).fullmatch
 
 
 @dataclass
@@ -57,6 +64,10 @@ class Streams:
                 binds[0][0].line, "PROXY headers are believed of everybody; name your proxies in proxy_protocol_from"
             )
         self._times(listener, scope)
+        admission = Table()
+        put_networks(admission, scope.nearest("allow", "deny"))
+        if admission.values:
+            listener.values["admission"] = admission
         if any("ssl" in each.words for each, _ in binds) and not self._tls(listener, scope):
             self.ledger.left(server.line, "it has no certificate; nothing is made without its TLS")
             return
@@ -104,24 +115,48 @@ class Streams:
                 passed.line, f"lbapp chooses a pool by the name in a TLS hello only, not by {by_name.words[0]}"
             )
             return
-        for each in by_name.block or ():
-            self._by_name(listener, scope, each, passed)
+        wildcards = list(by_name.of("hostnames"))
+        for each in wildcards:
+            self.ledger.not_needed(each.line, "lbapp takes names with *. for those below in any case")
+        entries = [each for each in by_name.block or () if each not in wildcards]
+        found = [
+            (rank, sni, each) for each in entries for rank, sni in self._names(each, has_wildcards=bool(wildcards))
+        ]
+        for _, sni, each in sorted(found, key=lambda one: (one[0], -len(one[1]) if one[0] == _WILDCARD else 0)):
+            self._by_name(listener, scope, each, (sni, passed.line))
 
-    def _by_name(self, listener: Table, scope: Scope, each: Directive, passed: Directive) -> None:
-        sni, to = each.name, each.words[0] if each.words else ""
-        if sni == "hostnames":
-            self.ledger.not_needed(each.line, "names with *. stand for those below in any case")
-            return
-        pool = self._pool(to, scope, Directive(each.line)) if to else None
+    def _names(self, each: Directive, *, has_wildcards: bool) -> Iterator[tuple[int, str]]:
+        """Yield the names that an entry of a map is for, each with how early nginx asks for it; empty: for all others."""
+        name = each.name
+        if name == "default":
+            yield _REGEX, ""
+        elif name.startswith("~"):
+            expanded = names_of(name)
+            if not expanded:
+                self.ledger.left(
+                    each.line, "lbapp asks for whole names, and for *. before one; what it took goes to the others"
+                )
+            yield from ((_REGEX, one) for one in expanded)
+        elif name.startswith(("*", ".")) and not has_wildcards:
+            self.ledger.not_needed(each.line, "without hostnames nobody asks for such a name")
+        elif matches.host(f"*{name}" if name.startswith(".") else name) is None:
+            self.ledger.left(each.line, "lbapp asks for whole names, and for *. before one")
+        elif name.startswith("."):
+            yield _EXACT, name[1:]
+            yield _WILDCARD, f"*{name}"
+        else:
+            yield _WILDCARD if name.startswith("*") else _EXACT, name
+
+    def _by_name(self, listener: Table, scope: Scope, each: Directive, to: tuple[str, Line]) -> None:
+        sni, passed = to
+        pool = self._pool(each.words[0], scope, Directive(each.line)) if each.words else None
         if pool is None:
             self.ledger.left(each.line, "lbapp cannot pass on to it")
-        elif sni == "default":
-            listener.put("pool", pool, each.line.number, passed.line.number)
-        elif (found := matches.host(f"*{sni}" if sni.startswith(".") else sni)) is None:
-            self.ledger.left(each.line, "lbapp asks for whole names, and for *. before one")
+        elif not sni:
+            listener.put("pool", pool, each.line.number, passed.number)
         else:
-            route = listener.add("route", each.line.number, passed.line.number)
-            route.put("sni", found["host"], each.line.number)
+            route = listener.add("route", each.line.number, passed.number)
+            route.put("sni", sni.lower(), each.line.number)
             route.put("pool", pool, each.line.number)
 
     def _pool(self, text: str, scope: Scope, passed: Directive) -> str | None:
@@ -131,3 +166,16 @@ class Streams:
             return None
         is_tls = scope.word("proxy_ssl") == "on"
         return self.pools.named(place.place, scope, passed, is_tls=is_tls, is_http=False)
+
+
+def names_of(expression: str) -> list[str]:
+    """Return the names that an expression of a map takes, such as `~^(a|b)\\.example\\.com$`; none: they cannot be said."""
+    match = _OF_NAMES(expression)
+    if match is None:
+        return []
+    some, many, maybe, rest = match[1], match[2], match[3], match[4].replace("\\.", ".")
+    if some:
+        return [f"{each}{rest}" for each in some.split("|")] if all(some.split("|")) else []
+    if many:
+        return [f"*{rest}"] if rest.startswith(".") else []
+    return [rest, f"*.{rest}"] if maybe else [rest]

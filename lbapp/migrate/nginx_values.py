@@ -70,8 +70,11 @@ class Scope:
         return found.words[0] if found is not None and found.words else ""
 
     def constants(self) -> dict[str, str]:
-        """Return what `set` says of variables, where it is a text without any."""
+        """Return what is known of variables: what `set` says, where it is a text without any, and the server's first name."""
         found: dict[str, str] = {}
+        name = self.word("server_name")
+        if re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", name):
+            found["server_name"] = name
         for block in self.blocks:
             for each in block.by_name.get("set", ()):
                 if len(each.words) == 2:
@@ -157,8 +160,7 @@ def redirect(status: str, url: str) -> dict[str, Any] | None:
     """Return the keys of a redirect; None: it cannot be said."""
     known = dict.fromkeys(_PATHS, "/{path}") | {"scheme": "scheme", "is_args": "", "args": "", "query_string": ""}
     names = [match[1] or match[2] for match in _VARIABLE.finditer(url)]
-    hosts = ("host", "http_host", "server_name")
-    if any(name not in known and name not in hosts for name in names) or "server_name" in names:
+    if any(name not in known and name not in ("host", "http_host") for name in names):
         return None
     is_same_scheme = url.startswith("$scheme://")
     text = _VARIABLE.sub(

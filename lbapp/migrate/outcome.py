@@ -91,7 +91,16 @@ class Ledger:
         if (line.number, why, fate) not in self._known:
             self._known.add((line.number, why, fate))
             self.said.add(line.number)
-            self.notes.append(Note(line.number, _SECRET.sub(r"\1***", line.text), why, fate))
+            text = " ".join(_SECRET.sub(r"\1***", line.text).split())
+            self.notes.append(Note(line.number, text, why, fate))
+
+
+class NothingMade(LbappError):
+    """Nothing that serves could be made of a file. `notes`: what is said of its lines."""
+
+    def __init__(self, message: str, notes: tuple[Note, ...]) -> None:
+        super().__init__(message, "Each line that is not taken is listed, with what stands in its way")
+        self.notes = notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ class Outcome:
 
 
 def finish(draft: Table, lines: Iterable[Line], ledger: Ledger, origin: str) -> Outcome:
-    """Return what came of it. Raises LbappError where nothing that serves could be made."""
+    """Return what came of it. Raises NothingMade where nothing that serves could be made."""
     by_number = {line.number: line for line in lines}
     for taken_back in settle(draft):
         still = draft.all_sources()
@@ -140,7 +149,7 @@ def finish(draft: Table, lines: Iterable[Line], ledger: Ledger, origin: str) -> 
     order = {number: at for at, number in enumerate(by_number)}
     notes = tuple(_with_what_opens(ledger, note) for note in sorted(ledger.notes, key=lambda note: order[note.number]))
     if wrong:
-        raise LbappError(f"nothing could be made of {origin}: {wrong[0]}", "\n".join(["", *map(str, notes)]))
+        raise NothingMade(f"nothing could be made of {origin}: {wrong[0]}", notes)
     head = f"# Made by `lbapp import` from {origin}; behind each key stands the line that it comes from.\n\n"
     tail = "".join(f"# {_on_one_line(str(note))}\n" for note in notes)
     return Outcome(head + text_of(draft) + (f"\n# What is not as it was:\n{tail}" if tail else ""), notes)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
-from tests.bench import balance, bulk, checks, connections, faults, hostile, http, reloads, tls, watch
+from tests.bench import balance, bulk, checks, connections, faults, hostile, http, new, reloads, tls, watch
 from tests.bench.options import parse
 from tests.bench.process import BenchError
 
@@ -23,6 +23,7 @@ _BENCHES = {
     "connections": connections.run,
     "tls": tls.run,
     "hostile": hostile.run,
+    "new": new.run,
     "balance": balance.run,
     "checks": checks.run,
     "faults": faults.run,

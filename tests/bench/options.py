@@ -62,6 +62,7 @@ def parse(argv: Sequence[str]) -> Options:
             "connections",
             "tls",
             "hostile",
+            "new",
             "balance",
             "checks",
             "faults",

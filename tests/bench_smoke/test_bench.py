@@ -45,6 +45,21 @@ def test_http_bench_measures_lbapp_and_no_request_fails(tmp_path: Path) -> None:
             assert each["cpu_us_per_request"] > 0
 
 
+def test_new_bench_measures_connections_of_one_request_and_tcp(tmp_path: Path) -> None:
+    missing = [package for program, package in NEEDED.items() if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"the benchmark of new connections needs: apt-get install {' '.join(missing)}")
+    figures = tmp_path / "figures.json"
+    done = _bench("new", "--rounds", "1", "--seconds", "1", "--only", "lbapp", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    (kinds,) = json.loads(figures.read_text())["results"]["lbapp"]
+    assert sorted(kinds) == ["http", "tcp", "tcp kept"]
+    for each in kinds.values():
+        assert each["load"]["requests"] > 0
+        assert each["load"]["statuses"] == each["load"]["breaks"] == 0
+        assert each["cpu_us"] > 0
+
+
 def test_hostile_bench_measures_the_others_in_quiet_and_under_every_attack(tmp_path: Path) -> None:
     if shutil.which("nginx") is None:
         pytest.skip("the hostile benchmark needs: apt-get install nginx-core")

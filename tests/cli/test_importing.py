@@ -35,7 +35,7 @@ def test_file_is_written_and_what_is_not_taken_is_listed(tmp_path: Path) -> None
     done = CliRunner().invoke(importing, [str(source), "-o", str(target)], obj=Settings())
     assert (done.exit_code, done.stdout) == (4, "")
     assert "line 8: not taken" in done.stderr
-    assert f"{target} is written, from what is taken for a haproxy.cfg: 1 lines not taken, 0 differences" in done.stderr
+    assert f"{target} is written, from what is taken for a haproxy.cfg: 1 line not taken, 0 differences" in done.stderr
     assert load_configuration(target).pools[0].name == "app"
     again = CliRunner().invoke(importing, [str(source), "-o", str(target)], obj=Settings())
     assert again.exit_code == 1
@@ -47,6 +47,7 @@ def test_file_that_is_taken_as_a_whole_is_status_0_and_one_whose_denial_is_not_s
     source.write_text(SMALL.replace(" compression algo gzip", " stats enable"))
     done = CliRunner().invoke(importing, [str(source)], obj=Settings())
     assert done.exit_code == 0, done.stderr
+    assert done.stderr.endswith("for a haproxy.cfg: all of it is taken as it was\n")
     source.write_text(SMALL.replace(" default", " http-request deny if { path /x } { src 10.0.0.0/8 }\n default"))
     done = CliRunner().invoke(importing, [str(source)], obj=Settings())
     assert done.exit_code == 4
@@ -56,10 +57,13 @@ def test_file_that_is_taken_as_a_whole_is_status_0_and_one_whose_denial_is_not_s
 
 def test_nothing_made_is_status_1_and_nothing_is_written(tmp_path: Path) -> None:
     source, target = tmp_path / "haproxy.cfg", tmp_path / "lbapp.toml"
-    source.write_text("what is this\n")
+    source.write_text("what\tis this\nnor this\n")
     done = CliRunner().invoke(importing, [str(source), "-o", str(target)], obj=Settings())
     assert done.exit_code == 1
-    assert "nothing could be made of haproxy.cfg" in done.stderr
+    first, second, sentence = done.stderr.splitlines()
+    assert first.endswith("what is this")
+    assert second.startswith("line 2: not taken")
+    assert sentence.startswith("lbapp: nothing could be made of haproxy.cfg")
     assert not target.exists()
     assert CliRunner().invoke(importing, [str(tmp_path / "none")], obj=Settings()).exit_code == 1
 

@@ -21,6 +21,7 @@ TESTED_BY = {
     "lbapp/migrate/nginx_headers.py": "tests/migrate/test_nginx_servers.py",
     "lbapp/migrate/nginx_limits.py": "tests/migrate/test_nginx.py",
     "lbapp/migrate/nginx_locations.py": "tests/migrate/test_nginx_servers.py",
+    "lbapp/migrate/nginx_pages.py": "tests/migrate/test_nginx_servers.py",
     "lbapp/migrate/nginx_stream.py": "tests/migrate/test_nginx.py",
     "lbapp/migrate/foreign.py": "tests/cli/test_importing.py",
     "lbapp/migrate/outcome.py": "tests/migrate/test_haproxy.py",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lbapp.config.load import parse_configuration
 from lbapp.migrate.haproxy import from_haproxy
-from lbapp.migrate.outcome import Fate
+from lbapp.migrate.outcome import Fate, NothingMade
 from lbapp.model.errors import LbappError
 
 REAL = """global
@@ -118,7 +118,8 @@ def test_listener_whose_certificate_is_not_there_is_left_out_with_the_reason() -
 def test_nothing_that_serves_is_an_error_that_lists_the_lines() -> None:
     with pytest.raises(LbappError, match=r"nothing could be made of f\.cfg: listener: there is no listener") as caught:
         from_haproxy("global\n    daemon\nbackend b\n    server s 127.0.0.1:1\n", "f.cfg")
-    assert "line 2: not needed" in str(caught.value)
+    assert isinstance(caught.value, NothingMade)
+    assert str(caught.value.notes[1]).startswith("line 2: not needed")
 
 
 def test_what_is_of_the_whole_node_is_taken_from_global_and_requests_keep_their_id() -> None:
@@ -158,9 +159,18 @@ def test_every_line_is_in_what_comes_out_or_listed_and_what_comes_out_is_valid(s
         lines.insert(at, stray)
     try:
         made = from_haproxy("\n".join(lines), "f.cfg").text
-    except LbappError as error:
-        made = "\n".join(f"# {line}" for line in str(error).split("\n"))
+    except NothingMade as error:
+        made = "\n".join(f"# {note}" for note in error.notes)
     else:
         parse_configuration(made, "made")
     wanted = {number for number, line in enumerate(lines, 1) if line.strip() and not line.strip().startswith("#")}
     assert wanted <= covered(REAL, made)
+
+
+def test_proxy_that_shows_figures_alone_is_not_needed_and_decides_nothing() -> None:
+    stats = "listen stats\n mode http\n bind *:1936\n maxconn 10\n timeout client 900s\n stats enable\n"
+    outcome = from_haproxy(
+        f"{stats}listen app\n mode http\n bind :80\n timeout client 5s\n server s 127.0.0.1:1", "f.cfg"
+    )
+    assert {note.fate for note in outcome.notes if int(note.number) <= 6} == {Fate.NOT_NEEDED}
+    assert parse_configuration(outcome.text, "made").limits.body_idle_timeout_s == 5.0

@@ -79,3 +79,9 @@ def test_tls_1_3_and_no_less_is_asked_for_where_global_says_so(tmp_path: Path) -
     assert first.tls is not None
     assert second.tls is not None
     assert (first.tls.min_version, second.tls.min_version) == (TlsVersion.TLS_1_3, TlsVersion.TLS_1_2)
+
+
+def test_address_by_a_variable_of_the_environment_says_so() -> None:
+    outcome = from_haproxy(f"frontend f\n mode http\n bind :80\n bind :$PORT\n{BEHIND}", "f.cfg")
+    (note,) = (note for note in outcome.notes if note.fate is Fate.LEFT)
+    assert (note.number, note.why.startswith(":$PORT has a variable of HAProxy's environment")) == ("4", True)

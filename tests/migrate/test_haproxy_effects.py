@@ -245,3 +245,40 @@ def test_behind_a_backend_for_all_no_other_gets_anything() -> None:
     made, notes = made_of("use_backend other\nuse_backend app if { path_beg /x }")
     assert (made.listeners[1].routes, made.listeners[1].pool) == ((), "other")
     assert notes[2].fate is Fate.NOT_NEEDED
+
+
+def test_header_that_is_removed_by_what_it_says_stays_and_is_listed() -> None:
+    made, notes = made_of(
+        "reqidel ^Cookie:\\ old=\nrspidel ^Set-Cookie:\\ IP=\nreqidel ^X-A:\nrspidel ^X-B:.*\nreqdel ^X-C"
+    )
+    assert made.listeners[1].request_headers.remove == ("x-a",)
+    assert made.listeners[1].response_headers.remove == ("x-b",)
+    assert {at for at, note in notes.items() if note.fate is Fate.LEFT} == {1, 2, 5}
+
+
+def test_what_is_said_of_the_connection_is_not_needed_and_takes_nothing_else_with_it() -> None:
+    made, notes = made_of("reqidel ^Connection:\nreqadd Connection:\\ close\nreqidel ^X-A:")
+    assert made.listeners[1].request_headers.remove == ("x-a",)
+    assert [note.fate for note in notes.values()] == [Fate.NOT_NEEDED] * 2
+
+
+def test_behind_an_expression_over_the_request_nothing_is_asked_that_it_may_have_changed() -> None:
+    made, notes = made_of("reqrep ^([^\\ ]*)\\ /a/(.*) \\1\\ /\\2\nuse_backend other if { path_beg /x }")
+    assert made.listeners[1].routes == ()
+    assert [note.fate for note in notes.values()] == [Fate.LEFT] * 2
+    assert len(routes_of("use_backend other if { path_beg /x }")) == 1
+
+
+def test_header_for_the_address_of_a_client_is_said_under_the_name_that_it_had() -> None:
+    for rules, backend in (("option forwardfor header X-Real-IP", ""), ("", "option forwardfor header X-Real-IP")):
+        made, _ = made_of(rules, backend)
+        listener = made.listeners[1]
+        said = [listener.request_headers, *(route.request_headers for route in listener.routes)]
+        assert [dict(each.set) for each in said if each.set] == [{"x-real-ip": "{client_address}"}]
+
+
+def test_rules_behind_an_answer_for_everybody_are_not_needed() -> None:
+    _, notes = made_of(
+        "http-request redirect scheme https\nhttp-request set-header X-Forwarded-Proto https\nhttp-request lua.x"
+    )
+    assert {at: note.fate for at, note in notes.items()} == {2: Fate.NOT_NEEDED, 3: Fate.NOT_NEEDED}

@@ -124,3 +124,23 @@ def test_server_that_is_disabled_is_not_there_and_one_without_a_port_is_listed()
         ("a", "10.0.0.1", 80), ("d", "::1", 80), ("e", "/run/e.sock", 0),
     ]  # fmt: skip
     assert [note.text for note in made.notes if note.fate is Fate.LEFT] == ["server c 10.0.0.3"]
+
+
+@pytest.mark.parametrize(
+    "way", ["socks4 127.0.0.1:1080", "proto h2", "send-proxy-v2-ssl", "namespace blue", "redir http://x"]
+)
+def test_server_that_is_reached_in_a_way_of_its_own_is_not_spoken_to_in_another(way: str) -> None:
+    outcome = outcome_of("", f" server a 127.0.0.1:1 check {way}\n server b 127.0.0.1:2 check")
+    assert [server.name for server in parse_configuration(outcome.text, "made").pools[0].servers] == ["b"]
+    (note,) = (note for note in outcome.notes if note.fate is Fate.LEFT)
+    assert f"lbapp cannot reach a server so: {way}" in note.why
+
+
+def test_words_without_a_value_take_none() -> None:
+    outcome = outcome_of("", " server a 127.0.0.1:1 check-via-socks4 check inter 7s")
+    assert parse_configuration(outcome.text, "made").pools[0].health_check.interval_s == 7.0
+
+
+def test_value_of_a_cookie_that_is_not_taken_is_not_said_to_be_another() -> None:
+    outcome = outcome_of("cookie SRV prefix", " server a 127.0.0.1:1 check cookie one")
+    assert [note.why for note in outcome.notes if note.text.startswith("server")] == ["not taken of it: cookie one"]

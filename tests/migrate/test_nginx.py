@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lbapp.config.load import parse_configuration
 from lbapp.migrate.nginx import from_nginx
 from lbapp.migrate.nginx_words import read
-from lbapp.migrate.outcome import Fate
+from lbapp.migrate.outcome import Fate, NothingMade
 from lbapp.model.errors import LbappError
 
 REAL = """worker_processes 2;
@@ -132,6 +132,7 @@ def test_streams_are_tcp_listeners_and_names_of_a_hello_their_routes() -> None:
     first, second = parse_configuration(outcome.text, "made").listeners
     assert [(route.sni, route.pool) for route in first.routes] == [
         ("a.example", "one"),
+        ("c.example", "two"),
         ("*.b.example", "two"),
         ("*.c.example", "two"),
     ]
@@ -143,6 +144,55 @@ def test_streams_are_tcp_listeners_and_names_of_a_hello_their_routes() -> None:
         "listen 53 udp;",
         "proxy_pass two;",
     }
+
+
+def sni_routes(entries: str) -> tuple[list[tuple[str | None, str]], list[str]]:
+    """Return the routes of a listener by these entries of a map, and the lines that are not taken."""
+    text = f"""stream {{ map $ssl_preread_server_name $to {{ {entries} }}
+ upstream one {{ server 127.0.0.1:1; }} upstream two {{ server 127.0.0.1:2; }}
+ server {{ listen 443; ssl_preread on; proxy_pass $to; }} }}"""
+    outcome = from_nginx(text, Path("/n/nginx.conf"))
+    routes = parse_configuration(outcome.text, "made").listeners[0].routes
+    return [(route.sni, str(route.pool)) for route in routes], [
+        each.text for each in outcome.notes if each.fate is Fate.LEFT
+    ]
+
+
+def test_names_of_a_map_are_asked_in_the_order_of_nginx_and_not_of_the_file() -> None:
+    routes, left = sni_routes(
+        r"hostnames; *.x.example one; ~^b\.x\.example$ two; *.a.x.example two; a.x.example two; default one;"
+    )
+    assert routes == [("a.x.example", "two"), ("*.a.x.example", "two"), ("*.x.example", "one"), ("b.x.example", "two")]
+    assert left == []
+
+
+def test_expression_of_a_map_that_stands_for_names_is_these_names() -> None:
+    routes, left = sni_routes(
+        r"~^(a|b)\.x\.example$ one; ~^.+\.y\.example$ two; ~^(.+\.)?z$ one; ~^a.+$ two; ~w one; default two;"
+    )
+    names = ["a.x.example", "b.x.example", "*.y.example", "z", "*.z"]
+    assert [name for name, _ in routes] == names
+    assert left == ["~^a.+$ two;", "~w one;"]
+
+
+def test_without_hostnames_nobody_asks_for_a_name_with_a_star() -> None:
+    routes, left = sni_routes("*.x.example one; .y.example one; z.example two; default one;")
+    assert (routes, left) == ([("z.example", "two")], [])
+
+
+def test_connections_are_logged_where_requests_are_or_where_they_were() -> None:
+    stream = "stream { access_log /var/log/s.log x; server { listen 1; proxy_pass 127.0.0.1:1; } }"
+    http = "http { access_log /var/log/h.log; server { listen 2; location / { proxy_pass http://127.0.0.1:1; } } }"
+    alone = from_nginx(stream, Path("/n/nginx.conf"))
+    log = parse_configuration(alone.text, "made").access_log
+    assert (log.path, log.format.value) == ("/var/log/s.log", "json")
+    with_idle = from_nginx(f"http {{ access_log /var/log/h.log; }} {stream}", Path("/n/nginx.conf"))
+    assert parse_configuration(with_idle.text, "made").access_log == log
+    assert [note for note in with_idle.notes if note.fate is Fate.LEFT] == []
+    both = from_nginx(f"{stream}\n{http}", Path("/n/nginx.conf"))
+    log = parse_configuration(both.text, "made").access_log
+    assert (log.path, log.format.value) == ("/var/log/h.log", "combined")
+    assert "all is logged to one place, that of line 2" in "".join(map(str, both.notes))
 
 
 def test_where_requests_were_logged_they_are_logged_in_the_same_form() -> None:
@@ -207,10 +257,10 @@ def test_every_directive_is_in_what_comes_out_or_listed_and_what_comes_out_is_va
     file, text = Path("/nowhere/nginx.conf"), "\n".join(lines)
     try:
         made = from_nginx(text, file).text
-    except LbappError as error:
-        if "nothing could be made" not in str(error):
-            return  # a } too few or too many: no file at all
-        made = "\n".join(f"# {line}" for line in str(error).split("\n"))
+    except NothingMade as error:
+        made = "\n".join(f"# {note}" for note in error.notes)
+    except LbappError:
+        return  # a } too few or too many: no file at all
     else:
         parse_configuration(made, "made")
     assert {each.line.number for one in read(file, text) for each in one.all()} <= covered(made)

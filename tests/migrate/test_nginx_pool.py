@@ -81,7 +81,8 @@ def test_upstream_is_a_pool_for_each_way_it_is_passed_to() -> None:
     assert [each.tls.verify for each in made.pools if each.tls is not None] == [False, True]
     named = next(each for each in made.pools if each.tls is not None and not each.tls.verify)
     assert named.tls is not None
-    assert (named.servers[0].port, named.tls.server_name) == (443, "a.example")
+    # nginx asks a server of an upstream that names no port at 80, whatever is spoken there.
+    assert (named.servers[0].port, named.tls.server_name) == (80, "a.example")
 
 
 def test_retries_are_as_proxy_next_upstream_says() -> None:

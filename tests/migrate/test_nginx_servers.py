@@ -226,3 +226,71 @@ def test_listener_without_its_certificate_is_not_made() -> None:
     )
     assert [listener.name for listener in parse_configuration(made.text, "made").listeners] == ["http-80"]
     assert any("nothing is made without its TLS" in note.why for note in made.notes)
+
+
+NAMED = "location @app { proxy_set_header Host $host; proxy_pass http://app:1; }"
+
+
+def test_status_whose_page_is_a_location_with_a_name_is_answered_by_that_location() -> None:
+    (first,) = routes_of(f"location ~ ^/git/ {{ error_page 418 = @app; return 418; }} location / {{ {PASS} }} {NAMED}")
+    assert (first.path_regex, first.pool, first.respond) == ("/git/.*", "app-1", None)
+
+
+def test_status_that_nginx_would_answer_otherwise_is_not_answered_as_it_stands() -> None:
+    for page in ("= @nowhere", "=200 /ok.html", "https://sorry.example/"):
+        outcome = outcome_of(
+            f"server {{ location /x {{ error_page 404 {page}; return 404; }} location / {{ {PASS} }} }}"
+        )
+        route = parse_configuration(outcome.text, "made").listeners[0].routes[0]
+        assert route.respond is not None
+        assert route.respond.status == 503
+        left = [note.text for note in outcome.notes if note.fate is Fate.LEFT]
+        assert left == [f"error_page 404 {page};", "return 404;"]
+    text = f"server {{ error_page 404 = @nowhere; location /x {{ return 404 gone; }} location / {{ {PASS} }} }}"
+    first = parse_configuration(outcome_of(text).text, "made").listeners[0].routes[0]
+    assert first.respond == FixedResponse(404, "gone")
+
+
+def test_files_that_are_not_there_lead_to_the_page_of_404() -> None:
+    text = f"server {{ location / {{ root /x; error_page 404 = @app; }} {NAMED} }}"
+    assert parse_configuration(outcome_of(text).text, "made").listeners[0].pool == "app-1"
+    assert [note.text for note in left_of(text)] == ["error_page 404 = @app;"]
+
+
+def test_location_with_a_name_has_nothing_of_the_one_that_leads_to_it() -> None:
+    text = f"server {{ location /x {{ add_header Cache-Control immutable; try_files $uri @app; }} {NAMED} }}"
+    outcome = outcome_of(text)
+    route = parse_configuration(outcome.text, "made").listeners[0].routes[0]
+    assert (route.pool, route.response_headers.is_empty) == ("app-1", True)
+    assert "Cache-Control" not in outcome.text.partition("# What is not")[0]
+
+
+def test_name_of_the_server_stands_for_itself_in_what_is_said_and_where_clients_are_sent() -> None:
+    (listener,) = made_of(
+        f"server {{ server_name a.example b.example; location /x {{ return 301 https://$server_name$request_uri; }}"
+        f" location / {{ proxy_set_header X-Name $server_name; {PASS} }} }}"
+    ).listeners
+    assert listener.routes[0].redirect is not None
+    assert listener.routes[0].redirect.host == "a.example"
+    outcome = outcome_of("server { server_name _; location / { return 301 https://$server_name/; } }")
+    assert "return 301 https://$server_name/;" in [note.text for note in outcome.notes if note.fate is Fate.LEFT]
+
+
+def test_nothing_behind_a_break_is_asked() -> None:
+    (route,) = routes_of(f"location /x {{ break; return 403; {PASS} }}")[:1]
+    assert (route.pool, route.respond) == ("p-1", None)
+
+
+def test_all_of_a_condition_that_cannot_be_said_is_listed() -> None:
+    left = left_of(f"server {{ location / {{ if ($arg_a) {{ add_header X 1; return 204; }} {PASS} }} }}")
+    assert [note.text for note in left] == ["if ($arg_a) {", "add_header X 1;", "return 204;"]
+
+
+def test_ssl_that_is_on_and_values_that_are_set_are_not_missed(tmp_path: Path) -> None:
+    pair = Authority().issue("a.example").write(tmp_path, "a")
+    files = f"ssl_certificate {pair.file}; ssl_certificate_key {pair.key};"
+    left = left_of(f"server {{ listen 443; ssl on; {files} set $to http://p:1; location / {{ proxy_pass $to; }} }}")
+    assert [note.text for note in left if note.text.startswith(("ssl ", "set "))] == []
+    assert [note.text for note in left_of(f"server {{ location / {{ set $limit_rate 1k; {PASS} }} }}")] == [
+        "set $limit_rate 1k;"
+    ]

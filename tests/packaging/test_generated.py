@@ -68,6 +68,11 @@ def offered(shell: str, made: Path, control: Path, *words: str) -> set[str]:
     return {part.split("\t")[0].split(":")[0] for part in done.stdout.splitlines() if part}
 
 
+def test_no_line_of_a_man_page_is_set_apart_by_blanks(made: Path) -> None:
+    for page in ("lbapp.1", "lbapp.toml.5"):
+        assert [line for line in (made / page).read_text().splitlines() if line.startswith(" ")] == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shell_offers_verbs_and_the_servers_and_pools_of_the_engine(shell: str, made: Path, tmp_path: Path) -> None:
     if shutil.which(shell) is None:

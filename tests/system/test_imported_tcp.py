@@ -1,20 +1,22 @@
-"""Imported tcp listeners serve as HAProxy's do: by the name in a TLS hello, with a PROXY header, and for whom they let in."""
+"""Imported tcp listeners serve as they did: by the name in a TLS hello, with a PROXY header, and for whom they let in."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from lbapp.cli.context import Settings
 from lbapp.cli.importing import importing
 from tests.engine.worker.harness import TcpServer
-from tests.system.harness import free_port, running_engine
-from tests.system.test_imported import TIMES, needs_haproxy, running
+from tests.system.harness import free_port, running_engine, wait_for
+from tests.system.test_imported import TIMES, needs_haproxy, needs_nginx, running
 from tests.tls_material import Authority
 
 
@@ -57,6 +59,23 @@ def told(port: int) -> bytes:
         while more := connection.recv(100):
             found += more
     return found
+
+
+def plainly(name: str) -> Callable[[socket.socket], None]:
+    """A server that says its name before it is asked."""
+    return lambda connection: connection.sendall(name.encode())
+
+
+def streaming() -> str:
+    """Return what nginx has to load for streams, empty where they are built in; skip the test where it has none."""
+    built = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=True).stderr
+    folder = next((word.partition("=")[2] for word in built.split() if word.startswith("--modules-path=")), "")
+    module = Path(folder) / "ngx_stream_module.so"
+    if "--with-stream=dynamic" not in built and "--with-stream" in built.split():
+        return ""
+    if not module.exists():
+        pytest.skip("nginx has no streams: on Debian, libnginx-mod-stream")
+    return f"load_module {module};"
 
 
 @needs_haproxy
@@ -107,3 +126,67 @@ listen closed
         for server in (*servers.values(), plain):
             server.close()
     assert wanted == ["a", "a", "b", "c", "c", b"PROXY TCP4 127.0.0.1 127.0.0.1", b""]
+
+
+@needs_nginx
+def test_streams_of_an_nginx_conf_do_what_they_did(tmp_path: Path) -> None:
+    authority = Authority()
+    files = authority.issue("front.example").write(tmp_path, "front")
+    names = {
+        name: authority.server_context(authority.issue(f"{name}.example"), tmp_path, name) for name in ("a", "b", "c")
+    }
+    servers = {name: TcpServer(naming(name, context)) for name, context in names.items()}
+    proxied, plain = TcpServer(first_words), TcpServer(plainly("plain"))
+    theirs, ours = ([free_port() for _ in range(6)] for _ in range(2))
+    at = [f"listen 127.0.0.1:{port}" for port in theirs]
+    upstreams = "".join(f"upstream {name} {{ server 127.0.0.1:{server.port}; }}\n" for name, server in servers.items())
+    (tmp_path / "nginx.conf").write_text(f"""{streaming()}
+user root; pid {tmp_path}/pid; events {{ worker_connections 64; }}
+stream {{
+ {upstreams}
+ upstream first-is-closed {{ server 127.0.0.1:{free_port()}; server 127.0.0.1:{plain.port} backup; }}
+ map $ssl_preread_server_name $by_name {{
+  hostnames; default c; ~^(x|y)\\.d\\.example$ a; *.b.example b; in.b.example a; .e.example a; a.example a;
+ }}
+ server {{ {at[0]}; ssl_preread on; proxy_pass $by_name; }}
+ server {{ {at[1]}; proxy_protocol on; proxy_pass 127.0.0.1:{proxied.port}; }}
+ server {{ {at[2]} ssl; ssl_certificate {files.file}; ssl_certificate_key {files.key}; proxy_pass 127.0.0.1:{plain.port}; }}
+ server {{ {at[3]}; deny 127.0.0.0/8; proxy_pass 127.0.0.1:{plain.port}; }}
+ server {{ {at[4]}; allow 127.0.0.1; deny all; proxy_pass 127.0.0.1:{plain.port}; }}
+ server {{ {at[5]}; proxy_connect_timeout 2s; proxy_pass first-is-closed; }}
+}}
+""")
+    asked = (
+        "a.example",
+        "A.example",
+        "z.b.example",
+        "in.b.example",
+        "b.example",
+        "e.example",
+        "q.e.example",
+        "x.d.example",
+        "w",
+    )
+
+    def behaviour(ports: list[int]) -> list[str | bytes]:
+        by_name = [told_in_tls(ports[0], name) for name in asked]
+        return [*by_name, told(ports[1]), told_in_tls(ports[2], "front.example"), *map(told, ports[3:])]
+
+    try:
+        command = ["nginx", "-e", "stderr", "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;"]
+        with running(command, theirs, tmp_path / "their.log"):
+            wanted = behaviour(theirs)
+        done = CliRunner().invoke(importing, [str(tmp_path / "nginx.conf")], obj=Settings())
+        assert done.exit_code == 0, done.stderr
+        toml = done.stdout
+        for old, new in zip(theirs, ours, strict=True):
+            toml = toml.replace(f":{old}", f":{new}")
+        with running_engine(tmp_path, toml, workers=1):
+            # A backup of lbapp's gets clients once probes have found the others down, nginx's at the first that refuses.
+            wait_for(lambda: told(ours[5]) == b"plain")
+            assert behaviour(ours) == wanted
+    finally:
+        for server in (*servers.values(), proxied, plain):
+            server.close()
+    by_name = ["a", "a", "b", "a", "c", "a", "a", "a", "c"]
+    assert wanted == [*by_name, b"PROXY TCP4 127.0.0.1 127.0.0.1", "plain", b"", b"plain", b"plain"]

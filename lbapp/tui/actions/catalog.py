@@ -152,7 +152,7 @@ CATALOG: Final = (
     Action("node.ready", "E", "end the node's drain", "nobody is asked to leave any more", "A", "node", _node_drains),
     Action("configuration.confirm", "S", "confirm", "keep the configuration that waits", "B", "configuration", _waits),
     Action("configuration.rollback", "B", "rollback", "back to the configuration before", "B", "configuration", _is_free),
-    Action("undo", "z", "undo", "take back your newest action of the last 30 minutes", "A", "history", _is_free),
+    Action("undo", "z", "undo", "take back your newest action of 30 minutes", "A", "history", _is_free),
     Action("redo", "Z", "redo", "do again what you took back", "A", "history", _is_free),
 )  # fmt: skip
 ACTIONS: Final = {action.id: action for action in CATALOG}

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from tests.spread import spread
 
-pytest_plugins = ["tests.watchdog"]
+pytest_plugins = ["tests.compiled", "tests.watchdog"]
 
 # A property is tried at 30 examples where it does not say how many, at 100 by `scripts/test --hypothesis-profile=thorough`.
 settings.register_profile("untimed", deadline=None, max_examples=30)

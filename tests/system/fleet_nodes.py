@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from tests import forked
 from tests.engine.supervisor.folder_fleet import ENVIRONMENT, Folder
 from tests.system.harness import NO_CHECK, Engine, engine_command, listener_toml, pool_toml, servers, wait_for
 
@@ -33,7 +33,7 @@ class FleetNode(Engine):
     configuration: Path
 
     def ask(self, method: str, path: str, body: object = None) -> httpx.Response:
-        transport = httpx.HTTPTransport(uds=str(self.control))
+        transport = httpx.HTTPTransport(uds=str(self.control), verify=False)
         with httpx.Client(transport=transport, base_url="http://lbapp", timeout=20) as client:
             return client.request(method, path, json=body)
 
@@ -77,11 +77,9 @@ def start_node(
     if toml:
         table = cluster or cluster_toml(name)
         file.write_text(f'[engine]\nworkers = 1\nstate_dir = "{own}"\n{table}{toml}')
+    arguments = engine_command(file, control)[1:] if has_store else ["-c", first + _CODE, str(file), str(control)]
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            engine_command(file, control) if has_store else [sys.executable, "-c", first + _CODE, str(file), str(control)],
-            stderr=output, stdout=output, env=os.environ | {ENVIRONMENT: str(folder)},
-        )  # fmt: skip
+        process = forked.start(arguments, output.fileno(), output.fileno(), os.environ | {ENVIRONMENT: str(folder)})
     node = FleetNode(process, control, log, name, file)
     said = f"; pid {process.pid}"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import IO, Self, TypeVar
 
 from click.testing import CliRunner
 
@@ -23,7 +23,9 @@ from lbapp.cli.context import Settings
 from lbapp.cli.main import cli
 from lbapp.control.client import ControlClient
 from lbapp.control.messages import ServerStatus, Status
+from tests import forked
 from tests.engine.worker.harness import TcpServer, answering, read_head
+from tests.naps import naps
 
 _Value = TypeVar("_Value")
 
@@ -37,13 +39,13 @@ NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 def wait_for(what: Callable[[], _Value], timeout_s: float = DEADLINE_S) -> _Value:
     """Return the first true value of `what`; fail when none comes in time."""
-    deadline = time.monotonic() + timeout_s
+    deadline, pauses = time.monotonic() + timeout_s, naps()
     while True:
         value = what()
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
-        time.sleep(0.02)
+        time.sleep(next(pauses))
 
 
 def free_port() -> int:
@@ -62,7 +64,7 @@ def free_port() -> int:
 class Engine:
     """A running engine."""
 
-    process: subprocess.Popen[bytes]
+    process: forked.Process
     control: Path
     log: Path
 
@@ -92,13 +94,26 @@ def engine_command(configuration: Path, control: Path) -> list[str]:
     return [sys.executable, "-m", "lbapp", "run", "-c", str(configuration), "--socket", str(control)]
 
 
+def start_engine(configuration: Path, control: Path, output: IO[bytes], *, is_anew: bool = False) -> forked.Process:
+    """Start an engine; what it says goes to `output`."""
+    command = engine_command(configuration, control)
+    if is_anew:
+        return subprocess.Popen(command, stderr=output, stdout=output)
+    return forked.start(command[1:], output.fileno(), output.fileno())
+
+
 @contextmanager
-def running_engine(folder: Path, toml: str, state_dir: Path | None = None, *, workers: int = 2) -> Iterator[Engine]:
-    """Run an engine with this configuration until the block ends. `state_dir` None: the folder."""
+def running_engine(
+    folder: Path, toml: str, state_dir: Path | None = None, *, workers: int = 2, is_anew: bool = False
+) -> Iterator[Engine]:
+    """Run an engine with this configuration until the block ends. `state_dir` None: the folder.
+
+    `is_anew`: by an interpreter of its own, where the test is about what a start finds or leaves to the next.
+    """
     configuration, control, log = folder / "lbapp.toml", folder / "c.sock", folder / "engine.log"
     configuration.write_text(f'[engine]\nworkers = {workers}\nstate_dir = "{state_dir or folder}"\n' + toml)
     with log.open("wb") as output:
-        process = subprocess.Popen(engine_command(configuration, control), stderr=output, stdout=output)
+        process = start_engine(configuration, control, output, is_anew=is_anew)
     engine = Engine(process, control, log)
 
     def serves() -> bool:

@@ -59,7 +59,7 @@ def test_clock_that_jumps_fails_no_request_and_neither_shortens_nor_lengthens_wh
     with servers("s1") as ports, waiting_server() as (slow, may_answer):
         pools = pool_toml("app", {**ports, "s2": slow}, algorithm="least_connections", extra=NO_CHECK)
         first, second = listener(port) + pools, listener(port) + pools + "weight = 50\n"
-        with running_engine(tmp_path, first) as engine, connect(port) as held:
+        with running_engine(tmp_path, first, is_anew=True) as engine, connect(port) as held:
             assert lbapp(engine, "drain", "app/s1", "--force").returncode == 0
             held.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             wait_for(lambda: engine.server("app/s2")["in_flight"] == 1)
@@ -90,7 +90,7 @@ def test_clock_that_jumps_fails_no_request_and_neither_shortens_nor_lengthens_wh
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
         clock.jump(-2 * DAY_S)  # all that was given is in the future now
-        with running_engine(tmp_path, second) as engine:
+        with running_engine(tmp_path, second, is_anew=True) as engine:
             drain = engine.server("app/s2")["drain"]
             assert drain is not None
             assert drain["timeout_s"] <= 600

@@ -10,6 +10,7 @@ import resource
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,9 @@ from tests.system.harness import (
 
 pytestmark = pytest.mark.system
 
+# The supervisor keeps what operators changed, for however many workers.
+engine_of = partial(running_engine, workers=1)
+
 
 def toml(ports: dict[str, int], more: str = "") -> str:
     return listener_toml("app") + pool_toml("app", ports, extra=NO_CHECK) + more
@@ -44,11 +48,11 @@ def intended(engine: Engine) -> dict[str, tuple[str, int]]:
 
 def test_changes_hold_after_a_restart_and_drains_go_on_where_they_were(tmp_path: Path) -> None:
     with servers() as ports:
-        with running_engine(tmp_path, toml(ports)) as engine:
+        with engine_of(tmp_path, toml(ports)) as engine:
             assert lbapp(engine, "weight", "app/s1", "7", "--reason", "half a disk").returncode == 0
             assert lbapp(engine, "drain", "app/s2", "--timeout", "10m").returncode == 0
             assert lbapp(engine, "unpublish", "app").returncode == 0
-        with running_engine(tmp_path, toml(ports)) as engine:
+        with engine_of(tmp_path, toml(ports)) as engine:
             assert intended(engine) == {"s1": ("ready", 7), "s2": ("drain", 100), "s3": ("ready", 100)}
             drain = engine.server("app/s2")["drain"]
             assert drain is not None
@@ -68,16 +72,16 @@ def test_changes_hold_after_a_restart_and_drains_go_on_where_they_were(tmp_path:
 
 def test_file_that_was_changed_afterwards_beats_an_older_change_and_says_so(tmp_path: Path) -> None:
     with servers() as ports:
-        with running_engine(tmp_path, toml(ports)) as engine:
+        with engine_of(tmp_path, toml(ports)) as engine:
             assert lbapp(engine, "weight", "app/s3", "7").returncode == 0
-        with running_engine(tmp_path, toml(ports, "weight = 55\n")) as engine:
+        with engine_of(tmp_path, toml(ports, "weight = 55\n")) as engine:
             assert intended(engine)["s3"] == ("ready", 55)
             assert "change_overruled" in engine.events()
 
 
 def test_saved_weight_is_the_files_and_no_change_any_more(tmp_path: Path) -> None:
     with servers() as ports:
-        with running_engine(tmp_path, toml(ports, "weight = 100 # of plenty\n")) as engine:
+        with engine_of(tmp_path, toml(ports, "weight = 100 # of plenty\n")) as engine:
             assert lbapp(engine, "weight", "app/s3", "7").returncode == 0
             assert lbapp(engine, "drain", "app/s1").returncode == 0
             said = lbapp(engine, "save").stdout
@@ -86,7 +90,7 @@ def test_saved_weight_is_the_files_and_no_change_any_more(tmp_path: Path) -> Non
             saved = (tmp_path / "lbapp.toml").read_text()
             assert "weight = 7 # of plenty\n" in saved
         head = saved[saved.index("[[listener]]") :]
-        with running_engine(tmp_path, head) as engine:
+        with engine_of(tmp_path, head) as engine:
             assert intended(engine) == {"s1": ("drain", 100), "s2": ("ready", 100), "s3": ("ready", 7)}
             assert "change_overruled" not in engine.events()
             assert "app/s3" not in lbapp(engine, "diff").stdout
@@ -94,7 +98,7 @@ def test_saved_weight_is_the_files_and_no_change_any_more(tmp_path: Path) -> Non
 
 
 def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
-    with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
+    with servers() as ports, engine_of(tmp_path, toml(ports)) as engine:
         assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
         assert lbapp(engine, "maint", "app/*", "--force").returncode == 0
         assert set(intended(engine).values()) == {("maint", 7), ("maint", 100)}
@@ -116,7 +120,7 @@ def test_one_command_on_several_servers_is_one_undo(tmp_path: Path) -> None:
 
 
 def test_last_server_is_not_taken_away_by_mistake_and_a_plan_says_what_comes(tmp_path: Path) -> None:
-    with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
+    with servers() as ports, engine_of(tmp_path, toml(ports)) as engine:
         plan = lbapp(engine, "drain", "app/s1", "app/s2", "--dry-run").stdout
         assert plan.startswith("pool app: 3 -> 1 of its servers take new clients\n")
         assert [line.split() for line in plan.splitlines()[2:]] == [
@@ -133,7 +137,7 @@ def test_last_server_is_not_taken_away_by_mistake_and_a_plan_says_what_comes(tmp
 
 
 def test_undo_does_not_take_the_last_server_away_by_mistake_either(tmp_path: Path) -> None:
-    with servers() as ports, running_engine(tmp_path, toml(ports)) as engine:
+    with servers() as ports, engine_of(tmp_path, toml(ports)) as engine:
         assert lbapp(engine, "maint", "app/*", "--force").returncode == 0
         assert lbapp(engine, "ready", "app/*").returncode == 0
         refused = lbapp(engine, "undo")
@@ -149,7 +153,7 @@ def test_undo_does_not_take_the_last_server_away_by_mistake_either(tmp_path: Pat
 
 def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
-    with servers() as ports, running_engine(tmp_path, toml(ports), state_dir=tmp_path / "state") as engine:
+    with servers() as ports, engine_of(tmp_path, toml(ports), state_dir=tmp_path / "state") as engine:
         assert "journal_unavailable" in engine.events()
         refused = lbapp(engine, "drain", "app/s1")
         assert refused.returncode == 1
@@ -164,7 +168,7 @@ def test_what_cannot_be_recorded_is_refused_unless_it_has_to_be(tmp_path: Path) 
 def test_every_kind_of_change_is_the_same_after_a_kill(tmp_path: Path) -> None:
     with servers("s1", "s2", "s3", "s4", "s5", "s6") as ports:
         text = toml(ports) + pool_toml("other", ports, extra=NO_CHECK)
-        with running_engine(tmp_path, text) as engine:
+        with engine_of(tmp_path, text) as engine:
             patches: list[ServersPatch] = [
                 {"servers": ["app/s1"], "weight": 7, "reason": "half a disk"},
                 {"servers": ["app/s2"], "state": "drain", "drain_timeout_s": 3600},
@@ -182,7 +186,7 @@ def test_every_kind_of_change_is_the_same_after_a_kill(tmp_path: Path) -> None:
                 differences, actions = client.differences(), client.changes(100)
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
-        with running_engine(tmp_path, text) as engine, engine.client() as client:
+        with engine_of(tmp_path, text) as engine, engine.client() as client:
             assert [each["on"] for each in differences if each["setting"] != "weight"] == [
                 "app/s2", "app/s3", "app/s4", "other/s4", "node", "other",
             ]  # fmt: skip
@@ -201,7 +205,7 @@ def test_disk_that_fills_up_stops_no_traffic_and_what_cannot_be_recorded_is_refu
     """The limit on the size of files stands for the disk: the engine can write nothing more to any."""
     configuration = tmp_path / "lbapp.toml"
     with servers() as ports:
-        with running_engine(tmp_path, toml(ports)) as engine:
+        with engine_of(tmp_path, toml(ports)) as engine:
             assert lbapp(engine, "weight", "app/s1", "7").returncode == 0
             text = configuration.read_text()
             soft, hard = resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE)
@@ -235,7 +239,7 @@ def test_disk_that_fills_up_stops_no_traffic_and_what_cannot_be_recorded_is_refu
             assert load.failures == []
             engine.process.send_signal(signal.SIGKILL)
             engine.process.wait(20)
-        with running_engine(tmp_path, toml(ports) + "weight = 50\n") as engine:
+        with engine_of(tmp_path, toml(ports) + "weight = 50\n") as engine:
             assert "journal_damaged" not in engine.events()
             assert intended(engine) == {"s1": ("ready", 7), "s2": ("ready", 100), "s3": ("ready", 9)}
 
@@ -249,7 +253,7 @@ def test_acknowledged_changes_survive_kills_at_any_moment(tmp_path: Path, seed: 
     with servers() as ports:
         wanted = dict.fromkeys(ports, 100)
         for _ in range(times(2, 4)):
-            with running_engine(tmp_path, toml(ports)) as engine:
+            with engine_of(tmp_path, toml(ports)) as engine:
                 assert {name: weight for name, (_, weight) in intended(engine).items()} == wanted
                 killer = threading.Timer(source.uniform(0.05, 0.6), os.kill, (engine.process.pid, signal.SIGKILL))
                 killer.start()
@@ -265,7 +269,7 @@ def test_acknowledged_changes_survive_kills_at_any_moment(tmp_path: Path, seed: 
                 except (EngineUnreachable, RequestRefused):
                     killer.join()
                 assert engine.process.wait(25) == -signal.SIGKILL
-            with running_engine(tmp_path, toml(ports)) as engine:
+            with engine_of(tmp_path, toml(ports)) as engine:
                 found = {name: weight for name, (_, weight) in intended(engine).items()}
                 assert sent is not None
                 assert found in (wanted, {**wanted, sent[0]: sent[1]})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,17 +16,18 @@ import pytest
 from lbapp.control import calls
 from lbapp.control.messages import NodeDrainStatus
 from lbapp.model.errors import EngineUnreachable
+from tests import forked
 from tests.engine.supervisor.test_reports import DNS
 from tests.system.harness import (
     NO_CHECK,
     Engine,
-    engine_command,
     lbapp,
     lbapp_says,
     listener_toml,
     pool_toml,
     running_engine,
     servers,
+    start_engine,
     wait_for,
 )
 
@@ -108,14 +108,12 @@ def begin(engine: Node, *options: str) -> NodeDrainStatus:
     return drain_of(engine)
 
 
-def start_again(folder: Path, engine: Node) -> subprocess.Popen[bytes]:
+def start_again(folder: Path, engine: Node) -> forked.Process:
     """Start another engine in the place of one that has ended, or is about to; return when it serves."""
     engine.process.wait(20)
     said = engine.log.read_text().count("serving:")
     with engine.log.open("ab") as log:
-        process = subprocess.Popen(
-            engine_command(folder / "lbapp.toml", engine.control), stderr=log, stdout=log, start_new_session=True
-        )
+        process = start_engine(folder / "lbapp.toml", engine.control, log)
     engine.process = process
     wait_for(lambda: process.poll() is not None or engine.log.read_text().count("serving:") > said, 60)
     return process

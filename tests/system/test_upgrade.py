@@ -42,7 +42,7 @@ CHECK = '[pool.health_check]\ntype = "tcp"\ninterval = "30s"\nfast_interval = "1
 @contextmanager
 def upgradable(folder: Path, toml: str) -> Iterator[Engine]:
     """Run an engine whose successors are ended with it."""
-    with running_engine(folder, toml) as engine:
+    with running_engine(folder, toml, is_anew=True) as engine:
         try:
             yield engine
         finally:
@@ -155,7 +155,10 @@ def test_upgrade_changes_the_number_of_workers_which_a_reload_cannot(tmp_path: P
 
 def test_upgrade_that_fails_changes_nothing_and_says_why(tmp_path: Path) -> None:
     configuration = tmp_path / "lbapp.toml"
-    with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
+    with (
+        servers() as ports,
+        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports), is_anew=True) as engine,
+    ):
         sound = configuration.read_text()
         configuration.write_text(sound + "nonsense = 1\n")
         done = lbapp(engine, "upgrade")
@@ -299,7 +302,7 @@ def test_next_engine_whose_code_is_broken_leaves_this_one_as_it_was(
     with with_code_to_break(tmp_path, monkeypatch) as broken, servers("s1", "s2") as ports:
         last = TcpServer(answering(b"3"))
         toml = listener_toml("app") + pool_toml("app", {**ports, "s3": last.port}, extra=check)
-        with running_engine(tmp_path, toml) as engine:
+        with running_engine(tmp_path, toml, is_anew=True) as engine:
             with Load(engine.port(), clients=2) as load:
                 for number, (code, sentence) in enumerate(BROKEN.values(), 1):
                     broken.write_text(code)
@@ -344,7 +347,9 @@ def test_next_engine_that_hangs_and_does_not_end_when_told_is_not_waited_for(
             "        return hear(line, kind)\n"
             "    handover.Line.hear = patient\n"
         )
-        with running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine:
+        with running_engine(
+            tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK), is_anew=True
+        ) as engine:
             broken.write_text(hangs)
             with engine.client() as client, pytest.raises(RequestRefused, match="does not answer in time"):
                 client.upgrade("")
@@ -368,7 +373,7 @@ def test_engine_that_is_told_to_stop_while_the_next_one_starts_stops_and_leaves_
     with (
         with_code_to_break(tmp_path, monkeypatch) as broken,
         servers() as ports,
-        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK)) as engine,
+        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports, extra=CHECK), is_anew=True) as engine,
     ):
         broken.write_text(waits)
         command = [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"]
@@ -545,7 +550,10 @@ def test_stop_refuses_new_clients_although_a_service_manager_has_kept_the_socket
 
 
 def test_next_engine_goes_on_when_the_one_before_is_killed_while_it_starts(tmp_path: Path) -> None:
-    with servers() as ports, running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:
+    with (
+        servers() as ports,
+        running_engine(tmp_path, listener_toml("app") + pool_toml("app", ports), is_anew=True) as engine,
+    ):
         port = engine.port()
         with child(
             [sys.executable, "-m", "lbapp", "--socket", str(engine.control), "upgrade"], stderr=subprocess.DEVNULL

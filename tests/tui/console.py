@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from lbapp.tui.app import LbappConsole
+from tests.naps import naps
 
 SIZE = (80, 24)
 DEADLINE_S = 25.0
@@ -54,12 +55,12 @@ def forgive_late_connects() -> None:
 async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
     """Let the console run until the condition holds; fail with the screen when it never does."""
     forgive_late_connects()
-    deadline = time.monotonic() + deadline_s
+    deadline, pauses = time.monotonic() + deadline_s, naps()
     while not condition():
         app = pilot.app
         assert isinstance(app, LbappConsole)
         assert time.monotonic() < deadline, screen_text(app)
-        await pilot.pause(0.02)
+        await pilot.pause(next(pauses))
 
 
 async def until_shown(pilot: Pilot[None], text: str) -> None:

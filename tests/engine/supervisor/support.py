@@ -44,6 +44,8 @@ from lbapp.model.entities import (
     Server,
 )
 from lbapp.model.histogram import bucket_of
+from tests import forked
+from tests.naps import naps
 
 DEADLINE_S = 25.0
 START_TIMEOUT_S = 60.0  # of an engine, on a machine that many share
@@ -196,7 +198,7 @@ class _UnixTransport(httpx.HTTPTransport):
 class EngineProcess:
     """A running engine."""
 
-    process: subprocess.Popen[str]
+    process: forked.Process
     socket: Path
     port: int
     log: list[str]
@@ -214,10 +216,10 @@ class EngineProcess:
         return self.process.wait(DEADLINE_S)
 
     def wait_for(self, condition: Callable[[], object], what: str = "the condition") -> None:
-        deadline = time.monotonic() + DEADLINE_S
+        deadline, pauses = time.monotonic() + DEADLINE_S, naps()
         while not condition():
             assert time.monotonic() < deadline, f"{what} did not come about\n{''.join(self.log)}"
-            time.sleep(0.02)
+            time.sleep(next(pauses))
 
 
 def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bind: str = "127.0.0.1:0") -> str:
@@ -231,29 +233,39 @@ def toml(ports: list[int], *, workers: int = 1, check: str = 'type = "none"', bi
     )
 
 
-def start_engine_process(folder: Path, text: str, first: str = "", **environment: str) -> subprocess.Popen[str]:
-    """Start an engine. `first`: what its process does before that."""
+def engine_arguments(folder: Path, text: str, first: str = "") -> list[str]:
+    """Write a configuration; return what Python runs an engine with. `first`: what its process does before that."""
     (folder / "lbapp.toml").write_text(text.replace("[engine]\n", f'[engine]\nstate_dir = "{folder}"\n', 1))
     code = (
         "import sys; from pathlib import Path; from lbapp.engine.main import run_engine; "
         "from lbapp.cli.fleet_maker import make_fleet; "
         "sys.exit(run_engine(Path(sys.argv[1]), Path(sys.argv[2]), make_fleet))"
     )
-    command = [sys.executable, "-c", first + code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment)
+    return ["-c", first + code, str(folder / "lbapp.toml"), str(folder / "control" / "lbapp.sock")]
 
 
 @contextmanager
-def engine(folder: Path, text: str, first: str = "", **environment: str) -> Iterator[EngineProcess]:
-    """Run an engine until the end of the block; it must not leave anything behind. `first`: what its process does before."""
-    process = start_engine_process(folder, text, first, **environment)
-    assert process.stderr is not None
+def engine(
+    folder: Path, text: str, first: str = "", *, is_anew: bool = False, **environment: str
+) -> Iterator[EngineProcess]:
+    """Run an engine until the end of the block; it must not leave anything behind. `first`: what its process does before.
+
+    `is_anew`: by an interpreter of its own, where the test is about what a process takes from the one that starts it.
+    """
+    arguments, environment = engine_arguments(folder, text, first), os.environ | environment
+    reads, writes = os.pipe()
+    process: forked.Process
+    if is_anew:
+        process = subprocess.Popen([sys.executable, *arguments], stderr=writes, env=environment)
+    else:
+        process = forked.start(arguments, writes, writes, environment)
+    os.close(writes)
+    said = os.fdopen(reads)
     log: list[str] = []
     serving = threading.Event()
 
     def read() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in said:
             log.append(line)
             if "serving: " in line:
                 serving.set()
@@ -275,4 +287,4 @@ def engine(folder: Path, text: str, first: str = "", **environment: str) -> Iter
             process.kill()
             process.wait()
         reader.join()
-        process.stderr.close()
+        said.close()

@@ -32,6 +32,19 @@ def file(tmp_path: Path, running: EngineProcess) -> Path:
     return tmp_path / "lbapp.toml"
 
 
+@pytest.fixture(scope="module")
+def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
+    """One engine, and its file, for all that change neither."""
+    folder = tmp_path_factory.mktemp("engine")
+    with (
+        Backend("one") as one,
+        Backend("two") as two,
+        engine(folder, toml([one.port, two.port])) as process,
+        process.control() as client,
+    ):
+        yield client, folder / "lbapp.toml"
+
+
 def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -80,7 +93,8 @@ def test_file_that_cannot_be_read_is_told_and_what_serves_is_given_all_the_same(
     running.wait_for(lambda: control.get("/v1/status").json()["engine"]["file_is_other"] == found["problem"])
 
 
-def test_text_is_looked_at_in_place_of_the_file_and_nothing_is_changed(control: httpx.Client, file: Path) -> None:
+def test_text_is_looked_at_in_place_of_the_file_and_nothing_is_changed(looked_at: tuple[httpx.Client, Path]) -> None:
+    control, file = looked_at
     served = file.read_text()
     text = served.replace('name = "s2"\n', 'name = "s2"\nweight = 7\n')
     done = control.post("/v1/reload", json={"dry_run": True, "text": text})
@@ -92,8 +106,9 @@ def test_text_is_looked_at_in_place_of_the_file_and_nothing_is_changed(control: 
 
 
 def test_everything_that_is_wrong_with_a_text_is_told_by_line_key_and_what_is_allowed(
-    control: httpx.Client, file: Path
+    looked_at: tuple[httpx.Client, Path],
 ) -> None:
+    control, file = looked_at
     text = (
         file.read_text()
         .replace('pool = "app"\n', 'pool = "ap"\n', 1)
@@ -126,8 +141,10 @@ def test_everything_that_is_wrong_with_a_text_is_told_by_line_key_and_what_is_al
         {"expect_digest": "A" * 64},
     ],
 )
-def test_text_is_never_applied_and_a_digest_is_one(control: httpx.Client, body: dict[str, object]) -> None:
-    answer = control.post("/v1/reload", content=json.dumps(body))
+def test_text_is_never_applied_and_a_digest_is_one(
+    looked_at: tuple[httpx.Client, Path], body: dict[str, object]
+) -> None:
+    answer = looked_at[0].post("/v1/reload", content=json.dumps(body))
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_body")
 
 
@@ -155,7 +172,8 @@ def test_text_of_each_configuration_that_was_applied_is_kept(control: httpx.Clie
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "unknown_configuration")
 
 
-def test_text_of_many_megabytes_is_looked_at_and_more_is_refused(control: httpx.Client, file: Path) -> None:
+def test_text_of_many_megabytes_is_looked_at_and_more_is_refused(looked_at: tuple[httpx.Client, Path]) -> None:
+    control, file = looked_at
     text = file.read_text() + "#" * 8_000_000 + "\n"
     assert control.post("/v1/reload", json={"dry_run": True, "text": text}).json()["changes"] == []
     assert control.post("/v1/reload", json={"dry_run": True, "text": text * 3}).status_code == 413

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.engine.supervisor.support import DEADLINE_S, Backend, engine, start_engine_process, toml
+from tests.engine.supervisor.support import DEADLINE_S, Backend, engine, engine_arguments, toml
 
 pytestmark = pytest.mark.system
 
@@ -137,7 +137,7 @@ def test_client_that_comes_during_the_drain_is_refused_at_once(tmp_path: Path) -
 def test_engine_under_nohup_outlives_the_terminal(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Backend() as backend, engine(tmp_path, toml([backend.port])) as own:
+        with Backend() as backend, engine(tmp_path, toml([backend.port]), is_anew=True) as own:
             own.process.send_signal(signal.SIGHUP)
             own.wait_for(lambda: any("SIGHUP: the file is what serves already" in line for line in own.log))
             assert own.get().status_code == 200
@@ -212,9 +212,9 @@ def test_watches_end_with_the_engine(tmp_path: Path) -> None:
 
 
 def ended(folder: Path, text: str) -> tuple[int, str]:
-    process = start_engine_process(folder, text)
-    _, said = process.communicate(timeout=25)
-    return process.returncode, said
+    command = [sys.executable, *engine_arguments(folder, text)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=25, check=False)
+    return done.returncode, done.stderr
 
 
 def test_port_in_use_is_status_1_and_nothing_is_left(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lbapp.engine.wire.http1 import (
     plain_response_status,
     response_body_kind,
 )
+from tests.effort import times
 
 # Of each pair, the first is drawn from for every head, the second only for odd ones.
 Choice = tuple[tuple[bytes, ...], tuple[bytes, ...]]
@@ -125,19 +126,19 @@ def response_verdict(data: bytes, with_grammar: bool) -> object:
     return parsed and (_meaning(parsed[0]), parsed[1])
 
 
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=times(250, 1000), deadline=None, derandomize=True)
 @given(request_heads(), st.sampled_from((b"", b"body", b"\r\n", b"\x00")))
 def test_requests_get_the_same_verdict_with_and_without_grammar(data: bytes, behind: bytes) -> None:
     assert request_verdict(data + behind, True) == request_verdict(data + behind, False)
 
 
-@settings(max_examples=700, deadline=None, derandomize=True)
+@settings(max_examples=times(200, 700), deadline=None, derandomize=True)
 @given(response_heads(), st.sampled_from((b"", b"body", b"\r\n")))
 def test_responses_get_the_same_verdict_with_and_without_grammar(data: bytes, behind: bytes) -> None:
     assert response_verdict(data + behind, True) == response_verdict(data + behind, False)
 
 
-@settings(max_examples=2000, deadline=None, derandomize=True)
+@settings(max_examples=times(500, 2000), deadline=None, derandomize=True)
 @given(response_heads(), st.integers(-1, 6))
 def test_what_goes_on_as_it_came_is_a_whole_response_that_may(head: bytes, surplus: int) -> None:
     """Where the short way says yes, the careful way has found the same response, and would keep the connection."""
@@ -167,7 +168,7 @@ def test_common_responses_go_on_as_they_came() -> None:
             assert plain_response_status(b"HTTP/1.1 200 OK\r\n%b\r\nok" % order, 400, 7) == 200
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=times(100, 300), deadline=None, derandomize=True)
 @given(request_heads())
 def test_every_prefix_of_a_good_request_asks_for_more(data: bytes) -> None:
     verdict = request_verdict(data, True)

@@ -334,10 +334,8 @@ def test_without_descriptors_accepting_pauses_what_is_open_goes_on_and_everybody
         until(lambda: worker.segment.cells[shortages] > 0)
         process = psutil.Process(worker.pid)
         before, began = sum(process.cpu_times()[:2]), time.monotonic()
-        seen = worker.segment.cells[shortages]
-        until(
-            lambda: worker.segment.cells[shortages] > seen
-        )  # it has tried again; after a second it may spare the crowd
+        # It has tried again; after a second it may spare the crowd, and never have to again.
+        until(lambda: worker.segment.cells[shortages] > 1)
         assert sum(process.cpu_times()[:2]) - before < 0.5 * (time.monotonic() - began) + 0.05, "it spins"
         release.set()
         assert b" 200 " in read_head(busy)[0], "what was under way went on"

@@ -18,6 +18,7 @@ from lbapp.cluster.announce.bird_text import bird_text
 from lbapp.config.announce import load_announce
 from lbapp.control import calls
 from lbapp.control.fleet import AnnounceReport
+from tests.forked import Process
 from tests.lateness import Lateness
 from tests.system.cluster.lab import NODE_ASN, ROUTER_ASN, VIP4, VIP6, Client, Lab
 from tests.system.harness import Engine, wait_for
@@ -154,7 +155,7 @@ class Nodes:
             client.patch_node({"state": "ready"})
         return at
 
-    def kill(self, process: subprocess.Popen[bytes]) -> float:
+    def kill(self, process: Process) -> float:
         """Kill one process, and nothing that it has started; return when (Unix seconds)."""
         at = time.time()
         process.kill()

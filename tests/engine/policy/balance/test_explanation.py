@@ -17,6 +17,7 @@ from lbapp.engine.policy.balance.explanation import (
 )
 from lbapp.engine.policy.balance.factory import build_algorithm
 from lbapp.model.entities import AlgorithmName
+from tests.effort import times
 from tests.engine.policy.balance.support import CLIENT, Load, pool, state
 
 EVERY = [(name, 0) for name in AlgorithmName] + [(AlgorithmName.HASH, 150), (AlgorithmName.RENDEZVOUS, 125)]
@@ -66,7 +67,7 @@ class Course:
 def test_what_is_explained_is_what_is_chosen_and_the_best_of_all_that_may_be(
     name: AlgorithmName, balance_percent: int
 ) -> None:
-    for seed in range(40):
+    for seed in range(times(8, 40)):
         course = Course(name, balance_percent, seed)
         for key, now_s, excluded in course.questions(60):
             explanation = course.algorithm.explain(key, now_s, excluded)
@@ -87,7 +88,7 @@ def test_what_is_explained_is_what_is_chosen_and_the_best_of_all_that_may_be(
 
 @pytest.mark.parametrize(("name", "balance_percent"), EVERY)
 def test_explaining_changes_nothing(name: AlgorithmName, balance_percent: int) -> None:
-    for seed in range(40):
+    for seed in range(times(8, 40)):
         asked, unasked = Course(name, balance_percent, seed), Course(name, balance_percent, seed)
         for question, same in zip(asked.questions(60), unasked.questions(60), strict=True):
             for _ in range(asked.random.getrandbits(1) + unasked.random.getrandbits(1)):

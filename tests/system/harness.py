@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
@@ -34,6 +35,7 @@ _Value = TypeVar("_Value")
 DEADLINE_S = 25.0
 START_TIMEOUT_S = 60.0  # of an engine
 _PORT_RANGES, _PORTS_OF_A_RANGE = 10, 2_000
+_ports = cycle(random.sample(range(_PORTS_OF_A_RANGE), _PORTS_OF_A_RANGE))
 NO_CHECK = '[pool.health_check]\ntype = "none"\n'
 
 
@@ -51,11 +53,11 @@ def wait_for(what: Callable[[], _Value], timeout_s: float = DEADLINE_S) -> _Valu
 def free_port() -> int:
     """Return a port that nobody listens on, below those that the kernel gives to connections (ip_local_port_range).
 
-    Tests that run at the same time have ranges of their own: a port is free until the engine listens on it.
+    Tests that run at the same time have ranges of their own, and each port has its turn: it is free until the engine listens on it.
     """
     range_of_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PORT_RANGES
     while True:
-        port = 12_000 + range_of_worker * _PORTS_OF_A_RANGE + random.randrange(_PORTS_OF_A_RANGE)
+        port = 12_000 + range_of_worker * _PORTS_OF_A_RANGE + next(_ports)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

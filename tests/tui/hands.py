@@ -16,11 +16,13 @@ from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from lbapp.tui.acting import _NOT_LIVE
 from lbapp.tui.app import LbappConsole
+from lbapp.tui.changes import Outcome
 from lbapp.tui.dialogs.form import Button
 from lbapp.tui.dialogs.question import Question
 from tests.tui.changing_double import BOB
-from tests.tui.console import at_servers, screen_text, until, until_shown
+from tests.tui.console import at_servers, screen_text, until
 from tests.tui.engine_double import EngineDouble, server
 
 # Every action of class B or C that has a key, and what its dialog says.
@@ -73,9 +75,7 @@ async def enter_at_once(pilot: Pilot[None], double: EngineDouble, times: int) ->
                 press_at_once(pilot, key, "enter")
                 await pilot.pause()
             else:
-                await until(pilot, lambda: console_of(pilot).feed.is_live)  # else it is refused: figures may come late
-                await pilot.press(key)
-                await until_shown(pilot, title)
+                await _open(pilot, key, title)
                 found.wrong += _wrong_focus(pilot, key)
                 await pilot.press("enter")
             found.tried += 1
@@ -85,6 +85,16 @@ async def enter_at_once(pilot: Pilot[None], double: EngineDouble, times: int) ->
             found.wrong += [f"{key} and Enter: {what}" for what in double.changing.asked]
             double.changing.asked.clear()
     return found
+
+
+async def _open(pilot: Pilot[None], key: str, title: str) -> None:
+    """Press a key until its dialog is there: it is refused where figures come late, as they may on a busy machine."""
+    console = console_of(pilot)
+    while title not in screen_text(console):
+        console.tell(Outcome(""))  # so that what is refused now is told apart from what was before
+        await until(pilot, lambda: console.feed.is_live)
+        await pilot.press(key)
+        await until(pilot, lambda: any(text in screen_text(console) for text in (title, _NOT_LIVE)))
 
 
 def _wrong_focus(pilot: Pilot[None], key: str) -> list[str]:

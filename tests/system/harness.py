@@ -53,7 +53,7 @@ def wait_for(what: Callable[[], _Value], timeout_s: float = DEADLINE_S) -> _Valu
 def free_port() -> int:
     """Return a port that nobody listens on, below those that the kernel gives to connections (ip_local_port_range).
 
-    Tests that run at the same time have ranges of their own, and each port has its turn: it is free until the engine listens on it.
+    Tests that run at the same time have ranges of their own; each port has its turn, and is free until the engine listens on it.
     """
     range_of_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PORT_RANGES
     while True:

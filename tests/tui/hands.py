@@ -91,7 +91,7 @@ async def _open(pilot: Pilot[None], key: str, title: str) -> None:
     """Press a key until its dialog is there: it is refused where figures come late, as they may on a busy machine."""
     console = console_of(pilot)
     while title not in screen_text(console):
-        console.tell(Outcome(""))  # so that what is refused now is told apart from what was before
+        console.shell.tell(Outcome(""))  # so that what is refused now is told apart from what was before
         await until(pilot, lambda: console.feed.is_live)
         await pilot.press(key)
         await until(pilot, lambda: any(text in screen_text(console) for text in (title, _NOT_LIVE)))

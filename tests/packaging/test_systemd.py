@@ -67,8 +67,10 @@ _LOOK_UP = """
 import sys, dns.resolver
 resolver = dns.resolver.Resolver(configure=False)
 resolver.nameservers, resolver.port = ["127.0.0.1"], int(sys.argv[1])
-answer = resolver.resolve(sys.argv[2], raise_on_no_answer=False).rrset
-print(*([] if answer is None else answer))
+try:
+    print(*(resolver.resolve(sys.argv[2], raise_on_no_answer=False).rrset or []))
+except dns.resolver.NXDOMAIN:  # there is no record of it yet
+    pass
 """
 
 

@@ -175,7 +175,8 @@ async def test_probes_that_traffic_asks_for_are_bounded_and_end_when_all_is_well
             while anyio.current_time() < started + 0.5:
                 checks.probe_now(own.server("s1"))
                 await anyio.sleep(0.001)
-            assert 2 <= backend.requests - 1 <= 6  # every 0.1 s at most
+            took_s = anyio.current_time() - started
+            assert 2 <= backend.requests - 1 <= took_s / 0.1 + 1  # every 0.1 s at most
             await until(lambda: (found := checks._targets.of(own.server("s1"))) and found[0].fast_left == 0)
 
 

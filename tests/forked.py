@@ -30,6 +30,7 @@ _IMPORTED: Final = (
     "anyio._backends._asyncio", "lbapp.cli.main", "lbapp.cli.start", "lbapp.cli.fleet_maker", "lbapp.engine.main",
     "tests.engine.supervisor.folder_fleet",
 )  # fmt: skip
+_ROOT: Final = Path(__file__).parents[1]
 _MESSAGE_BYTES_MAX: Final = 150_000
 _NUMBER_BYTES: Final = 10
 _FDS: Final = 3  # output, errors, and where the template says how it ended
@@ -111,7 +112,8 @@ class Template:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),))
+            # From the root, where it finds itself, whatever folder the first test that needs it is in.
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), cwd=_ROOT)
 
     def start(self, arguments: Sequence[str], output: int, errors: int, environment: Mapping[str, str]) -> Forked:
         """Start a program. Raises BrokenPipeError where the template has ended."""

@@ -29,6 +29,7 @@ from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.timer import Timer
 from textual.widget import Widget
 
+from lbapp.tui.driver import WaitingDriver
 from lbapp.tui.freeing import FreeingScreen
 
 HOPS_MAX: Final = 16  # from a key in a field over its list to what both have drawn are eight
@@ -39,7 +40,7 @@ class Sparing(App[None]):
     """Draws changes only, and has no widgets in its screens that show nothing."""
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
-        super().__init__(ansi_color=ansi_color)
+        super().__init__(driver_class=WaitingDriver, ansi_color=ansi_color)
         # Else each screen, and so each dialog, has one for hints at the mouse and one for notifications: there are neither.
         self._disable_tooltips = self._disable_notifications = True
 

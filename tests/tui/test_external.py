@@ -89,7 +89,9 @@ def test_editor_that_fails_leaves_the_draft_as_it_was(socket: Path, editor: str,
         terminal.wait_for(said, "no draft")
         terminal.wait_until_idle()
         terminal.press(F4)  # of one that is gone by now, or fails again
+        terminal.until(lambda: terminal.raw.count(ALTERNATE) == 3)
         terminal.wait_for("could not edit" if editor == "rm $0" else said)
+        terminal.wait_until_idle()
         terminal.press("1")
         terminal.wait_for("[1 Overview]")
 

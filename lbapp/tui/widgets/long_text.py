@@ -51,7 +51,15 @@ class Plain(Document):
 
 
 class Coloured(Plain, SyntaxAwareDocument):
-    """The same, with what each part of it is in a language."""
+    """The same, with what each part of it is in a language.
+
+    The parser is given all of the text. Textual has it ask for one line after the other, and py-tree-sitter (0.26) never lets
+    go of what it was answered: a console in which somebody edits grows by every line that is read.
+    """
+
+    @property
+    def _read_callable(self) -> bytes:  # type: ignore[override]
+        return self.text.encode()
 
 
 class Unwrapped(WrappedDocument):

@@ -35,6 +35,7 @@ from tests.tui.engine_double import EngineDouble, answering, server
 KEY_MS_MAX: Final = 50.0
 _LINES: Final = (1_000, 10_000)  # of a configuration: the most that is highlighted, and many more
 _SETTLE_S: Final = 0.1
+_ABOVE, _BELOW = 2, 3  # lines of a screen around what is edited
 _PARTS: Final = ("bursts", "dialogs", "undo", "target", "editor")
 
 
@@ -130,8 +131,10 @@ def _editor(options: argparse.Namespace) -> list[Result]:
 
 
 def _of_text(terminal: Terminal) -> object:
-    """Return what a key in the draft changes: the text, and where its cursor is."""
-    return terminal.text, (terminal.screen.cursor.x, terminal.screen.cursor.y), terminal.highlighted()
+    """Return what a key in the draft changes: the text, and where its cursor is; not the clock above, which goes on meanwhile."""
+    rows = range(_ABOVE, len(terminal.lines) - _BELOW)
+    cursor = (terminal.screen.cursor.x, terminal.screen.cursor.y)
+    return [terminal.lines[row] for row in rows], cursor, [row for row in terminal.highlighted() if row in rows]
 
 
 def _dialogs(options: argparse.Namespace) -> list[Result]:

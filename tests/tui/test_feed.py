@@ -3,11 +3,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from lbapp.control.ssh import Host
 from lbapp.model.errors import EngineUnreachable
 from lbapp.tui.feed import Feed
 from tests.tui.engine_double import EngineDouble, answering, server
@@ -39,6 +41,37 @@ async def test_feed_follows_loses_and_finds_the_engine_again(tmp_path: Path) -> 
         with answering(double, socket):
             await until(lambda: feed.freshness == "LIVE")
         tasks.cancel_scope.cancel()
+
+
+class Unreachable:
+    """A way to another host that is not there."""
+
+    host = Host("lb1")
+
+    def ensure(self) -> None:
+        raise EngineUnreachable("no way there", "Look for it")
+
+
+@pytest.mark.parametrize(
+    ("link", "waits"), [(None, [0.25, 0.5, 0.5, 0.5]), (Unreachable(), [0.25, 0.5, 1.0, 2.0, 2.0])]
+)
+async def test_engine_that_was_long_gone_here_is_found_within_a_second_and_no_host_is_pestered(
+    link: Any, waits: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    feed = Feed(tmp_path / "s", lambda: None, link)
+    monkeypatch.setattr("lbapp.tui.feed.anyio.sleep", sleep)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feed.run)
+        while len(waited) < len(waits):
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert waited[: len(waits)] == waits
 
 
 async def test_answer_of_a_change_is_shown_at_once_and_clean(tmp_path: Path) -> None:

@@ -87,8 +87,8 @@ def handoff(lab: Lab, verb: str, node: str, *more: str, learn: str = "0s") -> st
     return lab.run(node, sys.executable, "-m", "lbapp", "handoff", verb, "-c", str(path), *more)
 
 
-def status_where_it_is_missing(lab: Lab, path: Path, *more: str) -> tuple[str, str]:
-    """Ask the first node for the status of a ring that it does not have; return what it says, and what is wrong."""
+def status_of_what_is_wrong(lab: Lab, path: Path, *more: str) -> tuple[str, str]:
+    """Ask the first node for the status of a ring that it does not have as it should; return what it says, and what is wrong."""
     said = lab.folder / "status"
     words = " ".join((sys.executable, "-m", "lbapp", "handoff", "status", "-c", str(path), *more))
     lab.shell("n1", f"code=0; {words} >{said} 2>{said}.wrong || code=$?; test $code = 1")
@@ -201,16 +201,31 @@ def test_nothing_is_left_of_a_ring_that_is_taken_away(lab: Lab) -> None:
         assert lab.run("n1", "cat", "/proc/sys/net/netfilter/nf_conntrack_tcp_loose") == "1\n"
     path = ring_file(lab, "n1", "0s")
     what, do = f"the ring of {path} is not there on this node: nothing is handed on", f"lbapp handoff up -c {path}"
-    assert status_where_it_is_missing(lab, path) == ("", f"lbapp: {what}. Make it with: {do}\n")
-    assert json.loads(status_where_it_is_missing(lab, path, "--json")[0])["is_up"] is False
+    assert status_of_what_is_wrong(lab, path) == ("", f"lbapp: {what}. Make it with: {do}\n")
+    assert json.loads(status_of_what_is_wrong(lab, path, "--json")[0])["is_up"] is False
 
 
-def test_status_says_what_somebody_else_has_changed(lab: Lab) -> None:
+def test_status_fails_and_says_what_somebody_else_has_damaged(lab: Lab) -> None:
     make_ring(lab)
-    lab.run("n1", "ip", "link", "del", "lbapp-hop2")
-    lab.shell("n1", "echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
-    said = handoff(lab, "status", "n1")
-    assert "! lbapp-hop2 is not there" in said
-    assert "! net.netfilter.nf_conntrack_tcp_loose is 1, not 0" in said
+    assert json.loads(handoff(lab, "status", "n1", "--json"))["is_whole"]
+    lab.shell(
+        "n1",
+        "ip link del lbapp-hop2; ip link set lbapp-hop1 down; ip link set lbapp-hop1 address 02:6c:62:01:00:09;"
+        "nft delete table ip6 lbapp_handoff; cd /proc/sys/net;"
+        "echo 0 >ipv4/conf/lbapp-hop1/rp_filter; echo 1 >netfilter/nf_conntrack_tcp_loose",
+    )
+    path = ring_file(lab, "n1", "0s")
+    said, wrong = status_of_what_is_wrong(lab, path)
+    anew = ": make the ring anew with lbapp handoff up"
+    assert [line.removesuffix(anew) for line in said.splitlines() if line.startswith("!")] == [
+        "! lbapp-hop2 is not there",
+        "! table ip6 lbapp_handoff is not there",
+        "! lbapp-hop1 is down",
+        "! lbapp-hop1 is that of another ring",
+        "! net.ipv4.conf.lbapp-hop1.rp_filter is 0, not 2: something else has set it",
+        "! net.netfilter.nf_conntrack_tcp_loose is 1, not 0: something else has set it",
+    ]
+    what = f"the ring of {path} is not whole on this node: connections may end when routes move"
+    assert wrong == f"lbapp: {what}. Make it anew with: lbapp handoff up -c {path}\n"
     handoff(lab, "up", "n1")
     assert "!" not in handoff(lab, "status", "n1")

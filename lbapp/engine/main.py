@@ -23,6 +23,7 @@ from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, StartError
 from lbapp.model.fleet import FleetMaker
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
+from lbapp.process import name_process
 
 _log = logging.getLogger("lbapp")
 
@@ -32,6 +33,7 @@ def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker)
 
     Return the exit status. `socket_override` goes before what the file says. `make_fleet` is called where there is a `[cluster]`.
     """
+    name_process("lbapp")
     logging.basicConfig(
         stream=sys.stderr,
         format="lbapp[%(process)d] %(levelname)s %(message)s",

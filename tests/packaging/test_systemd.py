@@ -75,9 +75,10 @@ except dns.resolver.NXDOMAIN:  # there is no record of it yet
 
 
 def check_rights(machine: BootedMachine, pid: int) -> None:
-    """Check that a process has the rights of the engine's unit and no other."""
+    """Check that a process has the name of an engine, the rights of its unit and no other."""
     lines = machine.run("cat", f"/proc/{pid}/status").splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    assert status["Name"] == "lbapp"
     assert set(status["Uid"].split()) == {machine.run("id", "-u", "lbapp").strip()}
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     for which in ("CapEff", "CapBnd", "CapAmb"):

@@ -107,6 +107,8 @@ def check_crash(machine: BootedMachine) -> None:
         wait_for(lambda: machine.unit("lbapp", "ActiveState")["ActiveState"] == "active")
     assert (requests["failed"], bool(requests["done"])) == ([], True)
     assert machine.unit("lbapp", "MainPID", "ActiveState", "NRestarts") == running(machine, restarts=1)
+    wait_for(lambda: "ERROR worker" in machine.journal("lbapp", "--priority=err"))  # their supervisor is gone
+    assert " INFO " not in machine.journal("lbapp", "--priority=warning", "--identifier=lbapp")
     wait_for(lambda: machine.unit("lbapp", "NFileDescriptorStore") == kept)
     check_rights(machine, pid_of(machine))
 

@@ -76,10 +76,10 @@ def missing(*commands: str) -> str:
 
 @dataclass
 class Flows:
-    """What became of connections that were kept: by node that answered first; broken: what ended before it was told to."""
+    """What became of connections that were kept, by node that answered first; `broken`: how each ended that was not told to."""
 
     born: dict[str, int]
-    broken: dict[str, int]
+    broken: dict[str, list[str]]
     moved: int  # answered by another node than the first
 
 

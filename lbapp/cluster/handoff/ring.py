@@ -9,7 +9,8 @@ next node of the ring, inside VXLAN; the one that knows it answers the client di
 The idea is GLB's second chance (github.com/github/glb-director, docs/development/second-chance-design.md).
 
 Invariants: a packet makes at most one hop less than there are nodes; a packet that opens a connection is never handed on; nobody
-but a node of the ring can put a packet into it; of what was there before only two settings of connection tracking are changed.
+but a node of the ring can put a packet into it; what is over at one node does not keep a packet from the node that has it now; of
+what was there before only four settings of connection tracking are changed.
 """
 
 from __future__ import annotations
@@ -23,11 +24,23 @@ from lbapp.model.handoff import HandoffSettings
 
 TABLE: Final = "lbapp_handoff"
 DEVICE: Final = "lbapp-hop"  # with the number of the hop
+_OVER_S: Final = 10
 # Connections that are met in their midst are not known. Those that are known stay so: a segment outside of its window that was
-# handed on would come back as a reset.
-STRICT: Final = {"net/netfilter/nf_conntrack_tcp_loose": "0", "net/netfilter/nf_conntrack_tcp_be_liberal": "1"}
+# handed on would come back as a reset. One that is over is remembered for so long, and for longer in any other state: so it is
+# told apart.
+STRICT: Final = {
+    "net/netfilter/nf_conntrack_tcp_loose": "0",
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+    "net/netfilter/nf_conntrack_tcp_timeout_time_wait": f"{_OVER_S}",
+    "net/netfilter/nf_conntrack_tcp_timeout_close": f"{_OVER_S}",
+}
 LEARNING: Final = {**STRICT, "net/netfilter/nf_conntrack_tcp_loose": "1"}
-DEFAULT: Final = {"net/netfilter/nf_conntrack_tcp_loose": "1", "net/netfilter/nf_conntrack_tcp_be_liberal": "0"}
+DEFAULT: Final = {
+    "net/netfilter/nf_conntrack_tcp_loose": "1",
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "0",
+    "net/netfilter/nf_conntrack_tcp_timeout_time_wait": "120",
+    "net/netfilter/nf_conntrack_tcp_timeout_close": "10",
+}
 _MTU: Final = (
     1500  # of what is handed on: a packet that does not fit into the way between nodes goes there in fragments
 )
@@ -167,7 +180,8 @@ class Ring:
         lines += [
             "    meta l4proto != tcp accept",
             "    tcp flags & (syn | rst) != 0 accept",
-            "    ct state != invalid accept",
+            # The port of a client that is over here may be that of a connection which another node has by now.
+            f"    ct state != invalid ct expiration > {_OVER_S}s accept",
         ]
         if is_learning:
             lines += ["    accept"]

@@ -24,6 +24,21 @@ connection.auto_open = 0
 connection.request("POST", "/", b"y" * 500_000); print(first == connection.getresponse().read())
 """
 
+# Makes two connections from one port, of which the server ends the first; the second asks once more when it is told to.
+_AGAIN = """
+import pathlib, socket, sys, time
+address, port, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+def reached(step):
+    (folder / f"{step}.reached").touch()
+    while not (folder / f"{step}.go").exists(): time.sleep(0.01)
+def connected(): return socket.create_connection((address, port), 20, source_address=("", 39999))
+def ask(connection, more=""):
+    connection.sendall(f"GET / HTTP/1.1\\r\\nHost: h\\r\\n{more}\\r\\n".encode())
+    print(connection.recv(4000)[-2:].decode())
+first = connected(); ask(first, "Connection: close\\r\\n"); assert first.recv(1) == b""; first.close(); reached("over")
+second = connected(); ask(second); reached("again"); ask(second)
+"""
+
 # Sends one segment of a connection that nobody has, and says what comes back.
 _STRAY = """
 import socket, struct, sys
@@ -135,6 +150,22 @@ def test_full_segments_are_handed_on_over_a_way_that_is_no_wider(lab: Lab, addre
         go.touch()
         upload.wait(30)
         assert said.read_text() == "True\n"
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_what_is_over_at_one_node_does_not_keep_the_same_port_of_a_client_from_the_node_that_has_it_now(
+    lab: Lab, address: str, tmp_path: Path
+) -> None:
+    make_ring(lab)
+    send(lab, "n1")
+    said = tmp_path / "said"
+    client = lab.start("client", sys.executable, "-c", _AGAIN, address, str(PORT), str(tmp_path), log=str(said))
+    for step, node in (("over", "n2"), ("again", "n1")):
+        wait_for((tmp_path / f"{step}.reached").exists)
+        send(lab, node)
+        (tmp_path / f"{step}.go").touch()
+    assert client.wait(30) == 0, said.read_text()
+    assert said.read_text().split() == ["n1", "n2", "n2"]
 
 
 def test_a_ring_made_while_clients_are_connected_learns_them_first(lab: Lab) -> None:

@@ -1,6 +1,6 @@
 """Routes by BIRD, over a real router: they come and go with what happens at a node, and nobody else is hurt.
 
-One lab for all tests of this module; each begins with it whole. The router hashes by address and port (policy 1), and what is
+One lab for all tests of this module; each begins with it whole. The router hashes by address and port, and what is
 left of established connections when a route goes is the plain truth of it: docs/operations.md, Routes.
 """
 

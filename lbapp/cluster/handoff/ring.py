@@ -180,6 +180,7 @@ class Ring:
         lines += [
             "    meta l4proto != tcp accept",
             "    tcp flags & (syn | rst) != 0 accept",
+            "    ct state untracked accept",
             # The port of a client that is over here may be that of a connection which another node has by now.
             f"    ct state != invalid ct expiration > {_OVER_S}s accept",
         ]

@@ -168,6 +168,18 @@ def test_what_is_over_at_one_node_does_not_keep_the_same_port_of_a_client_from_t
     assert said.read_text().split() == ["n1", "n2", "n2"]
 
 
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_what_somebody_has_left_out_of_connection_tracking_is_served_here(lab: Lab, address: str) -> None:
+    make_ring(lab)
+    send(lab, "n1")
+    untracked = "chain c { type filter hook prerouting priority raw; tcp dport 8080 notrack; };"
+    lab.run("n1", "nft", f"table inet untracked {{ {untracked} }}")
+    try:
+        assert lab.client().spread(20, address) == {"n1": 20}
+    finally:
+        lab.run("n1", "nft", "delete table inet untracked")
+
+
 def test_a_ring_made_while_clients_are_connected_learns_them_first(lab: Lab) -> None:
     client = lab.client()
     client.begin_flows(40)

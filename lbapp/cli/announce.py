@@ -119,13 +119,9 @@ def _run(told: AnnounceSettings, socket: Path | None) -> None:
 
     from lbapp.cluster.announce.backend import BackendEnded, BackendFailed
     from lbapp.cluster.announce.run import run
+    from lbapp.process import begin_log
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        format="lbapp-announce[%(process)d] %(levelname)s %(message)s",
-        level=logging.INFO,
-        force=True,
-    )
+    begin_log("lbapp-announce", "lbapp announce")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every question
     try:
         anyio.run(run, told, _backend(told), socket)

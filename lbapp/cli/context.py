@@ -206,7 +206,13 @@ def _print(text: str) -> None:
 
 def complain(error: LbappError) -> None:
     """Print an error as one sentence on stderr."""
-    click.echo(printable(f"lbapp: {error}"), err=True)
+    _complain(printable(f"lbapp: {error}"))
+
+
+def _complain(text: str) -> None:
+    from lbapp.process import for_stderr  # brings logging, which most calls do without
+
+    click.echo(for_stderr(text), err=True)
 
 
 def has_terminal() -> bool:
@@ -220,13 +226,13 @@ def reporting() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        click.echo("\n".join(printable(str(problem)) for problem in error.problems), err=True)
+        _complain("\n".join(printable(str(problem)) for problem in error.problems))
         sys.exit(EXIT_USAGE)
     except LbappError as error:
         complain(error)
         sys.exit(EXIT_UNREACHABLE if isinstance(error, EngineUnreachable) else EXIT_FAILED)
     except KeyboardInterrupt:
-        click.echo("lbapp: interrupted", err=True)
+        _complain("lbapp: interrupted")
         sys.exit(EXIT_FAILED)
 
 

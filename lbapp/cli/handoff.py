@@ -1,7 +1,7 @@
 """`lbapp handoff`: connections that outlive a change of routes.
 
 Responsible for its verbs and for what is printed. Knows nothing of the kernel or of rings. Invariants: `print` changes nothing
-and needs no rights; `status` is 0 only where the ring is there.
+and needs no rights; `status` is 0 only where the ring is there and whole.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def down(config: Path) -> None:
 @json_option
 @click.pass_obj
 def status(settings: Settings, config: Path) -> None:
-    """Say whether the ring is there (else exit status 1), what was handed on, and what is wrong with it."""
+    """Say whether the ring is there and whole (else exit status 1), what was handed on, and what is wrong with it."""
     from lbapp.cluster.handoff.host import look
 
     with reporting():
@@ -84,6 +84,11 @@ def status(settings: Settings, config: Path) -> None:
             raise LbappError(
                 f"the ring of {config} is not there on this node: nothing is handed on",
                 f"Make it with: lbapp handoff up -c {config}",
+            )
+        if not found.is_whole:
+            raise LbappError(
+                f"the ring of {config} is not whole on this node: connections may end when routes move",
+                f"Make it anew with: lbapp handoff up -c {config}",
             )
 
 

@@ -99,7 +99,13 @@ def _answers(asked: _Asked) -> Answers:
 
 def _ask_servers(read: Callable[[str], tuple[str, str]]) -> list[tuple[str, str]]:
     """Ask for servers until an empty answer."""
-    found = [_ask("First server ([NAME=]HOST:PORT)", read)]
+
+    def first(text: str) -> tuple[str, str]:
+        if not text:
+            raise ValueError("a first server is needed; allowed: HOST:PORT or unix:/PATH")
+        return read(text)
+
+    found = [_ask("First server ([NAME=]HOST:PORT)", first)]
 
     def more(text: str) -> tuple[str, str]:
         each = read(text) if text else ("", "")
@@ -114,8 +120,8 @@ def _ask_servers(read: Callable[[str], tuple[str, str]]) -> list[tuple[str, str]
         found.append(each)
 
 
-def _ask(question: str, read: Callable[[str], _Read], default: str | None = None) -> _Read:
-    """Ask until there is an answer that can be read; what is wrong with one is said."""
+def _ask(question: str, read: Callable[[str], _Read], default: str = "") -> _Read:
+    """Ask until there is an answer that can be read; what is wrong with one is said, be it an empty one."""
     while True:
         try:
             text = click.prompt(question, default=default, show_default=bool(default), err=True)

@@ -69,7 +69,7 @@ _ACCEPTED: Final[Mapping[Callable[..., Any], JsonSchemaValue]] = {
     discovery.name_servers: _TEXTS,
     health.statuses: {"anyOf": [*_STATUS["anyOf"], {"type": "array", "items": _STATUS, "minItems": 1}]},
     secrets.keys: _KEYS,
-    secrets.read_keys: _PATH,
+    secrets.keys_file: _PATH,
 }
 # Readers that are a module's own: what they accept is told by the type that they return.
 _BY_NAME: Final[Mapping[tuple[str, str], JsonSchemaValue]] = {

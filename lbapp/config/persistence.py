@@ -56,7 +56,7 @@ class PersistenceTable(BaseModel):
     indirect: bool = _DEFAULTS.indirect
     nocache: bool = _DEFAULTS.nocache
     keys: Annotated[list[PersistenceKey], BeforeValidator(secrets.keys)] = Field(default_factory=list)
-    keys_file: Annotated[list[PersistenceKey], BeforeValidator(secrets.read_keys)] = Field(default_factory=list)
+    keys_file: Annotated[secrets.KeysFile | None, BeforeValidator(secrets.keys_file)] = None
     header: Annotated[str, BeforeValidator(_token)] = _DEFAULTS.header
     ipv4_prefix: Annotated[int, BeforeValidator(values.whole_number(1, 32))] = _DEFAULTS.ipv4_prefix
     ipv6_prefix: Annotated[int, BeforeValidator(values.whole_number(1, 128))] = _DEFAULTS.ipv6_prefix
@@ -72,7 +72,8 @@ class PersistenceTable(BaseModel):
             same_site=self.same_site,
             indirect=self.indirect,
             nocache=self.nocache,
-            keys=tuple(self.keys or self.keys_file),
+            keys=tuple(self.keys) if self.keys_file is None else self.keys_file.keys,
+            keys_file=None if self.keys_file is None else self.keys_file.path,
             header=self.header.lower(),
             ipv4_prefix=self.ipv4_prefix,
             ipv6_prefix=self.ipv6_prefix,

@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lbapp.config import values
 from lbapp.config.lines import Path as KeyPath
@@ -38,9 +38,21 @@ def keys(value: object) -> list[PersistenceKey]:
     return _different([key(each) for each in value])
 
 
-def read_keys(value: object) -> list[PersistenceKey]:
-    """Return the keys in the file at an absolute path. Raises ValueError: also when others may read it."""
-    path = Path(values.file_path(value))
+class KeysFile(NamedTuple):
+    """An absolute path, and the keys that were read there."""
+
+    path: str
+    keys: tuple[PersistenceKey, ...]
+
+
+def keys_file(value: object) -> KeysFile:
+    """Return the file of keys at an absolute path. Raises ValueError: also when others may read it."""
+    path = values.file_path(value)
+    return KeysFile(path, tuple(read_keys(Path(path))))
+
+
+def read_keys(path: Path) -> list[PersistenceKey]:
+    """Return the keys in a file. Raises ValueError: also when others may read it."""
     try:
         mode = path.stat().st_mode
         text = path.read_text("utf-8")

@@ -126,7 +126,8 @@ def _files(configuration: Configuration, file: Path, eyes: Eyes) -> Iterator[Fin
     pairs += [tls.certificate for tls in pools if tls.certificate is not None]
     cluster = configuration.cluster
     authorities = [tls.client_ca_file for tls in listeners] + [tls.ca_file for tls in pools]
-    others = [] if cluster is None else [cluster.ca_file, cluster.password_file]
+    others = [None if pool.persistence is None else pool.persistence.keys_file for pool in configuration.pools]
+    others += [] if cluster is None else [cluster.ca_file, cluster.password_file]
     named = dict.fromkeys([*(path for pair in pairs for path in (pair.file, pair.key)), *authorities, *others])
     for path in named:
         if path is not None and (why_not := eyes.unreadable(Path(path))):

@@ -8,7 +8,6 @@ has ended it, 2 for an invalid configuration.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 from pathlib import Path
@@ -23,8 +22,7 @@ from lbapp.model.entities import Configuration
 from lbapp.model.errors import ConfigurationError, StartError
 from lbapp.model.fleet import FleetMaker
 from lbapp.model.limits import UPGRADE_STEP_TIMEOUT_S
-
-_log = logging.getLogger("lbapp")
+from lbapp.process import begin_log, for_stderr, name_process
 
 
 def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker) -> int:
@@ -32,28 +30,19 @@ def run_engine(path: Path, socket_override: Path | None, make_fleet: FleetMaker)
 
     Return the exit status. `socket_override` goes before what the file says. `make_fleet` is called where there is a `[cluster]`.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        format="lbapp[%(process)d] %(levelname)s %(message)s",
-        level=logging.INFO,
-        force=True,
-    )
+    name_process("lbapp")
+    begin_log("lbapp", "the engine; its workers finish what they have")
     line = line_from_environment(os.environ, UPGRADE_STEP_TIMEOUT_S)
     try:
         text, configuration = read_configuration(path)
         control_path = _control_path(configuration, socket_override)
         anyio.run(run, Start(path.absolute(), text, configuration, control_path, line, make_fleet))
     except (ConfigurationError, StartError, HandoverFailed) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{for_stderr(str(error))}\n")
         if line is not None:
             with contextlib.suppress(HandoverFailed):
                 line.say("failed", reason=str(error))
         return 2 if isinstance(error, ConfigurationError) else 1
-    except Exception:
-        _log.critical(
-            "an error in lbapp itself ends the engine; its workers finish what they have. Please report what follows"
-        )
-        raise
     return 0
 
 

@@ -7,7 +7,7 @@ consecutive from 0 and keep their meaning; a request has at most one verdict of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 
@@ -46,7 +46,10 @@ class PersistenceKey:
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """`[pool.persistence]`. Durations in seconds. `keys`: the first signs, all are accepted; empty: the engine's own."""
+    """`[pool.persistence]`. Durations in seconds. `keys`: the first signs, all are accepted; empty: the engine's own.
+
+    `keys_file`: the path that they were read from, None: none. The same keys from elsewhere are the same settings.
+    """
 
     type: PersistenceType
     ttl_s: float = 3600.0
@@ -57,6 +60,7 @@ class Persistence:
     indirect: bool = True
     nocache: bool = True
     keys: tuple[PersistenceKey, ...] = ()
+    keys_file: str | None = field(default=None, compare=False)
     header: str = ""
     ipv4_prefix: int = 32
     ipv6_prefix: int = 128

@@ -56,6 +56,25 @@ def test_servers_are_connected_to_when_asked_for(tmp_path: Path) -> None:
     assert done.exit_code == 0
 
 
+def test_file_of_keys_that_is_not_there_or_is_no_secret_or_has_no_keys_is_status_2(tmp_path: Path) -> None:
+    keys, file = tmp_path / "keys", configuration(tmp_path, free_port())
+    file.write_text(f'{file.read_text()}[pool.persistence]\ntype = "cookie"\nkeys_file = "{keys}"\n')
+
+    def refused() -> str:
+        done = CliRunner().invoke(doctor, [str(file), "--socket", str(tmp_path / "c")], obj=Settings())
+        assert (done.exit_code, "persistence.keys_file: " in done.stderr) in ((0, False), (2, True))
+        return done.stderr
+
+    assert "' cannot be read: No such file or directory" in refused()
+    keys.write_text("2026-11 0123456789abcdef\n")
+    keys.chmod(0o644)
+    assert "so it holds no secrets; chmod 600 it" in refused()
+    keys.chmod(0o640)
+    assert refused() == ""
+    keys.write_text("2026-11\n")
+    assert "' is no file of keys; allowed: 1 to 16 lines of ID SECRET" in refused()
+
+
 def test_expired_certificate_is_bad(tmp_path: Path) -> None:
     key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old.example.com")])

@@ -65,10 +65,11 @@ def test_printed_configuration_is_not_written(tmp_path: Path) -> None:
 
 def test_bad_answer_is_asked_for_again_with_the_reason(tmp_path: Path) -> None:
     file = tmp_path / "f.toml"
-    status, shown = on_terminal(file, "udp", "tcp", "nowhere", "127.0.0.1:80", "x", "a=127.0.0.1:1", "")
+    status, shown = on_terminal(file, "udp", "tcp", "nowhere", "127.0.0.1:80", "x", "", "a=127.0.0.1:1", "")
     assert status == 0, shown
     assert "'udp' is not known" in shown
     assert "'nowhere' is not an address" in shown
+    assert shown.count("a first server is needed; allowed: HOST:PORT or unix:/PATH") == 1
     made = load_configuration(file)
     assert (made.listeners[0].protocol.value, [each.name for each in made.servers]) == ("tcp", ["a"])
 

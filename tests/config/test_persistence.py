@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,8 @@ def test_a_file_of_keys_is_read_and_refused_when_everybody_may_read_it(tmp_path:
     path.chmod(0o640)
     text = f'type = "cookie"\nkeys_file = "{path}"'
     assert [key.id for key in persistence(text).keys] == ["b", "a"]
+    assert persistence(text).keys_file == str(path)
+    assert persistence(text) == replace(persistence(text), keys_file="/moved"), "the same keys are no other settings"
     assert "give keys or keys_file" in refusal(f"{text}\n{KEYS}")
     path.chmod(0o644)
     assert "everybody may read" in refusal(text)

@@ -149,6 +149,31 @@ def test_certificate_that_the_unit_does_not_see_is_bad(tmp_path: Path) -> None:
     assert seen[f"authority {ca}"].verdict is Verdict.OK
 
 
+def pool_with_keys(path: Path) -> str:
+    path.touch(0o600)
+    path.write_text("2026-11 0123456789abcdef\n")
+    return f'[[pool]]\nname = "p"\n[pool.persistence]\ntype = "cookie"\nkeys_file = "{path}"\n'
+
+
+def test_file_of_keys_that_the_unit_does_not_see_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    keys = tmp_path / "home" / "keys"
+    more = pool_with_keys(keys)
+    found = examined(tmp_path, more, unit=unit_of(tmp_path))[f"file {keys}"]
+    assert (found.verdict, found.found) == (Verdict.BAD, "the unit does not see it (ProtectHome=yes)")
+    assert f"file {keys}" not in examined(tmp_path, more)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+def test_file_of_keys_that_the_user_of_the_unit_may_not_read_is_bad_though_root_may(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    more = pool_with_keys(keys)
+    found = examined(tmp_path, more, unit=unit_of(tmp_path, user="nobody"))[f"file {keys}"]
+    assert (found.verdict, found.found) == (Verdict.BAD, "nobody may not read it")
+    assert found.command.startswith(f"chgrp nobody {keys} && chmod 640 {keys}")
+    assert f"file {keys}" not in examined(tmp_path, more, unit=unit_of(tmp_path))
+
+
 def test_low_port_that_the_unit_may_not_have_is_bad_though_root_may_have_it(tmp_path: Path) -> None:
     low = '[[listener]]\nname = "w"\nbind = "127.0.0.9:7"\npool = "p"\n[[pool]]\nname = "p"\n'
     lowest = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())

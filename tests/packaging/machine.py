@@ -185,9 +185,9 @@ class BootedMachine(Machine):
         lines = self.run("systemctl", "show", name, f"--property={','.join(keys)}").splitlines()
         return dict(line.split("=", 1) for line in lines)
 
-    def journal(self, unit: str) -> str:
+    def journal(self, unit: str, *options: str) -> str:
         """Return what a unit has said."""
-        return self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}")
+        return self.run("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *options)
 
 
 def cannot_boot() -> str:

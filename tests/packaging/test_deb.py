@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging import package
 from tests.packaging.machine import Machine
-from tests.packaging.package import (
-    build,
-    can_be_installed,
-    check_removed,
-    check_rotation,
-    check_serves,
-    install,
-    load,
-    pid_of,
-    prepare,
-)
 from tests.system.harness import wait_for
 
-pytestmark = can_be_installed
+pytestmark = package.can_be_installed
 
 _AS_LBAPP = ["setpriv", "--reuid=lbapp", "--regid=lbapp", "--init-groups"]
 _WITH_LOW_PORTS = [*_AS_LBAPP, "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
@@ -45,31 +35,31 @@ def start(machine: Machine, log: Path) -> subprocess.Popen[bytes]:
 def test_package_is_installed_upgraded_under_load_and_removed_where_systemd_does_not_run(tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     with Machine(tmp_path / "machine") as machine:
-        install(machine, build(tmp_path))
-        prepare(machine)
+        package.install(machine, package.build(tmp_path))
+        package.prepare(machine)
         engine = start(machine, log)
-        check_serves(machine)
-        pid = pid_of(machine)
+        package.check_serves(machine)
+        pid = package.pid_of(machine)
         assert "as it was" in machine.run(*_AS_LBAPP, "lbapp", "ready", "app/s1")
         machine.run("lbapp", "reload")
-        check_rotation(machine)
+        package.check_rotation(machine)
 
-        machine.write("/opt/second.deb", build(tmp_path, "--version", "9.0-1"))
-        with load(machine) as requests:
+        machine.write("/opt/second.deb", package.build(tmp_path, "--version", "9.0-1"))
+        with package.load(machine) as requests:
             machine.run("dpkg", "-i", "/opt/second.deb")
         assert requests["failed"] == []
         assert requests["done"]
-        assert pid_of(machine) != pid
+        assert package.pid_of(machine) != pid
         assert machine.run("stat", "-c", "%U:%G %a", "/etc/lbapp/lbapp.toml") == "root:lbapp 640\n"
         assert "WARNING" not in log.read_text()
         assert engine.wait(60) == 0
-        check_removed(machine)
+        package.check_removed(machine)
 
 
 @pytest.mark.skipif(shutil.which("lintian") is None, reason="needs lintian")
 def test_package_has_nothing_for_lintian_to_say(tmp_path: Path) -> None:
     said = subprocess.run(
-        ["lintian", "--no-cfg", "--fail-on", "error,warning", "--allow-root", str(build(tmp_path))],
+        ["lintian", "--no-cfg", "--fail-on", "error,warning", "--allow-root", str(package.build(tmp_path))],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout

@@ -10,22 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.name_servers import NAME, SECRET, ZONE, NameServer, missing
+from tests.packaging import package
 from tests.packaging.machine import BootedMachine, cannot_boot
-from tests.packaging.package import (
-    build,
-    can_be_installed,
-    check_removed,
-    check_rotation,
-    check_serves,
-    install,
-    load,
-    pid_of,
-    prepare,
-)
 from tests.system.harness import wait_for
 from tests.system.test_unit import EXPOSURE_MAX
 
-pytestmark = [*can_be_installed, pytest.mark.skipif(bool(cannot_boot()), reason=cannot_boot() or "it can")]
+pytestmark = [*package.can_be_installed, pytest.mark.skipif(bool(cannot_boot()), reason=cannot_boot() or "it can")]
 
 _NET_BIND_SERVICE = 1 << 10
 _OTHERS = ("lbapp-announce", "lbapp-dns", "lbapp-handoff")
@@ -75,9 +65,10 @@ except dns.resolver.NXDOMAIN:  # there is no record of it yet
 
 
 def check_rights(machine: BootedMachine, pid: int) -> None:
-    """Check that a process has the rights of the engine's unit and no other."""
+    """Check that a process has the name of an engine, the rights of its unit and no other."""
     lines = machine.run("cat", f"/proc/{pid}/status").splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    assert status["Name"] == "lbapp"
     assert set(status["Uid"].split()) == {machine.run("id", "-u", "lbapp").strip()}
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
     for which in ("CapEff", "CapBnd", "CapAmb"):
@@ -87,31 +78,33 @@ def check_rights(machine: BootedMachine, pid: int) -> None:
 def check_upgrade(machine: BootedMachine, second: Path) -> None:
     """Check that an upgrade of the package fails no request, and that its engine is the unit's main process then."""
     machine.write("/opt/second.deb", second)
-    before = pid_of(machine)
-    with load(machine) as requests:
+    before = package.pid_of(machine)
+    with package.load(machine) as requests:
         machine.run("dpkg", "-i", "/opt/second.deb")
     assert (requests["failed"], bool(requests["done"])) == ([], True)
-    assert pid_of(machine) != before
+    assert package.pid_of(machine) != before
     wait_for(lambda: machine.unit("lbapp", "MainPID", "ActiveState", "NRestarts") == running(machine, restarts=0))
-    check_rights(machine, pid_of(machine))
+    check_rights(machine, package.pid_of(machine))
 
 
 def check_crash(machine: BootedMachine) -> None:
     """Check that an engine that is killed is started anew on its own sockets, so that nobody is refused."""
-    before, kept = pid_of(machine), machine.unit("lbapp", "NFileDescriptorStore")
+    before, kept = package.pid_of(machine), machine.unit("lbapp", "NFileDescriptorStore")
     assert int(kept["NFileDescriptorStore"]) >= 2 * 2  # two addresses, two workers
-    with load(machine) as requests:
+    with package.load(machine) as requests:
         machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "lbapp")
         wait_for(lambda: machine.unit("lbapp", "MainPID", "ActiveState")["MainPID"] not in ("0", str(before)))
         wait_for(lambda: machine.unit("lbapp", "ActiveState")["ActiveState"] == "active")
     assert (requests["failed"], bool(requests["done"])) == ([], True)
     assert machine.unit("lbapp", "MainPID", "ActiveState", "NRestarts") == running(machine, restarts=1)
+    wait_for(lambda: "ERROR worker" in machine.journal("lbapp", "--priority=err"))  # their supervisor is gone
+    assert " INFO " not in machine.journal("lbapp", "--priority=warning", "--identifier=lbapp")
     wait_for(lambda: machine.unit("lbapp", "NFileDescriptorStore") == kept)
-    check_rights(machine, pid_of(machine))
+    check_rights(machine, package.pid_of(machine))
 
 
 def running(machine: BootedMachine, restarts: int) -> dict[str, str]:
-    return {"MainPID": str(pid_of(machine)), "ActiveState": "active", "NRestarts": str(restarts)}
+    return {"MainPID": str(package.pid_of(machine)), "ActiveState": "active", "NRestarts": str(restarts)}
 
 
 def check_stop(machine: BootedMachine, answer: Path) -> None:
@@ -136,20 +129,20 @@ def check_stop(machine: BootedMachine, answer: Path) -> None:
 
 def test_engine_is_installed_serves_is_upgraded_crashes_and_stops_under_systemd(tmp_path: Path) -> None:
     with BootedMachine(tmp_path / "machine") as machine:
-        install(machine, build(tmp_path))
+        package.install(machine, package.build(tmp_path))
         assert machine.unit("lbapp", "MainPID", "ActiveState", "NRestarts") == running(machine, restarts=0)
         assert "INFO serving: web http 0.0.0.0:8080 -> app" in machine.journal("lbapp")
         assert machine.run("systemctl", "is-active", *_OTHERS, fails=True).split() == ["inactive"] * 3
-        prepare(machine)
+        package.prepare(machine)
         machine.run("systemctl", "reload", "lbapp")
-        check_serves(machine)
-        check_rights(machine, pid_of(machine))
+        package.check_serves(machine)
+        check_rights(machine, package.pid_of(machine))
         assert "as it was" in machine.run("setpriv", "--reuid=lbapp", "--clear-groups", "lbapp", "ready", "app/s1")
-        check_rotation(machine)
-        check_upgrade(machine, build(tmp_path, "--version", "9.0-1"))
+        package.check_rotation(machine)
+        check_upgrade(machine, package.build(tmp_path, "--version", "9.0-1"))
         check_crash(machine)
         check_stop(machine, tmp_path / "answer")
-        check_removed(machine)
+        package.check_removed(machine)
         assert machine.run("systemctl", "list-unit-files", "lbapp*", "--no-legend", fails=True) == ""
 
 
@@ -246,10 +239,10 @@ def check_doctor(machine: BootedMachine) -> None:
 @pytest.mark.skipif(bool(missing("knot")), reason=missing("knot") or "it is there")
 def test_units_beside_the_engine_do_their_work_under_their_hardening_and_say_when_they_cannot(tmp_path: Path) -> None:
     with BootedMachine(tmp_path / "machine") as machine:
-        install(machine, build(tmp_path))
-        prepare(machine)
+        package.install(machine, package.build(tmp_path))
+        package.prepare(machine)
         machine.run("systemctl", "reload", "lbapp")
-        check_serves(machine)
+        package.check_serves(machine)
         check_closed(machine)
         for unit in _OTHERS:
             check_without_file(machine, unit)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,12 @@ def refused(node: FleetNode, body: object) -> tuple[int, str, str]:
     answer = node.patch(NODE, body)
     error = answer.json()["error"]
     return answer.status_code, error["code"], error["message"]
+
+
+def stands(node: FleetNode, name: str) -> dict[str, Any]:
+    """Return how another node stands, as one has heard of it last."""
+    found: dict[str, Any] = next(each["state"] for each in node.get("/v1/fleet")["members"] if each["name"] == name)
+    return found
 
 
 def test_a_node_is_not_drained_where_too_few_would_be_ready(tmp_path: Path) -> None:
@@ -40,7 +48,9 @@ def test_an_undo_or_a_redo_drains_no_node_where_too_few_would_be_ready(tmp_path:
         assert lb2.patch(NODE, {"state": "drain"}).status_code == 200
         assert lb2.ask("POST", "/v1/undo", {}).status_code == 200
         number = lb2.get("/v1/changes")["actions"][-1]["number"]
-        wait_for(lambda: lb1.get("/v1/status")["engine"]["fleet"]["ready"] == 2)  # it may have seen the drain
+        undone_at = time.time()
+        wait_for(lambda: stands(lb1, "lb2")["at"] > undone_at)  # what it has heard before may be of the drain
+        assert lb1.get("/v1/status")["engine"]["fleet"]["ready"] == 2
         assert lb1.patch(NODE, {"state": "drain"}).status_code == 200
         wait_for(lambda: lb2.get("/v1/status")["engine"]["fleet"]["ready"] == 1)
         again = lb2.ask("POST", "/v1/undo", {"action": number})
@@ -103,7 +113,7 @@ def test_the_drain_of_another_node_is_taken_back_where_it_was_asked_for_and_noth
         lb2.patch(NODE, {"state": "ready"})
 
         def has_said_so() -> bool:
-            said = next(each["state"] for each in lb1.get("/v1/fleet")["members"] if each["name"] == "lb2")
+            said = stands(lb1, "lb2")
             return bool(said["fleet_revision"] == redo["fleet"]["revision"] and said["drain"] is None)
 
         wait_for(has_said_so)

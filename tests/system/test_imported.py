@@ -119,7 +119,12 @@ def is_serving(ports: list[int]) -> bool:
 
 
 @contextmanager
-def running(command: list[str], ports: list[int], log: Path) -> Iterator[None]:
+def running(file: Path, ports: list[int]) -> Iterator[None]:
+    """Run HAProxy or nginx by its file until the block ends; it listens on these ports."""
+    command = ["haproxy", "-db", "-f", str(file)]
+    if file.name == "nginx.conf":
+        command = ["nginx", "-e", "stderr", "-c", str(file), "-g", "daemon off;"]
+    log = file.parent / "their.log"
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             wait_for(lambda: is_serving(ports) or process.poll() is not None)
@@ -127,6 +132,17 @@ def running(command: list[str], ports: list[int], log: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
+
+
+def imported(file: Path, theirs: list[int], ours: list[int], statuses: tuple[int, ...] = (0,)) -> str:
+    """Return what `lbapp import` makes of their file, on our ports in place of theirs. `statuses`: those that it may have."""
+    done = CliRunner().invoke(importing, [str(file)], obj=Settings())
+    assert done.exit_code in statuses, done.stderr
+    assert "KEPT CLIENTS OUT" not in done.stderr
+    toml = done.stdout
+    for old, new in zip(theirs, ours, strict=True):
+        toml = toml.replace(f":{old}", f":{new}")
+    return toml
 
 
 def both(
@@ -146,19 +162,10 @@ def both(
     for at, port in enumerate(theirs):
         text = text.replace(f"P{at}", str(port))
     file.write_text(text)
-    command = ["haproxy", "-db", "-f", str(file)]
-    if name == "nginx.conf":
-        command = ["nginx", "-e", "stderr", "-c", str(file), "-g", "daemon off;"]
-    with running(command, theirs, folder / "their.log"):
+    with running(file, theirs):
         settle(theirs)
         got = [ask(theirs, asked) for asked in requests]
-    done = CliRunner().invoke(importing, [str(file)], obj=Settings())
-    assert done.exit_code in (0, 4), done.stderr
-    assert "KEPT CLIENTS OUT" not in done.stderr
-    toml = done.stdout
-    for old, new in zip(theirs, ours, strict=True):
-        toml = toml.replace(f":{old}", f":{new}")
-    with running_engine(folder, toml, workers=1):
+    with running_engine(folder, imported(file, theirs, ours, (0, 4)), workers=1):
         settle(ours)
         for asked, theirs_got in zip(requests, got, strict=True):
             yield asked, theirs_got, ask(ours, asked)

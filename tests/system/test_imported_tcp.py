@@ -6,17 +6,14 @@ import contextlib
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from lbapp.cli.context import Settings
-from lbapp.cli.importing import importing
 from tests.engine.worker.harness import TcpServer
 from tests.system.harness import free_port, running_engine, wait_for
-from tests.system.test_imported import TIMES, needs_haproxy, needs_nginx, running
+from tests.system.test_imported import TIMES, imported, needs_haproxy, needs_nginx, running
 from tests.tls_material import Authority
 
 
@@ -78,16 +75,38 @@ def streaming() -> str:
     return f"load_module {module};"
 
 
+@contextlib.contextmanager
+def naming_servers(authority: Authority, folder: Path) -> Iterator[dict[str, int]]:
+    """Run TLS servers that say their names, a, b and c; return their ports."""
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for name in ("a", "b", "c"):
+            context = authority.server_context(authority.issue(f"{name}.example"), folder, name)
+            ports[name] = stack.enter_context(contextlib.closing(TcpServer(naming(name, context)))).port
+        yield ports
+
+
+def behaviour_of_both(
+    file: Path,
+    theirs: list[int],
+    behaviour: Callable[[list[int]], list[str | bytes]],
+    is_settled: Callable[[list[int]], bool],
+) -> list[str | bytes]:
+    """Return how their proxy behaves by a file, at its ports, and see that lbapp does the same, once it has settled."""
+    ours = [free_port() for _ in theirs]
+    with running(file, theirs):
+        wanted = behaviour(theirs)
+    with running_engine(file.parent, imported(file, theirs, ours), workers=1):
+        wait_for(lambda: is_settled(ours))
+        assert behaviour(ours) == wanted
+    return wanted
+
+
 @needs_haproxy
 def test_tcp_listeners_of_a_haproxy_cfg_do_what_they_did(tmp_path: Path) -> None:
-    authority = Authority()
-    names = {
-        name: authority.server_context(authority.issue(f"{name}.example"), tmp_path, name) for name in ("a", "b", "c")
-    }
-    servers = {name: TcpServer(naming(name, context)) for name, context in names.items()}
-    plain = TcpServer(first_words)
-    theirs, ours = ([free_port() for _ in range(3)] for _ in range(2))
-    text = f"""defaults
+    theirs = [free_port() for _ in range(3)]
+    with naming_servers(Authority(), tmp_path) as at, contextlib.closing(TcpServer(first_words)) as plain:
+        text = f"""defaults
  mode tcp
  {TIMES}
 frontend by-name
@@ -105,26 +124,16 @@ listen closed
  tcp-request connection reject unless {{ src 192.0.2.0/24 }}
  server p 127.0.0.1:{plain.port} send-proxy
 """
-    text += "".join(f"backend {name}\n server s 127.0.0.1:{server.port}\n" for name, server in servers.items())
-    (tmp_path / "haproxy.cfg").write_text(text)
+        text += "".join(f"backend {name}\n server s 127.0.0.1:{port}\n" for name, port in at.items())
+        (tmp_path / "haproxy.cfg").write_text(text)
 
-    def behaviour(ports: list[int]) -> list[str | bytes]:
-        by_name = [told_in_tls(ports[0], name) for name in ("a.example", "A.example", "x.b.example", "b.example", "z")]
-        return [*by_name, told(ports[1]), told(ports[2])]
+        def behaviour(ports: list[int]) -> list[str | bytes]:
+            by_name = [
+                told_in_tls(ports[0], name) for name in ("a.example", "A.example", "x.b.example", "b.example", "z")
+            ]
+            return [*by_name, told(ports[1]), told(ports[2])]
 
-    try:
-        with running(["haproxy", "-db", "-f", str(tmp_path / "haproxy.cfg")], theirs, tmp_path / "their.log"):
-            wanted = behaviour(theirs)
-        done = CliRunner().invoke(importing, [str(tmp_path / "haproxy.cfg")], obj=Settings())
-        assert done.exit_code == 0, done.stderr
-        toml = done.stdout
-        for old, new in zip(theirs, ours, strict=True):
-            toml = toml.replace(f":{old}", f":{new}")
-        with running_engine(tmp_path, toml, workers=1):
-            assert behaviour(ours) == wanted
-    finally:
-        for server in (*servers.values(), plain):
-            server.close()
+        wanted = behaviour_of_both(tmp_path / "haproxy.cfg", theirs, behaviour, lambda _: True)
     assert wanted == ["a", "a", "b", "c", "c", b"PROXY TCP4 127.0.0.1 127.0.0.1", b""]
 
 
@@ -132,15 +141,15 @@ listen closed
 def test_streams_of_an_nginx_conf_do_what_they_did(tmp_path: Path) -> None:
     authority = Authority()
     files = authority.issue("front.example").write(tmp_path, "front")
-    names = {
-        name: authority.server_context(authority.issue(f"{name}.example"), tmp_path, name) for name in ("a", "b", "c")
-    }
-    servers = {name: TcpServer(naming(name, context)) for name, context in names.items()}
-    proxied, plain = TcpServer(first_words), TcpServer(plainly("plain"))
-    theirs, ours = ([free_port() for _ in range(6)] for _ in range(2))
-    at = [f"listen 127.0.0.1:{port}" for port in theirs]
-    upstreams = "".join(f"upstream {name} {{ server 127.0.0.1:{server.port}; }}\n" for name, server in servers.items())
-    (tmp_path / "nginx.conf").write_text(f"""{streaming()}
+    theirs = [free_port() for _ in range(6)]
+    with (
+        naming_servers(authority, tmp_path) as named,
+        contextlib.closing(TcpServer(first_words)) as proxied,
+        contextlib.closing(TcpServer(plainly("plain"))) as plain,
+    ):
+        at = [f"listen 127.0.0.1:{port}" for port in theirs]
+        upstreams = "".join(f"upstream {name} {{ server 127.0.0.1:{port}; }}\n" for name, port in named.items())
+        (tmp_path / "nginx.conf").write_text(f"""{streaming()}
 user root; pid {tmp_path}/pid; events {{ worker_connections 64; }}
 stream {{
  {upstreams}
@@ -156,37 +165,26 @@ stream {{
  server {{ {at[5]}; proxy_connect_timeout 2s; proxy_pass first-is-closed; }}
 }}
 """)
-    asked = (
-        "a.example",
-        "A.example",
-        "z.b.example",
-        "in.b.example",
-        "b.example",
-        "e.example",
-        "q.e.example",
-        "x.d.example",
-        "w",
-    )
+        names = [
+            "a.example",
+            "A.example",
+            "z.b.example",
+            "in.b.example",
+            "b.example",
+            "e.example",
+            "q.e.example",
+            "x.d.example",
+            "w",
+        ]
 
-    def behaviour(ports: list[int]) -> list[str | bytes]:
-        by_name = [told_in_tls(ports[0], name) for name in asked]
-        return [*by_name, told(ports[1]), told_in_tls(ports[2], "front.example"), *map(told, ports[3:])]
+        def behaviour(ports: list[int]) -> list[str | bytes]:
+            by_name = [told_in_tls(ports[0], name) for name in names]
+            return [*by_name, told(ports[1]), told_in_tls(ports[2], "front.example"), *map(told, ports[3:])]
 
-    try:
-        command = ["nginx", "-e", "stderr", "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;"]
-        with running(command, theirs, tmp_path / "their.log"):
-            wanted = behaviour(theirs)
-        done = CliRunner().invoke(importing, [str(tmp_path / "nginx.conf")], obj=Settings())
-        assert done.exit_code == 0, done.stderr
-        toml = done.stdout
-        for old, new in zip(theirs, ours, strict=True):
-            toml = toml.replace(f":{old}", f":{new}")
-        with running_engine(tmp_path, toml, workers=1):
+        def is_settled(ports: list[int]) -> bool:
             # A backup of lbapp's gets clients once probes have found the others down, nginx's at the first that refuses.
-            wait_for(lambda: told(ours[5]) == b"plain")
-            assert behaviour(ours) == wanted
-    finally:
-        for server in (*servers.values(), proxied, plain):
-            server.close()
+            return told(ports[5]) == b"plain"
+
+        wanted = behaviour_of_both(tmp_path / "nginx.conf", theirs, behaviour, is_settled)
     by_name = ["a", "a", "b", "a", "c", "a", "a", "a", "c"]
     assert wanted == [*by_name, b"PROXY TCP4 127.0.0.1 127.0.0.1", "plain", b"", b"plain", b"plain"]

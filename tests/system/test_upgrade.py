@@ -138,6 +138,40 @@ def test_upgrades_under_load_fail_no_request_and_keep_what_is_known(tmp_path: Pa
     raw.close()
 
 
+def shown(control: Path) -> list[tuple[str, list[str]]]:
+    """Return what ps shows of an engine and its workers: name and command line of each, but for a worker's descriptor."""
+    with ControlClient(control) as client:
+        engine = client.status()["engine"]
+    found = []
+    for pid in (engine["pid"], *(each["pid"] for each in engine["workers"] if each["phase"] == "serving")):
+        of = Path(f"/proc/{pid}")
+        words = (of / "cmdline").read_text().rstrip("\0").split("\0")
+        found.append(((of / "comm").read_text().rstrip(), words if pid == engine["pid"] else words[:-1]))
+    return found
+
+
+@pytest.mark.parametrize("how", ["script", "module"])
+def test_engine_and_workers_are_shown_the_same_before_and_behind_an_upgrade(tmp_path: Path, how: str) -> None:
+    control, log, command = tmp_path / "c.sock", tmp_path / "log", [sys.executable, "-m", "lbapp"]
+    if how == "script":  # as the package has it
+        script = tmp_path / "started"
+        script.write_text(f"#!{sys.executable} -P\nfrom lbapp.cli.main import main\nmain()\n")
+        script.chmod(0o755)
+        command = [str(script)]
+    with servers() as ports:
+        command += arguments_of(tmp_path, ports, free_port())[2:]
+        with log.open("wb") as output, child(command, stderr=output) as process:
+            wait_for(lambda: "serving:" in log.read_text(), 60)
+            before = shown(control)
+            assert [name for name, _ in before] == ["lbapp", "lbapp-worker", "lbapp-worker"]
+            try:
+                assert lbapp(control, "upgrade").returncode == 0
+                assert process.wait(30) == 0
+                assert shown(control) == before
+            finally:
+                assert lbapp(control, "stop").returncode == 0
+
+
 def test_upgrade_changes_the_number_of_workers_which_a_reload_cannot(tmp_path: Path) -> None:
     configuration = tmp_path / "lbapp.toml"
     with servers() as ports, upgradable(tmp_path, listener_toml("app") + pool_toml("app", ports)) as engine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -40,25 +41,28 @@ def as_known(node: FleetNode, name: str) -> bool:
     return any(each["name"] == name and each["state"] and each["state"]["drain"] for each in members)
 
 
-async def drain_by_key(pilot: Pilot[None], node: FleetNode) -> None:
-    """Drain the second node of the list, as an operator does."""
-    await until_shown(pilot, "LIVE")
-    await pilot.press("7")
-    await until_shown(pilot, "lb2")
-    await pilot.press("down", "N")
-    await until_shown(pilot, "Drain node lb2?")
-    await until_shown(pilot, "nodes is ready then")
-    await pilot.press("y")
-    await until_said(pilot, "lb2 drains")
-    await until(pilot, lambda: is_draining(node))
+@asynccontextmanager
+async def drained_by_key(at: FleetNode, node: FleetNode) -> AsyncIterator[Pilot[None]]:
+    """Open the console at a node, and drain the second of its list by a key; it knows of that when the block begins."""
+    async with LbappConsole(at.control).run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("7")
+        await until_shown(pilot, "lb2")
+        await pilot.press("down", "N")
+        await until_shown(pilot, "Drain node lb2?")
+        await until_shown(pilot, "nodes is ready then")
+        await pilot.press("y")
+        await until_said(pilot, "lb2 drains")
+        await until(pilot, lambda: is_draining(node))
+        await until(pilot, lambda: as_known(at, "lb2"))
+        yield pilot
 
 
 async def test_the_drain_of_another_node_is_taken_back_there_by_the_key_and_made_again_by_the_other(
     fleet: tuple[Folder, FleetNode, FleetNode],
 ) -> None:
     _, lb1, lb2 = fleet
-    async with LbappConsole(lb1.control).run_test(size=SIZE) as pilot:
-        await drain_by_key(pilot, lb2)
+    async with drained_by_key(lb1, lb2) as pilot:
         await until_shown(pilot, "undo z: drain node/lb2")
         await pilot.press("z")
         await until_said(pilot, "undone: node/lb2: state DRAIN -> READY")
@@ -74,9 +78,7 @@ async def test_what_somebody_has_ended_at_the_node_itself_is_not_taken_back_and_
     fleet: tuple[Folder, FleetNode, FleetNode],
 ) -> None:
     _, lb1, lb2 = fleet
-    async with LbappConsole(lb1.control).run_test(size=SIZE) as pilot:
-        await drain_by_key(pilot, lb2)
-        await until(pilot, lambda: as_known(lb1, "lb2"))
+    async with drained_by_key(lb1, lb2) as pilot:
         lb2.patch(NODE, {"state": "ready"})
         await until(pilot, lambda: not as_known(lb1, "lb2"))
         number = lb2.get("/v1/changes")["actions"][-1]["number"]
@@ -90,9 +92,7 @@ async def test_while_the_store_is_silent_it_is_not_taken_back_and_that_is_said(
     fleet: tuple[Folder, FleetNode, FleetNode],
 ) -> None:
     store, lb1, lb2 = fleet
-    async with LbappConsole(lb1.control).run_test(size=SIZE) as pilot:
-        await drain_by_key(pilot, lb2)
-        await until(pilot, lambda: as_known(lb1, "lb2"))
+    async with drained_by_key(lb1, lb2) as pilot:
         store.take_down()
         await until(pilot, lambda: lb1.get("/v1/fleet")["state"] == "stale")
         await pilot.press("z")

@@ -3,7 +3,7 @@
 Responsible for noticing, and for that. Knows nothing of routes or of why they are announced. A file that is run, without lbapp or
 its libraries: it is there in 20 ms, and has little that could fail. Standard input is a pipe whose other end `lbapp announce` has
 alone: a byte for each turn of its loop, and its end when that has ended, however it did. The first argument is the will, the
-second how many seconds of silence are one that hangs.
+second how many seconds of silence are one that hangs, the third, `journal`, that its lines are to have priorities (sd-daemon(3)).
 
 Invariants: no signal that is meant for `lbapp announce` ends it before its work is done; a will that was carried out is said, and
 one that changes nothing is not; one that hangs and goes on is watched as before.
@@ -23,6 +23,7 @@ _TRY_S = 5.0  # for so long after the end, whatever the daemon does
 _AGAIN_S = 0.5
 _ANSWER_TIMEOUT_S = 2.0
 _READ_BYTES = 65536
+_PRIORITIES = {"ERROR": "<3>", "WARNING": "<4>"}
 _SWITCHED = b"0009"  # BIRD's code for a protocol that was up and is disabled now
 
 
@@ -53,10 +54,10 @@ def _carry_out(will: dict[str, Any], why: str) -> bool:
     try:
         is_change = _tell(will["path"], will["commands"]) if "commands" in will else _write(will["path"], will["text"])
     except OSError as error:
-        _say(f"ERROR {why}, and its addresses are not withdrawn: {will['path']}: {error.strerror or error}")
+        _say("ERROR", f"{why}, and its addresses are not withdrawn: {will['path']}: {error.strerror or error}")
         return False
     if is_change:
-        _say(f"WARNING {why}: its addresses are withdrawn")
+        _say("WARNING", f"{why}: its addresses are withdrawn")
     return True
 
 
@@ -88,8 +89,9 @@ def _write(path: str, text: str) -> bool:
     return True
 
 
-def _say(what: str) -> None:
-    sys.stderr.write(f"lbapp-announce-warden[{os.getpid()}] {what}\n")
+def _say(level: str, what: str) -> None:
+    priority = _PRIORITIES[level] if sys.argv[3:] == ["journal"] else ""
+    sys.stderr.write(f"{priority}lbapp-announce-warden[{os.getpid()}] {level} {what}\n")
     sys.stderr.flush()
 
 

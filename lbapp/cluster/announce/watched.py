@@ -23,6 +23,7 @@ import anyio
 
 from lbapp.cluster.announce import warden
 from lbapp.cluster.announce.backend import Will
+from lbapp.process import goes_to_journal
 
 _log: Final = logging.getLogger("lbapp.announce")
 _AGAIN_S: Final = 1.0
@@ -57,6 +58,7 @@ class _Warden:
     def __init__(self, will: Will, patience_s: float) -> None:
         given = {name: value for name, value in asdict(will).items() if value}
         self._command = [sys.executable, "-I", "-S", warden.__file__, json.dumps(given), f"{patience_s:g}"]
+        self._command += ["journal"] if goes_to_journal() else []
         # None of an event loop's, which would kill it at its own end.
         self._process: subprocess.Popen[bytes] | None = None
         self._fd = -1

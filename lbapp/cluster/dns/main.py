@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from pathlib import Path
 from random import Random
 
@@ -26,16 +25,12 @@ from lbapp.cluster.dns.turning import keep_watch
 from lbapp.control.notify import notify
 from lbapp.control.paths import default_socket
 from lbapp.model.dns import DnsSettings
+from lbapp.process import begin_log
 
 
 def run_dns(settings: DnsSettings, socket: Path | None) -> int:
     """Keep a node's records until SIGTERM, SIGINT or SIGHUP; return the exit status. `socket` goes before what the file says."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        format="lbapp[%(process)d] %(levelname)s %(message)s",
-        level=logging.INFO,
-        force=True,
-    )
+    begin_log("lbapp", "lbapp dns")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call
     where = socket or (Path(settings.socket) if settings.socket else default_socket())
     return 0 if anyio.run(_run, settings, where) else 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lbapp.cluster.handoff.ring import DEFAULT, DEVICE, LEARNING, STRICT, TABLE, Ring
+from lbapp.cluster.handoff.ring import DEFAULT, DEVICE, LEARNING, STRICT, TABLE, Hop, Ring
 from lbapp.model.errors import LbappError
 
 _PROC: Final = Path("/proc/sys")
@@ -33,10 +33,12 @@ class HandoffFailed(LbappError):
 class RingStatus:
     """How the ring is here. `handed`: packets that this node handed on, by hop; `unknown`: that came to the last hop in vain.
 
-    `tracked` of `tracked_max`: the connections that the kernel knows. `problems`: one sentence each.
+    `is_whole`: all of it is there, as it was made. `tracked` of `tracked_max`: the connections that the kernel knows.
+    `problems`: one sentence each, also where it is whole.
     """
 
     is_up: bool
+    is_whole: bool = False
     handed: Mapping[str, int] = field(default_factory=dict)
     unknown: int = 0
     tracked: int = 0
@@ -92,19 +94,27 @@ def look(ring: Ring) -> RingStatus:
             else:
                 handed[name.removeprefix("handed")] = handed.get(name.removeprefix("handed"), 0) + packets
     tracked, most = _number("net/netfilter/nf_conntrack_count"), _number("net/netfilter/nf_conntrack_max")
-    return RingStatus(True, handed, unknown, tracked, most, tuple(_problems(ring, tracked, most)))
-
-
-def _problems(ring: Ring, tracked: int, most: int) -> list[str]:
-    found = []
-    missing = {hop.device for hop in ring.hops} - _devices()
-    if missing:
-        found.append(f"{', '.join(sorted(missing))} is not there: make the ring anew with lbapp handoff up")
-    for name, value in STRICT.items():
-        if _text(name) != value:
-            found.append(f"{name.replace('/', '.')} is {_text(name)}, not {value}: something else has set it")
+    problems = _damages(ring)
+    is_whole = not problems
     if most and tracked >= _FULL * most:
-        found.append(f"{tracked} of {most} connections are tracked: raise net.netfilter.nf_conntrack_max")
+        problems.append(f"{tracked} of {most} connections are tracked: raise net.netfilter.nf_conntrack_max")
+    return RingStatus(True, is_whole, handed, unknown, tracked, most, tuple(problems))
+
+
+def _damages(ring: Ring) -> list[str]:
+    """Return what of the ring is missing or is not as it was made."""
+    links = _links()
+    missing = [hop.device for hop in ring.hops if hop.device not in links]
+    there = [(hop, links[hop.device]) for hop in ring.hops if hop.device in links]
+    tables = [f"table {family} {TABLE}" for family in ring.families if not _has(family)]
+    found = [f"{each} is not there" for each in (*missing, *tables)]
+    found += [f"{hop.device} is down" for hop, link in there if "UP" not in link.get("flags", ())]
+    found += [f"{hop.device} is that of another ring" for hop, link in there if not _is_of(ring, hop, link)]
+    found = [f"{each}: make the ring anew with lbapp handoff up" for each in found]
+    for name, value in {**ring.settings_of_devices(), **STRICT}.items():
+        is_of_missing = any(f"/{device}/" in name for device in missing)
+        if not is_of_missing and _text(name) != value:
+            found.append(f"{name.replace('/', '.')} is {_text(name)}, not {value}: something else has set it")
     return found
 
 
@@ -172,18 +182,14 @@ def _devices() -> set[str]:
 def _is_same(ring: Ring) -> bool:
     """Say whether the devices are those of this ring: then they stay, and nothing is felt."""
     links = _links()
-    for hop in ring.hops:
-        link = links.get(hop.device, {})
-        data = link.get("linkinfo", {}).get("info_data", {})
-        local = data.get("local", data.get("local6"))
-        if (data.get("id"), data.get("port"), local, link.get("address")) != (
-            hop.vni,
-            ring.settings.port,
-            ring.own,
-            hop.mac,
-        ):
-            return False
-    return True
+    return all(_is_of(ring, hop, links.get(hop.device, {})) for hop in ring.hops)
+
+
+def _is_of(ring: Ring, hop: Hop, link: Mapping[str, Any]) -> bool:
+    data = link.get("linkinfo", {}).get("info_data", {})
+    local = data.get("local", data.get("local6"))
+    made = (data.get("id"), data.get("port"), local, link.get("address"))
+    return made == (hop.vni, ring.settings.port, ring.own, hop.mac)
 
 
 def _take_down_devices() -> None:

@@ -9,7 +9,8 @@ next node of the ring, inside VXLAN; the one that knows it answers the client di
 The idea is GLB's second chance (github.com/github/glb-director, docs/development/second-chance-design.md).
 
 Invariants: a packet makes at most one hop less than there are nodes; a packet that opens a connection is never handed on; nobody
-but a node of the ring can put a packet into it; of what was there before only two settings of connection tracking are changed.
+but a node of the ring can put a packet into it; what is over at one node does not keep a packet from the node that has it now; of
+what was there before only four settings of connection tracking are changed.
 """
 
 from __future__ import annotations
@@ -23,14 +24,27 @@ from lbapp.model.handoff import HandoffSettings
 
 TABLE: Final = "lbapp_handoff"
 DEVICE: Final = "lbapp-hop"  # with the number of the hop
+_OVER_S: Final = 10
 # Connections that are met in their midst are not known. Those that are known stay so: a segment outside of its window that was
-# handed on would come back as a reset.
-STRICT: Final = {"net/netfilter/nf_conntrack_tcp_loose": "0", "net/netfilter/nf_conntrack_tcp_be_liberal": "1"}
+# handed on would come back as a reset. One that is over is remembered for so long, and for longer in any other state: so it is
+# told apart.
+STRICT: Final = {
+    "net/netfilter/nf_conntrack_tcp_loose": "0",
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+    "net/netfilter/nf_conntrack_tcp_timeout_time_wait": f"{_OVER_S}",
+    "net/netfilter/nf_conntrack_tcp_timeout_close": f"{_OVER_S}",
+}
 LEARNING: Final = {**STRICT, "net/netfilter/nf_conntrack_tcp_loose": "1"}
-DEFAULT: Final = {"net/netfilter/nf_conntrack_tcp_loose": "1", "net/netfilter/nf_conntrack_tcp_be_liberal": "0"}
+DEFAULT: Final = {
+    "net/netfilter/nf_conntrack_tcp_loose": "1",
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "0",
+    "net/netfilter/nf_conntrack_tcp_timeout_time_wait": "120",
+    "net/netfilter/nf_conntrack_tcp_timeout_close": "10",
+}
 _MTU: Final = (
     1500  # of what is handed on: a packet that does not fit into the way between nodes goes there in fragments
 )
+_FAMILIES: Final = ((4, "ip"), (6, "ip6"))  # each version of IP, and what nftables calls it and its fields
 _LOOSE_FILTER: Final = "2"  # the source of what is handed on is a client, reached by another device
 
 
@@ -91,6 +105,11 @@ class Ring:
         """Return the addresses that clients know, of one version of IP."""
         return [each for each in self.settings.addresses if ip_address(each).version == version]
 
+    @property
+    def families(self) -> list[str]:
+        """The families of nftables that there are rules in."""
+        return ["inet", *(family for version, family in _FAMILIES if self.addresses(version))]
+
     def devices(self) -> list[Sequence[str]]:
         """Return what makes the devices, each as the words of a command."""
         vxlan = f"local {self.own} dstport {self.settings.port} nolearning"
@@ -123,16 +142,16 @@ class Ring:
         `is_learning`: nothing is handed on, so that connections that are there already get known.
         """
         blocks = [_anew("inet"), self._guard()]
-        for version, family, field in ((4, "ip", "ip"), (6, "ip6", "ip6")):
+        for version, family in _FAMILIES:
             blocks.append(_anew(family))
             if self.addresses(version):
-                blocks.append(self._table(version, family, field, is_learning=is_learning))
+                blocks.append(self._table(version, family, is_learning=is_learning))
         return "\n".join(blocks)
 
     @staticmethod
     def no_rules() -> str:
         """Return what takes the rules away, for `nft -f`."""
-        return "\n".join(map(_anew, ("inet", "ip", "ip6")))
+        return "\n".join(map(_anew, ("inet", *(family for _, family in _FAMILIES))))
 
     def _guard(self) -> str:
         """Return what lets in from other nodes alone what has been handed on.
@@ -151,17 +170,19 @@ class Ring:
             "  }\n}"
         )
 
-    def _table(self, version: int, family: str, field: str, *, is_learning: bool) -> str:
+    def _table(self, version: int, family: str, *, is_learning: bool) -> str:
         hops = self.hops
         lines = [f"table {family} {TABLE} {{"]
         lines += [f"  counter handed{at} {{ }}" for at in range(1, len(hops) + 1)]
         lines += ["  counter unknown { }", "  chain prerouting {"]
         lines += ["    type filter hook prerouting priority mangle; policy accept;"]
-        lines += [f"    {field} daddr != {{ {', '.join(self.addresses(version))} }} accept"]
+        lines += [f"    {family} daddr != {{ {', '.join(self.addresses(version))} }} accept"]
         lines += [
             "    meta l4proto != tcp accept",
             "    tcp flags & (syn | rst) != 0 accept",
-            "    ct state != invalid accept",
+            "    ct state untracked accept",
+            # The port of a client that is over here may be that of a connection which another node has by now.
+            f"    ct state != invalid ct expiration > {_OVER_S}s accept",
         ]
         if is_learning:
             lines += ["    accept"]

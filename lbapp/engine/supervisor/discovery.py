@@ -103,14 +103,23 @@ class Discovery:
             if before is None:
                 continue
             each.failure, each.left_out = before.failure, before.left_out
-            for row in sorted({**before.present, **before.leaving}):
-                if row not in each.present:
-                    state = self._states.add(former._states.by_row(row).server, each.pool, row)
-                    self._addresses.put(row, state.server)
-            gone = [row for row in each.present if row not in before.present and row not in before.leaving]
-            for row in gone:
-                self._states.remove(self._states.by_row(row))
+            rows = sorted({**before.present, **before.leaving})
+            self._become(each, {row: former._states.by_row(row).server for row in rows})
             each.present, each.leaving, each.free = dict(before.present), dict(before.leaving), before.free.copy()
+
+    def _become(self, each: _Discovered, servers: dict[int, Server]) -> None:
+        """Have exactly these servers, by row. Some may be there already: it is looked twice, and they come and go meanwhile."""
+        ours = {row: self._states.by_row(row).server for row in (*each.present, *each.leaving)}
+        stays = {row for row, server in ours.items() if row in servers and servers[row].name == server.name}
+        for row in ours.keys() - stays:  # before others come: one may be back in another row
+            self._states.remove(self._states.by_row(row))
+            self._addresses.put(row, None)
+        for row, server in servers.items():
+            if row not in stays:
+                self._states.add(server, each.pool, row)
+            elif server != ours[row]:
+                self._states.replace(row, server)
+            self._addresses.put(row, server)
 
     async def run(self, tell: Tell) -> None:
         """Ask again and again, until cancelled."""

@@ -109,9 +109,7 @@ class FleetChanges:
         fleet, node = self._link.joined(), self._link.name
         asked = Asked(actor["user"], node, time.time(), why.reason, is_forced, undoes)
         intents = [intent_of(replace(each, on=fleet_key(each.key, node)[0]), asked) for each in changes]
-        known = self._link.view.intents
-        seen = {each.key: known[each.key].revision if each.key in known else 0 for each in intents}
-        written = await fleet.propose(intents, seen)
+        written = await fleet.propose(intents, {each.key: self._seen(each.key) for each in intents})
         last_seq = self._events.last_seq
         await self.take(written)
         await self._note_asked(changes, written)
@@ -125,6 +123,17 @@ class FleetChanges:
             "waiting": others,
         }
         return applied, self._events.after(last_seq)
+
+    def _seen(self, key: Key) -> int:
+        """Return the revision of a setting in the store, as far as this node knows; 0: it is not there.
+
+        What this node has written itself it knows before the watch has said it, or an operator who asks twice would be told
+        that somebody has changed it meanwhile.
+        """
+        view, taken = self._link.view, self._taken.get(key)
+        if taken is not None and taken.is_of(view.began) and taken.fleet > view.revision:
+            return taken.fleet
+        return view.intents[key].revision if key in view.intents else 0
 
     async def _note_asked(self, changes: Sequence[Change], written: Sequence[FleetIntent]) -> None:
         """Write down what was asked of other nodes, so that it can be taken back here."""

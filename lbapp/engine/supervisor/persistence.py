@@ -87,7 +87,7 @@ def _own_keys(path: Path) -> tuple[PersistenceKey, ...]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make_keys(path)
-        return tuple(read_keys(str(path.absolute())))
+        return tuple(read_keys(path.absolute()))
     except OSError as error:
         message = f"the keys for cookies cannot be kept in {path}: {error.strerror}"
         raise StartError(message, "Give [engine] state_dir a folder, or [pool.persistence] keys_file") from error

@@ -61,6 +61,7 @@ from lbapp.engine.worker.upstream import UpstreamServer
 from lbapp.model.descriptors import pipes_max
 from lbapp.model.limits import HEARTBEAT_INTERVAL_S, SWEEP_INTERVAL_S, THREAD_SWITCH_INTERVAL_S, Limits
 from lbapp.model.states import WorkerPhase
+from lbapp.process import begin_log, name_process
 
 log = logging.getLogger("lbapp.worker")
 
@@ -259,7 +260,8 @@ async def serve(channel: Channel, reactor: Reactor) -> None:
 
 def main() -> int:
     """Run the worker whose end of the channel is the descriptor named on the command line."""
-    logging.basicConfig(stream=sys.stderr, format="lbapp[%(process)d] %(levelname)s %(message)s", level=logging.INFO)
+    name_process("lbapp-worker")
+    begin_log("lbapp", "this worker")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from lbapp.cluster.announce.backend import Will
 from lbapp.cluster.announce.watched import watched
+from tests.journal_stream import JournalStream
 from tests.system.harness import wait_for
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +38,19 @@ async def test_a_will_is_carried_out_at_the_end_and_the_warden_is_gone_then(tmp_
         assert not track.exists()
     assert track.read_text() == "-254\n"
     assert wardens() == []
+
+
+async def test_what_a_warden_says_has_its_priority_in_the_journal(tmp_path: Path) -> None:
+    code = (
+        "import anyio, sys\nfrom lbapp.cluster.announce.backend import Will\n"
+        "from lbapp.cluster.announce.watched import watched\nasync def main():\n"
+        "    async with watched(Will(sys.argv[1], text='-254\\n'), 60.0): pass\nanyio.run(main)\n"
+    )
+    with JournalStream() as journal:
+        command = [sys.executable, "-c", code, str(tmp_path / "track")]
+        await anyio.run_process(command, stderr=journal.end, env=journal.environment)
+        (line,) = journal.lines()
+    assert re.fullmatch(r"<4>lbapp-announce-warden\[\d+\] WARNING lbapp announce has ended: .*", line)
 
 
 async def test_a_warden_that_was_killed_is_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -46,7 +46,7 @@ def test_what_opens_or_ends_a_connection_is_never_handed_on() -> None:
     for table in rules.split("table ip")[1:]:
         if "handed1" in table:
             assert table.index("tcp flags & (syn | rst) != 0 accept") < table.index("dup to")
-            assert table.index("ct state != invalid accept") < table.index("dup to")
+            assert table.index("ct state != invalid ct expiration > 10s accept") < table.index("dup to")
 
 
 def test_the_last_hop_hands_nothing_on() -> None:

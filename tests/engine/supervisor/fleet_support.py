@@ -38,12 +38,14 @@ from tests.engine.supervisor.support import Parts, reading
 
 @dataclass
 class StoreSide:
-    """The Fleet of one engine. `fails`: what `run` ends with."""
+    """The Fleet of one engine. `fails`: what `run` ends with; `seen`: what each writing was to be about, `written` so far."""
 
     view: FleetView = field(default_factory=lambda: FleetView(StoreState.SYNCED, revision=1))
     fails: BaseException | None = None
     age_s: float | None = 0.0
     gave_way: int = 0
+    written: int = 1
+    seen: list[Mapping[IntentKey, int]] = field(default_factory=list)
     runs: int = 0
 
     def give_way(self) -> None:
@@ -56,7 +58,10 @@ class StoreSide:
         await anyio.sleep_forever()
 
     async def propose(self, intents: Sequence[FleetIntent], seen: Mapping[IntentKey, int]) -> list[FleetIntent]:
-        raise NotImplementedError
+        """Write what is asked for; the view does not have it until it is `put` there."""
+        self.written += 1
+        self.seen.append(seen)
+        return [replace(each, revision=self.written) for each in intents]
 
     async def publish(self, configuration: FleetConfiguration, text: str) -> FleetConfiguration:
         raise NotImplementedError

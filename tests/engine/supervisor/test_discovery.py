@@ -15,6 +15,7 @@ from lbapp.engine.scoreboard import layout as at
 from lbapp.engine.supervisor.checks import Checks
 from lbapp.engine.supervisor.discovery import Discovery
 from lbapp.engine.supervisor.resolve import Resolver
+from lbapp.engine.supervisor.state import ServerStates
 from lbapp.model.discovery import Discover, DiscoverType
 from lbapp.model.entities import CheckType, EngineSettings, HealthCheck, Pool
 from lbapp.model.states import AdminState
@@ -194,3 +195,44 @@ async def test_target_that_cannot_be_resolved_is_not_a_server_that_has_gone() ->
         await until(lambda: found.own.kinds()[-1] == "name_not_resolved")
         assert len(found.chosen_from()) == 2
         assert "b.test: there is no such name" in found.own.events.after(0)[-1]["message"]
+
+
+async def test_next_generation_has_each_server_once_whatever_comes_and_goes_while_it_gets_ready() -> None:
+    async with discovering(APP, "10.0.0.1", "10.0.0.2") as found:
+        states = ServerStates(found.own.running, found.own.events, is_published=False)
+        resolver = Resolver(found.own.running, found.own.events)
+        discovery = Discovery(found.own.running, states, found.own.events, resolver)
+        (pool,) = found.own.running.configuration.pools
+
+        def check_is_the_same() -> None:
+            discovery.take_over(found.discovery)
+            assert {name: state.row for name, state in states.by_id.items()} == {
+                name: state.row for name, state in found.own.states.by_id.items()
+            }
+            assert sorted(state.server.id for state in states.members(pool)) == sorted(states.by_id)
+            assert all(states.by_row(state.row) is state for state in states.by_id.values())
+            assert discovery.servers() == found.discovery.servers()
+            assert resolver.addresses == found.resolver.addresses
+
+        async def becomes(*addresses: str) -> None:
+            found.say(*addresses)
+            await until(lambda: found.names() == {f"{each}:80" for each in addresses})
+
+        found.in_flight("10.0.0.1:80", 1)
+        found.say("10.0.0.2")
+        await until(lambda: found.chosen_from() == {"10.0.0.2:80"})
+        for _ in range(2):
+            check_is_the_same()
+            assert len(states.by_id) == 2  # one of them leaves
+        found.in_flight("10.0.0.1:80", 0)
+        await until(lambda: found.names() == {"10.0.0.2:80"})
+        check_is_the_same()
+        await becomes("10.0.0.2", "10.0.0.3")
+        await becomes("10.0.0.2", "10.0.0.3", "10.0.0.4")
+        check_is_the_same()
+        row = found.row("10.0.0.4:80")
+        await becomes("10.0.0.2", "10.0.0.4")
+        await becomes("10.0.0.2")
+        await becomes("10.0.0.2", "10.0.0.4")
+        assert found.row("10.0.0.4:80") != row, "it is back in another row"
+        check_is_the_same()

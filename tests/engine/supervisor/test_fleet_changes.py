@@ -169,3 +169,17 @@ async def test_a_store_that_was_put_back_has_its_nodes_hear_anew() -> None:
         await node.changes.take([drain(at=time.time(), revision=501)])
         await node.changes.take([drain("app/s2", at=time.time(), revision=499)])
         assert node.changes.revision == 501
+
+
+@pytest.mark.parametrize("on", ["app/s1", "node/lb2"])
+async def test_what_is_asked_twice_is_known_to_have_been_written_here_before_the_watch_says_so(on: str) -> None:
+    with joined() as node:
+        node.store.know(Member("lb2", {}, {}, is_alive=True, seen_at=0.0))
+        actor: Actor = {"uid": 0, "user": "root", "pid": 1}
+        key = on, Setting.STATE
+        for before, after in (("ready", "drain"), ("drain", "ready")):
+            change = Change(on, Setting.STATE, before, after, "ready")
+            await node.changes.ask([change], actor, Why(), is_forced=False)
+        node.store.view = replace(node.store.view, revision=9)  # where the view has all, what is not in it is gone
+        await node.changes.ask([change], actor, Why(), is_forced=False)
+        assert [seen[key] for seen in node.store.seen] == [0, 2, 0]

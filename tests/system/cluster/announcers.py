@@ -44,6 +44,7 @@ asn = {theirs}
 local_address = "10.77.{number}.2"
 next_hop_ipv6 = "fd77:{number}::2"
 """
+_TRIES: Final = 5
 _match_change = re.compile(r"\[(?P<at>[0-9T:.-]+)\] ?(?P<gone>Deleted )?" + re.escape(VIP4) + r"\b(?P<ways>.*)").match
 
 
@@ -199,6 +200,19 @@ class Nodes:
         wait_for(lambda: self.lab.ways(VIP4) == nodes and self.lab.ways(VIP6) == nodes, 30)
         for node in self.lab.nodes:
             wait_for(lambda node=node: self.is_reported(node, "announced"))  # type: ignore[misc]
+
+    def spread(self, count: int, address: str) -> dict[str, int]:
+        """Open so many connections while the router's table stays as it is; return how many each node answered, and each error.
+
+        They are opened again where it changed: a machine that does not run a node's BIRD for 300 ms is one that falls silent.
+        """
+        for _ in range(_TRIES):
+            at = time.time()
+            met = self.client.spread(count, address)
+            if all(changed_at < at for changed_at, _ in self.watch.changes()):
+                return met
+            self.wait_until_whole()
+        raise AssertionError(f"the router's table changed each of {_TRIES} times: {self.watch.changes()}")
 
     def stop(self, process: subprocess.Popen[bytes]) -> float:
         """Stop a process by SIGTERM, and wait for its end; return when it was told (Unix seconds)."""

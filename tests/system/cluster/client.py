@@ -44,6 +44,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.node = self.error = ""
+        self.port = self.answers = 0
         self.moved = False
         self.task: asyncio.Task[None] | None = None
         self.answered = asyncio.Event()
@@ -53,6 +54,7 @@ class Kept:
         try:
             async with asyncio.timeout(10):
                 reader, writer = await asyncio.open_connection(address, port)
+            self.port = writer.get_extra_info("sockname")[1]
             try:
                 is_last = has_left = False
                 while not is_last and not has_left:
@@ -61,12 +63,13 @@ class Kept:
                         node, has_left = await ask(reader, writer, _KEPT)
                     self.moved = self.moved or bool(self.node and node != self.node)
                     self.node = self.node or node
+                    self.answers += 1
                     self.answered.set()
                     await asyncio.sleep(_FLOW_PAUSE_S)
             finally:
                 writer.transport.abort()
         except (OSError, EOFError, TimeoutError) as error:
-            self.error = repr(error)
+            self.error = f"from port {self.port}, after {self.answers} answers: {error!r}"
         self.answered.set()
 
 
@@ -101,7 +104,10 @@ class Orders:
 
     async def flows_now(self) -> dict[str, Any]:
         born = Counter(each.node or each.error for each in self._kept)
-        broken = Counter(each.node for each in self._kept if each.error)
+        broken: dict[str, list[str]] = {}
+        for each in self._kept:
+            if each.error:
+                broken.setdefault(each.node, []).append(each.error)
         return {"born": born, "broken": broken, "moved": sum(each.moved for each in self._kept)}
 
     async def flows_end(self) -> dict[str, Any]:

@@ -76,10 +76,10 @@ def missing(*commands: str) -> str:
 
 @dataclass
 class Flows:
-    """What became of connections that were kept: by node that answered first; broken: what ended before it was told to."""
+    """What became of connections that were kept, by node that answered first; `broken`: how each ended that was not told to."""
 
     born: dict[str, int]
-    broken: dict[str, int]
+    broken: dict[str, list[str]]
     moved: int  # answered by another node than the first
 
 
@@ -286,8 +286,11 @@ class Lab:
         wires = [f"r-{node} 10.77.{number}.1/24 fd77:{number}::1/64" for number, node in enumerate(self.nodes, 1)]
         self._configure("router", ["r-c 10.77.0.1/24 fd77::1/64", *wires])
         forwarding = ["ipv4/ip_forward", "ipv6/conf/all/forwarding"]
-        hashing = ["ipv4/fib_multipath_hash_policy", "ipv6/fib_multipath_hash_policy"]
-        self.shell("router", "\n".join(f"echo 1 >/proc/sys/net/{each}" for each in forwarding + hashing))
+        # By addresses and ports, as a router of its own does: with policy 1 the kernel takes the hash that a client of the same
+        # machine has given its packets, which is another one each time that it connects, also from the same port.
+        hashing = [f"echo {value} >/proc/sys/net/ipv{version}/fib_multipath_hash_{name}"
+                   for version in (4, 6) for name, value in (("policy", 3), ("fields", 0x37))]  # fmt: skip
+        self.shell("router", "\n".join([*(f"echo 1 >/proc/sys/net/{each}" for each in forwarding), *hashing]))
         for number, node in enumerate(self.nodes, 1):
             addresses = [f"up0 10.77.{number}.2/24 fd77:{number}::2/64", f"lo {VIP4}/32 {VIP6}/128"]
             self._configure(node, addresses, via=f"10.77.{number}.1 fd77:{number}::1")

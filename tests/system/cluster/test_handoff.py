@@ -24,6 +24,21 @@ connection.auto_open = 0
 connection.request("POST", "/", b"y" * 500_000); print(first == connection.getresponse().read())
 """
 
+# Makes two connections from one port, of which the server ends the first; the second asks once more when it is told to.
+_AGAIN = """
+import pathlib, socket, sys, time
+address, port, folder = sys.argv[1], int(sys.argv[2]), pathlib.Path(sys.argv[3])
+def reached(step):
+    (folder / f"{step}.reached").touch()
+    while not (folder / f"{step}.go").exists(): time.sleep(0.01)
+def connected(): return socket.create_connection((address, port), 20, source_address=("", 39999))
+def ask(connection, more=""):
+    connection.sendall(f"GET / HTTP/1.1\\r\\nHost: h\\r\\n{more}\\r\\n".encode())
+    print(connection.recv(4000)[-2:].decode())
+first = connected(); ask(first, "Connection: close\\r\\n"); assert first.recv(1) == b""; first.close(); reached("over")
+second = connected(); ask(second); reached("again"); ask(second)
+"""
+
 # Sends one segment of a connection that nobody has, and says what comes back.
 _STRAY = """
 import socket, struct, sys
@@ -87,8 +102,8 @@ def handoff(lab: Lab, verb: str, node: str, *more: str, learn: str = "0s") -> st
     return lab.run(node, sys.executable, "-m", "lbapp", "handoff", verb, "-c", str(path), *more)
 
 
-def status_where_it_is_missing(lab: Lab, path: Path, *more: str) -> tuple[str, str]:
-    """Ask the first node for the status of a ring that it does not have; return what it says, and what is wrong."""
+def status_of_what_is_wrong(lab: Lab, path: Path, *more: str) -> tuple[str, str]:
+    """Ask the first node for the status of a ring that it does not have as it should; return what it says, and what is wrong."""
     said = lab.folder / "status"
     words = " ".join((sys.executable, "-m", "lbapp", "handoff", "status", "-c", str(path), *more))
     lab.shell("n1", f"code=0; {words} >{said} 2>{said}.wrong || code=$?; test $code = 1")
@@ -105,7 +120,7 @@ def test_connections_outlive_routes_that_move_and_end_without_the_ring(lab: Lab,
     client = lab.client()
     client.begin_flows(60, address)
     send(lab, "n1", "n2")
-    wait_for(lambda: sum(client.flows().broken.values()) > 0)
+    wait_for(lambda: client.flows().broken)
     client.end_flows()
 
     make_ring(lab)
@@ -135,6 +150,34 @@ def test_full_segments_are_handed_on_over_a_way_that_is_no_wider(lab: Lab, addre
         go.touch()
         upload.wait(30)
         assert said.read_text() == "True\n"
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_what_is_over_at_one_node_does_not_keep_the_same_port_of_a_client_from_the_node_that_has_it_now(
+    lab: Lab, address: str, tmp_path: Path
+) -> None:
+    make_ring(lab)
+    send(lab, "n1")
+    said = tmp_path / "said"
+    client = lab.start("client", sys.executable, "-c", _AGAIN, address, str(PORT), str(tmp_path), log=str(said))
+    for step, node in (("over", "n2"), ("again", "n1")):
+        wait_for((tmp_path / f"{step}.reached").exists)
+        send(lab, node)
+        (tmp_path / f"{step}.go").touch()
+    assert client.wait(30) == 0, said.read_text()
+    assert said.read_text().split() == ["n1", "n2", "n2"]
+
+
+@pytest.mark.parametrize("address", [VIP4, VIP6])
+def test_what_somebody_has_left_out_of_connection_tracking_is_served_here(lab: Lab, address: str) -> None:
+    make_ring(lab)
+    send(lab, "n1")
+    untracked = "chain c { type filter hook prerouting priority raw; tcp dport 8080 notrack; };"
+    lab.run("n1", "nft", f"table inet untracked {{ {untracked} }}")
+    try:
+        assert lab.client().spread(20, address) == {"n1": 20}
+    finally:
+        lab.run("n1", "nft", "delete table inet untracked")
 
 
 def test_a_ring_made_while_clients_are_connected_learns_them_first(lab: Lab) -> None:
@@ -201,16 +244,31 @@ def test_nothing_is_left_of_a_ring_that_is_taken_away(lab: Lab) -> None:
         assert lab.run("n1", "cat", "/proc/sys/net/netfilter/nf_conntrack_tcp_loose") == "1\n"
     path = ring_file(lab, "n1", "0s")
     what, do = f"the ring of {path} is not there on this node: nothing is handed on", f"lbapp handoff up -c {path}"
-    assert status_where_it_is_missing(lab, path) == ("", f"lbapp: {what}. Make it with: {do}\n")
-    assert json.loads(status_where_it_is_missing(lab, path, "--json")[0])["is_up"] is False
+    assert status_of_what_is_wrong(lab, path) == ("", f"lbapp: {what}. Make it with: {do}\n")
+    assert json.loads(status_of_what_is_wrong(lab, path, "--json")[0])["is_up"] is False
 
 
-def test_status_says_what_somebody_else_has_changed(lab: Lab) -> None:
+def test_status_fails_and_says_what_somebody_else_has_damaged(lab: Lab) -> None:
     make_ring(lab)
-    lab.run("n1", "ip", "link", "del", "lbapp-hop2")
-    lab.shell("n1", "echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose")
-    said = handoff(lab, "status", "n1")
-    assert "! lbapp-hop2 is not there" in said
-    assert "! net.netfilter.nf_conntrack_tcp_loose is 1, not 0" in said
+    assert json.loads(handoff(lab, "status", "n1", "--json"))["is_whole"]
+    lab.shell(
+        "n1",
+        "ip link del lbapp-hop2; ip link set lbapp-hop1 down; ip link set lbapp-hop1 address 02:6c:62:01:00:09;"
+        "nft delete table ip6 lbapp_handoff; cd /proc/sys/net;"
+        "echo 0 >ipv4/conf/lbapp-hop1/rp_filter; echo 1 >netfilter/nf_conntrack_tcp_loose",
+    )
+    path = ring_file(lab, "n1", "0s")
+    said, wrong = status_of_what_is_wrong(lab, path)
+    anew = ": make the ring anew with lbapp handoff up"
+    assert [line.removesuffix(anew) for line in said.splitlines() if line.startswith("!")] == [
+        "! lbapp-hop2 is not there",
+        "! table ip6 lbapp_handoff is not there",
+        "! lbapp-hop1 is down",
+        "! lbapp-hop1 is that of another ring",
+        "! net.ipv4.conf.lbapp-hop1.rp_filter is 0, not 2: something else has set it",
+        "! net.netfilter.nf_conntrack_tcp_loose is 1, not 0: something else has set it",
+    ]
+    what = f"the ring of {path} is not whole on this node: connections may end when routes move"
+    assert wrong == f"lbapp: {what}. Make it anew with: lbapp handoff up -c {path}\n"
     handoff(lab, "up", "n1")
     assert "!" not in handoff(lab, "status", "n1")

@@ -1,6 +1,6 @@
 """Routes by BIRD, over a real router: they come and go with what happens at a node, and nobody else is hurt.
 
-One lab for all tests of this module; each begins with it whole. The router hashes by address and port (policy 1), and what is
+One lab for all tests of this module; each begins with it whole. The router hashes by address and port, and what is
 left of established connections when a route goes is the plain truth of it: docs/operations.md, Routes.
 """
 
@@ -47,8 +47,8 @@ def nodes(everything: Nodes) -> Nodes:
 
 @pytest.mark.parametrize("address", [VIP4, VIP6])
 def test_three_nodes_get_the_same_share_of_new_connections(nodes: Nodes, address: str) -> None:
-    met = nodes.client.spread(CONNECTIONS, address)
-    assert set(met) == {"n1", "n2", "n3"}
+    met = nodes.spread(CONNECTIONS, address)
+    assert set(met) == {"n1", "n2", "n3"}, met
     for share in met.values():
         assert abs(share - CONNECTIONS / 3) < 0.1 * CONNECTIONS / 3, met
 

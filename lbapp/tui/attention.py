@@ -54,7 +54,7 @@ def concerns(scene: Scene, now: float) -> list[Concern]:
 def _of_node(engine: EngineStatus, now: float) -> Iterator[Concern]:
     if engine["confirm_by"] is not None:
         left = duration(max(0.0, engine["confirm_by"] - now))
-        text = f"configuration {engine['configuration']} is taken back in {left} unless it is confirmed"
+        text = f"configuration {engine['configuration']} goes back in {left} unless confirmed (S)"
         yield Concern("config", text, "warn", Place("config"))
     drain = engine["drain"]
     if drain is not None:

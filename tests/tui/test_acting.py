@@ -59,9 +59,9 @@ async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: 
         await at_servers(pilot)
         await pilot.press("d")
         await until_shown(pilot, "4 of 5 servers of app stay")
-        await pilot.press("tab", "tab", *"5x", "tab", "space", "tab", *"work", "tab", "tab", "enter")
+        await pilot.press("tab", *"5x", "tab", "space", "tab", *"work", "tab", "enter")
         await until_shown(pilot, "'5x' is not a duration")
-        await pilot.press("up", "up", "up", "up", "backspace", "m", "tab", "tab", "tab", "y")
+        await pilot.press("up", "up", "up", "backspace", "m", "tab", "tab", "tab", "y")
         await until_shown(pilot, "app/s1: state READY -> DRAIN")
         body = double.changing.asked[0][2]
         assert (body["drain_timeout_s"], body["hard"], body["reason"]) == (300.0, True, "work")

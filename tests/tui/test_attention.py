@@ -148,7 +148,7 @@ def test_node_that_drains_waits_to_be_confirmed_or_lost_a_worker_is_a_concern() 
     texts = [concern.text for concern in concerns(made, NOW)]
     assert texts == [
         "worker 1 is gone",
-        "configuration 12 is taken back in 30s unless it is confirmed",
+        "configuration 12 goes back in 30s unless confirmed (S)",
         "the node drains: 3 connections, 1 in flight",
     ]
 

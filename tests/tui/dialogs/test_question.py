@@ -82,9 +82,9 @@ async def test_word_has_to_be_typed_and_no_letter_is_a_button(needs_force: bool)
 
 async def test_word_for_what_the_engine_refuses_is_the_only_thing_that_forces() -> None:
     async with showing(Question(Asked("Refused", "Force", word="app", is_typed=True, lines=("! too few",)))) as shown:
-        await shown.press("y", "right", "tab", "tab", "enter")
+        await shown.press("y", "right", "tab", "enter")
         await shown.until("type app to do it")
-        await shown.press("tab", "ctrl+u", "a", "p", "p", "enter")
+        await shown.press("tab", "tab", "ctrl+u", "a", "p", "p", "enter")
         answer = await shown.answered()
         assert isinstance(answer, Yes)
         assert answer.effect.needs_force

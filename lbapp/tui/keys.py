@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.screen import Screen
 
 Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
@@ -17,6 +17,7 @@ GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
 _MOVING: Final = ("move(", "page(", "go(", "choose", "back", "scroll_", "page_")
 _CHANGING: Final = "act("
 _ALWAYS: Final = ("?", "q")
+_WORDS: Final = {"Focus Next": "next list", "Focus Previous": "list before", "Quit": "quit"}  # of what is Textual's own
 _NAMES: Final = {
     "slash": "/",
     "plus": "+",
@@ -76,13 +77,23 @@ def short_keys(screen: Screen[Any], *, has_selection: bool) -> Iterator[tuple[st
             yield key_name(binding.key), binding.description
 
 
+def is_offered(active: ActiveBinding) -> bool:
+    """Say whether a key is one that any terminal sends and that does something now."""
+    return active.enabled and not active.binding.system and not active.binding.key.startswith("super+")
+
+
+def words_of(binding: Binding) -> str:
+    """Return what a key does."""
+    return _WORDS.get(binding.description, binding.description or binding.action)
+
+
 def written_keys(screen: Screen[Any]) -> dict[str, list[tuple[str, str]]]:
     """Return every key that can be pressed, in its group: those that do the same together, with what they do."""
     found: dict[str, dict[tuple[str, str], list[str]]] = {group: {} for group in GROUPS}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and not binding.system:
-            what = (binding.action, binding.description or binding.action)
+        if is_offered(active):
+            what = (binding.action, words_of(binding))
             found[_group(active, screen)].setdefault(what, []).append(key_name(binding.key))
     return {
         group: [(" ".join(keys), description) for (_, description), keys in what.items()]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import TextArea
 from textual.worker import Worker
@@ -34,6 +34,7 @@ from lbapp.tui.pane import Desk, Pane
 from lbapp.tui.trial import Trial
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.editor import Editor
+from lbapp.tui.widgets.scroll import Scroll
 from lbapp.tui.widgets.table import LineTable
 
 SECTIONS: Final = ("edit", "diff", "check", "history")
@@ -81,7 +82,7 @@ class ConfigPane(Pane, can_focus=True):
         self._text = Editor(id="config-text")
         self._diff = Block(id="config-diff")
         self._check = Block(id="config-check")
-        self._side = VerticalScroll(self._check, self._diff, id="config-side", can_focus=True)
+        self._side = Scroll(self._check, self._diff, id="config-side")
         self._history: LineTable[ConfigurationKept] = LineTable(words.kept_kind(), id="config-history")
         self._kept: Poll[ConfigurationsKept] = Poll(self, lambda: desk.source, _EVERY_S, self._show_history)
         self._kept.about(calls.configurations())

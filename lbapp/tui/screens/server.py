@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from lbapp.control import calls
@@ -26,6 +25,7 @@ from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_l
 from lbapp.tui.scene import ServerRow
 from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
+from lbapp.tui.widgets.scroll import Scroll
 from lbapp.tui.widgets.table import LineTable
 from lbapp.tui.wording import server_page
 
@@ -43,7 +43,7 @@ class ServerPane(DetailPane):
     ServerPane > #crumb { height: 1; }
     ServerPane > #sections { height: 1; }
     ServerPane Block { height: auto; }
-    ServerPane > VerticalScroll { height: 1fr; scrollbar-size: 0 0; }
+    ServerPane > Scroll { height: 1fr; scrollbar-size: 0 0; }
     ServerPane > LineTable { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,7 +63,7 @@ class ServerPane(DetailPane):
         self._course = Block(id="server-course")
         self._checks = Block(id="server-checks")
         self._page = Block(id="server-page")
-        self._scroll = VerticalScroll(self._now, self._course, self._checks, self._page, can_focus=True)
+        self._scroll = Scroll(self._now, self._course, self._checks, self._page)
         self._log: LineTable[Event] = LineTable(event_kind(), id="server-log")
         self._status: Poll[ServerStatus] = Poll(self, lambda: desk.source, _EVERY_S, self._paint)
         self._past: Poll[Course] = Poll(self, lambda: desk.source, _COURSE_EVERY_S, self._paint)

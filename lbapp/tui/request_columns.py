@@ -17,7 +17,7 @@ from lbapp.tui.format import brief_duration, clock, count, milliseconds, share
 from lbapp.tui.glyphs import Glyphs, Tone
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.malformed import marked, who
-from lbapp.tui.sample import Group, what_without_request
+from lbapp.tui.sample import Group
 
 OLD_S: Final = 10.0  # a request that has been under way for so long is not a common one
 LONG_MS: Final = 60_000.0  # such as of a tunnel
@@ -98,7 +98,7 @@ def exchange_kind() -> Kind[ExchangeRow]:
         Column("stat", 4, status_word, lambda r: r.status, tone=_tone),
         text("method", 6, lambda r: r.method),
         text("host", 16, lambda r: r.host, _WIDE),
-        text("path", 0, lambda r: r.target or (what_without_request(r) if r.is_failed else "")),
+        text("path", 0, lambda r: r.target or (r.outcome.replace("_", " ") if r.is_failed else "")),
         text("pool/server", 15, lambda r: r.where),
         time("queue", lambda r: r.queue_ms),
         time("conn", lambda r: r.connect_ms, _WIDE),

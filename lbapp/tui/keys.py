@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from textual.binding import ActiveBinding, Binding
 from textual.screen import Screen
+from textual.widgets import Input
 
 Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
 GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
@@ -67,6 +68,9 @@ def keys_line(keys: Iterable[tuple[str, str]], width: int) -> str:
 
 def short_keys(screen: Screen[Any], *, has_selection: bool) -> Iterator[tuple[str, str]]:
     """Yield the keys that stand on the lowest line, each with what it does; what changes servers only where some are selected."""
+    if isinstance(screen.focused, Input):  # of a filter: all else is text
+        yield from (("Enter", "keep the filter"), ("Esc", "take it back"))
+        return
     seen = set()
     for active in screen.active_bindings.values():
         binding = active.binding

@@ -72,7 +72,9 @@ async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: 
 async def test_ramp_is_typed_as_a_weight_over_a_time(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press("w", *"50 over 5m", "enter")
+        await pilot.press("w", *"50 over 5m")
+        await until_shown(pilot, "50% is half of what the file says")
+        await pilot.press("enter")
         await until(pilot, lambda: double.patches)
         assert double.patches == [("app/s1", {"weight": 50, "over_s": 300.0})]
 

@@ -132,9 +132,7 @@ class ServerPane(DetailPane):
         height = 4 if is_tall else 2
         points = self._past.answer["points"] if self._past.answer else []
         self._course.say(course_lines(points, size.width, height, glyphs))
-        self._checks.say(
-            check_lines(found, self._probes.answer["probes"] if self._probes.answer else [], size.width, glyphs)
-        )
+        self._checks.say(self._check_lines(found))
         if name == "all figures":
             self._page.say(
                 [[(line, "plain")] for line in server_page(found, glyphs, now).splitlines()] if found else problem
@@ -145,6 +143,13 @@ class ServerPane(DetailPane):
         self._scroll.display = not self._is_log
         self._log.display = self._is_log or (name == "now" and is_tall)
         self._log.styles.height = "1fr" if self._is_log else _LOG_ROWS
+
+    def _check_lines(self, found: ServerStatus | None) -> list[Line]:
+        """Return what its probes found, or why nobody knows; where its figures are in sight, they say that already."""
+        if self._probes.answer is not None:
+            return check_lines(found, self._probes.answer["probes"], self.app.size.width, self.desk.glyphs)
+        is_alone = SECTIONS[self._section] == "checks"
+        return [[(f" {self._probes.problem}", "bad")]] if self._probes.problem and is_alone else []
 
     def _section_words(self) -> Line:
         words = "".join(f"[{name}]" if place == self._section else f" {name} " for place, name in enumerate(SECTIONS))

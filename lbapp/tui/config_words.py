@@ -104,10 +104,11 @@ def apply_words(plan: ReloadDone | None, confirm_s: float, warning: str) -> str:
     """Return what is said before a draft is applied: how many things change that serve, and how long it is on trial."""
     count = len(plan["changes"]) if plan else 0
     what = "1 thing that serves" if count == 1 else f"{count} things that serve"
-    trial = f"The file is written, and served on trial: it is taken back after {confirm_s:.0f} s\nunless you keep it."
-    return f"{what} will change.\n{trial}" + (
-        f"\n! {warning}: what was written there since is lost." if warning else ""
-    )
+    told = "The file is written. Nothing that serves will change, so there is no trial."
+    if count:
+        trial = f"it is taken back after {confirm_s:.0f} s\nunless you keep it."
+        told = f"{what} will change.\nThe file is written, and served on trial: {trial}"
+    return told + (f"\n! {warning}: what was written there since is lost." if warning else "")
 
 
 def _mark(change: PlannedChange, glyphs: Glyphs) -> str:

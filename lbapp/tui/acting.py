@@ -21,7 +21,7 @@ from lbapp.model.errors import RequestRefused
 from lbapp.tui.actions.catalog import ACTIONS, CATALOG, GONE, NO_POOL, NO_SERVER, Action, Subject
 from lbapp.tui.actions.commandline import Spoken
 from lbapp.tui.actions.effect import Effect, first_grade, word_to_type
-from lbapp.tui.actions.order import WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
+from lbapp.tui.actions.order import PERCENT_OF, WEIGHT_FORMS, Order, WeightWish, seen, weight_wish
 from lbapp.tui.changes import PLAN_CHANGED, Changes, Outcome
 from lbapp.tui.dialogs.form import Field, Form, Line, Part, Toggle
 from lbapp.tui.dialogs.question import Asked, Question, Yes
@@ -239,7 +239,7 @@ class Acting(FleetActing):
         asked = Asked(
             f"Weight of {row.id if len(order.servers) == 1 else f'{len(order.servers)} servers'}", "Set",
             names=[one.id for one in order.servers][1:] and [one.id for one in order.servers],
-            lines=(*([now] if len(order.servers) == 1 else []), f"{WEIGHT_FORMS}; 0 takes no new clients"),
+            lines=(*([now] if len(order.servers) == 1 else []), f"{WEIGHT_FORMS}; 0 takes no new clients", PERCENT_OF),
             fields=(Field("weight", "Weight", Line(), 16), *toggle_of(order, self.fleet)), check=check_weight, first="weight",
             submits="weight",
         )  # fmt: skip

@@ -54,7 +54,7 @@ def concerns(scene: Scene, now: float) -> list[Concern]:
 def _of_node(engine: EngineStatus, now: float) -> Iterator[Concern]:
     if engine["confirm_by"] is not None:
         left = duration(max(0.0, engine["confirm_by"] - now))
-        text = f"configuration {engine['configuration']} is taken back in {left} unless it is confirmed"
+        text = f"configuration {engine['configuration']} goes back in {left} unless confirmed (S)"
         yield Concern("config", text, "warn", Place("config"))
     drain = engine["drain"]
     if drain is not None:
@@ -88,7 +88,7 @@ def _of_pool(pool: PoolRow, now: float) -> Iterator[Concern]:
     place = Place("pool", pool.name)
     if pool.served_by == "":
         text = "no server takes requests: clients get 503"
-        yield Concern(pool.name, f"{text}{_state_of_servers(down, pool)}", "bad", place, _since(down))
+        yield Concern(pool.name, f"{text}{_state_of_servers(down, pool)}", "bad", place, _since_the_last(pool))
         return
     if pool.is_in_panic:
         text = "too few servers are UP: health is ignored"
@@ -107,7 +107,8 @@ def _of_pool(pool: PoolRow, now: float) -> Iterator[Concern]:
         text = f"requests wait for room: {count(pool.queued)} now"
         yield Concern(pool.name, text, "warn", place, pool.waiting_since)
     if (pool.error_rate or 0.0) >= ERROR_RATE_PROBLEM and not down:
-        yield Concern(pool.name, f"{share(pool.error_rate)} of its requests fail{_slowness(pool)}", "bad", place)
+        slow = "" if pool.p99 is None else f"; p99 {milliseconds(pool.p99)}"
+        yield Concern(pool.name, f"{share(pool.error_rate)} of its requests fail{slow}", "bad", place)
     yield from _of_servers(pool, now)
 
 
@@ -168,6 +169,12 @@ def _slowness(pool: PoolRow) -> str:
     if pool.error_rate:
         parts.append(f"errors {share(pool.error_rate)}")
     return f"; {', '.join(parts)}" if parts else ""
+
+
+def _since_the_last(pool: PoolRow) -> float | None:
+    """Return since when nobody is left: since the last of them went, whoever went long before."""
+    went = [server.health_since if server.admin == "ready" else server.changed_at for server in pool.servers]
+    return max((moment for moment in went if moment is not None), default=None)
 
 
 def _since(servers: Sequence[ServerRow]) -> float | None:

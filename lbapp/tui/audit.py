@@ -55,7 +55,7 @@ class Audit:
         if action["is_undone"]:
             return "undone"
         if action["undoes"]:
-            return f"takes back {action['undoes'][0]}"
+            return f"undid {action['undoes'][0]}"
         return f"no. {action['number']}"
 
     def lines(self, event: Event) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from lbapp.control.changes import ConfigurationKept, PlannedChange, ReloadDone
 from lbapp.model.errors import Problem
-from lbapp.tui.editing import Editing
+from lbapp.tui.editing import Checked, Editing
 from lbapp.tui.format import clean, clock_of_day
 from lbapp.tui.glyphs import Glyphs, Tone
 from lbapp.tui.listing import Column, Kind
@@ -100,6 +100,17 @@ def plan_lines(plan: ReloadDone, glyphs: Glyphs) -> list[Line]:
     return found
 
 
+def apply_words(plan: ReloadDone | None, confirm_s: float, warning: str) -> str:
+    """Return what is said before a draft is applied: how many things change that serve, and how long it is on trial."""
+    count = len(plan["changes"]) if plan else 0
+    what = "1 thing that serves" if count == 1 else f"{count} things that serve"
+    told = "The file is written. Nothing that serves will change, so there is no trial."
+    if count:
+        trial = f"it is taken back after {confirm_s:.0f} s\nunless you keep it."
+        told = f"{what} will change.\nThe file is written, and served on trial: {trial}"
+    return told + (f"\n! {warning}: what was written there since is lost." if warning else "")
+
+
 def _mark(change: PlannedChange, glyphs: Glyphs) -> str:
     return {"added": "+", "removed": "-"}.get(change["kind"], glyphs.unknown)
 
@@ -116,6 +127,11 @@ def problem_lines(problems: Sequence[Problem], glyphs: Glyphs) -> list[Line]:
         key = f"{each.key}: " if each.key else ""
         found.append([(clean(f" {glyphs.down} {where}: {key}{each.message}"), "bad")])
     return found
+
+
+def in_the_way(checked: Checked) -> str:
+    """Return why a draft that is not sound is not applied."""
+    return f"{problem_count(len(checked.problems))} in the way: n goes there" if checked.problems else checked.refusal
 
 
 def kept_text(kept: ConfigurationKept) -> str:

@@ -10,6 +10,7 @@ or is thrown away.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,7 @@ class Editing:
     draft: str = ""
     checked: Checked | None = None
     before: str | None = None  # the text of the file before it was applied, while it may be taken back
+    applied: int = 0  # the number of what was applied then
     problem: str = ""
     begun_from: str = ""  # the digest of the file that the draft was begun from
     _written: FileText | None = None  # what was written over that
@@ -64,6 +66,11 @@ class Editing:
     def what(self) -> str:
         """Return the name of this configuration, for its draft."""
         return f"{self.source().name} {self.file['path'] if self.file else ''}"
+
+    @property
+    def running_number(self) -> int:
+        """Return the number of the configuration that served when the file was read; 0: it is not known."""
+        return self.file["running_number"] if self.file else 0
 
     @property
     def is_changed(self) -> bool:
@@ -95,6 +102,14 @@ class Editing:
             is_late = self.is_of_earlier
             what = f"{OF_EARLIER}: look at the diff (F6)" if is_late else "this is a draft that was left"
             self.told(Outcome(f"{what}; F7 throws it away and takes the file", is_refused=is_late))
+
+    async def follow(self) -> None:
+        """Read what serves anew, and leave the file as it was read and the draft as it is."""
+        if self.file is None:
+            return
+        with suppress(LbappError):  # it is asked again when it is looked at again
+            found = await self.source().ask(calls.configuration())
+            self.file = {**found, "text": self.file["text"], "digest": self.file["digest"]}
 
     def _begin(self, text: str, begun_from: str | None = None) -> None:
         """Have a draft of a file in a state; None: as it is now."""
@@ -163,10 +178,13 @@ class Editing:
             await self._put_back(store, before.text, written, clean(str(error)))
             return False
         self.before, self._written = (before.text, written) if done["applied"] else (None, None)
+        self.applied = done["number"]
         self._forget_draft()
         await self.load()
-        serves = f"configuration {done['number']} serves" if done["applied"] else "nothing that is served has changed"
-        self.told(Outcome(f"{serves}{': keep it, or it is taken back by itself' if done['applied'] else ''}"))
+        on_trial = (
+            f"configuration {done['number']} serves on trial: S keeps it, B goes back, or it is taken back by itself"
+        )
+        self.told(Outcome(on_trial if done["applied"] else "nothing that is served has changed"))
         return done["applied"]
 
     async def keep(self, number: int) -> None:
@@ -188,17 +206,34 @@ class Editing:
             return
         await self.restore_file(f"configuration {done['number']} serves again")
 
-    async def restore_file(self, why: str) -> None:
-        """Put the file back as it was before this console applied another; `why` begins the sentence."""
+    async def learn(self) -> None:
+        """Hear what has become of what was applied here, now that it is not on trial any more.
+
+        Where it was taken back, by the time or by somebody, the file is put back, too: it was written for what serves no more.
+        """
+        try:
+            kept = (await self.source().ask(calls.configurations()))["configurations"]
+        except LbappError:
+            return  # it is asked again
+        state = next((each["state"] for each in kept if each["number"] == self.applied), "")
+        if state == "reverted":
+            why = f"configuration {self.applied} was not kept, and what served before serves again"
+            await self.restore_file(why, is_refused=True)
+        elif state != "unconfirmed":
+            self.before, self._written = None, None
+            await self.load()
+
+    async def restore_file(self, why: str, *, is_refused: bool = False) -> None:
+        """Put the file back as it was before this console applied another; `why` begins the sentence. The draft stays."""
         if self.before is None or self.file is None or self._written is None:
             await self.load()
-            self.told(Outcome(why))
+            self.told(Outcome(why, is_refused=is_refused))
             return
-        rejected = self.file["text"] or ""
+        rejected = self.draft
         store = self.source().config_file(self.file["path"])
         before, written = self.before, self._written
         self.before, self._written = None, None
-        await self._put_back(store, before, written, why, is_refused=False)
+        await self._put_back(store, before, written, why, is_refused=is_refused)
         await self.load()
         self._begin(rejected)  # to be mended, not to be typed again
         self.keep_draft()

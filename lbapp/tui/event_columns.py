@@ -119,7 +119,7 @@ def happening_kind(glyphs: Glyphs, undo_word: Callable[[Event], str]) -> Kind[Ev
         Column("subject", 16, lambda e: e["subject"], lambda e: e["subject"], is_right=False),
         Column("what", 0, what, what, is_right=False, tone=tone_of),
         Column("who", 8, who, who, is_right=False),
-        Column("undo", 6, undo_word, undo_word, is_right=False),
+        Column("undo", 8, undo_word, undo_word, is_right=False),
     ]
     return Kind(
         columns,
@@ -136,7 +136,7 @@ def event_kind() -> Kind[Event]:
     columns: list[Column[Event]] = [
         Column("time", 8, lambda e: clock(e["at"]), lambda e: e["seq"], is_right=False),
         Column("subject", 18, lambda e: e["subject"], lambda e: e["subject"], is_right=False),
-        Column("what happened", 0, lambda e: e["message"], lambda e: e["message"], is_right=False, tone=tone_of),
+        Column("what happened", 0, what, what, is_right=False, tone=tone_of),
         Column("by", 8, who, who, is_right=False),
     ]
     return Kind(

@@ -19,6 +19,7 @@ from lbapp.tui.format import duration, size
 from lbapp.tui.glyphs import Glyphs
 from lbapp.tui.malformed import fault_lines, who
 from lbapp.tui.request_columns import phase_ms
+from lbapp.tui.sample import what_without_request
 
 _NAME: Final = 12
 _FIGURE: Final = 8
@@ -32,7 +33,7 @@ def exchange_page(row: ExchangeRow, why: str, glyphs: Glyphs) -> str:
     fields = [
         ("time", datetime.fromtimestamp(row.at).strftime("%Y-%m-%d %H:%M:%S.%f")[:23]),
         ("client", f"{row.client}{port} -> {row.listener} -> {row.where}"),
-        ("request", f"{row.method or 'tcp'} {row.target or '-'}{f' HTTP/{row.version}' if row.version else ''}"),
+        ("request", _request(row)),
         ("host", row.host or "-"),
         ("status", "-" if row.status is None else str(row.status)),
         ("ended", ended(row)),
@@ -43,6 +44,12 @@ def exchange_page(row: ExchangeRow, why: str, glyphs: Glyphs) -> str:
     fields += [(name, text) for name, text in (("request id", row.request_id), ("trace id", row.trace_id)) if text]
     lines = [f"{name:<{_NAME}}{text}" for name, text in fields]
     return "\n".join([*lines, "", *timing_lines(row, _COLUMNS, glyphs), "", "WHY THIS SERVER", why])
+
+
+def _request(row: ExchangeRow) -> str:
+    if not row.method:
+        return what_without_request(row)
+    return f"{row.method} {row.target or '-'}{f' HTTP/{row.version}' if row.version else ''}"
 
 
 def ended(row: ExchangeRow) -> str:
@@ -131,7 +138,7 @@ def session_page(session: SessionStatus) -> str:
 def capture_page(capture: CaptureStatus, glyphs: Glyphs) -> str:
     """Return all that is known of a malformed head, what was wrong marked under it."""
     at = datetime.fromtimestamp(capture["at"]).strftime("%Y-%m-%d %H:%M:%S")
-    offset = "-" if capture["offset"] is None else f"{capture['offset_is']} at {capture['offset']} of the head"
+    offset = "-" if capture["offset"] is None else f"at {capture['offset_is']} {capture['offset']} of the head"
     fields = [
         ("time", at),
         ("sent by", f"{capture['who']} {who(capture)}"),

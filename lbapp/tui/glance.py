@@ -1,7 +1,8 @@
 """The head of the overview: how many servers are how, and what the node carries.
 
 Responsible for its lines at any width. Knows nothing of widgets. Invariants: a rate is of now, a curve of the last
-minutes; percentiles are never put together: with several listeners the slowest one's is given, and named so.
+minutes, and a peak is one of a course that is known; percentiles are never put together: with several listeners the slowest
+one's is given, and named so.
 """
 
 from __future__ import annotations
@@ -50,8 +51,17 @@ def carried(scene: Scene) -> Carried:
     )
 
 
-def glance(scene: Scene, past: Sequence[PastPoint], width: int, glyphs: Glyphs) -> list[Line]:
-    """Return two lines, or four where there is room for curves of their own."""
+def slowest(listeners: Sequence[Sequence[PastPoint]]) -> list[float | None]:
+    """Return the p99 of the slowest listener in each second that all courses have, oldest first; None: nobody knows it."""
+    length = min(map(len, listeners), default=0)
+    seconds = zip(*(course[len(course) - length :] for course in listeners), strict=True)
+    return [_peak([point["p99"] for point in second]) for second in seconds]
+
+
+def glance(
+    scene: Scene, past: Sequence[PastPoint], width: int, glyphs: Glyphs, p99s: Sequence[float | None] = ()
+) -> list[Line]:
+    """Return two lines, or four where there is room for curves. `past`: of the node, `p99s`: of the slowest listener."""
     servers, pools = _servers(scene, glyphs), [*_pools(scene, glyphs), *_nodes(scene)]
     now = carried(scene)
     p99 = "p99 max" if now.is_of_slowest else "p99"
@@ -65,7 +75,7 @@ def glance(scene: Scene, past: Sequence[PastPoint], width: int, glyphs: Glyphs) 
         return [[*servers, ("  ", "plain"), *pools], [(figures, "plain"), (f"5min {drawn}" if drawn else "", "calm")]]
     half = width // 2
     left = [servers, pools, _listeners(scene), _changed(scene)]
-    rates, connections, p99s, errors = _rates(past), _connections(past), _p99s(past), _errors(past)
+    rates, connections, errors = _rates(past), _connections(past), _errors(past)
     right = [
         _course(_words("req/s", count, now.requests_per_s, rates), rates, half, glyphs),
         _course(_words("conn", count, now.connections, connections), connections, half, glyphs),
@@ -137,7 +147,8 @@ def _course(words: str, values: Sequence[float | None], width: int, glyphs: Glyp
 
 def _words(name: str, write: Callable[[float | None], str], now: float | None, past: Sequence[float | None]) -> str:
     """Return the name of a curve, how it is now, and its peak."""
-    return f"{name:<7} {write(now):>6} / {write(_peak([*past, now])):>6} "
+    peak = None if _peak(past) is None else _peak([*past, now])
+    return f"{name:<7} {write(now):>6} / {write(peak):>6} "
 
 
 def _peak(values: Sequence[float | None]) -> float | None:
@@ -150,10 +161,6 @@ def _rates(past: Sequence[PastPoint]) -> list[float | None]:
 
 def _connections(past: Sequence[PastPoint]) -> list[float | None]:
     return [point["node"] and point["node"]["connections"] for point in past]
-
-
-def _p99s(past: Sequence[PastPoint]) -> list[float | None]:
-    return [point["p99"] for point in past]
 
 
 def _errors(past: Sequence[PastPoint]) -> list[float | None]:

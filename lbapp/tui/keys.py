@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
-from textual.binding import ActiveBinding
+from textual.binding import ActiveBinding, Binding
 from textual.screen import Screen
+from textual.widgets import Input
 
 Group = Literal["MOVE", "LOOK", "CHANGE", "EVERYWHERE"]
 GROUPS: Final[tuple[Group, ...]] = ("MOVE", "LOOK", "CHANGE", "EVERYWHERE")
 _MOVING: Final = ("move(", "page(", "go(", "choose", "back", "scroll_", "page_")
 _CHANGING: Final = "act("
 _ALWAYS: Final = ("?", "q")
+_WORDS: Final = {"Focus Next": "next list", "Focus Previous": "list before", "Quit": "quit"}  # of what is Textual's own
 _NAMES: Final = {
     "slash": "/",
     "plus": "+",
@@ -66,6 +68,9 @@ def keys_line(keys: Iterable[tuple[str, str]], width: int) -> str:
 
 def short_keys(screen: Screen[Any], *, has_selection: bool) -> Iterator[tuple[str, str]]:
     """Yield the keys that stand on the lowest line, each with what it does; what changes servers only where some are selected."""
+    if isinstance(screen.focused, Input):  # of a filter: all else is text
+        yield from (("Enter", "keep the filter"), ("Esc", "take it back"))
+        return
     seen = set()
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -76,13 +81,23 @@ def short_keys(screen: Screen[Any], *, has_selection: bool) -> Iterator[tuple[st
             yield key_name(binding.key), binding.description
 
 
+def is_offered(active: ActiveBinding) -> bool:
+    """Say whether a key is one that any terminal sends and that does something now."""
+    return active.enabled and not active.binding.system and not active.binding.key.startswith("super+")
+
+
+def words_of(binding: Binding) -> str:
+    """Return what a key does."""
+    return _WORDS.get(binding.description, binding.description or binding.action)
+
+
 def written_keys(screen: Screen[Any]) -> dict[str, list[tuple[str, str]]]:
     """Return every key that can be pressed, in its group: those that do the same together, with what they do."""
     found: dict[str, dict[tuple[str, str], list[str]]] = {group: {} for group in GROUPS}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and not binding.system:
-            what = (binding.action, binding.description or binding.action)
+        if is_offered(active):
+            what = (binding.action, words_of(binding))
             found[_group(active, screen)].setdefault(what, []).append(key_name(binding.key))
     return {
         group: [(" ".join(keys), description) for (_, description), keys in what.items()]

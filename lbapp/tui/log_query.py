@@ -32,7 +32,8 @@ class Asked:
         """Both in words; empty when there is nothing to tell."""
         engine = " ".join(f"{name}={value}" for name, value in self.query.items())
         parts = [f"engine: {engine}"] if engine else []
-        return "  ".join([*parts, f"here: {' '.join(self.here)}"] if self.here else parts)
+        here = " ".join(self.here) if engine else "all of it"  # which stands beside this anyway
+        return "  ".join([*parts, f"here: {here}"] if self.here else parts)
 
 
 def ask_engine(text: str, base: Mapping[str, str], pools: Iterable[str], servers: Iterable[str]) -> Asked:

@@ -23,7 +23,7 @@ _RUNS: Final = 8  # of probes alike, one line each
 
 
 def crumb(row: ServerRow, glyphs: Glyphs, now: float) -> Line:
-    """Return where the operator is, and how the server is."""
+    """Return where the operator is, and how the server is: that first, as what stands last is cut where there is no room."""
     words, tone = state_of(row, glyphs, now)
     since = f" for {duration(now - row.health_since)}" if row.health_since is not None else ""
     weight = f"weight {row.weight}"
@@ -31,8 +31,8 @@ def crumb(row: ServerRow, glyphs: Glyphs, now: float) -> Line:
         weight += f" ({row.configured_weight} in the file)"
     if row.ramp is not None:
         weight += f", {row.ramp.after} in {duration(row.ramp.ends_at - now)}"
-    where = f" Pools > {row.pool} > {row.name}  {row.address}  {weight}  "
-    return [(where, "plain"), (f"{words}{since}", tone), (f"  {row.admin.upper()}", "plain")]
+    where = f" Pools > {row.pool} > {row.name}  "
+    return [(where, "plain"), (f"{words}{since}", tone), (f"  {row.admin.upper()}  {row.address}  {weight}", "plain")]
 
 
 def now_lines(found: ServerStatus, now: float) -> list[Line]:

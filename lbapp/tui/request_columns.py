@@ -98,7 +98,7 @@ def exchange_kind() -> Kind[ExchangeRow]:
         Column("stat", 4, status_word, lambda r: r.status, tone=_tone),
         text("method", 6, lambda r: r.method),
         text("host", 16, lambda r: r.host, _WIDE),
-        text("path", 0, lambda r: r.target),
+        text("path", 0, lambda r: r.target or (r.outcome.replace("_", " ") if r.is_failed else "")),
         text("pool/server", 15, lambda r: r.where),
         time("queue", lambda r: r.queue_ms),
         time("conn", lambda r: r.connect_ms, _WIDE),

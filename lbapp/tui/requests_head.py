@@ -77,6 +77,8 @@ def sample_words(head: Head) -> str:
         return "nothing seen yet"
     if head.share > 0.995:
         return "all of the filtered" if head.is_narrowed else "all of them"
+    if head.share > 0.9:
+        return f"{share(head.share)} {'of the filtered' if head.is_narrowed else '+ failed + slow'}"
     return f"1 in {count(round(1 / head.share, 1))} {'of the filtered' if head.is_narrowed else '+ failed + slow'}"
 
 

@@ -39,8 +39,13 @@ class Group:
 
 
 def route_of(row: ExchangeRow) -> str:
-    """Return method and path, what looks like an id in it as a star."""
-    return _route(row.method, row.path) if row.method else "tcp"
+    """Return method and path, what looks like an id in it as a star; of what had none, what it was."""
+    return _route(row.method, row.path) if row.method else what_without_request(row)
+
+
+def what_without_request(row: ExchangeRow) -> str:
+    """Return what an exchange was that has no request: a connection of TCP, or something that was answered all the same."""
+    return "tcp" if row.status is None else f"no request: {row.outcome.replace('_', ' ')}"
 
 
 @lru_cache(4_096)

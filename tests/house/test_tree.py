@@ -143,6 +143,7 @@ TESTED_BY = {
     "lbapp/tui/dialogs/frame.py": "tests/tui/test_acting.py",
     "lbapp/tui/pane.py": "tests/tui/test_app.py",
     "lbapp/tui/widgets/block.py": "tests/tui/screens/test_server.py",
+    "lbapp/tui/widgets/scroll.py": "tests/tui/screens/test_server.py",
     "lbapp/tui/screens/config.py": "tests/system/test_console_config.py",
     "lbapp/tui/editing.py": "tests/system/test_console_config.py",
     "lbapp/tui/scene.py": "tests/tui/test_app.py",

@@ -323,6 +323,20 @@ def test_what_is_typed_behind_the_key_of_a_filter_a_weight_or_a_command_is_text(
         assert terminal.process.poll() is None, terminal.text
 
 
+@pytest.mark.usefixtures("nothing_happens")
+def test_coloured_text_that_is_pasted_is_text_in_a_field_and_nothing_elsewhere(engine: Engine) -> None:
+    with console(engine.control) as terminal:
+        go_to_servers(terminal)
+        pasted = b"\x1b[200~\x1b[31mdown\x1b[0m 3 mKdy\x1b[201~"
+        terminal.send(pasted)
+        terminal.press("/")
+        terminal.wait_for("/")
+        terminal.send(pasted)
+        terminal.wait_for("[31mdown[0m 3 mKdy")
+        assert not any(dialog in terminal.text for dialog in DIALOGS)
+        assert engine.server("app/s1")["admin"] == "ready"
+
+
 def test_z_takes_back_whatever_a_key_did_to_a_server(tmp_path: Path) -> None:
     with (
         servers() as ports,

@@ -232,6 +232,69 @@ def test_what_nobody_confirms_is_taken_back_by_itself_when_the_console_is_killed
     wait_for(lambda: "configuration_reverted" in engine.events())
 
 
+async def test_what_is_not_kept_in_time_is_said_wherever_one_looks_and_the_file_is_as_before(engine: Engine) -> None:
+    app, file = console(engine, confirm_s=4.0), file_of(engine)
+    before = file.read_text()
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await apply(pilot, app)
+        await pilot.press("escape", "3")  # look around first
+        await until_shown(pilot, "serves on trial: S keeps it, B goes back")
+        await until_shown(
+            pilot, "! configuration 2 was not kept, and what served before serves again; the file is as it was"
+        )
+        assert (weight(engine), file.read_text()) == (100, before)
+        await pilot.press("6")
+        await until_shown(pilot, "3 serves  draft: 1 place changed")
+        assert "weight = 50" in pane(app).editing.draft, "to be mended, not to be typed again"
+        assert "the file is not what serves" not in screen_text(app)
+
+
+async def test_what_is_kept_from_elsewhere_stays_in_the_file(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await write(pilot, app, "weight = 100", "weight = 50")
+        await apply(pilot, app)
+        with engine.client() as client:
+            client.confirm()
+        await until(pilot, lambda: pane(app).editing.before is None)
+        assert (weight(engine), "weight = 50" in file.read_text()) == (50, True)
+        await until_shown(pilot, "2 serves  no draft")
+
+
+async def test_what_somebody_else_has_served_meanwhile_is_what_the_screen_is_about(engine: Engine) -> None:
+    app, file = console(engine), file_of(engine)
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "1 serves  no draft")
+        file.write_text(file.read_text().replace("weight = 100", "weight = 25"))
+        with engine.client() as client:
+            client.reload({})
+        await until_shown(pilot, "2 serves  no draft")
+        await until_shown(pilot, "weight = 25")
+
+
+async def test_sections_lead_round_with_the_text_in_sight_and_no_letter_is_written_before_i(engine: Engine) -> None:
+    app = console(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, "LIVE")
+        await pilot.press("6")
+        await until_shown(pilot, "[edit] diff")
+        for section in ("[history]", "[check]", "[diff]", "[edit]", "[history]"):
+            await pilot.press("left")
+            await until_shown(pilot, section)
+        await pilot.press("right")
+        await until_shown(pilot, "[edit] diff")
+        await pilot.press("g", "o")
+        assert not pane(app)._text.has_focus
+        assert not pane(app).is_unsaved
+        await pilot.press("i", "#")
+        await until(pilot, lambda: pane(app)._text.text.startswith("#["))
+        await pilot.press("escape")
+        await until(pilot, lambda: not pane(app)._text.has_focus)
+
+
 async def test_file_that_somebody_else_changed_is_not_written_over(engine: Engine) -> None:
     app, file = console(engine), file_of(engine)
     async with app.run_test(size=SIZE) as pilot:
@@ -255,10 +318,14 @@ async def test_draft_outlives_the_console_and_can_be_thrown_away(engine: Engine)
         await pilot.press("6")
         await until_shown(pilot, "this is a draft that was left")
         assert "weight = 50" in screen_text(second)
+        await pilot.press("f5")
+        await until_shown(pilot, "sound. Applying it:")
         await pilot.press("f7")
         await until(pilot, lambda: isinstance(second.screen, Question))
         await pilot.press("y")
         await until_shown(pilot, "no draft")
+        await until_shown(pilot, "nothing is other")
+        assert "sound. Applying it:" not in screen_text(second), "what was said of a draft that is gone"
 
 
 def test_what_is_written_right_before_the_line_is_lost_or_the_screen_is_left_is_kept(

@@ -59,9 +59,9 @@ async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: 
         await at_servers(pilot)
         await pilot.press("d")
         await until_shown(pilot, "4 of 5 servers of app stay")
-        await pilot.press("tab", "tab", *"5x", "tab", "space", "tab", *"work", "tab", "tab", "enter")
+        await pilot.press("tab", *"5x", "tab", "space", "tab", *"work", "tab", "enter")
         await until_shown(pilot, "'5x' is not a duration")
-        await pilot.press("up", "up", "up", "up", "backspace", "m", "tab", "tab", "tab", "y")
+        await pilot.press("up", "up", "up", "backspace", "m", "tab", "tab", "tab", "y")
         await until_shown(pilot, "app/s1: state READY -> DRAIN")
         body = double.changing.asked[0][2]
         assert (body["drain_timeout_s"], body["hard"], body["reason"]) == (300.0, True, "work")
@@ -72,7 +72,9 @@ async def test_drain_is_filled_in_and_sent_with_timeout_hard_and_reason(double: 
 async def test_ramp_is_typed_as_a_weight_over_a_time(double: EngineDouble, socket: Path) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press("w", *"50 over 5m", "enter")
+        await pilot.press("w", *"50 over 5m")
+        await until_shown(pilot, "50% is half of what the file says")
+        await pilot.press("enter")
         await until(pilot, lambda: double.patches)
         assert double.patches == [("app/s1", {"weight": 50, "over_s": 300.0})]
 

@@ -100,6 +100,7 @@ async def test_filter_takes_letters_typed_right_behind_it(double: EngineDouble, 
         await at_servers(pilot)
         await pilot.press("slash", "d", "q", "m")
         await until_shown(pilot, "/dqm")
+        await until_shown(pilot, "Enter keep the filter  Esc take it back")
         assert pilot.app.screen is pilot.app.screen_stack[1]
         await pilot.press("escape")
         await pilot.press("slash", "s", "2", "enter")

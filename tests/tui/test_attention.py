@@ -111,6 +111,17 @@ def test_server_that_its_operator_took_out_is_no_concern_unless_nobody_is_left()
     )
 
 
+def test_pool_that_nobody_serves_any_more_is_so_since_the_last_of_its_servers_went() -> None:
+    made = scene(3)
+    first, second, third = made.servers()
+    first.health, first.health_since = "down", NOW - 3_600  # an hour ago, and nobody felt it
+    second.health, second.health_since = "down", NOW - 90
+    assert one(concerns(made, NOW)).since == NOW - 3_600
+    third.admin, third.changed_at, third.health_since = "maint", NOW - 12, NOW - 86_400
+    made.pools[0].served_by = ""
+    assert one(concerns(made, NOW)).since == NOW - 12
+
+
 def test_overdue_drain_leads_to_its_server() -> None:
     made = scene()
     row = made.server("app/s1")
@@ -148,7 +159,7 @@ def test_node_that_drains_waits_to_be_confirmed_or_lost_a_worker_is_a_concern() 
     texts = [concern.text for concern in concerns(made, NOW)]
     assert texts == [
         "worker 1 is gone",
-        "configuration 12 is taken back in 30s unless it is confirmed",
+        "configuration 12 goes back in 30s unless confirmed (S)",
         "the node drains: 3 connections, 1 in flight",
     ]
 

@@ -48,7 +48,7 @@ def test_undone_action_says_by_which() -> None:
     assert journal.word(event()) == "undone"
     assert ("undone", "by no. 9 of bob") in journal.lines(event())
     back = event(2, actor=BOB, before="drain", after="ready", at=AT + 60)
-    assert journal.word(back) == "takes back 7"
+    assert journal.word(back) == "undid 7"
     assert ("takes back", "no. 7") in journal.lines(back)
 
 

@@ -45,3 +45,11 @@ def test_clock_that_is_put_back_or_on_tells_the_time_anew() -> None:
     clock.restart()
     clock.hear(10.0, 60.0)
     assert clock.now(61.0) == pytest.approx(11.0)
+
+
+def test_figures_of_an_engine_that_is_gone_go_on_growing_old_while_it_is_called_again() -> None:
+    clock = heard((1_000_000.0, 50.0), (1_000_000.5, 50.5))
+    for now_s in (51.0, 53.0, 57.0):  # each time it is called, and does not answer
+        clock.restart()
+        assert clock.age_s(now_s) == pytest.approx(now_s - 50.5)
+        assert clock.now(now_s) == pytest.approx(1_000_000.0 + now_s - 50.0)

@@ -12,7 +12,7 @@ from lbapp.tui.dialogs.help import Help
 from lbapp.tui.dialogs.menu import Menu
 from lbapp.tui.dialogs.question import Question
 from lbapp.tui.hints import HINT
-from lbapp.tui.keys import key_name
+from lbapp.tui.keys import is_offered, key_name, words_of
 from tests.tui.console import SIZE, at_servers, screen_text, until, until_shown
 from tests.tui.engine_double import EngineDouble, answering, server
 
@@ -115,21 +115,23 @@ async def test_palette_finds_servers_and_actions_of_what_is_selected(double: Eng
         await until_shown(pilot, "Maint app/s2")
 
 
-@pytest.mark.parametrize("place", ["1", "2", "3", "5"])
+@pytest.mark.parametrize("place", ["1", "2", "3", "5", "6", "server"])
 async def test_help_names_every_binding_that_is_active(double: EngineDouble, socket: Path, place: str) -> None:
     async with LbappConsole(socket).run_test(size=SIZE) as pilot:
         await at_servers(pilot)
-        await pilot.press(place)
+        await pilot.press(*(["enter"] if place == "server" else place))
         app: Any = pilot.app
-        active = [
-            each.binding for each in app.screen.active_bindings.values() if each.enabled and not each.binding.system
-        ]
+        active = [each.binding for each in app.screen.active_bindings.values() if is_offered(each)]
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(pilot.app.screen, Help))
         lines = "\n".join(app.screen._all)
         for binding in active:
             assert key_name(binding.key) in lines
-            assert (binding.description or binding.action) in lines
+            assert words_of(binding) in lines
+        for foreign in ("Focus", "Scroll", "Page", "Copy selected", "super", "^PAGE"):
+            assert foreign not in lines, "a word of Textual's, or a key that no plain terminal sends"
+        if place in ("6", "server"):
+            assert "section before" in lines
         for text in ("MOVE", "LOOK", "CHANGE", "EVERYWHERE", "CLASSES", "STATES", "FILTER"):
             assert f"{text}\n" in lines
         await pilot.press("escape")

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
-from lbapp.control.changes import ConfigurationKept, ReloadDone
+from lbapp.control.changes import ConfigurationKept, PlannedChange, ReloadDone
 from lbapp.model.errors import Problem
-from lbapp.tui.config_words import count_changes, diff_lines, kept_text, plan_lines, problem_lines
+from lbapp.tui.config_words import (
+    apply_words,
+    count_changes,
+    diff_lines,
+    in_the_way,
+    kept_text,
+    plan_lines,
+    problem_lines,
+)
+from lbapp.tui.editing import Checked
 from lbapp.tui.glyphs import FULL
 from lbapp.tui.tones import plain
 
@@ -75,3 +84,17 @@ def test_configuration_that_was_applied_says_who_and_what_became_of_it() -> None
     assert kept_text(kept).startswith("   7  01-01 ")
     assert kept_text(kept).endswith("alice      reverted, more servers")
     assert kept_text({**kept, "is_serving": True}).endswith("alice      serves, more servers")
+
+
+def test_before_a_draft_is_applied_one_reads_how_much_changes_for_how_long_and_what_is_in_the_way() -> None:
+    change: PlannedChange = {"what": "pool b", "kind": "added", "how": "", "details": []}
+    plan: ReloadDone = {"applied": False, "number": 1, "confirm_by": None, "changes": [change], "warnings": []}
+    found = apply_words(plan, 60.0, "").split("\n")
+    assert found[0] == "1 thing that serves will change."
+    assert found[1:] == ["The file is written, and served on trial: it is taken back after 60 s", "unless you keep it."]
+    assert apply_words({**plan, "changes": []}, 60.0, "").endswith(
+        "Nothing that serves will change, so there is no trial."
+    )
+    assert apply_words(None, 60.0, "this is old").endswith("\n! this is old: what was written there since is lost.")
+    assert in_the_way(Checked("", problems=[Problem("f", 1, "a", "is wrong")])) == "1 problem in the way: n goes there"
+    assert in_the_way(Checked("", refusal="no engine answers")) == "no engine answers"

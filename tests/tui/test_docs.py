@@ -24,6 +24,7 @@ from lbapp.tui.screens.requests import RequestsPane
 from lbapp.tui.screens.server import ServerPane
 from lbapp.tui.shell import Shell
 from lbapp.tui.travelling import Travelling
+from lbapp.tui.widgets.scroll import Scroll
 from lbapp.tui.widgets.table import LineTable
 from tests.tui.screenshots import PICTURE_BYTES_MAX, PICTURES
 from tests.tui.snapshots import IS_WRITING
@@ -32,7 +33,7 @@ PAGE = Path("docs/tui.md")
 PLACES = {
     "everywhere": (Shell, Commanding), "changes": (Acting,), "time": (Travelling,), "lists": (LineTable,),
     "a pool, a server": (DetailPane,), "a server": (ServerPane,), "requests": (RequestsPane,), "events": (EventsPane,),
-    "config": (ConfigPane,),
+    "config": (ConfigPane,), "pages": (Scroll,),
 }  # fmt: skip
 BEGIN, END = "<!-- keys -->\n", "<!-- end of keys -->"
 

@@ -67,6 +67,6 @@ def test_page_of_a_connection_has_what_it_carries() -> None:
 
 def test_page_of_a_malformed_head_marks_the_byte() -> None:
     page = capture_page(capture(), FULL)
-    assert "byte at 6 of the head" in page
+    assert "at byte 6 of the head" in page
     assert page.splitlines()[-2:] == ["GET /a\\x00b HTTP/1.1\\x0d\\x0aHost: a\\x0d\\x0a", "      ^^^^"]
     assert "where       -" in capture_page(capture(offset=None, offset_is=None), FULL)

@@ -37,6 +37,7 @@ async def test_feed_follows_loses_and_finds_the_engine_again(tmp_path: Path) -> 
             assert feed.problem == ""
             assert [one.id for one in (feed.scene.servers() if feed.scene else ())] == ["app/s1", "app/s2", "app/s3"]
         await until(lambda: feed.freshness.startswith("STALE"))
+        await until(lambda: feed.age_s > 3.0)  # it has called the engine again by then, more than once
         assert feed.scene is not None
         with answering(double, socket):
             await until(lambda: feed.freshness == "LIVE")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lbapp.control.past import PastPoint
-from lbapp.tui.glance import carried, glance
+from lbapp.tui.glance import carried, glance, slowest
 from lbapp.tui.glyphs import FULL, LINUX_CONSOLE, Glyphs
 from lbapp.tui.staging import scene_of
 from lbapp.tui.tones import plain
@@ -31,7 +31,7 @@ def test_head_of_the_overview_fits_its_width_and_says_how_many_are_how(width: in
 
 def test_peaks_are_those_of_the_last_minutes_and_of_now() -> None:
     scene = scene_of(status([server("app", "s1")]))
-    lines = [plain(line) for line in glance(scene, [point(5.0), point(300.0)], 120, FULL)]
+    lines = [plain(line) for line in glance(scene, [point(5.0), point(300.0)], 120, FULL, [9.0, 2500.0])]
     assert "req/s       12 /    300" in lines[0]
     assert "conn         7 /    900" in lines[1]
     assert "p99       16ms /   2.5s" in lines[2]
@@ -54,3 +54,16 @@ def test_percentiles_of_several_listeners_are_not_put_together() -> None:
     assert (found.requests_per_s, found.connections, found.p99, found.is_of_slowest) == (48.0, 14, 99.0, True)
     assert found.error_rate == pytest.approx(0.04)
     assert "p99 max 99ms" in plain(glance(scene, [], 80, FULL)[1])
+
+
+def test_curve_of_p99_is_that_of_the_slowest_listener_in_each_second_and_a_peak_that_nobody_knows_is_none() -> None:
+    fast: list[PastPoint] = [{**point(1.0), "p99": value} for value in (1.0, 2.0, None, 4.0)]
+    slow: list[PastPoint] = [{**point(1.0), "p99": value} for value in (70.0, None, 5.0)]
+    assert slowest([fast, slow]) == [70.0, None, 5.0]
+    assert slowest([fast]) == [1.0, 2.0, None, 4.0]
+    assert slowest([]) == []
+    scene = scene_of(status([server("app", "s1")]))
+    assert "p99       16ms /      - " in plain(glance(scene, [point(5.0)], 120, FULL)[2]), (
+        "the node's own course has none"
+    )
+    assert "p99       16ms /   70ms " in plain(glance(scene, [point(5.0)], 120, FULL, slowest([fast, slow]))[2])

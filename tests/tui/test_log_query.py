@@ -76,4 +76,4 @@ def test_it_is_told_which_terms_go_where() -> None:
     found = ask_engine("pool=img export", {}, POOLS, SERVERS)
     assert found.told == "engine: pool=img  here: export"
     assert ask_engine("", {}, POOLS, SERVERS).told == ""
-    assert ask_engine("export", {}, POOLS, SERVERS).told == "here: export"
+    assert ask_engine("export", {}, POOLS, SERVERS).told == "here: all of it"

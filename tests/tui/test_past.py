@@ -117,6 +117,11 @@ async def test_what_was_asked_of_now_is_not_shown_as_the_past(tmp_path: Path) ->
             await until_shown(pilot, "connect_refused 2")
             await pilot.press("t", *clock(now - 30), "enter")
             await until_shown(pilot, "this is not recorded")
+            await pilot.press("right")
+            await until_shown(pilot, "[checks]")
+            await until_shown(pilot, "this is not recorded")
+            assert "not been probed" not in screen_text(pilot.app)  # type: ignore[arg-type]
+            await pilot.press("left")
             # How it went is asked up to then.
             await until(pilot, lambda: float(double.asked[-1].get("until", 0)) == pytest.approx(now - 30, abs=0.01))
             await pilot.press("0")

@@ -20,8 +20,8 @@ def test_crumb_says_where_it_is_how_it_is_and_what_weight_it_has() -> None:
     row = server_row(server("app", "s1"), NOW)
     row.weight, row.ramp = 50, RampRow(100, NOW + 65)
     text = plain(crumb(row, FULL, NOW))
-    assert "Pools > app > s1  127.0.0.1:9001  weight 50 (100 in the file), 100 in 1m05s" in text
-    assert text.endswith("▲ UP for 1m40s  READY")
+    assert text.startswith(" Pools > app > s1  ▲ UP for 1m40s  READY  "), "the state stands where it is never cut"
+    assert text.endswith("127.0.0.1:9001  weight 50 (100 in the file), 100 in 1m05s")
 
 
 def test_figures_of_now_have_their_limits_failures_and_latencies() -> None:

@@ -37,6 +37,8 @@ def test_every_column_of_a_request_keeps_to_its_width() -> None:
     assert cells(kind, row(status=502))["stat"] == "!502"
     assert cells(kind, row(status=None, ended_by="client", method=None))["stat"] == "!-"
     assert cells(kind, row(method=None, target=None))["path"] == "-"
+    refused = row(method=None, target=None, status=400, outcome="client_bad_request", ended_by="client")
+    assert cells(kind, refused)["path"] == "client bad request"
     assert kind.is_problem(row(status=502))
 
 

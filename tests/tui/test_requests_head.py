@@ -55,6 +55,8 @@ def test_what_is_not_known_is_a_dash_and_why_stands_below() -> None:
 def test_head_of_a_filter_says_that_it_is_of_what_was_filtered() -> None:
     lines = text(head_lines(Head(9.0, 0.5, True, 60, {"2xx": 1.0}), FULL, is_wide=False))
     assert lines[0].startswith(" 9 req/s  1 in 2 of the filtered  ")
+    lines = text(head_lines(Head(9.0, 0.97, False, 60, {"2xx": 1.0}), FULL, is_wide=False))
+    assert lines[0].startswith(" 9 req/s  97.0% + failed + slow  ")
 
 
 def test_view_that_is_looked_at_stands_in_brackets() -> None:

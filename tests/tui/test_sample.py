@@ -22,8 +22,10 @@ def test_route_has_a_star_for_what_looks_like_an_id(target: str, route: str) -> 
     assert route_of(row(target=target)) == route
 
 
-def test_connections_without_http_are_one_route() -> None:
-    assert route_of(row(method=None, target=None)) == "tcp"
+def test_connections_without_http_are_one_route_and_what_was_no_request_is_none_of_them() -> None:
+    assert route_of(row(method=None, target=None, status=None)) == "tcp"
+    refused = row(method=None, target=None, status=400, outcome="client_bad_request")
+    assert route_of(refused) == "no request: client bad request"
 
 
 def test_rates_are_reckoned_from_the_share_that_was_seen() -> None:

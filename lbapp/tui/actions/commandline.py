@@ -69,7 +69,7 @@ def read(text: str, scene: Scene | None, screens: Sequence[str]) -> Spoken:
     words = text.split()
     if not words:
         raise ValueError("type a command, such as drain app/s1 5m; ? lists the keys")
-    verb, rest = words[0], words[1:]
+    verb, rest = "quit" if words[0] == "q" else words[0], words[1:]  # as the key, and as editors have it
     if FLEET in rest:
         return _on_all_nodes(verb, [word for word in words if word != FLEET], scene, screens)
     known = _Known(scene or Scene(), screens, rest)
@@ -226,7 +226,8 @@ def _is_duration(text: str) -> bool:
 
 
 def _meant(word: str, known: Sequence[str]) -> str:
-    found = get_close_matches(word, known, n=3, cutoff=0.5)
+    begun = [each for each in known if each.startswith(word)]
+    found = begun[:3] or get_close_matches(word, known, n=3, cutoff=0.5)
     if found:
         return f": did you mean {' or '.join(found)}?"
     return f": there are {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}" if known else ""

@@ -20,6 +20,7 @@ from lbapp.tui.actions.catalog import Action
 from lbapp.tui.actions.node_seen import NodeSeen
 from lbapp.tui.scene import ServerRow, Target
 
+PERCENT_OF: Final = "50% is half of what the file says"
 WEIGHT_FORMS: Final = f"write 0 to {WEIGHT_MAX}, +10, -10, 50%, or 50 over 5m"
 _WEIGHT = re.compile(r"([+-]?)(\d{1,3})(%?)(?:\s+over\s+(\S+))?").fullmatch
 

@@ -15,8 +15,8 @@ from rich.text import Text
 TYPED_MAX: Final = 200
 LABEL_CELLS: Final = 9
 BETWEEN_CELLS: Final = 2  # buttons
-_NEXT: Final = ("tab", "down")
-_LAST: Final = ("shift+tab", "up")
+_RING: Final = {"tab": 1, "shift+tab": -1}
+_ROWS: Final = {"down": 1, "up": -1}
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ Part = Field | Toggle | Button
 
 
 class Form:
-    """The parts of one dialog, in the order of Tab."""
+    """The parts of one dialog: fields and toggles, then the buttons as they stand beside each other, what cancels first."""
 
     def __init__(self, parts: list[Part], first: str) -> None:
         self.parts = parts
@@ -150,10 +150,10 @@ class Form:
     def press(self, key: str, character: str | None = None) -> str | None:
         """Take a key; return the name of the button that was pressed by it."""
         part = self.focused
-        if key in _NEXT or (key == "enter" and isinstance(part, Field)):
-            self._move(1)
-        elif key in _LAST:
-            self._move(-1)
+        if key in _RING or (key == "enter" and isinstance(part, Field)):
+            self._move(_RING.get(key, 1))
+        elif key in _ROWS:
+            self._move_row(_ROWS[key])
         elif isinstance(part, Field):
             part.line.press(key, character)
         elif isinstance(part, Toggle) and key in ("space", "enter"):
@@ -166,7 +166,7 @@ class Form:
 
     def _press_button(self, part: Button, key: str, character: str | None) -> str | None:
         if key in ("left", "right"):
-            self._move(1 if key == "right" else -1, buttons_only=True)
+            self._move_aside(1 if key == "right" else -1)
             return None
         return part.name if key in ("enter", "space") else self._by_letter(character)
 
@@ -175,11 +175,26 @@ class Form:
             (each.name for each in self.parts if isinstance(each, Button) and each.key and each.key == character), None
         )
 
-    def _move(self, step: int, *, buttons_only: bool = False) -> None:
-        for _ in self.parts:
-            self._at = (self._at + step) % len(self.parts)
-            if not buttons_only or isinstance(self.focused, Button):
-                return
+    def _move(self, step: int) -> None:
+        """Go on to the next part: from Cancel, where one begins, to the fields, and only behind them to what says yes."""
+        buttons = [place for place, part in enumerate(self.parts) if isinstance(part, Button)]
+        ring = [*(place for place in range(len(self.parts)) if place not in buttons), *reversed(buttons)]
+        self._at = ring[(ring.index(self._at) + step) % len(ring)]
+
+    def _move_row(self, step: int) -> None:
+        """Go to the row above or below; the row of the buttons, which is the last one, begins with what cancels."""
+        rows = [place for place, part in enumerate(self.parts) if not isinstance(part, Button)]
+        if not rows:
+            self._move(step)
+            return
+        at = rows.index(self._at) if self._at in rows else len(rows)
+        rows.append(next(place for place, part in enumerate(self.parts) if isinstance(part, Button)))
+        self._at = rows[(at + step) % len(rows)]
+
+    def _move_aside(self, step: int) -> None:
+        """Go to the button beside."""
+        buttons = [place for place, part in enumerate(self.parts) if isinstance(part, Button)]
+        self._at = buttons[(buttons.index(self._at) + step) % len(buttons)]
 
     def click(self, x: int, y: int) -> str | None:
         """Take a click at a cell of what is drawn: it goes there, and presses what can be pressed; return the button's name."""

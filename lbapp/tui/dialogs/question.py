@@ -4,13 +4,14 @@ Responsible for asking with Cancel in focus, for filling in the effect when it i
 cannot be taken back easily. Knows nothing of how an effect is found or an order is sent.
 
 Invariants: nothing is done before its effect was shown; Enter right after the dialog opened never says yes; with a word to type,
-only that word and the button behind it do.
+only that word and the button behind it do; fields and buttons are always in sight: what is told makes room, warnings last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Final
 
 from rich.text import Text
@@ -29,6 +30,9 @@ from lbapp.tui.tones import style_of
 
 WATCH_S: Final = 0.5
 NAMES_SHOWN: Final = 6
+_LOOK: Final = "look on a larger screen, or do it in parts"
+FRAME_CELLS: Final = 78  # at most
+FRAME: Final = 2  # lines of its border; with its padding twice as many cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,10 @@ class Question(Dialog[Yes | None]):
         if self.asked.effect is not None:
             self._ask()
         self.set_interval(WATCH_S, self._watch)
+
+    def on_resize(self) -> None:
+        """Tell as much as has room now."""
+        self._draw()
 
     @work(group="effect", exclusive=True)
     async def _ask(self) -> None:
@@ -211,10 +219,14 @@ class Question(Dialog[Yes | None]):
         self._parts.update(Text("\n").join([lines, said]))
 
     def _text(self) -> Text:
-        lines = [Text(self.asked.title, style="bold"), *self._names(), Text()]
-        lines += [Text(line, style=style_of("bad") if line.startswith("!") else "") for line in self._effect()]
-        lines += [Text(f"! {line}: left out", style=style_of("warn")) for line in self._known.gone[:NAMES_SHOWN]]
-        return Text("\n").join([*lines, Text()])
+        head = [Text(self.asked.title, style="bold"), *self._names(), Text()]
+        gone = [Text(f"! {line}: left out", style=style_of("warn")) for line in self._known.gone[:NAMES_SHOWN]]
+        width = min(self.size.width, FRAME_CELLS) - 2 * FRAME
+        below = len(self.form.drawn()) + 1  # what is said stands below the form
+        room = self.size.height - FRAME - below - 1 - sum(_height(line.plain, width) for line in (*head, *gone))
+        told = fitted(self._effect(), width, room)
+        lines = [Text(line, style=style_of("bad") if line.startswith("!") else "") for line in told]
+        return Text("\n").join([*head, *lines, *gone, Text()])
 
     def _names(self) -> list[Text]:
         names = list(self.asked.names)
@@ -230,3 +242,35 @@ class Question(Dialog[Yes | None]):
         if self._known.effect is None:
             return ["asking the engine what that does"]
         return self._known.effect.lines
+
+
+def fitted(lines: Sequence[str], width: int, room: int) -> Sequence[str]:
+    """Return as much of what is told as has room in so many rows, in its order: figures make room before what warns does."""
+    if _rows(lines, width) <= room:
+        return lines
+    kept = list(lines)
+    for place in [*_places(kept, is_warning=False), *_places(kept, is_warning=True)]:
+        left = [line for at, line in enumerate(kept) if at not in place]
+        more = "1 line more has" if len(place) == 1 else f"{len(place)} lines more have"
+        left.append(f"! {more} no room: {_LOOK}")
+        if _rows(left, width) <= room:
+            return left
+    return [f"! there is no room to tell what it does: {_LOOK}"]
+
+
+def _places(lines: Sequence[str], *, is_warning: bool) -> Iterator[frozenset[int]]:
+    """Yield which lines to leave away: ever more figures from the last on; with `is_warning` all of them, and then warnings."""
+    figures = [at for at, line in enumerate(lines) if not line.startswith("!")][::-1]
+    warnings = [at for at, line in enumerate(lines) if line.startswith("!")][::-1]
+    first, more = (figures, warnings) if is_warning else ([], figures)
+    for count in range(1, len(more) + 1):
+        yield frozenset([*first, *more[:count]])
+
+
+def _rows(lines: Sequence[str], width: int) -> int:
+    return sum(_height(line, width) for line in lines)
+
+
+def _height(line: str, width: int) -> int:
+    """Return how many rows a line takes, as its words are wrapped."""
+    return max(1, len(wrap(line, max(1, width), break_on_hyphens=False)))

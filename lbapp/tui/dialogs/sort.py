@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from lbapp.tui.dialogs.dialog import Dialog
 
-_COLUMN: Final = 32  # cells of the left one
+_COLUMN: Final = 34  # cells of the left one
 
 
 class AskSort(Dialog[int | None]):

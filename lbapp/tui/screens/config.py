@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import TextArea
 from textual.worker import Worker
@@ -21,9 +21,9 @@ from textual.worker import Worker
 from lbapp.control import calls
 from lbapp.control.changes import ConfigurationKept, ConfigurationsKept
 from lbapp.model.errors import LbappError
-from lbapp.tui.asking import Poll
+from lbapp.tui import config_words as words
+from lbapp.tui.asking import Job, Poll
 from lbapp.tui.changes import Outcome
-from lbapp.tui.config_words import checked_lines, count_changes, diff_lines, head_words, kept_kind, problem_count
 from lbapp.tui.dialogs.keep import Answer, Keep
 from lbapp.tui.dialogs.question import Asked, Question
 from lbapp.tui.drafts import Drafts, state_folder
@@ -31,18 +31,21 @@ from lbapp.tui.editing import CONFIRM_S, OF_EARLIER, Editing
 from lbapp.tui.external import edit
 from lbapp.tui.format import clean
 from lbapp.tui.pane import Desk, Pane
+from lbapp.tui.trial import Trial
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.editor import Editor
+from lbapp.tui.widgets.scroll import Scroll
 from lbapp.tui.widgets.table import LineTable
 
 SECTIONS: Final = ("edit", "diff", "check", "history")
 _EVERY_S: Final = 2.0
 _WIDE: Final = 110  # cells from which on diff and check stand beside the text
 _SETTLE_S: Final = 0.6  # after the last key, until the draft is kept and told of
+_TRIAL_EVERY_S: Final = 0.5  # between two looks at whether it was decided, wherever the operator is
 
 
-class ConfigPane(Pane):
-    """The configuration of the engine."""
+class ConfigPane(Pane, can_focus=True):
+    """The configuration of the engine. Where only the text is in sight, the pane itself has the focus until `i`."""
 
     DEFAULT_CSS = """
     ConfigPane > #config-head { height: 1; }
@@ -79,12 +82,15 @@ class ConfigPane(Pane):
         self._text = Editor(id="config-text")
         self._diff = Block(id="config-diff")
         self._check = Block(id="config-check")
-        self._side = VerticalScroll(self._check, self._diff, id="config-side", can_focus=True)
-        self._history: LineTable[ConfigurationKept] = LineTable(kept_kind(), id="config-history")
+        self._side = Scroll(self._check, self._diff, id="config-side")
+        self._history: LineTable[ConfigurationKept] = LineTable(words.kept_kind(), id="config-history")
         self._kept: Poll[ConfigurationsKept] = Poll(self, lambda: desk.source, _EVERY_S, self._show_history)
         self._kept.about(calls.configurations())
         self._settling: Any = None
         self._step: Worker[object] | None = None  # of checking, applying, keeping, going back
+        self._trial = Trial(lambda: desk.source)
+        self._trial_watch: Any = None
+        self._number_read = 0  # of the configuration that served when the file was read last
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -108,8 +114,10 @@ class ConfigPane(Pane):
 
     @property
     def first(self) -> Widget:
-        """What scrolls: the text takes keys only when it is asked to."""
-        return self._history if self.section == "history" else self._side
+        """What scrolls, else the pane itself: the text takes keys only when it is asked to."""
+        if self.section == "history":
+            return self._history
+        return self._side if self._side.display else self
 
     @property
     def table(self) -> LineTable[ConfigurationKept] | None:
@@ -128,10 +136,13 @@ class ConfigPane(Pane):
         """Read the file; a number of a line: go there."""
         if not self._is_loaded:
             self.editing.problem = ""  # of the reading before: what is typed from now on waits for this one
-        self.run_worker(self._load(int(subject) if subject.isdigit() else 0), group="load", exclusive=True)
+        self.run_worker(Job(self._load, int(subject) if subject.isdigit() else 0), group="load", exclusive=True)
 
     async def _load(self, line: int) -> None:
-        if not self._is_loaded or not self.editing.is_changed:
+        self._number_read = self._trial.number
+        if self._is_loaded and self.editing.is_changed:
+            await self.editing.follow()
+        else:
             await self.editing.load((lambda: self._text.text) if self._is_loaded else None)
             self._is_loaded = self.editing.file is not None
             if not self._is_loaded and self._text.is_waiting:
@@ -141,8 +152,7 @@ class ConfigPane(Pane):
                 self._text.put(self.editing.draft)
         if line:
             self._text.go_to(line)
-        if self.editing.is_changed:
-            self._show_draft()
+        self._show_draft()
         self._paint()
 
     def turn(self) -> None:
@@ -154,8 +164,10 @@ class ConfigPane(Pane):
                 self.visit("")
 
     def show(self) -> None:
-        """Show what becomes of the configuration that serves."""
+        """Show what becomes of the configuration that serves; another one is read, whoever has had it served."""
         self._kept.ask()
+        if self._is_loaded and self._number_read and self._trial.number not in (0, self._number_read):
+            self.visit("")
         self._paint()
 
     def _show_history(self) -> None:
@@ -172,18 +184,17 @@ class ConfigPane(Pane):
         self._diff.display = is_wide or self.section == "diff"
         self._text.read_only = not self.desk.may_change
         sections = "".join(f"[{name}]" if name == self.section else f" {name} " for name in SECTIONS)
-        is_of_now = self.desk.source.is_of_now
-        self._head.say([head_words(self.editing, self._places, sections, is_of_now=is_of_now)])
+        self._head.say([words.head_words(self.editing, self._places, sections, is_of_now=self.desk.source.is_of_now)])
 
     def _show_draft(self) -> None:
         editing = self.editing
         if editing.file is None:
             return
         running = editing.file["running_text"]
-        self._places = count_changes(running, editing.draft) if editing.is_changed else 0
-        lines = diff_lines(running, editing.draft)
+        self._places = words.count_changes(running, editing.draft) if editing.is_changed else 0
+        lines = words.diff_lines(running, editing.draft)
         self._diff.say([[(" against what serves", "plain")], *(lines or [[(" nothing is other", "plain")]])])
-        self._check.say(checked_lines(editing, self.desk.glyphs))
+        self._check.say(words.checked_lines(editing, self.desk.glyphs))
 
     # ---- editing
 
@@ -224,7 +235,7 @@ class ConfigPane(Pane):
     def clear(self) -> bool:
         """Leave the text."""
         if self._text.has_focus:
-            self.screen.set_focus(self._side if self._side.display else None)
+            self.screen.set_focus(self)
             self._turn("diff" if self.editing.is_changed else "edit")
             return True
         return False
@@ -303,7 +314,7 @@ class ConfigPane(Pane):
             self._when_typed(self._apply_it)
 
     def _apply_it(self) -> None:
-        if self._left_s() is not None:
+        if self._trial.left_s is not None:
             self._ask_to_keep()
         elif not self.editing.is_changed and self.editing.file and not self.editing.file["is_file_other_than_running"]:
             self.desk.tell(Outcome("there is nothing to apply: the draft is what serves"))
@@ -315,60 +326,48 @@ class ConfigPane(Pane):
         checked = await self.editing.check()
         self._show_draft()
         if not checked.is_sound:
-            count = len(checked.problems)
-            what = f"{problem_count(count)} in the way" if count else checked.refusal
-            self.desk.tell(Outcome(what, is_refused=True))
+            self.desk.tell(Outcome(words.in_the_way(checked), is_refused=True))
             return
-        changes = len(checked.plan["changes"]) if checked.plan else 0
-        effect = (
-            f"{changes} thing{'' if changes == 1 else 's'} that serve{'s' if changes == 1 else ''} will change.\n"
-            f"The file is written, and served on trial: it is taken back after {self._confirm_s:.0f} s\nunless you keep it."
-        )
-        effect += f"\n! {OF_EARLIER}: what was written there since is lost." if self.editing.is_of_earlier else ""
+        is_of_earlier = self.editing.is_of_earlier
+        effect = words.apply_words(checked.plan, self._confirm_s, OF_EARLIER if is_of_earlier else "")
         self._ask("Apply this draft?", effect, "Apply", lambda: self._work(self._applied))
 
     async def _applied(self) -> None:
         if await self.editing.apply(""):
             self._text.put(self.editing.draft)
+            self._trial.begin()
+            self._trial_watch = self._trial_watch or self.set_interval(_TRIAL_EVERY_S, self._watch_trial)
             self._ask_to_keep()
         self._show_draft()
 
     def _ask_to_keep(self) -> None:
-        number = self._number()
-        if self.editing.file is not None:
-            number = max(number, self.editing.file["running_number"])
+        number = max(self._trial.number, self.editing.running_number)
 
         def answered(answer: Answer | None) -> None:
             if answer == "keep":
                 self._work(partial(self.editing.keep, number))
             elif answer == "back":
-                self._work(partial(self._went_back, number))
+                self._work(partial(self._followed, partial(self.editing.go_back, number)))
 
-        self.app.push_screen(Keep(number, self._left_or_soon), answered)
+        self.app.push_screen(Keep(number, lambda: self._trial.left_or_soon(self._confirm_s)), answered)
 
-    def _number(self) -> int:
-        """Return the number of the configuration that serves, as far as is shown."""
-        scene = self.desk.source.scene
-        return scene.engine["configuration"] if scene and scene.engine else 0
-
-    async def _went_back(self, number: int) -> None:
-        await self.editing.go_back(number)
-        self._text.put(self.editing.draft)
+    async def _followed(self, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Take a step that may leave another draft, which the text then has, unless somebody writes meanwhile."""
+        self._take_in()
+        before = self._text.text
+        await step()
+        if self._text.text != before:
+            self._take_in()
+        elif before != self.editing.draft:
+            self._text.put(self.editing.draft)
         self._show_draft()
+        self._paint()
 
-    def _left_s(self) -> float | None:
-        """Return for how long what serves can be kept yet; None: it is not on trial."""
-        scene = self.desk.source.scene
-        by = scene.engine["confirm_by"] if scene and scene.engine else None
-        return None if by is None else by - self.desk.source.now()
-
-    def _left_or_soon(self) -> float | None:
-        """Return the same; the first scene after an apply may not know of it yet."""
-        left = self._left_s()
-        if left is None and self.editing.before is not None:
-            kept = self._kept.answer["configurations"] if self._kept.answer else []
-            return self._confirm_s if not kept or kept[-1]["state"] == "unconfirmed" else None
-        return left
+    def _watch_trial(self) -> None:
+        """Learn what has become of what was applied here, when that was decided elsewhere, or by the time."""
+        is_busy = self._step is not None and not self._step.is_finished
+        if self.editing.before is not None and self._trial.is_decided and not is_busy:
+            self._work(partial(self._followed, self.editing.learn))
 
     def on_line_table_chosen(self, _event: LineTable.Chosen) -> None:
         """Ask to roll back to the configuration."""
@@ -376,12 +375,12 @@ class ConfigPane(Pane):
         if chosen is None or not self.desk.may_change:
             return
         effect = f"What serves now is replaced by what served as {chosen}. The file stays as it is."
-        step = partial(self.editing.roll_back_to, int(chosen), self._number())
+        step = partial(self.editing.roll_back_to, int(chosen), self._trial.number)
         self._ask(f"Roll back to {chosen}?", effect, "Roll back", lambda: self._work(step))
 
     def _ask(self, title: str, effect: str, verb: str, then: Callable[[], None]) -> None:
-        asked = Asked(title, verb, lines=effect.split("\n"))
-        self.app.push_screen(Question(asked), lambda yes: then() if yes is not None else None)
+        asked = Question(Asked(title, verb, lines=effect.split("\n")))
+        self.app.push_screen(asked, lambda yes: then() if yes is not None else None)
 
     def _work(self, step: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Take a step, unless another is under way: that one decides what is to come next, and nothing breaks it off."""

@@ -63,6 +63,8 @@ class NodesPane(TablePane):
         self.listeners = LineTable(listener_kind(), id="node-listeners")
         self.certificates: LineTable[CertificateStatus] = LineTable(certificate_kind(), id="certificates")
         self.tables = (self.worker_table, self.listeners, self.certificates)
+        for widget in (self.fleet_head, self.members, self.portrait):
+            widget.display = False  # until there is a fleet: what is out of sight is not to have the keys
         self._question: Poll[FleetStatus] = Poll(self, lambda: desk.source, _FLEET_EVERY_S, self._answered)
         self._fleet: FleetStatus | None = None  # the last answer
         self._fleet_at = 0.0  # monotonic

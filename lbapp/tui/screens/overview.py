@@ -12,21 +12,26 @@ from textual.app import ComposeResult
 
 from lbapp.control import calls
 from lbapp.control.past import Course
+from lbapp.model.amounts import Subject
 from lbapp.tui.asking import Poll
 from lbapp.tui.attention import Concern, concerns
 from lbapp.tui.event_columns import event_kind
 from lbapp.tui.format import brief_duration
-from lbapp.tui.glance import PAST_S, glance
+from lbapp.tui.glance import PAST_S, WIDE, glance, slowest
 from lbapp.tui.listing import Column, Kind
 from lbapp.tui.pane import Desk, TablePane
 from lbapp.tui.place import Place
 from lbapp.tui.pool_columns import pool_kind
+from lbapp.tui.scene import Scene
 from lbapp.tui.server_columns import Context
 from lbapp.tui.widgets.block import Block
 from lbapp.tui.widgets.status_line import TextLine
 from lbapp.tui.widgets.table import LineTable
 
 _COURSE_EVERY_S: Final = 2.0
+_LISTENERS: Final = (
+    4  # up to which each is asked how slow it was: a p99 of the node is none, as no percentiles are put together
+)
 _CONCERNS: Final = 4  # lines at 24 rows
 _EVENTS: Final = 3
 _TALL: Final = 34  # rows: twice as many of both
@@ -54,6 +59,7 @@ class OverviewPane(TablePane):
         self._places: dict[str, Place] = {}
         self._course: Poll[Course] = Poll(self, lambda: desk.source, _COURSE_EVERY_S, self._show_glance)
         self._course.about(calls.course(None, PAST_S, 1))
+        self._slow: dict[str, Poll[Course]] = {}  # by the name of a listener
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -81,13 +87,27 @@ class OverviewPane(TablePane):
         self.events.show(list(self.desk.source.events)[: -_EVENTS * (1 + is_tall) - 1 : -1])
         self.events.styles.height = 1 + _EVENTS * (1 + is_tall)
         self._course.ask()
+        self._ask_how_slow(scene)
         self._show_glance()
+
+    def _ask_how_slow(self, scene: Scene) -> None:
+        """Ask for the p99 of each listener, where there are few, and room for the curve."""
+        names = [each.name for each in scene.listeners] if self.app.size.width >= WIDE else []
+        wanted = names if len(names) <= _LISTENERS else []
+        if self._slow.keys() != set(wanted):
+            self._slow = {
+                name: Poll(self, lambda: self.desk.source, _COURSE_EVERY_S, self._show_glance) for name in wanted
+            }
+        for name, question in self._slow.items():
+            question.about(calls.course(Subject("listener", name), PAST_S, 1))
+            question.ask()
 
     def _show_glance(self) -> None:
         scene = self.desk.source.scene
         if scene is not None:
             points = self._course.answer["points"] if self._course.answer else []
-            self.glance.say(glance(scene, points, self.app.size.width, self.desk.glyphs))
+            p99s = slowest([each.answer["points"] for each in self._slow.values() if each.answer])
+            self.glance.say(glance(scene, points, self.app.size.width, self.desk.glyphs, p99s))
 
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
         """Go to what is wrong, to the pool, or to the events."""

@@ -197,7 +197,7 @@ class RequestsPane(TablePane):
             return f"by {self.looked_at.grouping} (b), of {sample.seen:,}"
         if self.view is MALFORMED:
             skipped = self.looked_at.captures_skipped
-            return f"{count(skipped)} were too many to look at" if skipped else ""
+            return f"{count(skipped)} not looked at" if skipped else ""
         if not self.is_following:
             return "held (f)"
         return f"({self.desk.glyphs.left}/{self.desk.glyphs.right})"

@@ -12,7 +12,6 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from lbapp.control import calls
@@ -26,6 +25,7 @@ from lbapp.tui.portrait import COURSE_S, check_lines, course_lines, crumb, now_l
 from lbapp.tui.scene import ServerRow
 from lbapp.tui.tones import Line
 from lbapp.tui.widgets.block import Block
+from lbapp.tui.widgets.scroll import Scroll
 from lbapp.tui.widgets.table import LineTable
 from lbapp.tui.wording import server_page
 
@@ -43,7 +43,7 @@ class ServerPane(DetailPane):
     ServerPane > #crumb { height: 1; }
     ServerPane > #sections { height: 1; }
     ServerPane Block { height: auto; }
-    ServerPane > VerticalScroll { height: 1fr; scrollbar-size: 0 0; }
+    ServerPane > Scroll { height: 1fr; scrollbar-size: 0 0; }
     ServerPane > LineTable { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,7 +63,7 @@ class ServerPane(DetailPane):
         self._course = Block(id="server-course")
         self._checks = Block(id="server-checks")
         self._page = Block(id="server-page")
-        self._scroll = VerticalScroll(self._now, self._course, self._checks, self._page, can_focus=True)
+        self._scroll = Scroll(self._now, self._course, self._checks, self._page)
         self._log: LineTable[Event] = LineTable(event_kind(), id="server-log")
         self._status: Poll[ServerStatus] = Poll(self, lambda: desk.source, _EVERY_S, self._paint)
         self._past: Poll[Course] = Poll(self, lambda: desk.source, _COURSE_EVERY_S, self._paint)
@@ -132,9 +132,7 @@ class ServerPane(DetailPane):
         height = 4 if is_tall else 2
         points = self._past.answer["points"] if self._past.answer else []
         self._course.say(course_lines(points, size.width, height, glyphs))
-        self._checks.say(
-            check_lines(found, self._probes.answer["probes"] if self._probes.answer else [], size.width, glyphs)
-        )
+        self._checks.say(self._check_lines(found))
         if name == "all figures":
             self._page.say(
                 [[(line, "plain")] for line in server_page(found, glyphs, now).splitlines()] if found else problem
@@ -145,6 +143,13 @@ class ServerPane(DetailPane):
         self._scroll.display = not self._is_log
         self._log.display = self._is_log or (name == "now" and is_tall)
         self._log.styles.height = "1fr" if self._is_log else _LOG_ROWS
+
+    def _check_lines(self, found: ServerStatus | None) -> list[Line]:
+        """Return what its probes found, or why nobody knows; where its figures are in sight, they say that already."""
+        if self._probes.answer is not None:
+            return check_lines(found, self._probes.answer["probes"], self.app.size.width, self.desk.glyphs)
+        is_alone = SECTIONS[self._section] == "checks"
+        return [[(f" {self._probes.problem}", "bad")]] if self._probes.problem and is_alone else []
 
     def _section_words(self) -> Line:
         words = "".join(f"[{name}]" if place == self._section else f" {name} " for place, name in enumerate(SECTIONS))

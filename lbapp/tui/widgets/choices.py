@@ -1,7 +1,7 @@
 """A list to choose from, drawn line by line, so that a thousand choices cost what the visible ones do.
 
 Responsible for drawing, for the cursor and for scrolling. Knows nothing of what is chosen or of keys. Invariants: text is drawn
-as it is, never read as markup; what cannot be chosen says why, beside it.
+as it is, never read as markup; what cannot be chosen says why, beside it: where that has no room, up to its colon.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
@@ -87,6 +87,11 @@ class Choices(ScrollView, can_focus=False):
         if row == self.at:
             style = style + Style(reverse=True, bold=True)
         key = set_cell_size(choice.key, self._key_cells)
-        note = f"({choice.why_not})" if choice.why_not else choice.note
+        note = _why(choice.why_not, width - self._key_cells - self._title_cells - 1) if choice.why_not else choice.note
         text = f"{key}{set_cell_size(choice.title, self._title_cells)} {note}"
         return Strip([Segment(set_cell_size(text, width), style)], width)
+
+
+def _why(why: str, room: int) -> str:
+    """Return why something cannot be chosen; what one could do about it, behind a colon, only where that has room."""
+    return f"({why})" if cell_len(why) + 2 <= room else f"({why.partition(': ')[0]})"

@@ -51,7 +51,12 @@ def test_other_actions_are_read_with_what_they_need() -> None:
     assert unpublish.pool.name == "img"
     assert read("rollback", SHOWN, SCREENS).action == "configuration.rollback"
     assert read("filter pool:app wgt<50", SHOWN, SCREENS).text == "pool:app wgt<50"
-    assert [read(word, SHOWN, SCREENS).kind for word in ("quit", "help", "lock")] == ["quit", "help", "lock"]
+    assert [read(word, SHOWN, SCREENS).kind for word in ("quit", "q", "help", "lock")] == [
+        "quit",
+        "quit",
+        "help",
+        "lock",
+    ]
     assert read("theme light", SHOWN, SCREENS).text == "light"
 
 
@@ -60,6 +65,7 @@ def test_other_actions_are_read_with_what_they_need() -> None:
     [
         ("", "type a command"),
         ("drian app/s1", "there is no command drian: did you mean drain?"),
+        ("mai app/s1", "there is no command mai: did you mean maint?"),
         ("drain app/s11", "no server is named app/s11: did you mean app/s1"),
         ("drain ap", "no server is named ap: did you mean app?"),
         ("pool ap", "there is no pool ap: did you mean app?"),

@@ -62,6 +62,33 @@ def test_letters_press_buttons_only_outside_of_a_field() -> None:
     assert one.is_on("hard")
 
 
+def test_tab_leads_from_cancel_through_the_fields_to_what_says_yes() -> None:
+    one = form()
+    assert one.press("tab") is None
+    for letter in "yes":  # a reason that somebody begins to write says no yes
+        assert one.press(letter, letter) is None
+    assert one.text("text") == "yes"
+    order = [one.focused.name]
+    for key in ("tab", "tab", "tab", "tab", "shift+tab", "shift+tab"):
+        one.press(key)
+        order.append(one.focused.name)
+    assert order == ["text", "hard", "yes", "cancel", "text", "cancel", "yes"]
+
+
+def test_up_and_down_lead_through_the_rows_as_they_stand_and_never_to_what_says_yes() -> None:
+    one, order = form(), []
+    for key in ("up", "up", "up", "down", "down", "down"):
+        one.press(key)
+        order.append(one.focused.name)
+    assert order == ["hard", "text", "cancel", "text", "hard", "cancel"]
+    one.focus("yes")
+    one.press("up")
+    assert one.focused.name == "hard"
+    bare = Form([Button("cancel", "Cancel", "n"), Button("yes", "Do", "y")], "cancel")
+    bare.press("down")
+    assert bare.focused.name == "yes"
+
+
 def test_part_that_is_put_in_leaves_the_focus_where_it_was() -> None:
     one = form()
     one.add(Field("word", "Word", Line()), "cancel")

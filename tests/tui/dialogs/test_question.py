@@ -7,7 +7,7 @@ from textual.events import Key
 from lbapp.model.errors import LbappError
 from lbapp.tui.actions.effect import Effect
 from lbapp.tui.dialogs.form import Field, Line, Toggle
-from lbapp.tui.dialogs.question import Asked, Question, Yes
+from lbapp.tui.dialogs.question import Asked, Question, Yes, fitted
 from tests.tui.dialogs.support import Shown, showing
 
 pytestmark = pytest.mark.anyio
@@ -82,9 +82,9 @@ async def test_word_has_to_be_typed_and_no_letter_is_a_button(needs_force: bool)
 
 async def test_word_for_what_the_engine_refuses_is_the_only_thing_that_forces() -> None:
     async with showing(Question(Asked("Refused", "Force", word="app", is_typed=True, lines=("! too few",)))) as shown:
-        await shown.press("y", "right", "tab", "tab", "enter")
+        await shown.press("y", "right", "tab", "enter")
         await shown.until("type app to do it")
-        await shown.press("tab", "ctrl+u", "a", "p", "p", "enter")
+        await shown.press("tab", "tab", "ctrl+u", "a", "p", "p", "enter")
         answer = await shown.answered()
         assert isinstance(answer, Yes)
         assert answer.effect.needs_force
@@ -167,3 +167,39 @@ async def test_click_on_cancel_leaves_and_on_yes_asks_for_the_word_first() -> No
             else:
                 await shown.until("type app to do it")
                 assert shown.answers == []
+
+
+async def test_word_and_buttons_are_in_sight_however_much_there_is_to_tell() -> None:
+    pools = [line for name in "abcdefgh" for line in (f"0 of 5 servers of {name} stay", f"! NONE of {name} stays")]
+
+    async def effect() -> Effect:
+        return Effect(("16 in flight finish", *pools, "! The engine refuses this"), "C", needs_force=True)
+
+    fields = (Field("reason", "Reason", Line(), 50),)
+    names = [f"pool/server-{number}" for number in range(40)]
+    asked = Asked("Maint 40 servers?", "Maint", names=names, word="40", fields=fields, effect=effect)
+    async with showing(Question(asked)) as shown:
+        await shown.until("! The engine refuses this")
+        for text in (
+            "Maint 40 servers?",
+            "Reason",
+            "Type 40:",
+            "[[ Cancel ]]",
+            "Esc cancels",
+            "! NONE of h stays",
+            "lines more have no room",
+        ):
+            assert text in shown.text, shown.text
+        await shown.press(*"40", "enter")
+        assert isinstance(await shown.answered(), Yes)
+
+
+def test_figures_make_room_before_what_warns_and_what_is_left_away_is_counted() -> None:
+    told = ["1 in flight", "2 of 3 stay", "! NONE stays", "Shares: a", "! refused"]
+    assert fitted(told, 40, 5) == told
+    more = "! 2 lines more have no room: look on a larger screen, or do it in parts"
+    assert fitted(told, 80, 4) == ["1 in flight", "! NONE stays", "! refused", more]
+    assert fitted(told, 80, 2) == ["! NONE stays", more.replace("2 lines", "4 lines")]
+    assert fitted(told, 80, 0) == [
+        "! there is no room to tell what it does: look on a larger screen, or do it in parts"
+    ]

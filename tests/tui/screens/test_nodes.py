@@ -94,6 +94,18 @@ async def test_node_that_is_not_well_says_so_and_enter_shows_all_of_it(tmp_path:
             await until_shown(pilot, "problems only")
 
 
+async def test_node_that_is_alone_is_drained_from_its_own_screen_where_its_workers_have_the_keys(
+    tmp_path: Path,
+) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=SIZE) as pilot:
+            await until_shown(pilot, "LIVE")
+            await pilot.press("7")
+            await until_shown(pilot, "HEARTBEAT")
+            await pilot.press("N")
+            await until_shown(pilot, "Drain this node?")
+
+
 @pytest.mark.parametrize("size", [SIZE, (120, 40)])
 async def test_old_view_of_the_fleet_is_said_loudly_and_grows_older(tmp_path: Path, size: tuple[int, int]) -> None:
     double = EngineDouble()

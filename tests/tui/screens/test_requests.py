@@ -266,7 +266,7 @@ async def test_malformed_has_the_byte_that_was_wrong_marked(looks: LooksDouble, 
         await at_requests(pilot, looks)
         await pilot.press("left")
         await until_shown(pilot, "GET /a>\\x00<b HTTP")
-        await until_shown(pilot, "3 were too many to look at")
+        await until_shown(pilot, "3 not looked at")
         await pilot.press("enter")
         await until_shown(pilot, "║ GET /a\\x00b HTTP/1.1")
         await until_shown(pilot, "║       ^^^^ ")

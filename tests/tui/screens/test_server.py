@@ -28,7 +28,7 @@ async def test_left_and_right_turn_over_the_sections_at_80x24(tmp_path: Path) ->
             await until_shown(pilot, "▲▼")
             await until_shown(pilot, "timeout (http, 4 ms)")
             await pilot.press("right")
-            await until_shown(pilot, "app/s1 became ready")
+            await until_shown(pilot, "became ready")
             await pilot.press("right")
             await until_shown(pilot, "[all figures]")
             await until_shown(pilot, "completed 1200")
@@ -36,6 +36,20 @@ async def test_left_and_right_turn_over_the_sections_at_80x24(tmp_path: Path) ->
             await until_shown(pilot, "[now]")
             await pilot.press("escape")
             await until_shown(pilot, "1 of 3")
+
+
+async def test_what_has_no_room_is_scrolled_to_by_up_and_down(tmp_path: Path) -> None:
+    with answering(EngineDouble(), tmp_path / "s"):
+        async with LbappConsole(tmp_path / "s").run_test(size=(80, 16)) as pilot:
+            await at_servers(pilot)
+            await pilot.press("enter", "left")
+            await until_shown(pilot, "[all figures]")
+            await until_shown(pilot, "state       ▲ UP")
+            await pilot.press("end")
+            await until(pilot, lambda: "state       ▲ UP" not in screen_text(pilot.app))  # type: ignore[arg-type]
+            await until_shown(pilot, "p99.9")
+            await pilot.press("home")
+            await until_shown(pilot, "state       ▲ UP")
 
 
 async def test_larger_terminal_shows_figures_checks_and_log_together(tmp_path: Path) -> None:
@@ -46,7 +60,7 @@ async def test_larger_terminal_shows_figures_checks_and_log_together(tmp_path: P
         async with LbappConsole(tmp_path / "s").run_test(size=(120, 40)) as pilot:
             await at_servers(pilot)
             await pilot.press("e", "enter")
-            for text in ("connect_refused 2", "at most 5", "last 1 probes", "app/s1 became ready"):
+            for text in ("connect_refused 2", "at most 5", "last 1 probes", "became ready"):
                 await until_shown(pilot, text)
 
 

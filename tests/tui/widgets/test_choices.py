@@ -45,3 +45,12 @@ async def test_what_cannot_be_chosen_says_why() -> None:
         choices.show([Choice("drain", "drain", "does", "d", "not now")])
         await pilot.pause()
         assert choices.render_line(0).text.startswith("d    drain      (not now)")
+
+
+async def test_why_not_that_has_no_room_is_cut_at_its_colon_and_never_within_a_word() -> None:
+    app = Listing()
+    async with app.run_test(size=(44, 5)) as pilot:
+        choices = app.query_one(Choices)
+        choices.show([Choice("drain", "drain", "does", "d", "select a server: 3 shows all, Enter those of a pool")])
+        await pilot.pause()
+        assert choices.render_line(0).text.rstrip() == "d    drain      (select a server)"

@@ -14,12 +14,9 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.theme import Theme as Styles
 from textual.color import Color
-from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 
 from lbapp.tui.glyphs import ASCII, Glyphs, glyphs_named
-from lbapp.tui.pasting import ConsoleDriver
 from lbapp.tui.sparing import Sparing
 from lbapp.tui.themes import DARK, NAMES, rich_styles, textual_theme, theme_for
 
@@ -55,11 +52,6 @@ class Dressed(Sparing):
         self.animation_level = "none"
         self.theme = look.theme
         self.set_class(look.glyphs is ASCII, "-ascii")
-
-    def get_driver_class(self) -> type[Driver]:
-        """Return what reads keys and writes to the terminal."""
-        found = super().get_driver_class()
-        return ConsoleDriver if found is LinuxDriver else found
 
     def watch_theme(self, name: str) -> None:
         """Write texts in the colours of the theme from now on."""

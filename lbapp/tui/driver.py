@@ -4,7 +4,8 @@ Responsible for when the terminal is read. Knows nothing of what a key means. Te
 there are keys and whether an Esc was one by itself: a fifth of the CPU time of a console at which nothing happens, and up to
 100 ms more that an Esc has to wait. Here nobody looks before something is there or an Esc has waited long enough.
 
-Invariants: the codes of a key are understood as Textual understands them; input that is switched off is so at once.
+Invariants: the codes of a key are understood as Textual understands them, and what is pasted is text (`pasting`); input that is
+switched off is so at once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import Any, Final
 from weakref import finalize
 
 from textual._time import get_time
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+
+from lbapp.tui.pasting import PasteParser
 
 _READ_MAX: Final = 4_096  # bytes
 
@@ -34,7 +36,7 @@ class WaitingDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Hand on what is typed until `exit_event` is set, with all that was typed by then, or the terminal has ended."""
-        parser = XTermParser(self._debug)
+        parser = PasteParser(self._debug)
         decode = getincrementaldecoder("utf-8")().decode
         is_last = False
         while not is_last:
@@ -50,7 +52,7 @@ class WaitingDriver(LinuxDriver):
                 self.process_message(event)
 
 
-def _left_s(parser: XTermParser) -> float | None:
+def _left_s(parser: PasteParser) -> float | None:
     """Return how long the parser waits for the rest of a key; None: it has begun none."""
     until = parser._timeout_time
     return None if until is None else max(0.0, until - get_time())

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from textual._xterm_parser import XTermParser
-from textual.drivers import linux_driver
 from textual.message import Message
 
 BEGIN: Final = "\x1b[200~"
@@ -55,12 +54,3 @@ class PasteParser(XTermParser):
         """Yield what is in the data; empty data is the end."""
         wanted = self._filter(data)
         return super().feed(wanted) if wanted or not data else ()
-
-
-class ConsoleDriver(linux_driver.LinuxDriver):
-    """Textual's own, with that parser: it has no other way to have one."""
-
-    def run_input_thread(self) -> None:
-        """Read keys until the end."""
-        linux_driver.XTermParser = PasteParser  # type: ignore[attr-defined]
-        super().run_input_thread()

@@ -96,8 +96,8 @@ async def test_key_that_comes_in_pieces_is_one_key(typed: Typed) -> None:
     assert await typed.type("€".encode()[1:], 1) == ["euro_sign"]
 
 
-async def test_paste_is_one_paste(typed: Typed) -> None:
-    assert await typed.type(b"\x1b[200~d\x1b[201~", 1) == ["Paste"]
+async def test_paste_is_one_paste_whatever_it_has_in_it(typed: Typed) -> None:
+    assert await typed.type(b"\x1b[200~d\x1b[31mKy\x1b[201~x", 2) == ["Paste", "x"]
 
 
 async def test_what_was_typed_before_input_is_switched_off_is_taken(

@@ -28,6 +28,25 @@ print("so")
 """
 
 
+HOLES = """
+from pathlib import Path
+from lbapp.tui.settling import sweep
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+blocks = [bytes(2_000) for _ in range(20_000)]  # 40 MB
+kept = blocks[::20]
+before = resident()
+del blocks
+sweep()
+print(before - resident() > 20_000_000)
+"""
+
+
+def test_what_is_free_between_what_stays_is_given_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
+
+
 def test_what_the_start_made_is_kept_and_what_comes_later_is_collected() -> None:
     done = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=False)
     assert done.stdout == "so\n", done.stderr

@@ -48,9 +48,9 @@ async def _run(settings: DnsSettings, socket: Path) -> bool:
                     await anyio.to_thread.run_sync(notify, "STOPPING=1")
 
         await tasks.start(end_on_signal)
-        tasks.start_soon(keep_watch, publisher.turns)
         # Whether the server of the zone answers yet says nothing about this process.
         await anyio.to_thread.run_sync(notify, "READY=1")
+        tasks.start_soon(keep_watch, publisher.turns)  # not before: each of them says its word in a thread of its own
         is_done = await publisher.run()
         tasks.cancel_scope.cancel()
     return is_done

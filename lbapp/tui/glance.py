@@ -37,15 +37,14 @@ class Carried:
 
 def carried(scene: Scene) -> Carried:
     """Return what the listeners carry, put together as far as it can be."""
-    rates = [each.requests_per_s for each in scene.listeners if each.requests_per_s is not None]
     connections = [each.connections for each in scene.listeners if each.connections is not None]
-    failed = [(each.error_rate or 0.0) * (each.requests_per_s or 0.0) for each in scene.listeners]
+    failed = [(each.error_rate or 0.0) * each.requests_per_s for each in scene.listeners if each.requests_per_s]
     slowest = [each.p99 for each in scene.listeners if each.p99 is not None]
-    rate = sum(rates)
+    rate = scene.requests_per_s
     return Carried(
-        rate if rates else None,
+        rate,
         sum(connections) if connections else None,
-        sum(failed) / rate if rate else None,
+        sum(failed) / rate if failed and rate else None,
         max(slowest, default=None),
         len(slowest) > 1,
     )

@@ -139,11 +139,9 @@ class LookedAt:
     def head(self, *, with_top: bool) -> Head:
         """Return the figures above the list."""
         scene = self._source().scene
-        carried = (scene.listeners or scene.pools) if scene else []
-        rates = [each.requests_per_s for each in carried if each.requests_per_s is not None]
         seen, classes = self._shares()
         return Head(
-            requests_per_s=sum(rates) if rates else None,
+            requests_per_s=scene.requests_per_s if scene else None,
             share=seen,
             is_narrowed=bool(self._query),
             span_s=self.sample.span_s(monotonic()),

@@ -166,6 +166,14 @@ class Scene:
         """How the fleet of the node stands, in short; None: it is alone, or that is not known."""
         return self.engine.get("fleet") if self.engine else None
 
+    @property
+    def requests_per_s(self) -> float | None:
+        """What the node carries: of its listeners, or of its pools where only those are known; None: nobody knows."""
+        for rows in (self.listeners, self.pools):
+            if rates := [each.requests_per_s for each in rows if each.requests_per_s is not None]:
+                return sum(rates)
+        return None
+
     def still(self) -> Scene:
         """Return a copy that stays as it is, whatever becomes of these rows."""
         copies: dict[int, Any] = {}

@@ -107,8 +107,9 @@ class Shell(Commanding, Travelling):
 
     def _make_the_rest(self) -> None:
         """Make the panes that are not in sight, together, as the screen is drawn anew each time; then the start is over."""
-        self._content.mount(*[self._pane(name) for name in self._make if name not in self._panes])
-        self.call_after_refresh(settle)
+        if self._content.is_attached:  # whoever leaves at once has it taken down before
+            self._content.mount(*[self._pane(name) for name in self._make if name not in self._panes])
+            self.call_after_refresh(settle)
 
     def _pane(self, name: str) -> Pane:
         if name not in self._panes:
@@ -165,15 +166,14 @@ class Shell(Commanding, Travelling):
     def _arrive(self) -> None:
         """Be at another place; whoever goes there wants to see it, and keys are about it from now on."""
         self._be_paused(False)
-        here = self._way.here
-        pane = self._pane(here.screen)
+        pane = self._pane(self._way.here.screen)
         if not pane.is_attached:
             self._content.mount(pane)
         for each in self._panes.values():
             if each.display and each is not pane:
                 each.leave()
             each.display = each is pane
-        pane.visit(here.subject)
+        pane.visit(self._way.here.subject)
         self._filter.value = pane.table.view.text if pane.table else ""
         self._filter.display = bool(self._filter.value)
         if pane.is_made:

@@ -457,7 +457,7 @@ def test_signal_ends_the_console_and_leaves_the_terminal_as_it_was(engine: Engin
 def test_keys_that_leave_give_the_terminal_back(engine: Engine, key: str) -> None:
     with console(engine.control) as terminal:
         terminal.press(key)
-        assert terminal.wait_for_end() == 0
+        assert terminal.wait_for_end() == 0, terminal.text
         assert is_restored(terminal)
 
 

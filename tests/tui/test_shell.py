@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.containers import Container
 
 from lbapp.control.messages import Status
 from lbapp.tui.app import LbappConsole
@@ -33,6 +34,18 @@ async def test_sort_reverse_and_problems_arrange_the_servers(tmp_path: Path) -> 
             await until(pilot, lambda: screen_text(app).splitlines()[4][5:11] == "app/s1")
             await pilot.press("exclamation_mark")
             await until_shown(pilot, "1 of 1, 3 in all  ! problems only  sort req/s")
+
+
+async def test_whoever_leaves_before_the_other_screens_are_made_just_leaves(
+    double: EngineDouble, socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lbapp.tui.shell.REST_S", 3_600.0)
+    app = LbappConsole(socket)
+    async with app.run_test(size=SIZE) as pilot:
+        await until_shown(pilot, "LIVE")
+        app.shell._content = Container()  # one that is in no tree, as that of a screen that is being taken down
+        app.shell._make_the_rest()
+        assert len(app.shell._content.children) == 0
 
 
 async def test_paused_tables_hold_still_until_they_follow_again(tmp_path: Path) -> None:

@@ -120,7 +120,8 @@ def _how_listener(one: Listener, other: Listener) -> Iterator[str]:
 def _of_pool(one: Pool | None, other: Pool, before: Version, after: Version) -> Iterator[Planned]:
     what = f"pool {other.name}"
     if one is None:
-        yield Planned(what, ADDED, f"with {len(other.servers)} servers")
+        count = len(other.servers)
+        yield Planned(what, ADDED, "with 1 server" if count == 1 else f"with {count} servers")
         return
     tables = _named(before, "pool", other.name), _named(after, "pool", other.name)
     if replace(one, servers=()) != replace(other, servers=()):

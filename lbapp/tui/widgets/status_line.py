@@ -47,7 +47,7 @@ def describe(scene: Scene | None, title: str, how: tuple[str, str], width: int) 
     if scene is None:
         return f" lbapp {whose} {how[0]} "
     left = f" lbapp {whose}{'  '.join(how)}"
-    rate = f"{count(sum(pool.requests_per_s or 0.0 for pool in scene.pools))} req/s"
+    rate = f"{count(scene.requests_per_s or 0.0)} req/s"
     engine, was = scene.engine, scene.node_was
     if engine is None:
         right = f"{rate}  cpu {_percent(was['cpu_percent'])}  {size(was['memory_bytes'])}" if was else rate

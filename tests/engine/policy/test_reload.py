@@ -107,7 +107,7 @@ def test_listener_keeps_its_connections_unless_it_speaks_otherwise() -> None:
 def test_listeners_and_pools_come_and_go() -> None:
     more = BASE + '[[listener]]\nname = "more"\nbind = "127.0.0.1:8081"\npool = "new"\n[[pool]]\nname = "new"\n'
     more += '[[pool.server]]\nname = "n1"\naddress = "127.0.0.1:9003"\n'
-    assert planned(BASE, more) == ["added listener more: accepts on 127.0.0.1:8081", "added pool new: with 1 servers"]
+    assert planned(BASE, more) == ["added listener more: accepts on 127.0.0.1:8081", "added pool new: with 1 server"]
     assert planned(more, BASE) == [
         "removed listener more: accepts nobody any more; its connections finish within limits.stop_timeout",
         "removed pool new: with its 1 servers; what is in flight finishes, by force after 300 s",

@@ -67,3 +67,14 @@ def test_curve_of_p99_is_that_of_the_slowest_listener_in_each_second_and_a_peak_
         "the node's own course has none"
     )
     assert "p99       16ms /   70ms " in plain(glance(scene, [point(5.0)], 120, FULL, slowest([fast, slow]))[2])
+
+
+def test_what_the_node_carries_is_that_of_its_listeners_or_of_pools_where_only_those_are_known() -> None:
+    scene = scene_of(status([server("app", "s1", 30.0), server("app", "s2", 12.0)]))
+    scene.listeners[0].requests_per_s = 50.0
+    assert carried(scene).requests_per_s == scene.requests_per_s == 50.0
+    scene.listeners[0].requests_per_s = None
+    assert scene.requests_per_s == sum(pool.requests_per_s or 0.0 for pool in scene.pools) > 0
+    assert carried(scene).error_rate is None
+    scene.pools.clear()
+    assert scene.requests_per_s is None
